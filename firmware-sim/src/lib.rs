@@ -1,0 +1,1 @@
+//! Int8 `LeNet` for a microcontroller.

@@ -1,0 +1,3 @@
+//! The `firmware-sim` command.
+
+fn main() {}

@@ -1,0 +1,58 @@
+//! `runtime evaluate`: how good a model is on a dataset's test split.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use anyhow::ensure;
+use runtime::evaluate::{Report, evaluate};
+use runtime::idx::{self, Part};
+use serde_json::json;
+
+use crate::cli;
+
+pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
+    let classifier = arguments.model.load()?;
+    let split = idx::load(&arguments.data, Part::Test)?;
+    let classes = classifier.classes().len();
+    let beyond = split.labels.iter().find(|&&label| usize::from(label) >= classes);
+    if let Some(label) = beyond {
+        let folder = arguments.data.display();
+        anyhow::bail!("{folder} holds label {label}, but the model has {classes} classes");
+    }
+    let started = Instant::now();
+    let report = evaluate(&classifier, &split);
+    let seconds = started.elapsed().as_secs_f64();
+    ensure!(report.total() > 0, "{} holds no test images", arguments.data.display());
+    let mut output = io::stdout().lock();
+    if arguments.json {
+        writeln!(output, "{}", json_line(&report))?;
+    } else {
+        let (correct, total) = (report.correct(), report.total());
+        writeln!(
+            output,
+            "accuracy {:.2} %  ({correct} of {total}, {seconds:.1} s)",
+            report.accuracy() * 100.0
+        )?;
+        writeln!(output, "\n{report}")?;
+    }
+    Ok(())
+}
+
+fn json_line(report: &Report) -> serde_json::Value {
+    let classes = report.per_class();
+    let classes = classes.iter().map(|score| {
+        json!({
+            "precision": score.precision,
+            "recall": score.recall,
+            "f1": score.f1,
+            "support": score.support,
+        })
+    });
+    json!({
+        "accuracy": report.accuracy(),
+        "correct": report.correct(),
+        "total": report.total(),
+        "classes": classes.collect::<Vec<_>>(),
+        "confusion": report.confusion(),
+    })
+}

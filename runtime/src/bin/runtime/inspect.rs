@@ -1,0 +1,82 @@
+//! `runtime inspect`: what a model takes, gives, holds, and how it was made.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use runtime::Classifier;
+use runtime::graph::{Attribute, Graph, Node};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::cli;
+
+pub(crate) fn run(arguments: &cli::Inspect) -> anyhow::Result<()> {
+    let (name, bytes) = match &arguments.model {
+        None => ("embedded model".to_owned(), runtime::EMBEDDED_MODEL.to_vec()),
+        Some(path) => (path.display().to_string(), runtime::read_model(path)?),
+    };
+    let in_file = |error: runtime::Error| error.in_file(&name);
+    let graph = Graph::parse(&bytes).map_err(in_file)?;
+    let classifier = Classifier::parse(&bytes).map_err(in_file)?;
+    let identity = base16ct::lower::encode_string(&Sha256::digest(&bytes));
+    let mut output = io::stdout().lock();
+    if arguments.json {
+        let line = json!({
+            "model": name,
+            "bytes": bytes.len(),
+            "sha256": identity,
+            "producer": graph.producer,
+            "opset": graph.opset,
+            "ir_version": graph.ir_version,
+            "input": { "name": graph.inputs[0].name, "type": graph.inputs[0].to_string() },
+            "output": { "name": graph.outputs[0].name, "type": graph.outputs[0].to_string() },
+            "parameters": graph.parameters(),
+            "classes": classifier.classes(),
+            "metadata": graph.metadata,
+            "nodes": graph.nodes.iter().map(|node| json!({ "name": node.name, "op": node.op })).collect::<Vec<_>>(),
+        });
+        writeln!(output, "{line}")?;
+    } else {
+        writeln!(output, "{}", text(&name, &bytes, &identity, &graph, &classifier))?;
+    }
+    Ok(())
+}
+
+fn text(
+    name: &str,
+    bytes: &[u8],
+    identity: &str,
+    graph: &Graph,
+    classifier: &Classifier,
+) -> String {
+    let mut rows = vec![
+        ("file".to_owned(), format!("{name}, {} bytes", bytes.len())),
+        ("sha256".into(), identity.to_owned()),
+        ("format".into(), format!("ONNX, IR version {}, opset {}", graph.ir_version, graph.opset)),
+        ("producer".into(), graph.producer.clone()),
+        ("input".into(), format!("{}: {}", graph.inputs[0].name, graph.inputs[0])),
+        ("output".into(), format!("{}: {}", graph.outputs[0].name, graph.outputs[0])),
+        ("parameters".into(), graph.parameters().to_string()),
+        ("classes".into(), classifier.classes().join(", ")),
+    ];
+    let made = graph.metadata.iter().filter(|(key, _)| *key != "classes");
+    rows.extend(made.map(|(key, value)| (key.clone(), value.clone())));
+    rows.push(("graph".into(), graph.nodes.iter().map(operator).collect::<Vec<_>>().join(" → ")));
+    let width = rows.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (key, value) in rows {
+        let _ = writeln!(text, "{key:width$}  {value}"); // writing to a String cannot fail
+    }
+    text.trim_end().to_owned()
+}
+
+/// An operator with the size of its window, where it has one: `Conv 5x5`.
+fn operator(node: &Node) -> String {
+    match node.attributes.get("kernel_shape") {
+        Some(Attribute::Ints(sides)) => {
+            let sides: Vec<String> = sides.iter().map(i64::to_string).collect();
+            format!("{} {}", node.op, sides.join("x"))
+        }
+        _ => node.op.clone(),
+    }
+}

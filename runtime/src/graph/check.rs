@@ -1,0 +1,237 @@
+//! The structural check that every model passes before the engine sees it.
+//!
+//! tract trusts more than it should: it indexes an output that no node makes, divides by a stride of zero,
+//! and follows external data. All of that ends here, in one sentence.
+
+use std::collections::BTreeSet;
+
+use super::{Attribute, Graph, Node, Values};
+
+/// Most nodes of a graph; `LeNet` has 13.
+const MAX_NODES: usize = 10_000;
+/// Largest kernel side, stride, dilation or padding; an image has 28 pixels a side.
+const MAX_STEP: i64 = 64;
+
+/// Operators whose work depends on shapes alone, never on the pixels, with the inputs that each takes.
+///
+/// So a model that ran once, on any picture, runs on every other.
+const OPERATORS: &[(&str, usize, usize)] = &[
+    ("Add", 2, 2),
+    ("AveragePool", 1, 1),
+    ("BatchNormalization", 5, 5),
+    ("Cast", 1, 1),
+    ("Clip", 1, 3),
+    ("Concat", 1, 64),
+    ("Constant", 0, 0),
+    ("Conv", 2, 3),
+    ("Div", 2, 2),
+    ("Dropout", 1, 3),
+    ("Elu", 1, 1),
+    ("Flatten", 1, 1),
+    ("Gemm", 2, 3),
+    ("GlobalAveragePool", 1, 1),
+    ("GlobalMaxPool", 1, 1),
+    ("HardSigmoid", 1, 1),
+    ("HardSwish", 1, 1),
+    ("Identity", 1, 1),
+    ("LeakyRelu", 1, 1),
+    ("LogSoftmax", 1, 1),
+    ("MatMul", 2, 2),
+    ("MaxPool", 1, 1),
+    ("Mul", 2, 2),
+    ("PRelu", 2, 2),
+    ("Relu", 1, 1),
+    ("Reshape", 2, 2),
+    ("Selu", 1, 1),
+    ("Sigmoid", 1, 1),
+    ("Softmax", 1, 1),
+    ("Sub", 2, 2),
+    ("Tanh", 1, 1),
+    ("Transpose", 1, 1),
+];
+
+/// Why a graph is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphFault {
+    /// The file decodes, but holds no graph.
+    #[error("there is no graph in the file")]
+    NoGraph,
+    /// The file does not say which operators it means.
+    #[error("the file names no operator set of ONNX")]
+    NoOpset,
+    /// A constant that cannot be used.
+    #[error("tensor `{name}`: {fault}")]
+    Tensor {
+        /// The constant.
+        name: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// An operator that is not run here.
+    #[error("node `{node}` is a {op}, which is not supported")]
+    Operator {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+    },
+    /// A node with too few or too many inputs.
+    #[error("node `{node}` ({op}) has {found} inputs")]
+    Arity {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// Inputs it lists.
+        found: usize,
+    },
+    /// A setting out of range or of the wrong kind.
+    #[error("node `{node}`: attribute `{attribute}` is out of range")]
+    Attribute {
+        /// The node.
+        node: String,
+        /// The setting.
+        attribute: String,
+    },
+    /// A value is read before, or without, being made.
+    #[error("`{value}`, read by {reader}, is made by nothing before it")]
+    Unmade {
+        /// The value.
+        value: String,
+        /// Who reads it.
+        reader: String,
+    },
+    /// Two makers of one value.
+    #[error("`{value}` is made twice")]
+    MadeTwice {
+        /// The value.
+        value: String,
+    },
+    /// Not one input and one output.
+    #[error("it has {inputs} inputs and {outputs} outputs, expected one of each")]
+    Ports {
+        /// Inputs of the graph.
+        inputs: usize,
+        /// Outputs of the graph.
+        outputs: usize,
+    },
+    /// More nodes than any network for such pictures has.
+    #[error("it has {found} nodes, more than {MAX_NODES}")]
+    TooManyNodes {
+        /// Nodes there are.
+        found: usize,
+    },
+}
+
+/// Whether the engine may see `graph`.
+pub(super) fn check(graph: &Graph) -> Result<(), GraphFault> {
+    let ([input], [output]) = (&graph.inputs[..], &graph.outputs[..]) else {
+        return Err(GraphFault::Ports { inputs: graph.inputs.len(), outputs: graph.outputs.len() });
+    };
+    if graph.nodes.len() > MAX_NODES {
+        return Err(GraphFault::TooManyNodes { found: graph.nodes.len() });
+    }
+    let constants = graph.nodes.iter().filter(|node| node.op == "Constant");
+    let from_nodes: BTreeSet<&str> =
+        constants.flat_map(|node| &node.outputs).map(String::as_str).collect();
+    let mut made: BTreeSet<&str> = graph
+        .tensors
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !from_nodes.contains(name))
+        .chain([input.name.as_str()])
+        .collect();
+    for node in &graph.nodes {
+        check_operator(node)?;
+        check_attributes(node)?;
+        check_shape_inputs(graph, node)?;
+        for value in node.inputs.iter().filter(|value| !value.is_empty()) {
+            if !made.contains(value.as_str()) {
+                let reader = format!("node `{}`", node.name);
+                return Err(GraphFault::Unmade { value: value.clone(), reader });
+            }
+        }
+        for value in node.outputs.iter().filter(|value| !value.is_empty()) {
+            if !made.insert(value) {
+                return Err(GraphFault::MadeTwice { value: value.clone() });
+            }
+        }
+    }
+    if graph.nodes.iter().any(|node| node.outputs.contains(&output.name)) {
+        Ok(())
+    } else {
+        Err(GraphFault::Unmade { value: output.name.clone(), reader: "the graph's output".into() })
+    }
+}
+
+fn check_operator(node: &Node) -> Result<(), GraphFault> {
+    let Some(&(_, least, most)) = OPERATORS.iter().find(|(op, ..)| *op == node.op) else {
+        return Err(GraphFault::Operator { node: node.name.clone(), op: node.op.clone() });
+    };
+    let found = node.inputs.len();
+    let first_ones_given = node.inputs.iter().take(least).all(|value| !value.is_empty());
+    // the training outputs of Dropout and BatchNormalization are not computed here
+    if (least..=most).contains(&found) && first_ones_given && node.outputs.len() == 1 {
+        Ok(())
+    } else {
+        Err(GraphFault::Arity { node: node.name.clone(), op: node.op.clone(), found })
+    }
+}
+
+fn check_attributes(node: &Node) -> Result<(), GraphFault> {
+    for (name, attribute) in &node.attributes {
+        let within = match (name.as_str(), attribute) {
+            ("kernel_shape" | "strides" | "dilations", Attribute::Ints(values)) => {
+                values.len() == 2 && values.iter().all(|value| (1..=MAX_STEP).contains(value))
+            }
+            ("pads", Attribute::Ints(values)) => {
+                values.len() == 4 && values.iter().all(|value| (0..=MAX_STEP).contains(value))
+            }
+            ("group", Attribute::Int(value)) => (1..=1 << 16).contains(value),
+            ("axis", Attribute::Int(value)) => (-4..=4).contains(value),
+            ("perm", Attribute::Ints(values)) => is_permutation(values),
+            ("kernel_shape" | "strides" | "dilations" | "pads" | "group" | "axis" | "perm", _) => {
+                false
+            }
+            // a tensor is looked at as a constant; graphs and the like have no place in these operators
+            (_, Attribute::Other) => node.op == "Constant" && name == "value",
+            _ => true,
+        };
+        if !within {
+            return Err(GraphFault::Attribute { node: node.name.clone(), attribute: name.clone() });
+        }
+    }
+    let needs_kernel = matches!(node.op.as_str(), "MaxPool" | "AveragePool");
+    if needs_kernel && !node.attributes.contains_key("kernel_shape") {
+        return Err(GraphFault::Attribute {
+            node: node.name.clone(),
+            attribute: "kernel_shape".into(),
+        });
+    }
+    Ok(())
+}
+
+fn is_permutation(values: &[i64]) -> bool {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted.iter().zip(0..).all(|(&value, index)| value == index)
+}
+
+/// Shapes must be known when the model is loaded, and weights have the axes that their operator reads.
+fn check_shape_inputs(graph: &Graph, node: &Node) -> Result<(), GraphFault> {
+    let constant = |index: usize| node.inputs.get(index).and_then(|name| graph.tensors.get(name));
+    let fault =
+        |index: usize, fault| Err(GraphFault::Tensor { name: node.inputs[index].clone(), fault });
+    match node.op.as_str() {
+        "Reshape" => match constant(1).map(|tensor| (&tensor.values, tensor.shape.len())) {
+            Some((Values::I64(_), 1)) => Ok(()),
+            _ => fault(1, "the shape of a Reshape must be a constant list of int64"),
+        },
+        "Conv" => match constant(1).map(|tensor| &tensor.shape[..]) {
+            Some([outputs, inputs, 1..=28, 1..=28]) if outputs * inputs > 0 => Ok(()),
+            _ => fault(1, "the weights of a Conv must be a constant [out, in, rows, columns]"),
+        },
+        _ => Ok(()),
+    }
+}

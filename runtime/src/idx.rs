@@ -1,0 +1,236 @@
+//! MNIST's IDX files: the only place that knows their format.
+//!
+//! Source: <http://yann.lecun.com/exdb/mnist/>, "the IDX file format": a magic number, the sizes, then the
+//! bytes; all numbers are big-endian `u32`.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::error::{Error, IdxFault};
+use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
+
+const IMAGES_MAGIC: u32 = 0x0000_0803;
+const LABELS_MAGIC: u32 = 0x0000_0801;
+
+/// Most bytes that an IDX file may unpack to: a million images, against "zip bombs".
+const LIMIT_BYTES: u64 = 1_000_000 * PIXELS as u64;
+
+/// One half of a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// `train-*`, MNIST's 60,000.
+    Train,
+    /// `t10k-*`, MNIST's 10,000; never used to choose anything.
+    Test,
+}
+
+impl Part {
+    /// Name of the image file, without `.gz`.
+    #[must_use]
+    pub const fn image_file(self) -> &'static str {
+        match self {
+            Self::Train => "train-images-idx3-ubyte",
+            Self::Test => "t10k-images-idx3-ubyte",
+        }
+    }
+
+    /// Name of the label file, without `.gz`.
+    #[must_use]
+    pub const fn label_file(self) -> &'static str {
+        match self {
+            Self::Train => "train-labels-idx1-ubyte",
+            Self::Test => "t10k-labels-idx1-ubyte",
+        }
+    }
+}
+
+/// Images with their labels, in file order; both of one length.
+#[derive(Debug, Clone)]
+pub struct Split {
+    /// The pictures.
+    pub images: Vec<Image28>,
+    /// The class of each.
+    pub labels: Vec<u8>,
+}
+
+/// Reads one part of a dataset, from plain files or their `.gz`.
+///
+/// # Errors
+/// [`Error::MissingDataset`] or [`Error::Read`] if a file is not there, [`Error::File`] around the fault if
+/// one is not IDX, and [`Error::Unpaired`] if the two disagree.
+pub fn load(folder: &Path, part: Part) -> Result<Split, Error> {
+    let images = read(folder, part.image_file(), images)?;
+    let labels = read(folder, part.label_file(), labels)?;
+    if images.len() != labels.len() {
+        return Err(Error::Unpaired {
+            folder: folder.to_owned(),
+            images: images.len(),
+            labels: labels.len(),
+        });
+    }
+    Ok(Split { images, labels })
+}
+
+fn read<T>(
+    folder: &Path,
+    name: &'static str,
+    parse: fn(&[u8]) -> Result<T, IdxFault>,
+) -> Result<T, Error> {
+    let plain = folder.join(name);
+    let (path, gzipped) =
+        if plain.exists() { (plain, false) } else { (folder.join(format!("{name}.gz")), true) };
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::MissingDataset { name, folder: folder.to_owned() });
+        }
+        Err(source) => return Err(Error::Read { path, source }),
+    };
+    let mut bytes = Vec::new();
+    let count = if gzipped {
+        flate2::read::MultiGzDecoder::new(file).take(LIMIT_BYTES + 1).read_to_end(&mut bytes)
+    } else {
+        file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes)
+    };
+    match count {
+        Err(source) => Err(Error::Read { path, source }),
+        Ok(count) if count as u64 > LIMIT_BYTES => {
+            Err(Error::TooLarge { limit_bytes: LIMIT_BYTES }.in_file(path))
+        }
+        Ok(_) => parse(&bytes).map_err(|fault| Error::Idx(fault).in_file(path)),
+    }
+}
+
+/// Parses an image file: magic `0x0000_0803`, count, rows, columns, then the pixels row by row.
+///
+/// # Errors
+/// The first [`IdxFault`] met; nothing is allocated before the sizes are known to be true.
+pub fn images(bytes: &[u8]) -> Result<Vec<Image28>, IdxFault> {
+    let ([magic, count, rows, columns], pixels) = header::<4>(bytes)?;
+    check_magic(IMAGES_MAGIC, magic)?;
+    if (rows, columns) != (IMAGE_SIDE as u32, IMAGE_SIDE as u32) {
+        return Err(IdxFault::Side { rows, columns });
+    }
+    check_length(u64::from(count) * PIXELS as u64, pixels.len())?;
+    Ok(pixels.as_chunks().0.iter().map(|&image| Image28(image)).collect())
+}
+
+/// Parses a label file: magic `0x0000_0801`, count, then a byte a label.
+///
+/// # Errors
+/// The first [`IdxFault`] met.
+pub fn labels(bytes: &[u8]) -> Result<Vec<u8>, IdxFault> {
+    let ([magic, count], labels) = header::<2>(bytes)?;
+    check_magic(LABELS_MAGIC, magic)?;
+    check_length(u64::from(count), labels.len())?;
+    Ok(labels.to_vec())
+}
+
+/// The image file that [`images`] parses to `images`.
+#[must_use]
+pub fn emit_images(images: &[Image28]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(16 + images.len() * PIXELS);
+    for number in [IMAGES_MAGIC, images.len() as u32, IMAGE_SIDE as u32, IMAGE_SIDE as u32] {
+        bytes.extend(number.to_be_bytes());
+    }
+    bytes.extend(images.iter().flat_map(|image| image.0));
+    bytes
+}
+
+/// The label file that [`labels`] parses to `labels`.
+#[must_use]
+pub fn emit_labels(labels: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(8 + labels.len());
+    for number in [LABELS_MAGIC, labels.len() as u32] {
+        bytes.extend(number.to_be_bytes());
+    }
+    bytes.extend(labels);
+    bytes
+}
+
+/// Splits `N` big-endian numbers off the front.
+fn header<const N: usize>(bytes: &[u8]) -> Result<([u32; N], &[u8]), IdxFault> {
+    let short = IdxFault::Header { header: 4 * N, found: bytes.len() };
+    let (numbers, rest) = bytes.split_at_checked(4 * N).ok_or(short)?;
+    let mut header = [0; N];
+    for (number, four) in header.iter_mut().zip(numbers.as_chunks().0) {
+        *number = u32::from_be_bytes(*four);
+    }
+    Ok((header, rest))
+}
+
+fn check_magic(expected: u32, found: u32) -> Result<(), IdxFault> {
+    if found == expected { Ok(()) } else { Err(IdxFault::Magic { expected, found }) }
+}
+
+fn check_length(expected: u64, found: usize) -> Result<(), IdxFault> {
+    match found {
+        _ if expected != found as u64 => Err(IdxFault::Length { expected, found }),
+        0 => Err(IdxFault::NoItem),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_images() -> Vec<Image28> {
+        let mut ramp = [0; PIXELS];
+        for (index, pixel) in ramp.iter_mut().enumerate() {
+            *pixel = index as u8;
+        }
+        vec![Image28([7; PIXELS]), Image28(ramp)]
+    }
+
+    #[test]
+    fn what_is_emitted_parses_to_the_same() {
+        assert_eq!(images(&emit_images(&two_images())).unwrap(), two_images());
+        assert_eq!(labels(&emit_labels(&[3, 9])).unwrap(), [3, 9]);
+    }
+
+    #[test]
+    fn each_fault_is_told_apart() {
+        let good = emit_images(&two_images());
+        let mut wide = good.clone();
+        wide[15] = 29;
+        let mut promising = good.clone();
+        promising[4] = 0xff;
+        assert_eq!(images(&[]), Err(IdxFault::Header { header: 16, found: 0 }));
+        assert_eq!(images(&good[..9]), Err(IdxFault::Header { header: 16, found: 9 }));
+        assert_eq!(images(&wide), Err(IdxFault::Side { rows: 28, columns: 29 }));
+        assert_eq!(
+            images(&good[..100]),
+            Err(IdxFault::Length { expected: 2 * PIXELS as u64, found: 84 })
+        );
+        assert_eq!(
+            images(&promising),
+            Err(IdxFault::Length { expected: 0xff00_0002 * PIXELS as u64, found: 2 * PIXELS })
+        );
+        assert_eq!(
+            labels(&good),
+            Err(IdxFault::Magic { expected: LABELS_MAGIC, found: IMAGES_MAGIC })
+        );
+        assert_eq!(labels(&emit_labels(&[])), Err(IdxFault::NoItem));
+    }
+
+    #[test]
+    fn a_gzipped_dataset_reads_like_the_plain_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let gzip = |name: &str, bytes: &[u8]| {
+            let mut zip = flate2::write::GzEncoder::new(
+                File::create(folder.path().join(name)).unwrap(),
+                flate2::Compression::fast(),
+            );
+            io::Write::write_all(&mut zip, bytes).unwrap();
+            zip.finish().unwrap();
+        };
+        gzip("t10k-images-idx3-ubyte.gz", &emit_images(&two_images()));
+        std::fs::write(folder.path().join("t10k-labels-idx1-ubyte"), emit_labels(&[1, 2])).unwrap();
+        let split = load(folder.path(), Part::Test).unwrap();
+        assert_eq!((split.images, split.labels), (two_images(), vec![1, 2]));
+        let missing = load(folder.path(), Part::Train).unwrap_err().to_string();
+        assert!(missing.contains("train-images-idx3-ubyte"), "{missing}");
+    }
+}

@@ -1,0 +1,18 @@
+//! Properties that no single crate can check.
+
+#[path = "across/golden.rs"]
+mod golden; // the committed model reads the committed pictures
+#[path = "across/linking.rs"]
+mod linking; // someone else's crate links `runtime` and predicts
+#[path = "across/parity.rs"]
+mod parity; // float and int8 give the same digits
+#[cfg(feature = "training")]
+#[path = "across/training.rs"]
+mod training; // IDX bytes to two files that load
+
+use std::path::PathBuf;
+
+/// A file or folder of `tests/data`.
+fn data(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}

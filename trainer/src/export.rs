@@ -1,0 +1,147 @@
+//! Writes `lenet.onnx` only if what was written answers like the network that was trained.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use atomic_write_file::AtomicWriteFile;
+use runtime::{Classifier, Image28};
+
+use crate::lenet::LeNet;
+use crate::onnx;
+use crate::train::images_tensor;
+
+/// Test images on which the file is compared with the network.
+pub const COMPARED_IMAGES: usize = 1000;
+
+/// Largest difference of a logit that counts as equal.
+///
+/// libtorch and tract sum the 800 products of a feature in different orders: each sum of |terms| up to about
+/// 100 rounds by at most 800 · 2⁻²⁴ · 100 ≈ 5e-3 if every rounding goes one way, and by a thousandth of that
+/// in practice.
+const SUM_ORDER: f32 = 5e-3;
+
+/// Images a run while comparing.
+const BATCH: usize = 100;
+
+/// How the file compares with the network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Parity {
+    /// Images that both scored.
+    pub images: usize,
+    /// Largest difference between two logits.
+    pub largest_difference: f32,
+}
+
+/// Whether `path` can be written, asked before hours of training rather than after.
+///
+/// # Errors
+/// If it is a folder, or its folder is missing or read-only.
+pub fn check_writable(path: &Path) -> anyhow::Result<()> {
+    ensure!(!path.is_dir(), "cannot write {}: it is a folder, name a file", path.display());
+    let file = AtomicWriteFile::open(path).with_context(|| format!("cannot write {}", path.display()))?;
+    file.discard().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes `network` to `path`, re-reads it with `runtime`, and compares the two on `images`.
+///
+/// The bytes get their final name only after the comparison: what stood there before is kept on failure.
+///
+/// # Errors
+/// If the file cannot be written, does not load, or answers differently.
+pub fn export(
+    network: &LeNet,
+    metadata: &BTreeMap<String, String>,
+    images: &[Image28],
+    path: &Path,
+) -> anyhow::Result<Parity> {
+    export_bytes(&onnx::emit(&network.parameters(), metadata), network, images, path)
+}
+
+fn export_bytes(bytes: &[u8], network: &LeNet, images: &[Image28], path: &Path) -> anyhow::Result<Parity> {
+    let unwritable = || format!("cannot write {}", path.display());
+    let mut file = AtomicWriteFile::options().read(true).open(path).with_context(unwritable)?;
+    file.write_all(bytes).and_then(|()| file.rewind()).with_context(unwritable)?;
+    let mut written = Vec::new();
+    file.read_to_end(&mut written).with_context(unwritable)?;
+    let refused = || format!("{} is not written: the exported graph is wrong", path.display());
+    let classifier = Classifier::parse(&written).with_context(refused)?;
+    let parity = compare(&classifier, network, images).with_context(refused)?;
+    file.commit().with_context(unwritable)?;
+    Ok(parity)
+}
+
+fn compare(classifier: &Classifier, network: &LeNet, images: &[Image28]) -> anyhow::Result<Parity> {
+    let device = network.variables().device();
+    let mut parity = Parity { images: 0, largest_difference: 0.0 };
+    for batch in images.chunks(BATCH) {
+        let expected = network.logits(&images_tensor(batch).to_device(device));
+        let digits = Vec::<i64>::try_from(expected.argmax(1, false))?;
+        let expected = Vec::<Vec<f32>>::try_from(expected)?;
+        for ((found, expected), digit) in classifier.classify_batch(batch).iter().zip(&expected).zip(digits) {
+            for (found, expected) in found.logits.iter().zip(expected) {
+                let difference = (found - expected).abs();
+                // written so that NaN is refused too
+                ensure!(
+                    difference <= SUM_ORDER,
+                    "image {}: a logit is {found} in the file and {expected} in libtorch",
+                    parity.images
+                );
+                parity.largest_difference = parity.largest_difference.max(difference);
+            }
+            ensure!(
+                found.digit() as i64 == digit,
+                "image {}: the file says {}, libtorch {digit}",
+                parity.images,
+                found.digit()
+            );
+            parity.images += 1;
+        }
+    }
+    Ok(parity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    fn some_images() -> Vec<Image28> {
+        (0..7_u8).map(|seed| Image28(std::array::from_fn(|i| (i as u8).wrapping_mul(seed)))).collect()
+    }
+
+    #[test]
+    fn a_fresh_network_is_exported_and_answers_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lenet.onnx");
+        let parity = export(&LeNet::new(Device::Cpu), &BTreeMap::new(), &some_images(), &path).unwrap();
+        assert_eq!(parity.images, 7);
+        Classifier::load(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_answers_differently_is_not_kept_and_the_old_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lenet.onnx");
+        std::fs::write(&path, b"the one before").unwrap();
+        let network = LeNet::new(Device::Cpu);
+        let mut parameters = network.parameters();
+        parameters[7].values[3] += 1.0;
+        let bytes = onnx::emit(&parameters, &BTreeMap::new());
+        let error = format!("{:#}", export_bytes(&bytes, &network, &some_images(), &path).unwrap_err());
+        assert!(error.contains("is not written"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"the one before");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_before_training() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("no/such/folder/lenet.onnx");
+        assert!(check_writable(&missing).unwrap_err().to_string().contains("no/such/folder"));
+        assert!(check_writable(folder.path()).unwrap_err().to_string().contains("it is a folder"));
+        check_writable(&folder.path().join("lenet.onnx")).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,15 @@
+//! Trains `LeNet` on MNIST with libtorch and exports it to ONNX.
+//!
+//! `IDX files ──data──▶ Dataset ──train──▶ LeNet ──export──▶ lenet.onnx, checked with runtime`
+//!
+//! Pixels enter the network as `uint8`, 0 = background, 255 = ink; the normalisation is its first step, in
+//! libtorch as in the exported graph. Equal data, options and number of threads give equal weights on a CPU.
+//!
+//! What this crate does not do yet: augmentation, checkpoints, plots.
+
+pub mod data;
+pub mod device;
+pub mod export;
+pub mod lenet;
+pub mod onnx;
+pub mod train;
