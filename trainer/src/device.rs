@@ -45,9 +45,13 @@ impl Choice {
             Self::Auto if devices == 0 => {
                 Ok((Device::Cpu, format!("CPU, {threads} threads (libtorch sees no CUDA device)")))
             }
-            Self::Auto => Ok((Device::Cuda(0), format!("cuda:0, the first of {devices} CUDA devices"))),
+            Self::Auto => {
+                Ok((Device::Cuda(0), format!("cuda:0, the first of {devices} CUDA devices")))
+            }
             Self::Cuda(_) if !tch::utils::has_cuda() => {
-                bail!("this libtorch has no CUDA: run LENET_TORCH=cuda trainer/run, or use --device cpu")
+                bail!(
+                    "this libtorch has no CUDA: run LENET_TORCH=cuda trainer/run, or use --device cpu"
+                )
             }
             Self::Cuda(number) => {
                 ensure!(

@@ -17,10 +17,10 @@ pub const COMPARED_IMAGES: usize = 1000;
 
 /// Largest difference of a logit that counts as equal.
 ///
-/// libtorch and tract sum the 800 products of a feature in different orders: each sum of |terms| up to about
-/// 100 rounds by at most 800 · 2⁻²⁴ · 100 ≈ 5e-3 if every rounding goes one way, and by a thousandth of that
-/// in practice.
-const SUM_ORDER: f32 = 5e-3;
+/// libtorch and tract sum the 800 products of a feature in different orders. Rounding errors of both signs grow
+/// with the root of their number: √800 · 2⁻²⁴ · 30 ≈ 5e-5 for a logit of 30, and four layers stay far below this;
+/// a wrong weight, border or normalisation is far above.
+const SUM_ORDER: f32 = 1e-3;
 
 /// Images a run while comparing.
 const BATCH: usize = 100;
@@ -40,7 +40,8 @@ pub struct Parity {
 /// If it is a folder, or its folder is missing or read-only.
 pub fn check_writable(path: &Path) -> anyhow::Result<()> {
     ensure!(!path.is_dir(), "cannot write {}: it is a folder, name a file", path.display());
-    let file = AtomicWriteFile::open(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let file =
+        AtomicWriteFile::open(path).with_context(|| format!("cannot write {}", path.display()))?;
     file.discard().with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -59,7 +60,12 @@ pub fn export(
     export_bytes(&onnx::emit(&network.parameters(), metadata), network, images, path)
 }
 
-fn export_bytes(bytes: &[u8], network: &LeNet, images: &[Image28], path: &Path) -> anyhow::Result<Parity> {
+fn export_bytes(
+    bytes: &[u8],
+    network: &LeNet,
+    images: &[Image28],
+    path: &Path,
+) -> anyhow::Result<Parity> {
     let unwritable = || format!("cannot write {}", path.display());
     let mut file = AtomicWriteFile::options().read(true).open(path).with_context(unwritable)?;
     file.write_all(bytes).and_then(|()| file.rewind()).with_context(unwritable)?;
@@ -79,7 +85,9 @@ fn compare(classifier: &Classifier, network: &LeNet, images: &[Image28]) -> anyh
         let expected = network.logits(&images_tensor(batch).to_device(device));
         let digits = Vec::<i64>::try_from(expected.argmax(1, false))?;
         let expected = Vec::<Vec<f32>>::try_from(expected)?;
-        for ((found, expected), digit) in classifier.classify_batch(batch).iter().zip(&expected).zip(digits) {
+        for ((found, expected), digit) in
+            classifier.classify_batch(batch).iter().zip(&expected).zip(digits)
+        {
             for (found, expected) in found.logits.iter().zip(expected) {
                 let difference = (found - expected).abs();
                 // written so that NaN is refused too
@@ -108,14 +116,17 @@ mod tests {
     use tch::Device;
 
     fn some_images() -> Vec<Image28> {
-        (0..7_u8).map(|seed| Image28(std::array::from_fn(|i| (i as u8).wrapping_mul(seed)))).collect()
+        (0..7_u8)
+            .map(|seed| Image28(std::array::from_fn(|i| (i as u8).wrapping_mul(seed))))
+            .collect()
     }
 
     #[test]
     fn a_fresh_network_is_exported_and_answers_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lenet.onnx");
-        let parity = export(&LeNet::new(Device::Cpu), &BTreeMap::new(), &some_images(), &path).unwrap();
+        let parity =
+            export(&LeNet::new(Device::Cpu), &BTreeMap::new(), &some_images(), &path).unwrap();
         assert_eq!(parity.images, 7);
         Classifier::load(&path).unwrap();
     }
@@ -129,7 +140,8 @@ mod tests {
         let mut parameters = network.parameters();
         parameters[7].values[3] += 1.0;
         let bytes = onnx::emit(&parameters, &BTreeMap::new());
-        let error = format!("{:#}", export_bytes(&bytes, &network, &some_images(), &path).unwrap_err());
+        let error =
+            format!("{:#}", export_bytes(&bytes, &network, &some_images(), &path).unwrap_err());
         assert!(error.contains("is not written"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"the one before");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -1,4 +1,4 @@
-//! The network: `LeNet` with max-pooling, `ReLU` and one dropout.
+//! The network: LeNet with max-pooling, ReLU and one dropout.
 
 use tch::nn::{self, ModuleT};
 use tch::{Device, Kind, Tensor};
@@ -58,8 +58,10 @@ impl LeNet {
     pub fn new(device: Device) -> Self {
         let variables = nn::VarStore::new(device);
         let root = variables.root();
-        let convolution = |name, from, to| nn::conv2d(&root / name, from, to, KERNEL, nn::ConvConfig::default());
-        let dense = |name, from, to| nn::linear(&root / name, from, to, nn::LinearConfig::default());
+        let convolution =
+            |name, from, to| nn::conv2d(&root / name, from, to, KERNEL, nn::ConvConfig::default());
+        let dense =
+            |name, from, to| nn::linear(&root / name, from, to, nn::LinearConfig::default());
         Self {
             conv1: convolution("conv1", 1, MAPS[0]),
             conv2: convolution("conv2", MAPS[0], MAPS[1]),
@@ -70,7 +72,6 @@ impl LeNet {
     }
 
     /// Logits `[batch, 10]` of `uint8 [batch, 1, 28, 28]`.
-    #[must_use]
     pub fn logits(&self, pixels: &Tensor) -> Tensor {
         tch::no_grad(|| self.forward_t(pixels, false))
     }
@@ -114,7 +115,8 @@ impl ModuleT for LeNet {
         let stage = |input: &Tensor, convolution: &nn::Conv2D| {
             input.apply(convolution).relu().max_pool2d_default(POOL)
         };
-        let normalized = (pixels.to_kind(Kind::Float) - f64::from(PIXEL_HALF)) * f64::from(PIXEL_SCALE);
+        let normalized =
+            (pixels.to_kind(Kind::Float) - f64::from(PIXEL_HALF)) * f64::from(PIXEL_SCALE);
         let maps = stage(&stage(&normalized, &self.conv1), &self.conv2);
         maps.flatten(1, -1).apply(&self.dense1).relu().dropout(DROPOUT, train).apply(&self.dense2)
     }

@@ -1,4 +1,4 @@
-//! Trains `LeNet` on MNIST with libtorch and exports it to ONNX.
+//! Trains LeNet on MNIST with libtorch and exports it to ONNX.
 //!
 //! `IDX files ──data──▶ Dataset ──train──▶ LeNet ──export──▶ lenet.onnx, checked with runtime`
 //!

@@ -12,6 +12,7 @@ use atomic_write_file::AtomicWriteFile;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::Image28;
+use runtime::idx::default_folder;
 use serde_json::json;
 use trainer::data::{self, Dataset};
 use trainer::export::{self, COMPARED_IMAGES};
@@ -35,7 +36,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     }
     let folder = match &cli.data {
         Some(folder) => folder.clone(),
-        None => data::default_folder().context("there is no home folder: say --data DIR")?,
+        None => default_folder().context("there is no home folder: say --data DIR")?,
     };
     let dataset = data::obtain(&folder)?;
     let (device, why) = cli.device.resolve()?;
@@ -53,7 +54,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let trained = train_with_progress(&dataset, &options)?;
     let took = started.elapsed();
     if let Some(path) = &cli.json {
-        write_history(&trained.history, path).with_context(|| format!("cannot write {}", path.display()))?;
+        write_history(&trained.history, path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let report = train::evaluate(&trained.network, &dataset.test)?;
     println!(
@@ -64,7 +66,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     );
     if let Some(path) = &cli.export {
         let metadata = metadata(&dataset, &options, &trained, report.accuracy());
-        let images: Vec<Image28> = dataset.test.images.iter().take(COMPARED_IMAGES).cloned().collect();
+        let images: Vec<Image28> =
+            dataset.test.images.iter().take(COMPARED_IMAGES).cloned().collect();
         let parity = export::export(&trained.network, &metadata, &images, path)?;
         println!(
             "\nexported  {}: on {} test images tract gives libtorch's digits, logits within {:.1e}",
@@ -113,7 +116,8 @@ fn metadata(
     test_accuracy: f64,
 ) -> BTreeMap<String, String> {
     let validation = trained.history.last().map_or(0.0, |epoch| epoch.validation.accuracy);
-    let classes: Vec<String> = (0..trainer::lenet::CLASSES).map(|class| class.to_string()).collect();
+    let classes: Vec<String> =
+        (0..trainer::lenet::CLASSES).map(|class| class.to_string()).collect();
     let pairs = [
         ("classes", classes.join(",")),
         ("pixels", "uint8, 0 = background, 255 = ink, normalised inside the graph".into()),

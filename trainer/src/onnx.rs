@@ -38,7 +38,10 @@ pub fn emit(parameters: &[Parameter], metadata: &BTreeMap<String, String>) -> Ve
         graph: Some(graph),
         metadata_props: metadata
             .iter()
-            .map(|(key, value)| pb::StringStringEntryProto { key: key.clone(), value: value.clone() })
+            .map(|(key, value)| pb::StringStringEntryProto {
+                key: key.clone(),
+                value: value.clone(),
+            })
             .collect(),
         ..Default::default()
     };
@@ -69,7 +72,12 @@ fn nodes() -> Vec<pb::NodeProto> {
 }
 
 /// An operator, named after what it makes.
-fn node(op: &str, inputs: &[&str], output: &str, attribute: Vec<pb::AttributeProto>) -> pb::NodeProto {
+fn node(
+    op: &str,
+    inputs: &[&str],
+    output: &str,
+    attribute: Vec<pb::AttributeProto>,
+) -> pb::NodeProto {
     pb::NodeProto {
         op_type: op.into(),
         name: output.into(),
@@ -81,7 +89,12 @@ fn node(op: &str, inputs: &[&str], output: &str, attribute: Vec<pb::AttributePro
 }
 
 fn int(name: &str, value: i64) -> pb::AttributeProto {
-    pb::AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i: value, ..Default::default() }
+    pb::AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Int as i32,
+        i: value,
+        ..Default::default()
+    }
 }
 
 fn ints(name: &str, values: &[i64]) -> pb::AttributeProto {
@@ -118,10 +131,8 @@ fn port(name: &str, element: DataType, lengths: &[i64]) -> pb::ValueInfoProto {
     let lengths = lengths.iter().map(|&length| dimension::Value::DimValue(length));
     let dim = [batch].into_iter().chain(lengths);
     let dim = dim.map(|value| Dimension { value: Some(value), ..Default::default() }).collect();
-    let tensor = type_proto::Tensor {
-        elem_type: element as i32,
-        shape: Some(pb::TensorShapeProto { dim }),
-    };
+    let tensor =
+        type_proto::Tensor { elem_type: element as i32, shape: Some(pb::TensorShapeProto { dim }) };
     pb::ValueInfoProto {
         name: name.into(),
         r#type: Some(pb::TypeProto {

@@ -167,7 +167,6 @@ pub fn evaluate(network: &LeNet, split: &Split) -> anyhow::Result<Report> {
 }
 
 /// `uint8 [images, 1, 28, 28]`
-#[must_use]
 pub fn images_tensor(images: &[Image28]) -> Tensor {
     let pixels: Vec<u8> = images.iter().flat_map(|image| image.0).collect();
     Tensor::from_slice(&pixels).view([-1, 1, IMAGE_SIDE as i64, IMAGE_SIDE as i64])
@@ -187,7 +186,9 @@ fn check_labels(labels: &[u8]) -> anyhow::Result<()> {
 
 fn score(network: &LeNet, images: &Tensor, labels: &Tensor) -> Score {
     let mut sum = Sum::new(images.device());
-    for (images, labels) in images.split(EVALUATION_BATCH, 0).iter().zip(labels.split(EVALUATION_BATCH, 0)) {
+    for (images, labels) in
+        images.split(EVALUATION_BATCH, 0).iter().zip(labels.split(EVALUATION_BATCH, 0))
+    {
         let logits = network.logits(images);
         sum.add(&logits.cross_entropy_for_logits(&labels), &logits, &labels);
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{Attribute, Graph, Node, Values};
 
-/// Most nodes of a graph; `LeNet` has 13.
+/// Most nodes of a graph; LeNet has 13.
 const MAX_NODES: usize = 10_000;
 /// Largest kernel side, stride, dilation or padding; an image has 28 pixels a side.
 const MAX_STEP: i64 = 64;

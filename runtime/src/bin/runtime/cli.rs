@@ -40,9 +40,9 @@ pub(crate) struct Predict {
 
 #[derive(Debug, Args)]
 pub(crate) struct Evaluate {
-    /// Folder with the four IDX files, plain or .gz
+    /// Folder with the four IDX files, plain or .gz [default: the folder that trainer fills]
     #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
+    pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) model: Model,
     /// Print one JSON object

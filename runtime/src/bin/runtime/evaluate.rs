@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use runtime::evaluate::{Report, evaluate};
 use runtime::idx::{self, Part};
 use serde_json::json;
@@ -12,17 +12,20 @@ use crate::cli;
 
 pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
     let classifier = arguments.model.load()?;
-    let split = idx::load(&arguments.data, Part::Test)?;
+    let folder = arguments.data.clone().or_else(idx::default_folder);
+    let folder = folder
+        .context("you have no home folder to look for images in: give one with --data DIR")?;
+    let split = idx::load(&folder, Part::Test)?;
     let classes = classifier.classes().len();
     let beyond = split.labels.iter().find(|&&label| usize::from(label) >= classes);
     if let Some(label) = beyond {
-        let folder = arguments.data.display();
+        let folder = folder.display();
         anyhow::bail!("{folder} holds label {label}, but the model has {classes} classes");
     }
     let started = Instant::now();
     let report = evaluate(&classifier, &split);
     let seconds = started.elapsed().as_secs_f64();
-    ensure!(report.total() > 0, "{} holds no test images", arguments.data.display());
+    ensure!(report.total() > 0, "{} holds no test images", folder.display());
     let mut output = io::stdout().lock();
     if arguments.json {
         writeln!(output, "{}", json_line(&report))?;

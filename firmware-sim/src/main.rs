@@ -1,3 +1,0 @@
-//! The `firmware-sim` command.
-
-fn main() {}

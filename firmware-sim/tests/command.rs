@@ -1,0 +1,192 @@
+//! The `firmware-sim` command as a user meets it.
+#![cfg(feature = "host")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use firmware_sim::format;
+
+/// A folder with a model, and a way to run the command in it.
+struct Bench(tempfile::TempDir);
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("lenet.onnx"), runtime::EMBEDDED_MODEL).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_firmware-sim"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .output()
+            .unwrap()
+    }
+
+    fn quantize(&self) {
+        let output =
+            self.run(&["quantize", "lenet.onnx", "--data", &mnist_500(), "-o", "lenet.q8"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Fails with code 1 and one line, which holds every one of `parts`.
+    fn refuses(&self, arguments: &[&str], parts: &[&str]) {
+        let output = self.run(arguments);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
+        assert!(message.starts_with("error: ") && message.lines().count() == 1, "{message}");
+        for part in parts {
+            assert!(message.contains(part), "{part:?} is not in {message:?}");
+        }
+    }
+}
+
+fn mnist_500() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500");
+    folder.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_model_is_made_and_verified() {
+    let bench = Bench::new();
+    bench.quantize();
+    assert_eq!(fs::read(bench.path("lenet.q8")).unwrap().len(), format::LEN);
+    let data = mnist_500();
+    let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
+    let output = bench.run(&verify);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains(" of 500") && text.contains("SQNR"), "{text}");
+    assert!(output.stderr.is_empty(), "no progress bar without a terminal");
+
+    let output = bench.run(&[&verify[..], &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["images"], 500);
+    assert!(json["agreement"].as_f64().unwrap() > 0.99, "{json}");
+}
+
+#[test]
+fn too_little_agreement_fails_after_the_report() {
+    let bench = Bench::new();
+    // calibrated on a blank page, it cannot hold the activations of ink
+    let blank = tempfile::tempdir().unwrap();
+    let images = [runtime::Image28([0; runtime::PIXELS])];
+    let write = |name, bytes: Vec<u8>| fs::write(blank.path().join(name), bytes).unwrap();
+    write("train-images-idx3-ubyte", runtime::idx::emit_images(&images));
+    write("train-labels-idx1-ubyte", runtime::idx::emit_labels(&[0]));
+    let blank = blank.path().to_str().unwrap();
+    assert!(
+        bench.run(&["quantize", "lenet.onnx", "--data", blank, "-o", "lenet.q8"]).status.success()
+    );
+    let data = mnist_500();
+    let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
+    bench.refuses(&verify, &["lenet.q8", "lenet.onnx", "of 500 images", "--min-agreement 0.998"]);
+    assert!(String::from_utf8_lossy(&bench.run(&verify).stdout).contains("SQNR"));
+    assert!(bench.run(&[&verify[..], &["--min-agreement", "0"]].concat()).status.success());
+}
+
+#[test]
+fn bad_onnx_files_end_in_one_line() {
+    let bench = Bench::new();
+    fs::write(bench.path("empty.onnx"), []).unwrap();
+    fs::write(bench.path("cut.onnx"), &runtime::EMBEDDED_MODEL[..999]).unwrap();
+    fs::write(bench.path("text.onnx"), "not a model").unwrap();
+    let data = mnist_500();
+    for (name, part) in [("missing", "No such file"), ("empty", "empty"), ("cut", ""), ("text", "")]
+    {
+        let name = format!("{name}.onnx");
+        bench.refuses(&["quantize", &name, "--data", &data, "-o", "out.q8"], &[&name, part]);
+        assert!(!bench.path("out.q8").exists());
+    }
+}
+
+#[test]
+fn bad_q8_files_end_in_one_line() {
+    let bench = Bench::new();
+    bench.quantize();
+    let good = fs::read(bench.path("lenet.q8")).unwrap();
+    fs::write(bench.path("empty.q8"), []).unwrap();
+    fs::write(bench.path("cut.q8"), &good[..good.len() - 1]).unwrap();
+    fs::write(bench.path("long.q8"), [&good[..], b"x"].concat()).unwrap();
+    fs::write(bench.path("onnx.q8"), runtime::EMBEDDED_MODEL).unwrap();
+    let mut damaged = good.clone();
+    damaged[good.len() / 2] ^= 4;
+    fs::write(bench.path("damaged.q8"), damaged).unwrap();
+    let data = mnist_500();
+    for (name, part) in [
+        ("missing", "No such file"),
+        ("empty", "0 bytes"),
+        ("cut", "bytes"),
+        ("long", "bytes"),
+        ("onnx", "starts with"),
+        ("damaged", "CRC-32"),
+    ] {
+        let name = format!("{name}.q8");
+        let verify = ["verify", "--model", "lenet.onnx", "--quantized", &name, "--data", &data];
+        bench.refuses(&verify, &[&name, part]);
+    }
+}
+
+#[test]
+fn a_q8_of_another_onnx_file_is_refused_by_name() {
+    let bench = Bench::new();
+    bench.quantize();
+    let mut other = runtime::EMBEDDED_MODEL.to_vec();
+    let name = other.windows(5).position(|bytes| bytes == b"MNIST").unwrap();
+    other[name..][..5].copy_from_slice(b"mnist");
+    fs::write(bench.path("other.onnx"), other).unwrap();
+    let data = mnist_500();
+    let verify = ["verify", "--model", "other.onnx", "--quantized", "lenet.q8", "--data", &data];
+    bench.refuses(&verify, &["lenet.q8", "other.onnx", "another ONNX file"]);
+}
+
+#[test]
+fn bad_datasets_end_in_one_line() {
+    let bench = Bench::new();
+    let out = ["-o", "out.q8"];
+    let quantize = |folder| [&["quantize", "lenet.onnx", "--data", folder][..], &out].concat();
+    bench.refuses(&quantize("nowhere"), &["nowhere", "train-images-idx3-ubyte"]);
+    for (folder, bytes) in [
+        ("empty", vec![]),
+        ("foreign", b"GIF89a, no IDX".to_vec()),
+        ("cut", {
+            let images = [runtime::Image28([0; runtime::PIXELS])];
+            let mut bytes = runtime::idx::emit_images(&images);
+            bytes.truncate(500);
+            bytes
+        }),
+    ] {
+        fs::create_dir(bench.path(folder)).unwrap();
+        fs::write(bench.path(folder).join("train-images-idx3-ubyte"), bytes).unwrap();
+        bench.refuses(
+            &quantize(folder),
+            &[folder, "train-images-idx3-ubyte", "not a usable IDX file"],
+        );
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_named() {
+    let bench = Bench::new();
+    let data = mnist_500();
+    let quantize = ["quantize", "lenet.onnx", "--data", &data, "-o", "no/such/folder/out.q8"];
+    bench.refuses(&quantize, &["cannot write no/such/folder/out.q8"]);
+}
+
+#[test]
+fn wrong_usage_is_told_apart_from_failure() {
+    let bench = Bench::new();
+    for arguments in [
+        &["quantize"][..],
+        &["verify", "--model", "lenet.onnx"],
+        &["verify", "--model", "a", "--quantized", "b", "--min-agreement", "1.5"],
+    ] {
+        assert_eq!(bench.run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}

@@ -1,0 +1,88 @@
+//! From the committed ONNX model to int8 and back: what is made, and what is refused.
+#![cfg(feature = "host")]
+
+use std::path::Path;
+
+use firmware_sim::Model;
+use firmware_sim::host::quantize::{CALIBRATION_IMAGES, calibration_images, quantize};
+use firmware_sim::host::verify::{FloatModel, compare};
+use firmware_sim::host::{Error, identity};
+use runtime::idx::{self, Part, Split};
+use runtime::{EMBEDDED_MODEL, Image28, PIXELS};
+
+fn mnist_500(part: Part) -> Split {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500");
+    idx::load(&folder, part).unwrap()
+}
+
+/// The embedded model with every `from` replaced by `to`, of the same length so that the file still decodes.
+fn edited(from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut onnx = EMBEDDED_MODEL.to_vec();
+    let places: Vec<usize> =
+        (0..onnx.len() - from.len()).filter(|&place| onnx[place..].starts_with(from)).collect();
+    assert!(!places.is_empty(), "{from:?} is in the file");
+    for place in places {
+        onnx[place..][..to.len()].copy_from_slice(to);
+    }
+    onnx
+}
+
+#[test]
+fn the_file_is_a_pure_function_of_model_and_images() {
+    let images = &mnist_500(Part::Train).images[..20];
+    let once = quantize(EMBEDDED_MODEL, images).unwrap();
+    assert!(once == quantize(EMBEDDED_MODEL, images).unwrap());
+    assert!(once != quantize(EMBEDDED_MODEL, &images[..10]).unwrap());
+}
+
+#[test]
+fn calibration_images_are_spread_over_the_whole_file() {
+    let numbered = |count: usize| -> Vec<Image28> {
+        (0..count)
+            .map(|index| Image28(std::array::from_fn(|i| (index >> (8 * (i % 4))) as u8)))
+            .collect()
+    };
+    let index = |image: &Image28| usize::from(image.0[0]) | usize::from(image.0[1]) << 8;
+    let chosen = calibration_images(&numbered(60_000));
+    assert_eq!(chosen.len(), CALIBRATION_IMAGES);
+    assert!(chosen.iter().enumerate().all(|(i, image)| index(image) == i * 30));
+    assert_eq!(calibration_images(&numbered(7)).len(), 7);
+    assert!(calibration_images(&[]).is_empty());
+}
+
+#[test]
+fn blank_calibration_images_still_give_a_model_that_parses() {
+    let q8 = quantize(EMBEDDED_MODEL, &[Image28([0; PIXELS])]).unwrap();
+    assert!(Model::parse(&q8).is_ok());
+}
+
+#[test]
+fn what_is_not_our_network_is_refused_by_the_node_that_does_not_fit() {
+    let refused = |onnx: &[u8]| quantize(onnx, &[Image28([0; PIXELS])]).unwrap_err();
+    let message = |onnx: &[u8]| refused(onnx).to_string();
+    assert_eq!(
+        message(&edited(b"Relu", b"Tanh")),
+        "not this project's LeNet: node `relu1` is a Tanh, expected a Relu"
+    );
+    assert!(message(&edited(b"transB", b"transA")).contains("attribute `transA` of node `dense1`"));
+    assert!(
+        message(&edited(b"strides", b"dilates")).contains("attribute `dilates` of node `pool1`")
+    );
+    assert!(matches!(refused(&[]), Error::Onnx(runtime::Error::Empty)));
+    assert!(matches!(refused(&EMBEDDED_MODEL[..1000]), Error::Onnx(_)));
+    assert!(matches!(quantize(EMBEDDED_MODEL, &[]), Err(Error::NoImages)));
+}
+
+#[test]
+fn an_int8_model_of_another_file_is_not_compared() {
+    let images = &mnist_500(Part::Train).images[..10];
+    let q8 = quantize(EMBEDDED_MODEL, images).unwrap();
+    let int8 = Model::parse(&q8).unwrap();
+    let other = FloatModel::parse(&edited(b"MNIST", b"mnist")).unwrap();
+    let error = compare(&other, &int8, &mnist_500(Part::Test), |_| ()).unwrap_err();
+    assert!(matches!(error, Error::Origin { stated, .. } if stated == identity(EMBEDDED_MODEL)));
+    let empty = Split { images: vec![], labels: vec![] };
+    let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
+    assert!(matches!(compare(&float, &int8, &empty, |_| ()), Err(Error::NoImages)));
+}

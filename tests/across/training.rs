@@ -1,0 +1,40 @@
+//! From IDX files to two models that load: the whole road, on few images.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use firmware_sim::Model;
+use firmware_sim::host::quantize::quantize;
+use firmware_sim::host::verify::{FloatModel, compare};
+use runtime::Classifier;
+use runtime::idx::Part;
+use trainer::export::export;
+use trainer::train::{self, Options};
+
+/// Of 500 images. A network that has seen each of its images three times is often undecided between two
+/// digits, and int8 may settle those either way.
+const MIN_EQUAL: u64 = 490;
+/// Guessing gives 0.1; this says that the right labels met the right images.
+const MIN_ACCURACY: f64 = 0.4;
+
+#[test]
+fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
+    let (training, test) = (crate::mnist_500(Part::Train), crate::mnist_500(Part::Test));
+    let options = Options { epochs: 3, batch_size: 32, ..Options::default() };
+    let trained = train::run(&training, &options, |_| ()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lenet.onnx");
+    let parity = export(&trained.network, &BTreeMap::new(), &test.images, &path).unwrap();
+    assert_eq!(parity.images, 500);
+
+    let onnx = fs::read(&path).unwrap();
+    let float = Classifier::load(&path).unwrap();
+    let report = runtime::evaluate::evaluate(&float, &test);
+    assert_eq!(report.correct(), train::evaluate(&trained.network, &test).unwrap().correct());
+    assert!(report.accuracy() > MIN_ACCURACY, "{report}");
+
+    let q8 = quantize(&onnx, &training.images).unwrap();
+    let int8 = Model::parse(&q8).unwrap();
+    let found = compare(&FloatModel::parse(&onnx).unwrap(), &int8, &test, |_| ()).unwrap();
+    assert!(found.equal >= MIN_EQUAL, "{found:?}");
+}
