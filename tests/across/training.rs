@@ -8,8 +8,11 @@ use firmware_sim::host::quantize::quantize;
 use firmware_sim::host::verify::{FloatModel, compare};
 use runtime::Classifier;
 use runtime::idx::Part;
+use trainer::device::Choice;
+use trainer::evaluate::evaluate;
 use trainer::export::export;
-use trainer::train::{self, Options};
+use trainer::recipe::Recipe;
+use trainer::train::{Options, Run, Watch};
 
 /// Of 500 images. A network that has seen each of its images three times is often undecided between two
 /// digits, and int8 may settle those either way.
@@ -20,17 +23,26 @@ const MIN_ACCURACY: f64 = 0.4;
 #[test]
 fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
     let (training, test) = (crate::mnist_500(Part::Train), crate::mnist_500(Part::Test));
-    let options = Options { epochs: 3, batch_size: 32, ..Options::default() };
-    let trained = train::run(&training, &options, |_| ()).unwrap();
+    let options = Options {
+        recipe: Recipe { epochs: 3, batch_size: 32, ..Recipe::ORIGINAL },
+        classes: 10,
+        watch: Watch::Validation(0),
+        seed: 1,
+        device: Choice::Cpu.resolve().unwrap().0,
+        threads: 2,
+    };
+    let mut run = Run::new(&training, &test, options).unwrap();
+    while run.advance().is_some() {}
+    let network = run.network();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lenet.onnx");
-    let parity = export(&trained.network, &BTreeMap::new(), &test.images, &path).unwrap();
+    let parity = export(&network, &BTreeMap::new(), &test.images, &path).unwrap();
     assert_eq!(parity.images, 500);
 
     let onnx = fs::read(&path).unwrap();
     let float = Classifier::load(&path).unwrap();
     let report = runtime::evaluate::evaluate(&float, &test);
-    assert_eq!(report.correct(), train::evaluate(&trained.network, &test).unwrap().correct());
+    assert_eq!(report.correct(), evaluate(&network, &test).unwrap().correct());
     assert!(report.accuracy() > MIN_ACCURACY, "{report}");
 
     let q8 = quantize(&onnx, &training.images).unwrap();

@@ -8,9 +8,9 @@ use anyhow::{Context, ensure};
 use atomic_write_file::AtomicWriteFile;
 use runtime::{Classifier, Image28};
 
+use crate::evaluate::images_tensor;
 use crate::lenet::LeNet;
 use crate::onnx;
-use crate::train::images_tensor;
 
 /// Test images on which the file is compared with the network.
 pub const COMPARED_IMAGES: usize = 1000;
@@ -79,7 +79,7 @@ fn export_bytes(
 }
 
 fn compare(classifier: &Classifier, network: &LeNet, images: &[Image28]) -> anyhow::Result<Parity> {
-    let device = network.variables().device();
+    let device = network.weights().device();
     let mut parity = Parity { images: 0, largest_difference: 0.0 };
     for batch in images.chunks(BATCH) {
         let expected = network.logits(&images_tensor(batch).to_device(device));
@@ -126,7 +126,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lenet.onnx");
         let parity =
-            export(&LeNet::new(Device::Cpu), &BTreeMap::new(), &some_images(), &path).unwrap();
+            export(&LeNet::new(10, Device::Cpu), &BTreeMap::new(), &some_images(), &path).unwrap();
         assert_eq!(parity.images, 7);
         Classifier::load(&path).unwrap();
     }
@@ -136,7 +136,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lenet.onnx");
         std::fs::write(&path, b"the one before").unwrap();
-        let network = LeNet::new(Device::Cpu);
+        let network = LeNet::new(10, Device::Cpu);
         let mut parameters = network.parameters();
         parameters[7].values[3] += 1.0;
         let bytes = onnx::emit(&parameters, &BTreeMap::new());

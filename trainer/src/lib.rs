@@ -5,11 +5,18 @@
 //! Pixels enter the network as `uint8`, 0 = background, 255 = ink; the normalisation is its first step, in
 //! libtorch as in the exported graph. Equal data, options and number of threads give equal weights on a CPU.
 //!
-//! What this crate does not do yet: augmentation, checkpoints, plots.
+//! What this crate does not do yet: checkpoints, plots.
 
+pub mod adam;
+pub mod augment;
+pub mod checkpoint;
 pub mod data;
 pub mod device;
+pub mod evaluate;
 pub mod export;
 pub mod lenet;
 pub mod onnx;
+pub mod recipe;
+mod seeding;
 pub mod train;
+mod workers;

@@ -4,19 +4,24 @@ mod cli;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use atomic_write_file::AtomicWriteFile;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::Image28;
 use runtime::idx::default_folder;
 use serde_json::json;
+use trainer::checkpoint::{self, Identity};
 use trainer::data::{self, Dataset};
+use trainer::evaluate::evaluate;
 use trainer::export::{self, COMPARED_IMAGES};
-use trainer::train::{self, Epoch, Options, Progress, Trained};
+use trainer::recipe::Name;
+use trainer::train::{Epoch, Options, Progress, Run, Watch};
 
 use cli::Cli;
 
@@ -31,7 +36,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
-    for path in cli.export.iter().chain(&cli.json) {
+    let checkpoint = cli.checkpoint();
+    for path in cli.export.iter().chain(&cli.json).chain(&checkpoint) {
         export::check_writable(path)?;
     }
     let folder = match &cli.data {
@@ -40,7 +46,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     };
     let dataset = data::obtain(&folder)?;
     let (device, why) = cli.device.resolve()?;
-    let options = cli.options(device);
+    let options = cli.options(device, dataset.train.images.len());
     println!(
         "data      {}: {} training and {} test images in {}",
         dataset.name,
@@ -51,13 +57,18 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     println!("device    {why}");
 
     let started = Instant::now();
-    let trained = train_with_progress(&dataset, &options)?;
+    let mut run = Run::new(&dataset.train, &dataset.test, options.clone())?;
+    let identity = identity(&dataset, cli.recipe, &options);
+    let checkpoint = checkpoint.as_deref();
+    begin(&mut run, cli.resume, checkpoint, &identity)?;
+    follow(&mut run, &options, checkpoint, &identity)?;
     let took = started.elapsed();
     if let Some(path) = &cli.json {
-        write_history(&trained.history, path)
+        write_history(run.history(), options.watch, path)
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let report = train::evaluate(&trained.network, &dataset.test)?;
+    let network = run.network();
+    let report = evaluate(&network, &dataset.test)?;
     println!(
         "\ntest      {:.2} % of {} images right, after {:.0} s of training\n\n{report}",
         report.accuracy() * 100.0,
@@ -65,10 +76,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         took.as_secs_f64()
     );
     if let Some(path) = &cli.export {
-        let metadata = metadata(&dataset, &options, &trained, report.accuracy());
+        let metadata = metadata(&identity, &options, run.history(), report.accuracy());
         let images: Vec<Image28> =
             dataset.test.images.iter().take(COMPARED_IMAGES).cloned().collect();
-        let parity = export::export(&trained.network, &metadata, &images, path)?;
+        let parity = export::export(&network, &metadata, &images, path)?;
         println!(
             "\nexported  {}: on {} test images tract gives libtorch's digits, logits within {:.1e}",
             path.display(),
@@ -76,75 +87,163 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
             parity.largest_difference
         );
     }
+    match checkpoint {
+        Some(path) => {
+            std::fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Goes on from a checkpoint if asked to; one that is there is never written over unasked.
+fn begin(
+    run: &mut Run,
+    resume: bool,
+    checkpoint: Option<&Path>,
+    identity: &Identity,
+) -> anyhow::Result<()> {
+    match checkpoint {
+        Some(path) if resume => {
+            let resumed = |state| run.resume(state).with_context(|| path.display().to_string());
+            checkpoint::load(path, identity).and_then(resumed)
+        }
+        None if resume => bail!(
+            "there is nothing to resume: say --export or --checkpoint as in the run that stopped"
+        ),
+        Some(path) if path.exists() => {
+            bail!("{} is a run that was stopped: go on with --resume, or delete it", path.display())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes all steps, with a bar while they last, a line and a checkpoint an epoch; stops on Ctrl-C after a step.
+fn follow(
+    run: &mut Run,
+    options: &Options,
+    checkpoint: Option<&Path>,
+    identity: &Identity,
+) -> anyhow::Result<()> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
+        .context("cannot listen to Ctrl-C")?;
+    let save = |run: &Run| match checkpoint {
+        Some(path) => checkpoint::save(path, identity, &run.state()),
+        None => Ok(()),
+    };
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
+        "{prefix} {wide_bar} {pos}/{len} images, {per_sec}, {eta} left, loss {msg}",
+    )?);
+    println!(
+        "epoch  training loss  accuracy  {:>10} loss  accuracy  seconds",
+        options.watch.name()
+    );
+    for done in run.history() {
+        println!("{}", line(done));
+    }
+    while let Some(progress) = run.advance() {
+        let stop = STOP.load(Ordering::Relaxed);
+        if stop || matches!(progress, Progress::Epoch(_)) {
+            save(run)?;
+        }
+        if stop {
+            bar.finish_and_clear();
+            match checkpoint {
+                Some(path) => bail!(
+                    "stopped, and saved in {}: go on with the same arguments and --resume",
+                    path.display()
+                ),
+                None => bail!("stopped; nothing is saved without --export or --checkpoint"),
+            }
+        }
+        match progress {
+            Progress::Step { epoch, images, of, loss } => {
+                if bar.position() > images as u64 || bar.length() != Some(of as u64) {
+                    bar.reset();
+                    bar.set_length(of as u64);
+                }
+                bar.set_prefix(format!("epoch {epoch}/{}", options.recipe.epochs));
+                bar.set_message(format!("{loss:.4}"));
+                bar.set_position(images as u64);
+            }
+            Progress::Epoch(done) => bar.suspend(|| println!("{}", line(&done))),
+        }
+    }
+    bar.finish_and_clear();
     Ok(())
 }
 
-fn train_with_progress(dataset: &Dataset, options: &Options) -> anyhow::Result<Trained> {
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
-        "{prefix} {wide_bar} {pos}/{len} images, {per_sec}, {eta} left",
-    )?);
-    println!("epoch  training loss  accuracy  validation loss  accuracy  seconds");
-    let trained = train::run(&dataset.train, options, |progress| match progress {
-        Progress::Step { epoch, images, of } => {
-            if bar.position() > images as u64 || bar.length() != Some(of as u64) {
-                bar.reset();
-                bar.set_length(of as u64);
-            }
-            bar.set_prefix(format!("epoch {epoch}/{}", options.epochs));
-            bar.set_position(images as u64);
-        }
-        Progress::Epoch(Epoch { epoch, training, validation, took }) => bar.suspend(|| {
-            println!(
-                "{epoch:>5}  {:13.4}  {:6.2} %  {:15.4}  {:6.2} %  {:7.1}",
-                training.loss,
-                training.accuracy * 100.0,
-                validation.loss,
-                validation.accuracy * 100.0,
-                took.as_secs_f64()
-            );
-        }),
-    })?;
-    bar.finish_and_clear();
-    Ok(trained)
+fn line(epoch: &Epoch) -> String {
+    let Epoch { epoch, training, watched, took } = epoch;
+    let watched = watched.map_or_else(
+        || format!("{:>15}  {:>8}", "-", "-"),
+        |score| format!("{:15.4}  {:6.2} %", score.loss, score.accuracy * 100.0),
+    );
+    format!(
+        "{epoch:>5}  {:13.4}  {:6.2} %  {watched}  {:7.1}",
+        training.loss,
+        training.accuracy * 100.0,
+        took.as_secs_f64()
+    )
+}
+
+/// All that decides a run's weights, but for the machine.
+fn identity(dataset: &Dataset, recipe: Name, options: &Options) -> Identity {
+    vec![
+        ("dataset", dataset.name.clone()),
+        ("dataset.sha256", dataset.sha256.clone()),
+        ("recipe", recipe.text().into()),
+        ("epochs", options.recipe.epochs.to_string()),
+        ("batch_size", options.recipe.batch_size.to_string()),
+        ("learning_rate", options.recipe.learning_rate.to_string()),
+        ("seed", options.seed.to_string()),
+        ("threads", options.threads.to_string()),
+        (
+            "validation.images",
+            match options.watch {
+                Watch::Validation(images) => images.to_string(),
+                Watch::Test => "0".into(),
+            },
+        ),
+    ]
 }
 
 /// How the model was made, for its own metadata.
 fn metadata(
-    dataset: &Dataset,
+    identity: &Identity,
     options: &Options,
-    trained: &Trained,
+    history: &[Epoch],
     test_accuracy: f64,
 ) -> BTreeMap<String, String> {
-    let validation = trained.history.last().map_or(0.0, |epoch| epoch.validation.accuracy);
-    let classes: Vec<String> =
-        (0..trainer::lenet::CLASSES).map(|class| class.to_string()).collect();
-    let pairs = [
+    let classes: Vec<String> = (0..options.classes).map(|class| class.to_string()).collect();
+    let made = [
         ("classes", classes.join(",")),
         ("pixels", "uint8, 0 = background, 255 = ink, normalised inside the graph".into()),
-        ("dataset", dataset.name.clone()),
-        ("dataset.sha256", dataset.sha256.clone()),
-        ("recipe", train::RECIPE.into()),
-        ("epochs", options.epochs.to_string()),
-        ("batch_size", options.batch_size.to_string()),
-        ("learning_rate", options.learning_rate.to_string()),
-        ("seed", options.seed.to_string()),
-        ("validation.accuracy", format!("{validation:.4}")),
         ("test.accuracy", format!("{test_accuracy:.4}")),
     ];
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    let pairs = made.into_iter().chain(identity.clone());
+    let mut metadata: BTreeMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value)).collect();
+    if let (Watch::Validation(_), Some(Epoch { watched: Some(score), .. })) =
+        (options.watch, history.last())
+    {
+        metadata.insert("validation.accuracy".into(), format!("{:.4}", score.accuracy));
+    }
+    metadata
 }
 
-fn write_history(history: &[Epoch], path: &std::path::Path) -> std::io::Result<()> {
+fn write_history(history: &[Epoch], watch: Watch, path: &std::path::Path) -> std::io::Result<()> {
     let mut file = AtomicWriteFile::open(path)?;
-    for Epoch { epoch, training, validation, took } in history {
-        let line = json!({
+    for Epoch { epoch, training, watched, took } in history {
+        let mut line = json!({
             "epoch": epoch,
             "training_loss": training.loss,
             "training_accuracy": training.accuracy,
-            "validation_loss": validation.loss,
-            "validation_accuracy": validation.accuracy,
             "seconds": took.as_secs_f64(),
         });
+        if let Some(score) = watched {
+            line[format!("{}_loss", watch.name())] = score.loss.into();
+            line[format!("{}_accuracy", watch.name())] = score.accuracy.into();
+        }
         writeln!(file, "{line}")?;
     }
     file.commit()

@@ -12,22 +12,23 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::type_proto;
 
-use crate::lenet::{CLASSES, KERNEL, PIXEL_HALF, PIXEL_SCALE, POOL, Parameter};
+use crate::lenet::{KERNEL, PIXEL_HALF, PIXEL_SCALE, POOL, Parameter};
 
 const OPSET: i64 = 13;
 const IR_VERSION: i64 = 8;
 const SIDE: i64 = runtime::IMAGE_SIDE as i64;
 
-/// The file's bytes: a pure function of the weights and the metadata.
+/// The file's bytes: a pure function of the weights, in the order of the layers, and the metadata.
 #[must_use]
 pub fn emit(parameters: &[Parameter], metadata: &BTreeMap<String, String>) -> Vec<u8> {
     let constants = [scalar("offset", PIXEL_HALF), scalar("scale", PIXEL_SCALE)];
+    let classes = parameters.last().map_or(0, |bias| bias.shape[0]);
     let graph = pb::GraphProto {
         name: "lenet".into(),
         node: nodes(),
         initializer: constants.into_iter().chain(parameters.iter().map(tensor)).collect(),
         input: vec![port("image", DataType::Uint8, &[1, SIDE, SIDE])],
-        output: vec![port("logits", DataType::Float, &[CLASSES])],
+        output: vec![port("logits", DataType::Float, &[classes])],
         ..Default::default()
     };
     let model = pb::ModelProto {

@@ -1,57 +1,64 @@
-//! The recipe of the original post: cross-entropy, Adam, dropout, no augmentation.
+//! A training run, step by step.
+//!
+//! Everything random is drawn from libtorch's generator on the CPU, which is seeded anew for every step from the
+//! run's seed and the step's number. So equal options, data and threads give equal weights on a CPU, and a run
+//! that goes on from a [`State`] is the run that never stopped.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use runtime::evaluate::Report;
+use anyhow::ensure;
 use runtime::idx::Split;
-use runtime::{IMAGE_SIDE, Image28};
-use tch::nn::{ModuleT, OptimizerConfig};
-use tch::{Device, Kind, Tensor, nn};
+use tch::{Device, Kind, Tensor};
 
-use crate::lenet::{CLASSES, LeNet};
+use crate::adam::{Adam, average};
+use crate::augment::Augmenter;
+use crate::evaluate::{Score, check_labels, images_tensor, labels_tensor, score, watch};
+use crate::lenet::{HIDDEN, LeNet};
+use crate::recipe::Recipe;
+use crate::seeding::{Purpose, drawn};
+use crate::workers::{Batch, Workers};
 
-/// Name of this recipe in a model's metadata.
-pub const RECIPE: &str = "original";
-
-/// One image in this many is held out for validation: 5,000 of MNIST's 60,000.
-const VALIDATION_PART: usize = 12;
-
-/// Images a step of evaluation; batches of 10,000 take three times as long an image.
-const EVALUATION_BATCH: i64 = 500;
-
-/// libtorch draws weights and dropout from one generator a process: one training at a time.
-static GENERATOR: Mutex<()> = Mutex::new(());
-
-/// Everything that decides a training run; equal options, data and threads give equal weights on a CPU.
+/// Everything that decides a run but its data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Passes over the training images.
-    pub epochs: u32,
-    /// Images a step.
-    pub batch_size: usize,
-    /// Adam's step size.
-    pub learning_rate: f64,
-    /// Decides the validation images, the first weights, the order of the images, and the dropout.
+    /// How to train.
+    pub recipe: Recipe,
+    /// Number of classes.
+    pub classes: i64,
+    /// What to look at after every epoch.
+    pub watch: Watch,
+    /// Decides the validation images, the first weights, the order of the images, their changes, and the dropout.
     pub seed: u64,
     /// Where to train.
     pub device: Device,
+    /// Threads on a CPU; other numbers add up in another order.
+    pub threads: usize,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { epochs: 12, batch_size: 512, learning_rate: 1e-3, seed: 0, device: Device::Cpu }
+/// What is looked at after every epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// So many of the training images, which are not trained on.
+    Validation(usize),
+    /// The test images, as the original post does: for its figures, not to choose by.
+    Test,
+}
+
+impl Watch {
+    /// What to call it in a table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Validation(_) => "validation",
+            Self::Test => "test",
+        }
     }
 }
 
-/// How far a run is.
+/// What [`Run::advance`] has done.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Progress {
-    /// A step is done.
+    /// A step.
     Step {
         /// Epoch, from 1.
         epoch: u32,
@@ -59,8 +66,10 @@ pub enum Progress {
         images: usize,
         /// Images of an epoch.
         of: usize,
+        /// Mean cross-entropy in this epoch so far.
+        loss: f64,
     },
-    /// An epoch is done.
+    /// The last step of an epoch.
     Epoch(Epoch),
 }
 
@@ -69,161 +78,296 @@ pub enum Progress {
 pub struct Epoch {
     /// Which, from 1.
     pub epoch: u32,
-    /// Over the training images, as they were met, with dropout.
+    /// Over the training images, as they were met: changed, and with dropout.
     pub training: Score,
-    /// Over the validation images, after the epoch.
-    pub validation: Score,
-    /// Training and validation.
+    /// Over the watched images, after the epoch; none if there are none.
+    pub watched: Option<Score>,
+    /// Training and watching.
     pub took: Duration,
 }
 
-/// Loss and accuracy over some images.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Score {
-    /// Mean cross-entropy, in nats.
-    pub loss: f64,
-    /// Right answers among all, 0 to 1.
-    pub accuracy: f64,
-}
-
-/// A trained network and how it got there.
+/// A run after some step: what it takes to go on.
 #[derive(Debug)]
-pub struct Trained {
-    /// The network.
-    pub network: LeNet,
-    /// One entry an epoch.
+pub struct State {
+    /// Steps so far.
+    pub step: u64,
+    /// `[parameters]`, as are the others.
+    pub weights: Tensor,
+    /// Average of the weights.
+    pub average: Tensor,
+    /// Adam's mean gradient.
+    pub mean: Tensor,
+    /// Adam's mean squared gradient.
+    pub square: Tensor,
+    /// The epoch so far.
+    pub partial: Partial,
+    /// The epochs so far.
     pub history: Vec<Epoch>,
 }
 
-/// Trains a network on `split`, of which it holds one image in twelve out for validation.
-///
-/// # Errors
-/// If there are fewer than twelve images, or a label beyond the ten classes.
-pub fn run(
-    split: &Split,
-    options: &Options,
-    mut observe: impl FnMut(Progress),
-) -> anyhow::Result<Trained> {
-    ensure!(
-        split.images.len() >= VALIDATION_PART,
-        "{} training images are too few: one in {VALIDATION_PART} is held out for validation",
-        split.images.len()
-    );
-    check_labels(&split.labels)?;
-    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    tch::manual_seed(options.seed as i64);
-    let mut random = ChaCha8Rng::seed_from_u64(options.seed);
-    let images = images_tensor(&split.images).to_device(options.device);
-    let labels = labels_tensor(&split.labels).to_device(options.device);
-
-    let mut order: Vec<i64> = (0..split.images.len() as i64).collect();
-    order.shuffle(&mut random);
-    let validation = order.split_off(order.len() - order.len() / VALIDATION_PART);
-    let validation = Tensor::from_slice(&validation).to_device(options.device);
-    let (validation_images, validation_labels) =
-        (images.index_select(0, &validation), labels.index_select(0, &validation));
-
-    let network = LeNet::new(options.device);
-    let mut optimizer = nn::Adam::default().build(network.variables(), options.learning_rate)?;
-    let mut history = Vec::new();
-    for epoch in 1..=options.epochs {
-        let started = Instant::now();
-        order.shuffle(&mut random);
-        let mut sum = Sum::new(options.device);
-        for batch in order.chunks(options.batch_size) {
-            let batch = Tensor::from_slice(batch).to_device(options.device);
-            let (images, labels) = (images.index_select(0, &batch), labels.index_select(0, &batch));
-            let logits = network.forward_t(&images, true);
-            let loss = logits.cross_entropy_for_logits(&labels);
-            optimizer.backward_step(&loss);
-            sum.add(&loss, &logits, &labels);
-            observe(Progress::Step { epoch, images: sum.images as usize, of: order.len() });
-        }
-        let training = sum.score();
-        let validation = score(&network, &validation_images, &validation_labels);
-        let report = Epoch { epoch, training, validation, took: started.elapsed() };
-        history.push(report);
-        observe(Progress::Epoch(report));
-    }
-    Ok(Trained { network, history })
+/// Sums over the images of an epoch that is not over.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Partial {
+    /// Of the cross-entropies.
+    pub loss: f64,
+    /// Right answers.
+    pub correct: i64,
+    /// Time so far.
+    pub took: Duration,
 }
 
-/// Asks `network` about every image of `split`.
-///
-/// # Errors
-/// If a label lies beyond the ten classes.
-pub fn evaluate(network: &LeNet, split: &Split) -> anyhow::Result<Report> {
-    check_labels(&split.labels)?;
-    let mut report = Report::new(CLASSES as usize);
-    let chunk = EVALUATION_BATCH as usize;
-    for (images, labels) in split.images.chunks(chunk).zip(split.labels.chunks(chunk)) {
-        let logits = network.logits(&images_tensor(images).to_device(network.variables().device()));
-        let answers: Vec<i64> = Vec::try_from(logits.argmax(1, false).to_device(Device::Cpu))?;
-        for (&label, answer) in labels.iter().zip(answers) {
-            report.record(usize::from(label), answer as usize);
-        }
-    }
-    Ok(report)
-}
-
-/// `uint8 [images, 1, 28, 28]`
-pub fn images_tensor(images: &[Image28]) -> Tensor {
-    let pixels: Vec<u8> = images.iter().flat_map(|image| image.0).collect();
-    Tensor::from_slice(&pixels).view([-1, 1, IMAGE_SIDE as i64, IMAGE_SIDE as i64])
-}
-
-/// `int64 [labels]`
-fn labels_tensor(labels: &[u8]) -> Tensor {
-    Tensor::from_slice(&labels.iter().map(|&label| i64::from(label)).collect::<Vec<_>>())
-}
-
-fn check_labels(labels: &[u8]) -> anyhow::Result<()> {
-    match labels.iter().find(|&&label| i64::from(label) >= CLASSES) {
-        Some(label) => bail!("label {label} is beyond the {CLASSES} classes"),
-        None => Ok(()),
-    }
-}
-
-fn score(network: &LeNet, images: &Tensor, labels: &Tensor) -> Score {
-    let mut sum = Sum::new(images.device());
-    for (images, labels) in
-        images.split(EVALUATION_BATCH, 0).iter().zip(labels.split(EVALUATION_BATCH, 0))
-    {
-        let logits = network.logits(images);
-        sum.add(&logits.cross_entropy_for_logits(&labels), &logits, &labels);
-    }
-    sum.score()
-}
-
-/// Sums that stay on the device until they are asked for: reading them would wait for it.
-struct Sum {
+/// A training run.
+#[derive(Debug)]
+pub struct Run {
+    options: Options,
+    images: Tensor,
+    labels: Tensor,
+    /// Indices of the images to train on.
+    training: Tensor,
+    watched: Option<(Tensor, Tensor)>,
+    augmenter: Option<Augmenter>,
+    workers: Workers,
+    network: LeNet,
+    average: Tensor,
+    adam: Adam,
+    /// Of the current epoch: indices, in the order of training.
+    order: Tensor,
     loss: Tensor,
     correct: Tensor,
-    images: i64,
+    /// Steps so far.
+    step: u64,
+    /// Of the current epoch, before [`Self::resumed`].
+    before: Duration,
+    resumed: Instant,
+    history: Vec<Epoch>,
 }
 
-impl Sum {
-    fn new(device: Device) -> Self {
-        Self {
-            loss: Tensor::zeros([], (Kind::Double, device)),
-            correct: Tensor::zeros([], (Kind::Int64, device)),
-            images: 0,
+impl Run {
+    /// Prepares a run on `train`; `test` is touched only where [`Watch::Test`] asks for it.
+    ///
+    /// # Errors
+    /// If no image is left to train on, or a label lies beyond the classes.
+    pub fn new(train: &Split, test: &Split, options: Options) -> anyhow::Result<Self> {
+        check_labels(&train.labels, options.classes)?;
+        let device = options.device;
+        let images = images_tensor(&train.images).to_device(device);
+        let labels = labels_tensor(&train.labels).to_device(device);
+        let count = train.images.len() as i64;
+        let mut training = Tensor::arange(count, (Kind::Int64, device));
+        let mut watched = None;
+        match options.watch {
+            Watch::Validation(held_out) => {
+                let rest = count - held_out as i64;
+                ensure!(
+                    rest > 0,
+                    "{held_out} of {count} training images for validation leave none to train on"
+                );
+                let shuffled = drawn(options.seed, Purpose::Validation, || permutation(count))
+                    .to_device(device);
+                training = shuffled.narrow(0, 0, rest);
+                let chosen = shuffled.narrow(0, rest, held_out as i64);
+                if held_out > 0 {
+                    watched =
+                        Some((images.index_select(0, &chosen), labels.index_select(0, &chosen)));
+                }
+            }
+            Watch::Test => {
+                check_labels(&test.labels, options.classes)?;
+                watched = Some((
+                    images_tensor(&test.images).to_device(device),
+                    labels_tensor(&test.labels).to_device(device),
+                ));
+            }
+        }
+        ensure!(training.size()[0] > 0, "there are no training images");
+        let network = drawn(options.seed, Purpose::Weights, || LeNet::new(options.classes, device));
+        let zero = |kind| Tensor::zeros([], (kind, device));
+        Ok(Self {
+            augmenter: options.recipe.augmentation.map(|amounts| Augmenter::new(amounts, device)),
+            workers: Workers::new(&network, options.threads),
+            average: network.weights().copy(),
+            adam: Adam::new(network.weights()),
+            order: training.shallow_clone(),
+            loss: zero(Kind::Double),
+            correct: zero(Kind::Int64),
+            step: 0,
+            before: Duration::ZERO,
+            resumed: Instant::now(),
+            history: Vec::new(),
+            options,
+            images,
+            labels,
+            training,
+            watched,
+            network,
+        })
+    }
+
+    /// Goes on from `state`, which a run with equal options and data has given.
+    ///
+    /// # Errors
+    /// If `state` cannot be this run's.
+    pub fn resume(&mut self, state: State) -> anyhow::Result<()> {
+        let State { step, weights, average, mean, square, partial, history } = state;
+        let length = self.average.size();
+        for tensor in [&weights, &average, &mean, &square] {
+            ensure!(
+                tensor.size() == length,
+                "it holds {:?} weights, this network has {length:?}",
+                tensor.size()
+            );
+        }
+        ensure!(
+            step <= self.steps() && history.len() as u64 == step / self.steps_an_epoch(),
+            "step {step} with {} epochs is none of this run",
+            history.len()
+        );
+        let device = self.options.device;
+        tch::no_grad(|| self.network.weights().shallow_clone().copy_(&weights));
+        self.average = average.to_device(device);
+        self.adam =
+            Adam { steps: step, mean: mean.to_device(device), square: square.to_device(device) };
+        self.loss = Tensor::from(partial.loss).to_device(device);
+        self.correct = Tensor::from(partial.correct).to_device(device);
+        self.step = step;
+        if !step.is_multiple_of(self.steps_an_epoch()) {
+            self.shuffle();
+        }
+        self.before = partial.took;
+        self.resumed = Instant::now();
+        self.history = history;
+        Ok(())
+    }
+
+    /// What it takes to go on from here; copies, on the CPU.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let copy = |tensor: &Tensor| tensor.detach().to_device(Device::Cpu).copy();
+        State {
+            step: self.step,
+            weights: copy(self.network.weights()),
+            average: copy(&self.average),
+            mean: copy(&self.adam.mean),
+            square: copy(&self.adam.square),
+            partial: Partial {
+                loss: self.loss.double_value(&[]),
+                correct: self.correct.int64_value(&[]),
+                took: self.took(),
+            },
+            history: self.history.clone(),
         }
     }
 
-    /// Adds a batch; `mean_loss` is weighted by its images, so that a short last batch counts as what it is.
-    fn add(&mut self, mean_loss: &Tensor, logits: &Tensor, labels: &Tensor) {
-        let images = labels.size()[0];
-        self.loss += mean_loss.detach().to_kind(Kind::Double) * images as f64;
-        self.correct += logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
-        self.images += images;
+    /// Makes a step, and at the end of an epoch looks at the watched images; nothing once all epochs are done.
+    pub fn advance(&mut self) -> Option<Progress> {
+        if self.step == self.steps() {
+            return None;
+        }
+        let per_epoch = self.steps_an_epoch();
+        let at = self.step % per_epoch;
+        if at == 0 {
+            self.begin_epoch();
+        }
+        let batch_size = self.options.recipe.batch_size;
+        let images = self.training.size()[0] as usize;
+        let start = at as usize * batch_size;
+        let end = images.min(start + batch_size);
+        self.train_on(start, end - start);
+        let epoch = (self.step / per_epoch) as u32 + 1;
+        self.step += 1;
+        if end < images {
+            // a number that people see ten times a second needs no wait for a GPU
+            let loss = if self.options.device == Device::Cpu {
+                self.loss.double_value(&[]) / end as f64
+            } else {
+                f64::NAN
+            };
+            return Some(Progress::Step { epoch, images: end, of: images, loss });
+        }
+        let training = score(&self.loss, &self.correct, images);
+        let result = self.network();
+        let watched = self.watched.as_ref().map(|(images, labels)| watch(&result, images, labels));
+        let done = Epoch { epoch, training, watched, took: self.took() };
+        self.history.push(done);
+        Some(Progress::Epoch(done))
     }
 
-    fn score(&self) -> Score {
-        let images = self.images as f64;
-        Score {
-            loss: self.loss.double_value(&[]) / images,
-            accuracy: self.correct.int64_value(&[]) as f64 / images,
-        }
+    fn begin_epoch(&mut self) {
+        self.shuffle();
+        self.loss = self.loss.zeros_like();
+        self.correct = self.correct.zeros_like();
+        self.before = Duration::ZERO;
+        self.resumed = Instant::now();
     }
+
+    /// The order of the current epoch.
+    fn shuffle(&mut self) {
+        let epoch = self.step / self.steps_an_epoch();
+        let shuffled = drawn(self.options.seed, Purpose::Order { epoch }, || {
+            permutation(self.training.size()[0])
+        });
+        self.order = self.training.index_select(0, &shuffled.to_device(self.options.device));
+    }
+
+    fn train_on(&mut self, start: usize, count: usize) {
+        let Options { recipe, seed, device, .. } = &self.options;
+        let count = count as i64;
+        let (draws, dropout) = drawn(*seed, Purpose::Step { step: self.step }, || {
+            let kept = Tensor::empty([count, HIDDEN], (Kind::Float, Device::Cpu))
+                .bernoulli_float_(1.0 - recipe.dropout);
+            (
+                self.augmenter.as_ref().map(|augmenter| augmenter.draw(count)),
+                kept / (1.0 - recipe.dropout),
+            )
+        });
+        let chosen = self.order.narrow(0, start as i64, count);
+        let batch = Batch {
+            pictures: self.images.index_select(0, &chosen),
+            labels: self.labels.index_select(0, &chosen),
+            draws,
+            dropout: dropout.to_device(*device),
+        };
+        let weights = self.network.weights();
+        let share = self.workers.gradient(weights, &batch, recipe.label_smoothing);
+        let learning_rate = recipe.learning_rate * recipe.schedule.factor(self.step, self.steps());
+        self.adam.step(weights, &share.gradient, learning_rate, recipe.weight_decay);
+        if let Some(decay) = recipe.averaging {
+            average(&self.average, weights, decay, self.step + 1);
+        }
+        self.loss += share.loss;
+        self.correct += share.correct;
+    }
+
+    /// The result so far, a network of its own.
+    #[must_use]
+    pub fn network(&self) -> LeNet {
+        let averaged = self.options.recipe.averaging.is_some();
+        let weights = if averaged { &self.average } else { self.network.weights() };
+        LeNet::from_weights(weights, self.options.classes)
+    }
+
+    /// The epochs so far.
+    #[must_use]
+    pub fn history(&self) -> &[Epoch] {
+        &self.history
+    }
+
+    /// Steps of the whole run.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        u64::from(self.options.recipe.epochs) * self.steps_an_epoch()
+    }
+
+    fn steps_an_epoch(&self) -> u64 {
+        (self.training.size()[0] as u64).div_ceil(self.options.recipe.batch_size as u64)
+    }
+
+    /// Time in the current epoch.
+    fn took(&self) -> Duration {
+        self.before + self.resumed.elapsed()
+    }
+}
+
+fn permutation(count: i64) -> Tensor {
+    Tensor::randperm(count, (Kind::Int64, Device::Cpu))
 }

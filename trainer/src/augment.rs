@@ -1,0 +1,249 @@
+//! Training pictures as other hands would have drawn them: warped, thicker or thinner, fainter.
+//!
+//! A warp is a smooth map from where a pixel is drawn to where it is taken from: an affine map, bent by a
+//! cubic B-spline over a few control points (the elastic distortion of Simard, Steinkraus and Platt 2003, made
+//! from a coarse grid as image registration does: Rueckert et al. 1999). Such splines reproduce affine maps
+//! exactly, so one product of the control points with the spline's basis makes the whole map.
+
+use std::f64::consts::PI;
+
+use tch::{Device, Kind, Tensor};
+
+const SIDE: i64 = runtime::IMAGE_SIDE as i64;
+
+/// Half a picture, in pixels: what a unit of libtorch's sampling grid is worth.
+const HALF_PX: f64 = SIDE as f64 / 2.0;
+
+/// Control points along a side that lie on the picture; one more lies beyond each end.
+const CONTROL_SIDE: usize = 4;
+
+/// How far pictures are changed; each picture by its own draw, evenly between nothing and this, both ways.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Augmentation {
+    /// Turn, in degrees.
+    pub rotation_degrees: f64,
+    /// Size of each axis: 0.2 is between 1/1.2 and 1.2 times.
+    pub scale: f64,
+    /// Slant: pixels to the side a pixel up.
+    pub shear: f64,
+    /// Shift of each axis, in pixels.
+    pub shift_px: f64,
+    /// Standard deviation of the control points, in pixels.
+    pub bend_px: f64,
+    /// Strokes: 0.5 adds or takes up to half of the brightness around each pixel.
+    pub thickness: f64,
+    /// Contrast: the brightness is raised to a power between `exp(−gamma)` and `exp(gamma)`.
+    pub gamma: f64,
+}
+
+/// An [`Augmentation`] with the spline's basis, ready on a device.
+#[derive(Debug)]
+pub struct Augmenter {
+    amounts: Augmentation,
+    device: Device,
+    /// Weight of each control point at each pixel, `[784, points]`.
+    basis: Tensor,
+    /// Where the control points lie without a warp, `[points, 2]` as x and y in −1 to 1.
+    points: Tensor,
+}
+
+/// What was drawn for each picture of a batch.
+#[derive(Debug)]
+pub struct Draws {
+    basis: Tensor,
+    /// `[pictures, points, 2]`
+    points: Tensor,
+    /// `[pictures, 1, 1, 1]` each
+    thickness: Tensor,
+    gamma: Tensor,
+}
+
+impl Augmenter {
+    /// Prepares the basis.
+    #[must_use]
+    pub fn new(amounts: Augmentation, device: Device) -> Self {
+        let spacing = 2.0 / (CONTROL_SIDE - 1) as f64;
+        let knots: Vec<f64> =
+            (0..CONTROL_SIDE + 2).map(|i| (i as f64 - 1.0) * spacing - 1.0).collect();
+        let pixels = (0..SIDE).map(|i| (i as f64 + 0.5) / HALF_PX - 1.0);
+        let along: Vec<Vec<f64>> = pixels
+            .map(|at| knots.iter().map(|knot| cubic_b_spline((at - knot) / spacing)).collect())
+            .collect();
+        let mut basis = Vec::new();
+        for down in &along {
+            for across in &along {
+                basis.extend(down.iter().flat_map(|y| across.iter().map(move |x| (y * x) as f32)));
+            }
+        }
+        let points: Vec<f32> = knots
+            .iter()
+            .flat_map(|&y| knots.iter().flat_map(move |&x| [x as f32, y as f32]))
+            .collect();
+        Self {
+            amounts,
+            device,
+            basis: Tensor::from_slice(&basis).view([SIDE * SIDE, -1]).to_device(device),
+            points: Tensor::from_slice(&points).view([-1, 2]).to_device(device),
+        }
+    }
+
+    /// Draws for so many pictures, from libtorch's generator.
+    #[must_use]
+    pub fn draw(&self, pictures: i64) -> Draws {
+        let Augmentation { rotation_degrees, scale, shear, shift_px, bend_px, thickness, gamma } =
+            self.amounts;
+        let numbers = Tensor::rand([8, pictures], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
+        let number = |index: i64, amount: f64| numbers.get(index) * amount;
+        let angle = number(0, rotation_degrees * PI / 180.0);
+        let (sine, cosine) = (angle.sin(), angle.cos());
+        let [across, down] = [1, 2].map(|index| number(index, scale.ln_1p()).exp());
+        let slant = number(3, shear);
+        // rotation · slant · scale, row by row
+        let rows = [
+            &cosine * &across,
+            (&slant * &cosine - &sine) * &down,
+            &sine * &across,
+            (&slant * &sine + &cosine) * &down,
+        ];
+        let linear = Tensor::stack(&rows, 1).view([-1, 2, 2]).to_device(self.device);
+        let shift =
+            Tensor::stack(&[number(4, shift_px / HALF_PX), number(5, shift_px / HALF_PX)], 1);
+        let bend = Tensor::randn([pictures, self.points.size()[0], 2], (Kind::Float, Device::Cpu));
+        let bend = (bend * (bend_px / HALF_PX) + shift.unsqueeze(1)).to_device(self.device);
+        let column =
+            |index, amount| number(index, amount).view([-1, 1, 1, 1]).to_device(self.device);
+        Draws {
+            basis: self.basis.shallow_clone(),
+            points: self.points.matmul(&linear.transpose(1, 2)) + bend,
+            thickness: column(6, thickness),
+            gamma: column(7, gamma).exp(),
+        }
+    }
+}
+
+impl Draws {
+    /// The draws of some of the pictures.
+    #[must_use]
+    pub fn narrow(&self, start: i64, count: i64) -> Self {
+        let part = |tensor: &Tensor| tensor.narrow(0, start, count);
+        Self {
+            basis: self.basis.shallow_clone(),
+            points: part(&self.points),
+            thickness: part(&self.thickness),
+            gamma: part(&self.gamma),
+        }
+    }
+
+    /// Pictures `[pictures, 1, 28, 28]`, changed; pixels are `float32`, 0 to 255.
+    pub fn apply(&self, pictures: &Tensor) -> Tensor {
+        const BILINEAR: i64 = 0;
+        const ZEROS: i64 = 0;
+        let grid = self.basis.matmul(&self.points).view([-1, SIDE, SIDE, 2]);
+        let warped = pictures.to_kind(Kind::Float).grid_sampler(&grid, BILINEAR, ZEROS, false);
+        let around = warped.avg_pool2d([3, 3], [1, 1], [1, 1], false, true, None::<i64>);
+        let thicker = self.thickness.clamp_min(0.0) * 2.0 * &around;
+        let thinner = self.thickness.clamp_max(0.0) * (255.0 - around);
+        let stroked: Tensor = warped + thicker + thinner;
+        (stroked.clamp(0.0, 255.0) / 255.0).pow(&self.gamma) * 255.0
+    }
+}
+
+/// The uniform cubic B-spline: `β³` of Unser 1999, "Splines: a perfect fit", equation 5.
+fn cubic_b_spline(at: f64) -> f64 {
+    match at.abs() {
+        x if x < 1.0 => 2.0 / 3.0 - x * x + x.powi(3) / 2.0,
+        x if x < 2.0 => (2.0 - x).powi(3) / 6.0,
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: Augmentation = Augmentation {
+        rotation_degrees: 0.0,
+        scale: 0.0,
+        shear: 0.0,
+        shift_px: 0.0,
+        bend_px: 0.0,
+        thickness: 0.0,
+        gamma: 0.0,
+    };
+
+    /// A square of 10×10 in the middle, of full ink.
+    fn squares(count: i64) -> Tensor {
+        let pictures = Tensor::zeros([count, 1, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
+        let _ = pictures.narrow(2, 9, 10).narrow(3, 9, 10).fill_(255);
+        pictures
+    }
+
+    fn apply(amounts: Augmentation, pictures: &Tensor) -> Tensor {
+        tch::manual_seed(3);
+        Augmenter::new(amounts, Device::Cpu).draw(pictures.size()[0]).apply(pictures)
+    }
+
+    /// Mean of the brightness and of its two coordinates, in pixels from the middle, of each picture.
+    fn moments(pictures: &Tensor) -> [Vec<f64>; 3] {
+        let at = Tensor::arange(SIDE, (Kind::Float, Device::Cpu)) - (HALF_PX - 0.5);
+        let mass = pictures.sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Float);
+        let first = |weights: &Tensor| {
+            let moment =
+                (pictures * weights).sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Float)
+                    / &mass;
+            Vec::<f64>::try_from(moment.to_kind(Kind::Double)).unwrap()
+        };
+        [
+            first(&at.view([1, 1, 1, -1])),
+            first(&at.view([1, 1, -1, 1])),
+            Vec::try_from(mass.to_kind(Kind::Double)).unwrap(),
+        ]
+    }
+
+    #[test]
+    fn nothing_changes_nothing() {
+        let pictures = Tensor::randint(256, [5, 1, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
+        let difference = apply(NOTHING, &pictures) - pictures.to_kind(Kind::Float);
+        assert!(difference.abs().max().double_value(&[]) < 0.01);
+    }
+
+    #[test]
+    fn shifts_and_scales_stay_within_what_was_asked() {
+        let [x, y, _] = moments(&apply(Augmentation { shift_px: 3.0, ..NOTHING }, &squares(400)));
+        for moved in x.iter().chain(&y) {
+            assert!(moved.abs() < 3.01);
+        }
+        assert!(
+            x.iter().any(|x| *x > 2.5) && x.iter().any(|x| *x < -2.5) && y.iter().any(|y| *y > 2.5)
+        );
+        let [_, _, mass] = moments(&apply(Augmentation { scale: 0.2, ..NOTHING }, &squares(400)));
+        let whole = 100.0 * 255.0;
+        assert!(mass.iter().all(|mass| (whole / 1.46..whole * 1.46).contains(mass)));
+        assert!(
+            mass.iter().any(|mass| *mass > 1.2 * whole)
+                && mass.iter().any(|mass| *mass < whole / 1.2)
+        );
+    }
+
+    #[test]
+    fn a_turn_and_a_slant_keep_the_area_and_a_bend_moves_every_picture_otherwise() {
+        let [_, _, mass] = moments(&apply(
+            Augmentation { rotation_degrees: 30.0, shear: 0.3, ..NOTHING },
+            &squares(100),
+        ));
+        assert!(mass.iter().all(|mass| (mass / 25_500.0 - 1.0).abs() < 0.03), "{mass:?}");
+        let bent = apply(Augmentation { bend_px: 1.0, ..NOTHING }, &squares(2));
+        assert!((bent.get(0) - bent.get(1)).abs().max().double_value(&[]) > 20.0);
+    }
+
+    #[test]
+    fn strokes_become_thicker_and_thinner_and_the_background_stays() {
+        let pictures = apply(Augmentation { thickness: 0.5, gamma: 0.5, ..NOTHING }, &squares(200));
+        let [_, _, mass] = moments(&pictures);
+        assert!(
+            mass.iter().any(|mass| *mass > 27_000.0) && mass.iter().any(|mass| *mass < 24_000.0)
+        );
+        assert!(pictures.narrow(2, 0, 7).abs().max().double_value(&[]) < f64::EPSILON);
+        assert!(pictures.max().double_value(&[]) <= 255.0);
+    }
+}

@@ -1,0 +1,216 @@
+//! A run on disk, to go on later: the only place that knows the checkpoint's format.
+//!
+//! It is a safetensors file (<https://github.com/huggingface/safetensors>): four `F32 [parameters]` tensors, and
+//! one metadata entry with the rest as JSON.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use atomic_write_file::AtomicWriteFile;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Value, json};
+use tch::Tensor;
+
+use crate::evaluate::Score;
+use crate::train::{Epoch, Partial, State};
+
+/// Name of the metadata entry.
+const ENTRY: &str = "lenet-training";
+/// Layout of the JSON in it.
+const VERSION: u64 = 1;
+/// Most bytes that are read: many times the largest network's.
+const LIMIT_BYTES: u64 = 64 << 20;
+
+/// What makes a run the run that it is, each with a name; a checkpoint goes on only with all of it equal.
+pub type Identity = Vec<(&'static str, String)>;
+
+/// Writes `state`; a kill at any moment leaves the old file or the new one.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn save(path: &Path, identity: &Identity, state: &State) -> anyhow::Result<()> {
+    let unwritable = || format!("cannot write checkpoint {}", path.display());
+    let mut file = AtomicWriteFile::open(path).with_context(unwritable)?;
+    file.write_all(&emit(identity, state)?).with_context(unwritable)?;
+    file.commit().with_context(unwritable)
+}
+
+/// Reads what [`save`] has written.
+///
+/// # Errors
+/// If the file is missing, no checkpoint, or of another run: then in what.
+pub fn load(path: &Path, identity: &Identity) -> anyhow::Result<State> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes))
+        .with_context(|| format!("cannot read checkpoint {}", path.display()))?;
+    parse(&bytes, identity).with_context(|| path.display().to_string())
+}
+
+fn emit(identity: &Identity, state: &State) -> anyhow::Result<Vec<u8>> {
+    let State { step, weights, average, mean, square, partial, history } = state;
+    let run: serde_json::Map<String, Value> =
+        identity.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+    let rest = json!({
+        "version": VERSION,
+        "run": run,
+        "step": step,
+        "partial": { "loss": partial.loss, "correct": partial.correct, "seconds": partial.took.as_secs_f64() },
+        "history": history.iter().map(epoch_to_json).collect::<Vec<_>>(),
+    });
+    let bytes = [("weights", weights), ("average", average), ("mean", mean), ("square", square)]
+        .map(|(name, tensor)| Ok((name, bytes(tensor)?)));
+    let bytes = bytes.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let views = bytes.iter().map(|(name, bytes)| {
+        Ok((name, TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?))
+    });
+    let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+    let metadata = HashMap::from([(ENTRY.to_owned(), rest.to_string())]);
+    Ok(safetensors::serialize(views, Some(metadata))?)
+}
+
+fn parse(bytes: &[u8], identity: &Identity) -> anyhow::Result<State> {
+    let (_, header) = SafeTensors::read_metadata(bytes).context("not a checkpoint")?;
+    let tensors = SafeTensors::deserialize(bytes).context("not a checkpoint")?;
+    let entry = header.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
+    let rest: Value =
+        serde_json::from_str(entry.context("not a checkpoint: it holds no training run")?)
+            .context("not a checkpoint: its training run is damaged")?;
+    ensure!(
+        rest["version"] == VERSION,
+        "a checkpoint of version {}, expected {VERSION}",
+        rest["version"]
+    );
+    for (name, ours) in identity {
+        let theirs = rest["run"][*name].as_str().unwrap_or("unknown");
+        if theirs != ours {
+            bail!("a checkpoint of another run: {name} is {theirs} there and {ours} here");
+        }
+    }
+    let damaged = "a number is missing in the checkpoint";
+    let tensor = |name| -> anyhow::Result<Tensor> {
+        let view = tensors.tensor(name).context("not a checkpoint")?;
+        ensure!(
+            view.dtype() == Dtype::F32 && view.shape().len() == 1,
+            "tensor {name} is not float32 of one axis"
+        );
+        let values: Vec<f32> =
+            view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        Ok(Tensor::from_slice(&values))
+    };
+    let partial = &rest["partial"];
+    Ok(State {
+        step: rest["step"].as_u64().context(damaged)?,
+        weights: tensor("weights")?,
+        average: tensor("average")?,
+        mean: tensor("mean")?,
+        square: tensor("square")?,
+        partial: Partial {
+            loss: partial["loss"].as_f64().context(damaged)?,
+            correct: partial["correct"].as_i64().context(damaged)?,
+            took: seconds(&partial["seconds"]).context(damaged)?,
+        },
+        history: rest["history"]
+            .as_array()
+            .and_then(|epochs| epochs.iter().map(epoch_from_json).collect())
+            .context(damaged)?,
+    })
+}
+
+fn bytes(tensor: &Tensor) -> anyhow::Result<Vec<u8>> {
+    Ok(Vec::<f32>::try_from(tensor)?.into_iter().flat_map(f32::to_le_bytes).collect())
+}
+
+fn epoch_to_json(epoch: &Epoch) -> Value {
+    let score = |score: &Score| json!([score.loss, score.accuracy]);
+    json!({
+        "epoch": epoch.epoch,
+        "training": score(&epoch.training),
+        "watched": epoch.watched.as_ref().map(score),
+        "seconds": epoch.took.as_secs_f64(),
+    })
+}
+
+fn epoch_from_json(value: &Value) -> Option<Epoch> {
+    let score =
+        |value: &Value| Some(Score { loss: value[0].as_f64()?, accuracy: value[1].as_f64()? });
+    Some(Epoch {
+        epoch: value["epoch"].as_u64()?.try_into().ok()?,
+        training: score(&value["training"])?,
+        watched: match &value["watched"] {
+            Value::Null => None,
+            watched => Some(score(watched)?),
+        },
+        took: seconds(&value["seconds"])?,
+    })
+}
+
+fn seconds(value: &Value) -> Option<Duration> {
+    Duration::try_from_secs_f64(value.as_f64()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some_state() -> State {
+        let tensor = |start: f32| Tensor::from_slice(&[start, -0.1, f32::MIN_POSITIVE]);
+        State {
+            step: 7,
+            weights: tensor(0.3),
+            average: tensor(1.0 / 3.0),
+            mean: tensor(-2.0),
+            square: tensor(9.0),
+            partial: Partial { loss: 0.1 + 0.2, correct: 3, took: Duration::from_millis(1500) },
+            history: vec![Epoch {
+                epoch: 1,
+                training: Score { loss: 1.0 / 3.0, accuracy: 0.5 },
+                watched: None,
+                took: Duration::from_secs(2),
+            }],
+        }
+    }
+
+    fn identity() -> Identity {
+        vec![("seed", "1".into()), ("epochs", "12".into())]
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let state = some_state();
+        let loaded = parse(&emit(&identity(), &state).unwrap(), &identity()).unwrap();
+        for (ours, theirs) in [
+            (&state.weights, &loaded.weights),
+            (&state.average, &loaded.average),
+            (&state.mean, &loaded.mean),
+            (&state.square, &loaded.square),
+        ] {
+            assert_eq!(bytes(ours).unwrap(), bytes(theirs).unwrap());
+        }
+        assert_eq!(
+            (state.step, state.partial, state.history),
+            (loaded.step, loaded.partial, loaded.history)
+        );
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_run_is_refused_with_the_difference() {
+        let file = emit(&identity(), &some_state()).unwrap();
+        let refusal = parse(&file, &vec![("seed", "2".into())]).unwrap_err().to_string();
+        assert_eq!(refusal, "a checkpoint of another run: seed is 1 there and 2 here");
+    }
+
+    #[test]
+    fn what_is_no_checkpoint_is_refused() {
+        let file = emit(&identity(), &some_state()).unwrap();
+        for length in 0..file.len() {
+            assert!(parse(&file[..length], &identity()).is_err(), "{length} bytes");
+        }
+        assert!(parse(b"PK\x03\x04 not a checkpoint at all", &identity()).is_err());
+    }
+}

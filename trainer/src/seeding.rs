@@ -1,0 +1,65 @@
+//! Chance that can be had again: a seed of its own for every use.
+
+use std::sync::{Mutex, PoisonError};
+
+/// libtorch has one generator a process: runs take turns to seed it and to draw.
+static GENERATOR: Mutex<()> = Mutex::new(());
+
+/// What a seed is for.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    Validation,
+    Weights,
+    Order { epoch: u64 },
+    Step { step: u64 },
+}
+
+/// What `draw` draws with a seed of its own.
+pub(crate) fn drawn<T>(seed: u64, purpose: Purpose, draw: impl FnOnce() -> T) -> T {
+    let (kind, number) = match purpose {
+        Purpose::Validation => (0, 0),
+        Purpose::Weights => (1, 0),
+        Purpose::Order { epoch } => (2, epoch),
+        Purpose::Step { step } => (3, step),
+    };
+    let mixed = mix(mix(seed) ^ mix(number << 2 | kind));
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    tch::manual_seed(mixed.cast_signed());
+    draw()
+}
+
+/// The finalizer of `SplitMix64` (Steele, Lea and Flood 2014): near seeds become far ones.
+const fn mix(seed: u64) -> u64 {
+    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, Tensor};
+
+    #[test]
+    fn equal_uses_draw_equally_and_all_others_otherwise() {
+        let draw = |seed, purpose| {
+            drawn(seed, purpose, || {
+                Tensor::randint(1 << 40, [1], (Kind::Int64, Device::Cpu)).int64_value(&[0])
+            })
+        };
+        let uses = [
+            (1, Purpose::Validation),
+            (1, Purpose::Weights),
+            (1, Purpose::Order { epoch: 0 }),
+            (1, Purpose::Order { epoch: 1 }),
+            (1, Purpose::Step { step: 0 }),
+            (1, Purpose::Step { step: 1 }),
+            (2, Purpose::Step { step: 1 }),
+        ];
+        let once = uses.map(|(seed, purpose)| draw(seed, purpose));
+        assert_eq!(once, uses.map(|(seed, purpose)| draw(seed, purpose)));
+        let distinct: std::collections::BTreeSet<i64> = once.into_iter().collect();
+        assert_eq!(distinct.len(), uses.len());
+    }
+}
