@@ -1,5 +1,6 @@
 //! How good a classifier is on labelled images: accuracy, scores per class, confusion matrix.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use crate::classifier::Classifier;
@@ -7,6 +8,11 @@ use crate::idx::Split;
 
 /// Images a run of the engine: large enough to amortise the call, small enough for the cache.
 pub const BATCH: usize = 100;
+
+/// Most classes whose matrix fits a terminal.
+const MATRIX_CLASSES: usize = 30;
+/// Pairs that are listed where the matrix does not fit.
+const COMMONEST: usize = 20;
 
 /// Counts of every (label, answer) pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +75,14 @@ impl Report {
         &self.confusion
     }
 
+    /// Scores of each class, then what was taken for what: all pairs, or with many classes the commonest.
+    ///
+    /// `names` are those of the classes, as [`Classifier::classes`] gives them.
+    #[must_use]
+    pub const fn table<'a>(&'a self, names: &'a [String]) -> Table<'a> {
+        Table { report: self, names }
+    }
+
     /// Scores of each class, in order.
     #[must_use]
     pub fn per_class(&self) -> Vec<ClassScore> {
@@ -93,20 +107,73 @@ fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 impl fmt::Display for Report {
+    /// [`Report::table`] with numbers for names.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "class  precision  recall      F1  images")?;
-        for (class, score) in self.per_class().iter().enumerate() {
+        self.table(&[]).fmt(f)
+    }
+}
+
+/// A [`Report`] as text.
+#[derive(Debug, Clone, Copy)]
+pub struct Table<'a> {
+    report: &'a Report,
+    names: &'a [String],
+}
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { report, .. } = self;
+        writeln!(f, "class{}  precision  recall      F1  images", self.name(None))?;
+        for (class, score) in report.per_class().iter().enumerate() {
             let ClassScore { precision, recall, f1, support } = score;
-            writeln!(f, "{class:>5}  {precision:9.4}  {recall:6.4}  {f1:6.4}  {support:6}")?;
+            let name = self.name(Some(class));
+            writeln!(f, "{class:>5}{name}  {precision:9.4}  {recall:6.4}  {f1:6.4}  {support:6}")?;
         }
+        if report.confusion.len() <= MATRIX_CLASSES { self.matrix(f) } else { self.commonest(f) }
+    }
+}
+
+impl Table<'_> {
+    /// What follows the number of a class, padded to the longest; nothing where the numbers are the names.
+    fn name(&self, class: Option<usize>) -> String {
+        let numbers = self.names.iter().enumerate().all(|(class, name)| *name == class.to_string());
+        if numbers {
+            return String::new();
+        }
+        let longest = self.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let name = class.and_then(|class| self.names.get(class)).map_or("", String::as_str);
+        format!(" {name:longest$}")
+    }
+
+    fn matrix(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let confusion = &self.report.confusion;
         writeln!(f, "\nlabel \\ answer")?;
         let width =
-            self.confusion.iter().flatten().max().map_or(1, |most| most.to_string().len()).max(3);
-        write!(f, "{:>5} ", "")?;
-        (0..self.confusion.len()).try_for_each(|class| write!(f, " {class:>width$}"))?;
-        for (class, row) in self.confusion.iter().enumerate() {
-            write!(f, "\n{class:>5} ")?;
+            confusion.iter().flatten().max().map_or(1, |most| most.to_string().len()).max(3);
+        write!(f, "{:>5}{} ", "", self.name(None))?;
+        (0..confusion.len()).try_for_each(|class| write!(f, " {class:>width$}"))?;
+        for (class, row) in confusion.iter().enumerate() {
+            write!(f, "\n{class:>5}{} ", self.name(Some(class)))?;
             row.iter().try_for_each(|count| write!(f, " {count:>width$}"))?;
+        }
+        Ok(())
+    }
+
+    fn commonest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut confused: Vec<(u64, usize, usize)> = Vec::new();
+        for (label, row) in self.report.confusion.iter().enumerate() {
+            for (answer, &count) in row.iter().enumerate() {
+                if label != answer && count > 0 {
+                    confused.push((count, label, answer));
+                }
+            }
+        }
+        confused.sort_by_key(|&(count, label, answer)| (Reverse(count), label, answer));
+        let name = |class| format!("{class:>5}{}", self.name(Some(class)));
+        let (label, answer) = (self.name(None), self.name(None));
+        write!(f, "\nlabel{label}  answer{answer}  images")?;
+        for (count, label, answer) in confused.into_iter().take(COMMONEST) {
+            write!(f, "\n{}   {}  {count:6}", name(label), name(answer))?;
         }
         Ok(())
     }
@@ -170,5 +237,31 @@ mod tests {
              \x20   0    2   1\n\
              \x20   1    0   1"
         );
+    }
+
+    #[test]
+    fn names_stand_beside_the_numbers() {
+        let names = ["cat".to_owned(), "donkey".to_owned()];
+        assert_eq!(
+            small().table(&names).to_string(),
+            "class         precision  recall      F1  images\n\
+             \x20   0 cat        1.0000  0.6667  0.8000       3\n\
+             \x20   1 donkey     0.5000  1.0000  0.6667       1\n\
+             \nlabel \\ answer\n\
+             \x20               0   1\n\
+             \x20   0 cat       2   1\n\
+             \x20   1 donkey    0   1"
+        );
+    }
+
+    #[test]
+    fn many_classes_are_told_by_the_commonest_confusions() {
+        let mut report = Report::new(40);
+        for (label, answer) in [(3, 3), (5, 7), (39, 1), (39, 1)] {
+            report.record(label, answer);
+        }
+        let text = report.to_string();
+        let (_, confused) = text.split_once("\n\n").unwrap();
+        assert_eq!(confused, "label  answer  images\n   39       1       2\n    5       7       1");
     }
 }

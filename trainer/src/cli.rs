@@ -10,6 +10,13 @@ use trainer::train::{Options, Watch};
 /// One training image in this many is held out for validation: 5,000 of MNIST's 60,000.
 const VALIDATION_PART: usize = 12;
 
+/// How many classes a network can tell apart: labels are bytes.
+const CLASSES: std::ops::RangeInclusive<usize> = 2..=256;
+
+/// Names of the classes.
+#[derive(Debug, Clone)]
+pub(crate) struct Classes(pub(crate) Vec<String>);
+
 /// Train LeNet on MNIST and export it to ONNX
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -45,6 +52,9 @@ pub(crate) struct Cli {
     /// [default: a folder of yours, shared by all clones]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Names of the classes, in the order of their labels, with commas between [default: the labels]
+    #[arg(long, value_name = "NAMES", value_parser = classes)]
+    pub(crate) classes: Option<Classes>,
     /// Where to keep what it takes to go on after a stop [default: beside --export, ending in .checkpoint]
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -63,8 +73,8 @@ impl Cli {
         self.checkpoint.clone().or_else(beside)
     }
 
-    /// The run that these arguments ask for, on so many training images.
-    pub(crate) fn options(&self, device: tch::Device, images: usize) -> Options {
+    /// The run that these arguments ask for, on so many training images of so many classes.
+    pub(crate) fn options(&self, device: tch::Device, images: usize, classes: usize) -> Options {
         let mut recipe = self.recipe.recipe();
         recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
         recipe.batch_size = self.batch_size.map_or(recipe.batch_size, |size| size as usize);
@@ -76,7 +86,23 @@ impl Cli {
         };
         let threads =
             self.threads.map_or_else(|| tch::get_num_threads().max(1) as usize, usize::from);
-        Options { recipe, classes: 10, watch, seed: self.seed, device, threads }
+        Options { recipe, classes: classes as i64, watch, seed: self.seed, device, threads }
+    }
+}
+
+/// Names that fit the comma-separated list in a model's metadata.
+fn classes(text: &str) -> Result<Classes, String> {
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    if !CLASSES.contains(&names.len()) {
+        return Err(format!("{} names, expected 2 to 256 with commas between", names.len()));
+    }
+    if let Some(name) = names.iter().find(|name| name.is_empty() || name.contains(char::is_control))
+    {
+        return Err(format!("{name:?} is no name"));
+    }
+    match names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
+        Some((_, name)) => Err(format!("{name} is named twice")),
+        None => Ok(Classes(names)),
     }
 }
 
@@ -88,6 +114,16 @@ fn positive(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn classes_are_two_names_or_more_all_different() {
+        assert_eq!(super::classes("cat, dog").unwrap().0, ["cat", "dog"]);
+        for text in ["", "cat", "cat,cat", "cat,,dog", "cat,d\nog"] {
+            assert!(super::classes(text).is_err(), "{text}");
+        }
+        let many = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        assert!(super::classes(&many(256)).is_ok() && super::classes(&many(257)).is_err());
+    }
 
     #[test]
     fn the_arguments_are_consistent() {

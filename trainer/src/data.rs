@@ -48,6 +48,15 @@ pub struct Dataset {
     pub test: Split,
 }
 
+impl Dataset {
+    /// Classes by the largest label; at least two, since there is nothing to tell apart in one.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        let labels = self.train.labels.iter().chain(&self.test.labels);
+        labels.max().map_or(0, |&label| usize::from(label) + 1).max(2)
+    }
+}
+
 /// Reads the dataset in `folder`; an empty or missing folder is filled with MNIST first.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use atomic_write_file::AtomicWriteFile;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,7 +23,7 @@ use trainer::export::{self, COMPARED_IMAGES};
 use trainer::recipe::Name;
 use trainer::train::{Epoch, Options, Progress, Run, Watch};
 
-use cli::Cli;
+use cli::{Classes, Cli};
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
@@ -46,7 +46,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     };
     let dataset = data::obtain(&folder)?;
     let (device, why) = cli.device.resolve()?;
-    let options = cli.options(device, dataset.train.images.len());
+    let classes = class_names(cli.classes.as_ref(), dataset.classes())?;
+    let options = cli.options(device, dataset.train.images.len(), classes.len());
     println!(
         "data      {}: {} training and {} test images in {}",
         dataset.name,
@@ -58,7 +59,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
 
     let started = Instant::now();
     let mut run = Run::new(&dataset.train, &dataset.test, options.clone())?;
-    let identity = identity(&dataset, cli.recipe, &options);
+    let identity = identity(&dataset, &classes, cli.recipe, &options);
     let checkpoint = checkpoint.as_deref();
     begin(&mut run, cli.resume, checkpoint, &identity)?;
     follow(&mut run, &options, checkpoint, &identity)?;
@@ -70,13 +71,14 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let network = run.network();
     let report = evaluate(&network, &dataset.test)?;
     println!(
-        "\ntest      {:.2} % of {} images right, after {:.0} s of training\n\n{report}",
+        "\ntest      {:.2} % of {} images right, after {:.0} s of training\n\n{}",
         report.accuracy() * 100.0,
         report.total(),
-        took.as_secs_f64()
+        took.as_secs_f64(),
+        report.table(&classes)
     );
     if let Some(path) = &cli.export {
-        let metadata = metadata(&identity, &options, run.history(), report.accuracy());
+        let metadata = metadata(&identity, options.watch, run.history(), report.accuracy());
         let images: Vec<Image28> =
             dataset.test.images.iter().take(COMPARED_IMAGES).cloned().collect();
         let parity = export::export(&network, &metadata, &images, path)?;
@@ -93,6 +95,20 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// The names that were given, or numbers, for labels of so many classes.
+fn class_names(given: Option<&Classes>, classes: usize) -> anyhow::Result<Vec<String>> {
+    let Some(Classes(names)) = given else {
+        return Ok((0..classes).map(|class| class.to_string()).collect());
+    };
+    ensure!(
+        names.len() >= classes,
+        "--classes names {} classes, but there are labels up to {}: name all of them",
+        names.len(),
+        classes - 1
+    );
+    Ok(names.clone())
 }
 
 /// Goes on from a checkpoint if asked to; one that is there is never written over unasked.
@@ -158,13 +174,11 @@ fn follow(
         }
         match progress {
             Progress::Step { epoch, images, of, loss } => {
-                if bar.position() > images as u64 || bar.length() != Some(of as u64) {
-                    bar.reset();
-                    bar.set_length(of as u64);
-                }
+                // of the whole run, so that the time left is, too
+                bar.set_length(u64::from(options.recipe.epochs) * of as u64);
+                bar.set_position(u64::from(epoch - 1) * of as u64 + images as u64);
                 bar.set_prefix(format!("epoch {epoch}/{}", options.recipe.epochs));
                 bar.set_message(format!("{loss:.4}"));
-                bar.set_position(images as u64);
             }
             Progress::Epoch(done) => bar.suspend(|| println!("{}", line(&done))),
         }
@@ -188,8 +202,9 @@ fn line(epoch: &Epoch) -> String {
 }
 
 /// All that decides a run's weights, but for the machine.
-fn identity(dataset: &Dataset, recipe: Name, options: &Options) -> Identity {
+fn identity(dataset: &Dataset, classes: &[String], recipe: Name, options: &Options) -> Identity {
     vec![
+        ("classes", classes.join(",")),
         ("dataset", dataset.name.clone()),
         ("dataset.sha256", dataset.sha256.clone()),
         ("recipe", recipe.text().into()),
@@ -211,20 +226,18 @@ fn identity(dataset: &Dataset, recipe: Name, options: &Options) -> Identity {
 /// How the model was made, for its own metadata.
 fn metadata(
     identity: &Identity,
-    options: &Options,
+    watch: Watch,
     history: &[Epoch],
     test_accuracy: f64,
 ) -> BTreeMap<String, String> {
-    let classes: Vec<String> = (0..options.classes).map(|class| class.to_string()).collect();
     let made = [
-        ("classes", classes.join(",")),
         ("pixels", "uint8, 0 = background, 255 = ink, normalised inside the graph".into()),
         ("test.accuracy", format!("{test_accuracy:.4}")),
     ];
     let pairs = made.into_iter().chain(identity.clone());
     let mut metadata: BTreeMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value)).collect();
     if let (Watch::Validation(_), Some(Epoch { watched: Some(score), .. })) =
-        (options.watch, history.last())
+        (watch, history.last())
     {
         metadata.insert("validation.accuracy".into(), format!("{:.4}", score.accuracy));
     }

@@ -7,6 +7,9 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use runtime::Classifier;
+use runtime::idx::{self, Part, Split};
+
 fn trainer() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
     command.stdin(Stdio::null());
@@ -105,6 +108,44 @@ fn the_exported_graph_is_the_contract() {
     }
 }
 
+/// The committed images with every label changed, as a dataset in `folder`.
+fn relabelled(folder: &Path, change: impl Fn(u8) -> u8) {
+    fs::create_dir(folder).unwrap();
+    for part in [Part::Train, Part::Test] {
+        let Split { images, labels } = idx::load(&mnist_500(), part).unwrap();
+        let labels: Vec<u8> = labels.into_iter().map(&change).collect();
+        fs::write(folder.join(part.image_file()), idx::emit_images(&images)).unwrap();
+        fs::write(folder.join(part.label_file()), idx::emit_labels(&labels)).unwrap();
+    }
+}
+
+#[test]
+fn any_number_of_classes_from_2_to_256_reaches_the_model_with_its_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.onnx");
+    let train = |data: &Path, more: &[&str]| {
+        let mut command = trainer();
+        command.args(["--epochs", "1", "--device", "cpu", "--data"]).arg(data);
+        command.arg("--export").arg(&model).args(more).output().unwrap()
+    };
+    let (halves, many) = (folder.path().join("halves"), folder.path().join("many"));
+    relabelled(&halves, |digit| digit / 5);
+    relabelled(&many, |digit| digit * 28 + 3);
+
+    let output = train(&halves, &["--classes", "below 5, 5 or more"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("0 below 5   "), "{}", text(&output.stdout));
+    assert_eq!(Classifier::load(&model).unwrap().classes(), ["below 5", "5 or more"]);
+
+    let output = train(&many, &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(Classifier::load(&model).unwrap().classes().len(), 9 * 28 + 3 + 1);
+
+    let output = train(&many, &["--classes", "cat,dog"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("labels up to 255"), "{}", text(&output.stderr));
+}
+
 #[test]
 fn wrong_usage_is_told_before_anything_is_done() {
     for arguments in [
@@ -115,6 +156,7 @@ fn wrong_usage_is_told_before_anything_is_done() {
         &["--lr", "nan"],
         &["--device", "gpu"],
         &["--seed", "-1"],
+        &["--classes", "one"],
         &["lenet.onnx"],
     ] {
         let output = trainer().args(arguments).output().unwrap();

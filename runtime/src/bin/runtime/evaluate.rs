@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
     ensure!(report.total() > 0, "{} holds no test images", folder.display());
     let mut output = io::stdout().lock();
     if arguments.json {
-        writeln!(output, "{}", json_line(&report))?;
+        writeln!(output, "{}", json_line(&report, classifier.classes()))?;
     } else {
         let (correct, total) = (report.correct(), report.total());
         writeln!(
@@ -36,15 +36,16 @@ pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
             "accuracy {:.2} %  ({correct} of {total}, {seconds:.1} s)",
             report.accuracy() * 100.0
         )?;
-        writeln!(output, "\n{report}")?;
+        writeln!(output, "\n{}", report.table(classifier.classes()))?;
     }
     Ok(())
 }
 
-fn json_line(report: &Report) -> serde_json::Value {
+fn json_line(report: &Report, names: &[String]) -> serde_json::Value {
     let classes = report.per_class();
-    let classes = classes.iter().map(|score| {
+    let classes = classes.iter().zip(names).map(|(score, name)| {
         json!({
+            "class": name,
             "precision": score.precision,
             "recall": score.recall,
             "f1": score.f1,

@@ -101,6 +101,10 @@ fn json_line(
                 "confidence": decimal(prediction.confidence()),
                 "probabilities": prediction.probabilities.iter().copied().map(decimal).collect::<Vec<_>>(),
             });
+            let class = &classifier.classes()[prediction.digit()];
+            if *class != prediction.digit().to_string() {
+                line["class"] = class.as_str().into();
+            }
             if top > 1 {
                 let ranked = prediction.top(usize::from(top)).into_iter();
                 line["top"] = ranked
