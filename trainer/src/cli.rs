@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use trainer::device::Choice;
 use trainer::recipe::Name;
 use trainer::train::{Options, Watch};
@@ -19,8 +19,10 @@ pub(crate) struct Classes(pub(crate) Vec<String>);
 
 /// Train LeNet on MNIST and export it to ONNX
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Where to write the ONNX file; without it, only train and report
     #[arg(long, value_name = "FILE")]
     pub(crate) export: Option<PathBuf>,
@@ -64,6 +66,17 @@ pub(crate) struct Cli {
     /// Where to write loss and accuracy, a JSON object an epoch
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// Anything but training.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say what this machine has for training, and how to mend what is wrong
+    Doctor {
+        /// Folder with the four IDX files [default: as in training]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
 }
 
 impl Cli {

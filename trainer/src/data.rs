@@ -66,6 +66,18 @@ pub fn obtain(folder: &Path) -> anyhow::Result<Dataset> {
     if !missing.is_empty() {
         download(folder, &missing)?;
     }
+    read(folder)
+}
+
+/// Reads the dataset in `folder`; none where [`obtain`] would have to fetch something.
+///
+/// # Errors
+/// If a file there is broken, or of a dataset that MNIST cannot complete.
+pub fn present(folder: &Path) -> anyhow::Result<Option<Dataset>> {
+    if missing_files(folder)?.is_empty() { read(folder).map(Some) } else { Ok(None) }
+}
+
+fn read(folder: &Path) -> anyhow::Result<Dataset> {
     let train = idx::load(folder, Part::Train)?;
     let test = idx::load(folder, Part::Test)?;
     let sha256 = hash(&idx::emit_images(&train.images));
@@ -83,6 +95,7 @@ pub fn obtain(folder: &Path) -> anyhow::Result<Dataset> {
 ///
 /// A download that was interrupted is completed, but MNIST never completes someone else's dataset.
 fn missing_files(folder: &Path) -> anyhow::Result<Vec<(&'static str, &'static str)>> {
+    ensure!(!folder.is_file(), "{} is a file, expected a folder", folder.display());
     let there = |name: &str| {
         [name.to_owned(), format!("{name}.gz")]
             .into_iter()

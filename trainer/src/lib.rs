@@ -5,13 +5,14 @@
 //! Pixels enter the network as `uint8`, 0 = background, 255 = ink; the normalisation is its first step, in
 //! libtorch as in the exported graph. Equal data, options and number of threads give equal weights on a CPU.
 //!
-//! What this crate does not do yet: checkpoints, plots.
+//! What this crate does not do: several GPUs, other networks than LeNet.
 
 pub mod adam;
 pub mod augment;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
+pub mod doctor;
 pub mod evaluate;
 pub mod export;
 pub mod lenet;

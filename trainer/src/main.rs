@@ -4,7 +4,7 @@ mod cli;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -18,16 +18,22 @@ use runtime::idx::default_folder;
 use serde_json::json;
 use trainer::checkpoint::{self, Identity};
 use trainer::data::{self, Dataset};
+use trainer::doctor::examine;
 use trainer::evaluate::evaluate;
 use trainer::export::{self, COMPARED_IMAGES};
 use trainer::recipe::Name;
 use trainer::train::{Epoch, Options, Progress, Run, Watch};
 
-use cli::{Classes, Cli};
+use cli::{Classes, Cli, Command};
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Some(Command::Doctor { data }) => doctor(data.as_deref()),
+        None => train(&cli).map(|()| ExitCode::SUCCESS),
+    };
+    match result {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -35,15 +41,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<()> {
+fn doctor(data: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let findings = examine(&data_folder(data)?);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    let well = findings.iter().all(|finding| finding.fix.is_none());
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn data_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    given
+        .map(Path::to_owned)
+        .or_else(default_folder)
+        .context("there is no home folder: say --data DIR")
+}
+
+fn train(cli: &Cli) -> anyhow::Result<()> {
     let checkpoint = cli.checkpoint();
     for path in cli.export.iter().chain(&cli.json).chain(&checkpoint) {
         export::check_writable(path)?;
     }
-    let folder = match &cli.data {
-        Some(folder) => folder.clone(),
-        None => default_folder().context("there is no home folder: say --data DIR")?,
-    };
+    let folder = data_folder(cli.data.as_deref())?;
     let dataset = data::obtain(&folder)?;
     let (device, why) = cli.device.resolve()?;
     let classes = class_names(cli.classes.as_ref(), dataset.classes())?;

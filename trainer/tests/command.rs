@@ -201,6 +201,22 @@ fn what_cannot_work_ends_in_one_line_that_names_it() {
     }
 }
 
+#[test]
+fn the_doctor_finds_this_machine_well_and_a_broken_dataset_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let doctor = |data: &Path| trainer().args(["doctor", "--data"]).arg(data).output().unwrap();
+    let output = doctor(&mnist_500());
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for subject in ["libtorch", "CUDA", "threads", "500 training and 500 test images"] {
+        assert!(said.contains(subject), "{subject} in\n{said}");
+    }
+    fs::write(folder.path().join("train-images-idx3-ubyte"), "no images").unwrap();
+    let output = doctor(folder.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("→ delete what is broken"), "{}", text(&output.stdout));
+}
+
 /// A run of six epochs of eight steps, into `path`; it takes a second or two.
 fn long_run(path: &Path, resume: bool) -> Command {
     let mut command = trainer();
