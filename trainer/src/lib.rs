@@ -18,6 +18,7 @@ pub mod export;
 pub mod lenet;
 pub mod onnx;
 pub mod recipe;
+pub mod robustness;
 mod seeding;
 pub mod train;
 mod workers;

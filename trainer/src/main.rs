@@ -22,6 +22,7 @@ use trainer::doctor::examine;
 use trainer::evaluate::evaluate;
 use trainer::export::{self, COMPARED_IMAGES};
 use trainer::recipe::Name;
+use trainer::robustness::robustness;
 use trainer::train::{Epoch, Options, Progress, Run, Watch};
 
 use cli::{Classes, Cli, Command};
@@ -96,6 +97,9 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
         took.as_secs_f64(),
         report.table(&classes)
     );
+    if let Some((images, labels)) = run.watched() {
+        println!("\n{}", corruptions(&robustness(&network, images, labels), options.watch));
+    }
     if let Some(path) = &cli.export {
         let metadata = metadata(&identity, options.watch, run.history(), report.accuracy());
         let images: Vec<Image28> =
@@ -217,6 +221,19 @@ fn line(epoch: &Epoch) -> String {
         training.loss,
         training.accuracy * 100.0,
         took.as_secs_f64()
+    )
+}
+
+/// The mean, and what it is the mean of.
+fn corruptions(scores: &[(&str, f64)], watch: Watch) -> String {
+    let percent: Vec<f64> = scores.iter().map(|(_, accuracy)| accuracy * 100.0).collect();
+    let mean = percent.iter().sum::<f64>() / percent.len() as f64;
+    let each =
+        scores.iter().zip(percent).map(|((name, _), percent)| format!("{name} {percent:.1}"));
+    format!(
+        "corrupted {mean:.1} % of {} images right: {}",
+        watch.name(),
+        each.collect::<Vec<_>>().join(", ")
     )
 }
 

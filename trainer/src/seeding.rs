@@ -12,6 +12,7 @@ pub(crate) enum Purpose {
     Weights,
     Order { epoch: u64 },
     Step { step: u64 },
+    Corruption,
 }
 
 /// What `draw` draws with a seed of its own.
@@ -21,8 +22,9 @@ pub(crate) fn drawn<T>(seed: u64, purpose: Purpose, draw: impl FnOnce() -> T) ->
         Purpose::Weights => (1, 0),
         Purpose::Order { epoch } => (2, epoch),
         Purpose::Step { step } => (3, step),
+        Purpose::Corruption => (4, 0),
     };
-    let mixed = mix(mix(seed) ^ mix(number << 2 | kind));
+    let mixed = mix(mix(seed) ^ mix(number << 3 | kind));
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     tch::manual_seed(mixed.cast_signed());
     draw()

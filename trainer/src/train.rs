@@ -346,6 +346,14 @@ impl Run {
         LeNet::from_weights(weights, self.options.classes)
     }
 
+    /// Images and labels that are looked at after every epoch, as [`robustness`] takes them.
+    ///
+    /// [`robustness`]: crate::robustness::robustness
+    #[must_use]
+    pub fn watched(&self) -> Option<&(Tensor, Tensor)> {
+        self.watched.as_ref()
+    }
+
     /// The epochs so far.
     #[must_use]
     pub fn history(&self) -> &[Epoch] {

@@ -1,0 +1,127 @@
+//! How a network stands what it was not shown: fixed corruptions of labelled images.
+//!
+//! Each is far enough from clean images to tell recipes apart, and near enough that a person still reads the
+//! digit. In the manner of MNIST-C (Mu and Gilmer 2019), made here so that validation images can be used.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::evaluate::watch;
+use crate::lenet::LeNet;
+use crate::seeding::{Purpose, drawn};
+
+/// Images that are corrupted; with eleven corruptions a per mille of the mean is eleven images.
+pub const CORRUPTED_IMAGES: i64 = 1000;
+
+/// Half a picture, in pixels: what a unit of libtorch's sampling grid is worth.
+const HALF_PX: f64 = runtime::IMAGE_SIDE as f64 / 2.0;
+
+/// A name, and what it does to `float32 [images, 1, 28, 28]` of 0 to 255.
+type Corruption = (&'static str, fn(&Tensor) -> Tensor);
+
+/// All of them.
+const CORRUPTIONS: [Corruption; 11] = [
+    ("noise", noise),
+    ("blur", |images| blur(&blur(images))),
+    ("faint", |images| images * 0.35),
+    ("shift", |images| warp(images, [1.0, 0.0, 0.0, 1.0], [4.0, 3.0])),
+    ("smaller", |images| warp(images, [1.4, 0.0, 0.0, 1.4], [0.0; 2])),
+    ("larger", |images| warp(images, [0.8, 0.0, 0.0, 0.8], [0.0; 2])),
+    ("slant", |images| warp(images, [1.0, 0.45, 0.0, 1.0], [0.0; 2])),
+    ("turn", |images| warp(images, [0.906, -0.423, 0.423, 0.906], [0.0; 2])), // 25 degrees
+    ("thin", |images| {
+        -(-images)
+            .max_pool2d([2, 2], [1, 1], [1, 1], [1, 1], false)
+            .narrow(2, 0, 28)
+            .narrow(3, 0, 28)
+    }),
+    ("thick", |images| images.max_pool2d([3, 3], [1, 1], [1, 1], [1, 1], false)),
+    ("occlusion", occlusion),
+];
+
+/// Accuracy, 0 to 1, of `network` on each corruption of the first [`CORRUPTED_IMAGES`].
+///
+/// Images are `uint8 [images, 1, 28, 28]`, labels `int64 [images]`.
+#[must_use]
+pub fn robustness(network: &LeNet, images: &Tensor, labels: &Tensor) -> Vec<(&'static str, f64)> {
+    let count = images.size()[0].min(CORRUPTED_IMAGES);
+    let (images, labels) = (images.narrow(0, 0, count), labels.narrow(0, 0, count));
+    let images = images.to_kind(Kind::Float);
+    let accuracy =
+        |change: fn(&Tensor) -> Tensor| watch(network, &change(&images), &labels).accuracy;
+    CORRUPTIONS.into_iter().map(|(name, change)| (name, accuracy(change))).collect()
+}
+
+/// Gaussian, of a fifth of the scale.
+fn noise(images: &Tensor) -> Tensor {
+    let noise = drawn(0, Purpose::Corruption, || {
+        Tensor::randn(images.size(), (Kind::Float, Device::Cpu)).to_device(images.device())
+    });
+    (images + noise * 51.0).clamp(0.0, 255.0)
+}
+
+/// Means of 3×3.
+fn blur(images: &Tensor) -> Tensor {
+    images.avg_pool2d([3, 3], [1, 1], [1, 1], false, true, None::<i64>)
+}
+
+/// A bar of four rows across the middle has no ink.
+fn occlusion(images: &Tensor) -> Tensor {
+    let hidden = images.copy();
+    let _ = hidden.narrow(2, 12, 4).fill_(0.0);
+    hidden
+}
+
+/// Takes each pixel from `linear · (x, y) + shift_px` around the middle; every second image the other way.
+fn warp(images: &Tensor, linear: [f64; 4], shift_px: [f64; 2]) -> Tensor {
+    const BILINEAR: i64 = 0;
+    const ZEROS: i64 = 0;
+    let [across_x, across_y, down_x, down_y] = linear;
+    let [x, y] = shift_px.map(|shift| shift / HALF_PX);
+    let (one, other) = (
+        [across_x, across_y, x, down_x, down_y, y],
+        [across_x, -across_y, -x, -down_x, down_y, -y],
+    );
+    let count = images.size()[0];
+    let maps: Vec<f64> =
+        (0..count).flat_map(|image| if image % 2 == 0 { one } else { other }).collect();
+    let maps = Tensor::from_slice(&maps).view([count, 2, 3]).to_kind(Kind::Float);
+    let grid =
+        Tensor::affine_grid_generator(&maps.to_device(images.device()), images.size(), false);
+    images.grid_sampler(&grid, BILINEAR, ZEROS, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_corruption_changes_pictures_alike_each_time_and_stays_on_the_scale() {
+        let square = Tensor::zeros([4, 1, 28, 28], (Kind::Float, Device::Cpu));
+        let _ = square.narrow(2, 8, 12).narrow(3, 10, 8).fill_(255.0);
+        for (name, change) in CORRUPTIONS {
+            let changed = change(&square);
+            assert_eq!(changed.size(), square.size(), "{name}");
+            assert!((&changed - &square).abs().max().double_value(&[]) > 50.0, "{name}");
+            assert!(changed.equal(&change(&square)), "{name}");
+            assert!(changed.min().double_value(&[]) >= 0.0, "{name}");
+            assert!(changed.max().double_value(&[]) < 255.01, "{name}");
+        }
+    }
+
+    #[test]
+    fn strokes_lose_and_gain_ink_and_shifts_go_both_ways() {
+        let square = Tensor::zeros([2, 1, 28, 28], (Kind::Float, Device::Cpu));
+        let _ = square.narrow(2, 10, 6).narrow(3, 10, 6).fill_(255.0);
+        let ink = |name: &str| {
+            let (_, change) = CORRUPTIONS.into_iter().find(|(other, _)| *other == name).unwrap();
+            change(&square)
+        };
+        let pixels = |images: &Tensor| images.sum(Kind::Double).double_value(&[]) / 2.0 / 255.0;
+        assert!((pixels(&ink("thin")) - 25.0).abs() < 1e-9);
+        assert!((pixels(&ink("thick")) - 64.0).abs() < 1e-9);
+        // what lay at 10 is taken from 4 to the right, or 4 to the left
+        let row = ink("shift").sum_dim_intlist([1, 2].as_slice(), false, Kind::Float);
+        assert!(row.double_value(&[0, 6]) > 0.0 && row.double_value(&[0, 12]) < 1e-3);
+        assert!(row.double_value(&[1, 6]) < 1e-3 && row.double_value(&[1, 19]) > 0.0);
+    }
+}
