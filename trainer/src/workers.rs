@@ -4,16 +4,17 @@
 //! operator waits for memory, then for the slower thread. Here the threads meet once a step. The shares are
 //! added in a fixed order, so equal threads give equal sums.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use tch::{Device, Kind, Tensor};
 
 use crate::augment::Draws;
+use crate::evaluate::{Score, watch};
 use crate::lenet::LeNet;
 
 /// Pictures a bite on a CPU: their maps fit a core's second-level cache.
-const CPU_BITE: i64 = 64;
+const CPU_BITE: i64 = 128;
 
 /// A batch, or a share of one.
 #[derive(Debug)]
@@ -43,23 +44,18 @@ pub(crate) struct Share {
 #[derive(Debug)]
 pub(crate) struct Workers {
     threads: Vec<Worker>,
+    /// Pictures that a thread takes at once.
+    bite: i64,
 }
 
 #[derive(Debug)]
 struct Worker {
-    jobs: Option<Sender<Job>>,
-    shares: Receiver<Share>,
+    tasks: Option<Sender<Task>>,
     thread: Option<JoinHandle<()>>,
 }
 
-struct Job {
-    /// Of the network to ask, `[parameters]`.
-    weights: Tensor,
-    batch: Batch,
-    label_smoothing: f64,
-    /// Pictures of the whole batch.
-    of: i64,
-}
+/// What a thread does with its copy of the network.
+type Task = Box<dyn FnOnce(&LeNet) + Send>;
 
 impl Workers {
     /// As many threads on a CPU; on a GPU one, which takes a batch at a bite.
@@ -67,82 +63,81 @@ impl Workers {
         let device = network.weights().device();
         let (threads, bite) =
             if device == Device::Cpu { (threads, CPU_BITE) } else { (1, i64::MAX) };
-        Self { threads: (0..threads).map(|_| Worker::new(network, bite)).collect() }
+        Self { threads: (0..threads).map(|_| Worker::new(network)).collect(), bite }
     }
 
     /// The gradient of the mean loss over `batch` at `weights`.
     pub(crate) fn gradient(&self, weights: &Tensor, batch: &Batch, label_smoothing: f64) -> Share {
-        let of = batch.labels.size()[0];
+        let (of, bite) = (batch.labels.size()[0], self.bite);
+        let shares = self.spread(weights, of, |start, count| {
+            let share = batch.narrow(start, count);
+            move |replica: &LeNet| share.gradient(replica, bite, label_smoothing, of)
+        });
+        shares.into_iter().reduce(Share::add).expect("a batch is not empty")
+    }
+
+    /// Loss and accuracy at `weights`, on images and labels as [`watch`] takes them.
+    pub(crate) fn watch(&self, weights: &Tensor, images: &Tensor, labels: &Tensor) -> Score {
+        let of = labels.size()[0];
+        let scores = self.spread(weights, of, |start, count| {
+            let (images, labels) = (images.narrow(0, start, count), labels.narrow(0, start, count));
+            move |replica: &LeNet| (watch(replica, &images, &labels), count as f64 / of as f64)
+        });
+        scores.into_iter().fold(Score { loss: 0.0, accuracy: 0.0 }, |sum, (score, part)| Score {
+            loss: sum.loss + score.loss * part,
+            accuracy: sum.accuracy + score.accuracy * part,
+        })
+    }
+
+    /// Parts of `of` pictures, each done by a thread whose network has these weights; in order.
+    fn spread<T, F>(&self, weights: &Tensor, of: i64, part: impl Fn(i64, i64) -> F) -> Vec<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&LeNet) -> T + Send + 'static,
+    {
         let each = (of as u64).div_ceil(self.threads.len() as u64) as i64;
-        let mut busy = Vec::new();
+        let mut results = Vec::new();
         for (worker, start) in self.threads.iter().zip((0..of).step_by(each as usize)) {
-            let batch = batch.narrow(start, each.min(of - start));
-            let job = Job { weights: weights.detach(), batch, label_smoothing, of };
-            worker
-                .jobs
-                .as_ref()
-                .expect("it is closed on drop")
-                .send(job)
-                .expect("the worker waits");
-            busy.push(worker);
+            let (done, result) = channel();
+            let (part, weights) = (part(start, each.min(of - start)), weights.detach());
+            worker.start(Box::new(move |replica| {
+                tch::no_grad(|| replica.weights().shallow_clone().copy_(&weights));
+                // nobody listens only if the run is being dropped
+                let _ = done.send(part(replica));
+            }));
+            results.push(result);
         }
-        let shares =
-            busy.into_iter().map(|worker| worker.shares.recv().expect("the worker answers"));
-        shares.reduce(Share::add).expect("a batch is not empty")
+        results.into_iter().map(|result| result.recv().expect("the worker answers")).collect()
     }
 }
 
 impl Worker {
-    fn new(network: &LeNet, bite: i64) -> Self {
-        let (jobs, todo) = channel::<Job>();
-        let (done, shares) = channel();
+    fn new(network: &LeNet) -> Self {
+        let (tasks, todo) = channel::<Task>();
         let replica = LeNet::from_weights(network.weights(), network.classes());
         let thread = thread::spawn(move || {
             // this thread is the parallelism
             tch::set_num_threads(1);
-            for job in todo {
-                if done.send(job.run(&replica, bite)).is_err() {
-                    break;
-                }
+            for task in todo {
+                task(&replica);
             }
         });
-        Self { jobs: Some(jobs), shares, thread: Some(thread) }
+        Self { tasks: Some(tasks), thread: Some(thread) }
+    }
+
+    fn start(&self, task: Task) {
+        let tasks = self.tasks.as_ref().expect("it is closed on drop");
+        tasks.send(task).expect("the worker waits");
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.jobs = None;
+        self.tasks = None;
         if let Some(thread) = self.thread.take() {
             // what went wrong there was already said
             let _ = thread.join();
         }
-    }
-}
-
-impl Job {
-    fn run(&self, replica: &LeNet, bite: i64) -> Share {
-        tch::no_grad(|| replica.weights().shallow_clone().copy_(&self.weights));
-        let count = self.batch.labels.size()[0];
-        let shares = (0..count).step_by(bite.min(count) as usize).map(|start| {
-            let batch = self.batch.narrow(start, bite.min(count - start));
-            let pictures = batch.draws.as_ref().map(|draws| draws.apply(&batch.pictures));
-            let logits =
-                replica.forward(pictures.as_ref().unwrap_or(&batch.pictures), Some(&batch.dropout));
-            let log_probabilities = logits.log_softmax(-1, Kind::Float);
-            let wrong =
-                -log_probabilities.gather(1, &batch.labels.unsqueeze(1), false).sum(Kind::Float);
-            // smoothing gives every class an equal part of this much
-            let even =
-                -log_probabilities.mean_dim([1].as_slice(), false, Kind::Float).sum(Kind::Float);
-            let objective = &wrong * (1.0 - self.label_smoothing) + even * self.label_smoothing;
-            (objective / self.of as f64).backward();
-            let correct = logits.argmax(1, false).eq_tensor(&batch.labels).sum(Kind::Int64);
-            (wrong.detach().to_kind(Kind::Double), correct)
-        });
-        let (loss, correct) =
-            shares.reduce(|a, b| (a.0 + b.0, a.1 + b.1)).expect("a share is not empty");
-        Share { gradient: replica.take_gradient(), loss, correct }
     }
 }
 
@@ -155,6 +150,30 @@ impl Batch {
             draws: self.draws.as_ref().map(|draws| draws.narrow(start, count)),
             dropout: part(&self.dropout),
         }
+    }
+
+    /// What this part of a batch of `of` pictures adds to it, in bites.
+    fn gradient(&self, replica: &LeNet, bite: i64, label_smoothing: f64, of: i64) -> Share {
+        let count = self.labels.size()[0];
+        let sums = (0..count).step_by(bite.min(count) as usize).map(|start| {
+            let batch = self.narrow(start, bite.min(count - start));
+            let pictures = batch.draws.as_ref().map(|draws| draws.apply(&batch.pictures));
+            let logits =
+                replica.forward(pictures.as_ref().unwrap_or(&batch.pictures), Some(&batch.dropout));
+            let log_probabilities = logits.log_softmax(-1, Kind::Float);
+            let wrong =
+                -log_probabilities.gather(1, &batch.labels.unsqueeze(1), false).sum(Kind::Float);
+            // smoothing gives every class an equal part of this much
+            let even =
+                -log_probabilities.mean_dim([1].as_slice(), false, Kind::Float).sum(Kind::Float);
+            let objective = &wrong * (1.0 - label_smoothing) + even * label_smoothing;
+            (objective / of as f64).backward();
+            let correct = logits.argmax(1, false).eq_tensor(&batch.labels).sum(Kind::Int64);
+            (wrong.detach().to_kind(Kind::Double), correct)
+        });
+        let (loss, correct) =
+            sums.reduce(|a, b| (a.0 + b.0, a.1 + b.1)).expect("a share is not empty");
+        Share { gradient: replica.take_gradient(), loss, correct }
     }
 }
 
