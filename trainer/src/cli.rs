@@ -35,7 +35,7 @@ pub(crate) struct Cli {
     /// Images a step [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch_size: Option<u32>,
-    /// Step size of Adam, at its peak [default: the recipe's]
+    /// Step size of Adam, at its peak; Muon's goes with it [default: the recipe's]
     #[arg(long, value_name = "F", value_parser = positive)]
     lr: Option<f64>,
     /// Training images to hold out for validation [default: one in twelve; the original recipe watches the test images]

@@ -50,6 +50,27 @@ pub struct LeNet {
     leaves: Vec<Tensor>,
 }
 
+/// A weight or bias within [`LeNet::weights`], as a matrix: `start` and then row by row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) start: i64,
+    /// Outputs.
+    pub(crate) rows: i64,
+    /// Inputs; of a bias one.
+    pub(crate) columns: i64,
+    pub(crate) role: Role,
+}
+
+/// What a block does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Weights of a layer before the last.
+    Hidden,
+    /// Weights of the last layer.
+    Last,
+    Bias,
+}
+
 /// One weight or bias, as the ONNX file holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
@@ -114,6 +135,22 @@ impl LeNet {
     /// All weights and biases, `float32 [parameters]`; changing them changes the network.
     pub fn weights(&self) -> &Tensor {
         &self.weights
+    }
+
+    /// How [`Self::weights`] are made up.
+    pub(crate) fn blocks(&self) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        let mut start = 0;
+        let layers = layers(self.classes);
+        for (layer, (_, _, [rows, inputs, down, across])) in layers.into_iter().enumerate() {
+            let columns = inputs * down * across;
+            let role = if layer + 1 == layers.len() { Role::Last } else { Role::Hidden };
+            blocks.push(Block { start, rows, columns, role });
+            start += rows * columns;
+            blocks.push(Block { start, rows, columns: 1, role: Role::Bias });
+            start += rows;
+        }
+        blocks
     }
 
     /// The gradient in the order of [`Self::weights`], of all that was propagated back since the last call.

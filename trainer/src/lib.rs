@@ -7,7 +7,6 @@
 //!
 //! What this crate does not do: several GPUs, other networks than LeNet.
 
-pub mod adam;
 pub mod augment;
 pub mod checkpoint;
 pub mod data;
@@ -16,9 +15,12 @@ pub mod doctor;
 pub mod evaluate;
 pub mod export;
 pub mod lenet;
+mod muon;
 pub mod onnx;
+pub mod optimizer;
 pub mod recipe;
 pub mod robustness;
+pub mod schedule;
 mod seeding;
 pub mod train;
 mod workers;

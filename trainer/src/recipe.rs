@@ -2,13 +2,14 @@
 
 use clap::ValueEnum;
 
-use crate::adam::Schedule;
 use crate::augment::Augmentation;
+use crate::optimizer::Rule;
+use crate::schedule::Schedule;
 
 /// Names of the recipes, as on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Name {
-    /// Augmentation, one-cycle Adam, label smoothing, averaged weights
+    /// Augmentation, one-cycle Muon and Adam, label smoothing, averaged weights
     Best,
     /// The original post's: Adam and dropout on all training images, watched on the test images
     Original,
@@ -41,6 +42,8 @@ pub struct Recipe {
     pub epochs: u32,
     /// Images a step.
     pub batch_size: usize,
+    /// How a gradient becomes a step.
+    pub rule: Rule,
     /// Adam's step size, at its peak.
     pub learning_rate: f64,
     /// Its course.
@@ -62,6 +65,7 @@ impl Recipe {
     pub const ORIGINAL: Self = Self {
         epochs: 12,
         batch_size: 512,
+        rule: Rule::Adam,
         learning_rate: 1e-3,
         schedule: Schedule::Constant,
         weight_decay: 0.0,
@@ -75,20 +79,21 @@ impl Recipe {
     pub const BEST: Self = Self {
         epochs: 12,
         batch_size: 256,
+        rule: Rule::Muon { ratio: 5.0 },
         learning_rate: 4e-3,
         schedule: Schedule::OneCycle { warm_up: 0.2 },
-        weight_decay: 0.01,
+        weight_decay: 0.1,
         label_smoothing: 0.05,
-        dropout: 0.5,
+        dropout: 0.3,
         averaging: Some(0.999),
         augmentation: Some(Augmentation {
-            rotation_degrees: 12.0,
+            rotation_degrees: 10.0,
             scale: 0.12,
             shear: 0.15,
-            shift_px: 2.5,
+            shift_px: 2.0,
             bend_px: 0.5,
-            thickness: 0.0,
-            gamma: 0.0,
+            thickness: 0.4,
+            gamma: 0.5,
         }),
     };
 }

@@ -10,11 +10,12 @@ use anyhow::ensure;
 use runtime::idx::Split;
 use tch::{Device, Kind, Tensor};
 
-use crate::adam::{Adam, average};
 use crate::augment::Augmenter;
 use crate::evaluate::{Score, check_labels, images_tensor, labels_tensor, score};
 use crate::lenet::{HIDDEN, LeNet};
+use crate::optimizer::Optimizer;
 use crate::recipe::Recipe;
+use crate::schedule::average;
 use crate::seeding::{Purpose, drawn};
 use crate::workers::{Batch, Workers};
 
@@ -95,9 +96,9 @@ pub struct State {
     pub weights: Tensor,
     /// Average of the weights.
     pub average: Tensor,
-    /// Adam's mean gradient.
+    /// The optimiser's mean gradient.
     pub mean: Tensor,
-    /// Adam's mean squared gradient.
+    /// The optimiser's mean squared gradient.
     pub square: Tensor,
     /// The epoch so far.
     pub partial: Partial,
@@ -129,7 +130,7 @@ pub struct Run {
     workers: Workers,
     network: LeNet,
     average: Tensor,
-    adam: Adam,
+    optimizer: Optimizer,
     /// Of the current epoch: indices, in the order of training.
     order: Tensor,
     loss: Tensor,
@@ -186,7 +187,7 @@ impl Run {
             augmenter: options.recipe.augmentation.map(|amounts| Augmenter::new(amounts, device)),
             workers: Workers::new(&network, options.threads),
             average: network.weights().copy(),
-            adam: Adam::new(network.weights()),
+            optimizer: Optimizer::new(options.recipe.rule, &network),
             order: training.shallow_clone(),
             loss: zero(Kind::Double),
             correct: zero(Kind::Int64),
@@ -225,8 +226,9 @@ impl Run {
         let device = self.options.device;
         tch::no_grad(|| self.network.weights().shallow_clone().copy_(&weights));
         self.average = average.to_device(device);
-        self.adam =
-            Adam { steps: step, mean: mean.to_device(device), square: square.to_device(device) };
+        self.optimizer.steps = step;
+        self.optimizer.mean = mean.to_device(device);
+        self.optimizer.square = square.to_device(device);
         self.loss = Tensor::from(partial.loss).to_device(device);
         self.correct = Tensor::from(partial.correct).to_device(device);
         self.step = step;
@@ -247,8 +249,8 @@ impl Run {
             step: self.step,
             weights: copy(self.network.weights()),
             average: copy(&self.average),
-            mean: copy(&self.adam.mean),
-            square: copy(&self.adam.square),
+            mean: copy(&self.optimizer.mean),
+            square: copy(&self.optimizer.square),
             partial: Partial {
                 loss: self.loss.double_value(&[]),
                 correct: self.correct.int64_value(&[]),
@@ -331,7 +333,8 @@ impl Run {
         let weights = self.network.weights();
         let share = self.workers.gradient(weights, &batch, recipe.label_smoothing);
         let learning_rate = recipe.learning_rate * recipe.schedule.factor(self.step, self.steps());
-        self.adam.step(weights, &share.gradient, learning_rate, recipe.weight_decay);
+        let decay = recipe.weight_decay;
+        self.optimizer.step(weights, &share.gradient, learning_rate, decay, &self.workers);
         if let Some(decay) = recipe.averaging {
             average(&self.average, weights, decay, self.step + 1);
         }

@@ -89,8 +89,35 @@ impl Workers {
         })
     }
 
+    /// A matrix of so many rows, of which each thread makes some.
+    pub(crate) fn rows<F>(&self, rows: i64, part: impl Fn(i64, i64) -> F) -> Tensor
+    where
+        F: FnOnce() -> Tensor + Send + 'static,
+    {
+        let parts = self.share_out(rows, |start, count| {
+            let part = part(start, count);
+            move |_: &LeNet| tch::no_grad(part)
+        });
+        Tensor::cat(&parts, 0)
+    }
+
     /// Parts of `of` pictures, each done by a thread whose network has these weights; in order.
     fn spread<T, F>(&self, weights: &Tensor, of: i64, part: impl Fn(i64, i64) -> F) -> Vec<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&LeNet) -> T + Send + 'static,
+    {
+        self.share_out(of, |start, count| {
+            let (part, weights) = (part(start, count), weights.detach());
+            move |replica: &LeNet| {
+                tch::no_grad(|| replica.weights().shallow_clone().copy_(&weights));
+                part(replica)
+            }
+        })
+    }
+
+    /// Parts of `of` things, start and count, each done by a thread; in order.
+    fn share_out<T, F>(&self, of: i64, part: impl Fn(i64, i64) -> F) -> Vec<T>
     where
         T: Send + 'static,
         F: FnOnce(&LeNet) -> T + Send + 'static,
@@ -99,9 +126,8 @@ impl Workers {
         let mut results = Vec::new();
         for (worker, start) in self.threads.iter().zip((0..of).step_by(each as usize)) {
             let (done, result) = channel();
-            let (part, weights) = (part(start, each.min(of - start)), weights.detach());
+            let part = part(start, each.min(of - start));
             worker.start(Box::new(move |replica| {
-                tch::no_grad(|| replica.weights().shallow_clone().copy_(&weights));
                 // nobody listens only if the run is being dropped
                 let _ = done.send(part(replica));
             }));
