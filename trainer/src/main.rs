@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use atomic_write_file::AtomicWriteFile;
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use runtime::Image28;
 use runtime::idx::default_folder;
 use serde_json::json;
@@ -170,9 +170,16 @@ fn follow(
         Some(path) => checkpoint::save(path, identity, &run.state()),
         None => Ok(()),
     };
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
-        "{prefix} {wide_bar} {pos}/{len} images, {per_sec}, {eta} left, loss {msg}",
-    )?);
+    let style = ProgressStyle::with_template(
+        "{prefix} {wide_bar} {rate} images/s, {eta} left, loss {msg}",
+    )?;
+    let bar = ProgressBar::new(0).with_style(style.with_key(
+        "rate",
+        |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            // a bar that cannot be drawn is no reason to stop
+            let _ = write!(text, "{:.0}", state.per_sec());
+        },
+    ));
     println!(
         "epoch  training loss  accuracy  {:>10} loss  accuracy  seconds",
         options.watch.name()
