@@ -1,4 +1,4 @@
-//! Training pictures as other hands would have drawn them: warped, thicker or thinner, fainter.
+//! Training pictures as others would have drawn and taken them: warped, thicker or thinner, fainter, noisy.
 //!
 //! A warp is a smooth map from where a pixel is drawn to where it is taken from: an affine map, bent by a
 //! cubic B-spline over a few control points (the elastic distortion of Simard, Steinkraus and Platt 2003, made
@@ -9,10 +9,15 @@ use std::f64::consts::PI;
 
 use tch::{Device, Kind, Tensor};
 
+use crate::seeding::{Purpose, drawn};
+
 const SIDE: i64 = runtime::IMAGE_SIDE as i64;
 
 /// Half a picture, in pixels: what a unit of libtorch's sampling grid is worth.
 const HALF_PX: f64 = SIDE as f64 / 2.0;
+
+/// Pictures of noise, which are drawn once; what each is added to, and how much of it, is drawn anew.
+const NOISES: i64 = 1024;
 
 /// Control points along a side that lie on the picture; one more lies beyond each end.
 const CONTROL_SIDE: usize = 4;
@@ -34,6 +39,8 @@ pub struct Augmentation {
     pub thickness: f64,
     /// Contrast: the brightness is raised to a power between `exp(−gamma)` and `exp(gamma)`.
     pub gamma: f64,
+    /// Standard deviation of normal noise, as a part of the scale; of this only, the sign has no meaning.
+    pub noise: f64,
 }
 
 /// An [`Augmentation`] with the spline's basis, ready on a device.
@@ -45,6 +52,8 @@ pub struct Augmenter {
     basis: Tensor,
     /// Where the control points lie without a warp, `[points, 2]` as x and y in −1 to 1.
     points: Tensor,
+    /// Normal, of the scale's size, `[NOISES, 1, 28, 28]`.
+    noises: Tensor,
 }
 
 /// What was drawn for each picture of a batch.
@@ -56,6 +65,10 @@ pub struct Draws {
     /// `[pictures, 1, 1, 1]` each
     thickness: Tensor,
     gamma: Tensor,
+    noise: Tensor,
+    /// As in [`Augmenter`], and which of them each picture has, `[pictures]`.
+    noises: Tensor,
+    chosen: Tensor,
 }
 
 impl Augmenter {
@@ -79,9 +92,13 @@ impl Augmenter {
             .iter()
             .flat_map(|&y| knots.iter().flat_map(move |&x| [x as f32, y as f32]))
             .collect();
+        let noises = drawn(0, Purpose::Noise, || {
+            Tensor::randn([NOISES, 1, SIDE, SIDE], (Kind::Float, Device::Cpu)) * 255.0
+        });
         Self {
             amounts,
             device,
+            noises: noises.to_device(device),
             basis: Tensor::from_slice(&basis).view([SIDE * SIDE, -1]).to_device(device),
             points: Tensor::from_slice(&points).view([-1, 2]).to_device(device),
         }
@@ -90,9 +107,17 @@ impl Augmenter {
     /// Draws for so many pictures, from libtorch's generator.
     #[must_use]
     pub fn draw(&self, pictures: i64) -> Draws {
-        let Augmentation { rotation_degrees, scale, shear, shift_px, bend_px, thickness, gamma } =
-            self.amounts;
-        let numbers = Tensor::rand([8, pictures], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
+        let Augmentation {
+            rotation_degrees,
+            scale,
+            shear,
+            shift_px,
+            bend_px,
+            thickness,
+            gamma,
+            noise,
+        } = self.amounts;
+        let numbers = Tensor::rand([9, pictures], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
         let number = |index: i64, amount: f64| numbers.get(index) * amount;
         let angle = number(0, rotation_degrees * PI / 180.0);
         let (sine, cosine) = (angle.sin(), angle.cos());
@@ -117,6 +142,10 @@ impl Augmenter {
             points: self.points.matmul(&linear.transpose(1, 2)) + bend,
             thickness: column(6, thickness),
             gamma: column(7, gamma).exp(),
+            noise: column(8, noise),
+            noises: self.noises.shallow_clone(),
+            chosen: Tensor::randint(NOISES, [pictures], (Kind::Int64, Device::Cpu))
+                .to_device(self.device),
         }
     }
 }
@@ -131,6 +160,9 @@ impl Draws {
             points: part(&self.points),
             thickness: part(&self.thickness),
             gamma: part(&self.gamma),
+            noise: part(&self.noise),
+            noises: self.noises.shallow_clone(),
+            chosen: part(&self.chosen),
         }
     }
 
@@ -144,7 +176,8 @@ impl Draws {
         let thicker = self.thickness.clamp_min(0.0) * 2.0 * &around;
         let thinner = self.thickness.clamp_max(0.0) * (255.0 - around);
         let stroked: Tensor = warped + thicker + thinner;
-        (stroked.clamp(0.0, 255.0) / 255.0).pow(&self.gamma) * 255.0
+        let lit = (stroked.clamp(0.0, 255.0) / 255.0).pow(&self.gamma) * 255.0;
+        (lit + self.noises.index_select(0, &self.chosen) * &self.noise).clamp(0.0, 255.0)
     }
 }
 
@@ -169,6 +202,7 @@ mod tests {
         bend_px: 0.0,
         thickness: 0.0,
         gamma: 0.0,
+        noise: 0.0,
     };
 
     /// A square of 10×10 in the middle, of full ink.
@@ -245,5 +279,16 @@ mod tests {
         );
         assert!(pictures.narrow(2, 0, 7).abs().max().double_value(&[]) < f64::EPSILON);
         assert!(pictures.max().double_value(&[]) <= 255.0);
+    }
+
+    #[test]
+    fn noise_has_the_level_that_was_asked_and_is_of_each_picture_its_own() {
+        let grey = Tensor::full([300, 1, SIDE, SIDE], 128, (Kind::Uint8, Device::Cpu));
+        let noise = apply(Augmentation { noise: 0.1, ..NOTHING }, &grey) - 128.0;
+        let level = noise.std_dim([1, 2, 3].as_slice(), true, false) / 255.0;
+        // 784 draws estimate a deviation to within 2.5 % mostly; thrice that is plenty
+        assert!(level.max().double_value(&[]) < 0.108 && level.max().double_value(&[]) > 0.09);
+        assert!((level.mean(Kind::Double).double_value(&[]) - 0.05).abs() < 0.01);
+        assert!(!noise.get(0).equal(&noise.get(1)));
     }
 }

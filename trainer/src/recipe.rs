@@ -94,6 +94,7 @@ impl Recipe {
             bend_px: 0.5,
             thickness: 0.4,
             gamma: 0.5,
+            noise: 0.0,
         }),
     };
 }

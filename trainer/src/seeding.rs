@@ -13,6 +13,7 @@ pub(crate) enum Purpose {
     Order { epoch: u64 },
     Step { step: u64 },
     Corruption,
+    Noise,
 }
 
 /// What `draw` draws with a seed of its own.
@@ -23,6 +24,7 @@ pub(crate) fn drawn<T>(seed: u64, purpose: Purpose, draw: impl FnOnce() -> T) ->
         Purpose::Order { epoch } => (2, epoch),
         Purpose::Step { step } => (3, step),
         Purpose::Corruption => (4, 0),
+        Purpose::Noise => (5, 0),
     };
     let mixed = mix(mix(seed) ^ mix(number << 3 | kind));
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
