@@ -20,22 +20,67 @@ pub struct Score {
     pub accuracy: f64,
 }
 
-/// Asks `network` about every image of `split`.
+/// An image that was misread.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mistake {
+    /// Which of its split, from 0.
+    pub index: usize,
+    /// What it is.
+    pub label: usize,
+    /// What the network says.
+    pub predicted: usize,
+    /// How sure it is of that, 0 to 1.
+    pub probability: f64,
+    /// Cross-entropy, in nats: −ln of what it gives the label.
+    pub loss: f64,
+}
+
+/// All answers on some images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examination {
+    /// Counts of them.
+    pub report: Report,
+    /// The wrong ones, worst first: by loss, then in order of the images.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// Counts of `network`'s answers on `split`.
 ///
 /// # Errors
 /// If a label lies beyond its classes.
 pub fn evaluate(network: &LeNet, split: &Split) -> anyhow::Result<Report> {
+    Ok(examine(network, split)?.report)
+}
+
+/// Asks `network` about every image of `split`.
+///
+/// # Errors
+/// If a label lies beyond its classes.
+pub fn examine(network: &LeNet, split: &Split) -> anyhow::Result<Examination> {
     check_labels(&split.labels, network.classes())?;
     let mut report = Report::new(network.classes() as usize);
+    let mut mistakes = Vec::new();
     let chunk = EVALUATION_BATCH as usize;
     for (images, labels) in split.images.chunks(chunk).zip(split.labels.chunks(chunk)) {
         let logits = network.logits(&images_tensor(images).to_device(network.weights().device()));
-        let answers: Vec<i64> = Vec::try_from(logits.argmax(1, false).to_device(Device::Cpu))?;
-        for (&label, answer) in labels.iter().zip(answers) {
-            report.record(usize::from(label), answer as usize);
+        let likely = logits.log_softmax(-1, Kind::Double).to_device(Device::Cpu);
+        let answers = logits.argmax(1, false).to_device(Device::Cpu);
+        let of = |classes: &Tensor| {
+            Vec::<f64>::try_from(likely.gather(1, &classes.unsqueeze(1), false).squeeze_dim(1))
+        };
+        let (likely_labels, likely_answers) = (of(&labels_tensor(labels))?, of(&answers)?);
+        for (at, answer) in Vec::<i64>::try_from(answers)?.into_iter().enumerate() {
+            let (index, label, predicted) =
+                (report.total() as usize, usize::from(labels[at]), answer as usize);
+            report.record(label, predicted);
+            if predicted != label {
+                let (probability, loss) = (likely_answers[at].exp(), -likely_labels[at]);
+                mistakes.push(Mistake { index, label, predicted, probability, loss });
+            }
         }
     }
-    Ok(report)
+    mistakes.sort_by(|one, other| other.loss.total_cmp(&one.loss));
+    Ok(Examination { report, mistakes })
 }
 
 /// `uint8 [images, 1, 28, 28]`
@@ -80,5 +125,35 @@ pub(crate) fn score(loss: &Tensor, correct: &Tensor, images: usize) -> Score {
     Score {
         loss: loss.double_value(&[]) / images,
         accuracy: correct.int64_value(&[]) as f64 / images,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_wrong_and_worst_first_and_all_of_the_reports() {
+        tch::manual_seed(5);
+        let network = LeNet::new(10, Device::Cpu);
+        // more than one batch of noise, so that an index beyond the first is tested
+        let count = EVALUATION_BATCH as usize + 50;
+        let pixels = Tensor::randint(256, [count as i64 * 784], (Kind::Uint8, Device::Cpu));
+        let pixels = Vec::<u8>::try_from(pixels).unwrap();
+        let images: Vec<Image28> = pixels.as_chunks().0.iter().map(|&i| Image28(i)).collect();
+        let labels = (0..count).map(|index| (index % 10) as u8).collect();
+        let split = Split { images, labels };
+        let Examination { report, mistakes } = examine(&network, &split).unwrap();
+        assert_eq!(report.total() as usize, count);
+        assert_eq!(mistakes.len() as u64, report.total() - report.correct());
+        assert!(mistakes.is_sorted_by(|one, next| one.loss >= next.loss));
+        for &Mistake { index, label, predicted, probability, loss } in &mistakes {
+            assert_eq!(label, usize::from(split.labels[index]));
+            let logits = network.logits(&images_tensor(&split.images[index..=index]));
+            let chances = Vec::<f64>::try_from(logits.softmax(-1, Kind::Double).get(0)).unwrap();
+            assert!(predicted != label && chances.iter().all(|&c| c <= chances[predicted]));
+            assert!((chances[predicted] - probability).abs() < 1e-5);
+            assert!((chances[label].ln() + loss).abs() < 1e-4);
+        }
     }
 }

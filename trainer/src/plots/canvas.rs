@@ -1,0 +1,157 @@
+//! What a plot is drawn on: a heading, pictures pixel by pixel, and shapes and text above them.
+
+use std::fmt::Write as _;
+use std::io::Cursor;
+
+use anyhow::{Context, anyhow};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use image::{ImageFormat, RgbImage};
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
+use plotters::prelude::{DrawingBackend, SVGBackend};
+use plotters::style::RGBColor;
+use runtime::{IMAGE_SIDE, Image28};
+
+use super::colour::{GUIDE, INK, MUTED};
+use super::lettering::{LEFT, Lettering};
+use super::smooth::{FINE, Smooth, average};
+
+pub(super) type Area<B> = DrawingArea<B, Shift>;
+pub(super) type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+
+/// Between the edge of a plot and all that is on it, in pixels.
+pub(super) const MARGIN_PX: i32 = 28;
+/// Where a plot begins below its title and its line of explanation.
+pub(super) const TOP_PX: i32 = 104;
+
+pub(super) const TITLE: Lettering = Lettering { em_px: 26.0, bold: true, colour: INK };
+pub(super) const BODY: Lettering = Lettering { em_px: 16.0, bold: false, colour: INK };
+pub(super) const NOTE: Lettering = Lettering { em_px: 15.0, bold: false, colour: MUTED };
+
+/// A plot, drawn alike on all backends.
+pub(super) trait Plot {
+    /// What it shows, in a few words.
+    fn title(&self) -> String;
+
+    /// How to read it, in a line.
+    fn note(&self) -> String;
+
+    /// Width and height, in pixels.
+    fn size(&self) -> (u32, u32);
+
+    /// What lies below the drawing.
+    fn pictures(&self) -> Vec<Picture>;
+
+    /// The drawing; the heading is above [`TOP_PX`].
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B>;
+}
+
+/// Coloured squares, row by row.
+#[derive(Debug)]
+pub(super) struct Picture {
+    /// Upper left corner, in pixels.
+    pub(super) at: (i32, i32),
+    /// Side of a square, in pixels.
+    pub(super) square_px: u32,
+    /// Squares of a row.
+    pub(super) width: usize,
+    pub(super) squares: Vec<RGBColor>,
+}
+
+impl Picture {
+    /// Ink on paper.
+    pub(super) fn of(image: &Image28, at: (i32, i32), square_px: u32) -> Self {
+        let squares = image.0.iter().map(|&ink| RGBColor(255 - ink, 255 - ink, 255 - ink));
+        Self { at, square_px, width: IMAGE_SIDE, squares: squares.collect() }
+    }
+
+    fn height(&self) -> usize {
+        self.squares.len() / self.width
+    }
+
+    fn paste(&self, fine: &mut [u8], width: usize) {
+        let side = self.square_px as usize * FINE;
+        for (index, &RGBColor(red, green, blue)) in self.squares.iter().enumerate() {
+            let x = self.at.0 as usize * FINE + index % self.width * side;
+            let y = self.at.1 as usize * FINE + index / self.width * side;
+            for line in y..y + side {
+                let start = (line * width * FINE + x) * 3;
+                fine[start..start + side * 3].as_chunks_mut().0.fill([red, green, blue]);
+            }
+        }
+    }
+
+    fn element(&self, svg: &mut String) -> anyhow::Result<()> {
+        let rgb: Vec<u8> = self.squares.iter().flat_map(|&RGBColor(r, g, b)| [r, g, b]).collect();
+        let png = encode(rgb, self.width as u32, self.height() as u32)?;
+        let side = |squares: usize| squares * self.square_px as usize;
+        // `pixelated` is CSS Images 3; without it, squares of a few pixels would be blurred into another
+        writeln!(
+            svg,
+            r#"<image x="{}" y="{}" width="{}" height="{}" preserveAspectRatio="none" style="image-rendering:pixelated" href="data:image/png;base64,{}"/>"#,
+            self.at.0,
+            self.at.1,
+            side(self.width),
+            side(self.height()),
+            BASE64_STANDARD.encode(png)
+        )?;
+        Ok(())
+    }
+}
+
+/// `plot` as SVG, which carries its pictures in itself.
+pub(super) fn svg(plot: &impl Plot) -> anyhow::Result<String> {
+    let mut drawn = String::new();
+    draw(plot, &SVGBackend::with_string(&mut drawn, plot.size()).into_drawing_area())?;
+    let (head, shapes) = drawn.split_once('>').context("plotters has drawn no SVG")?;
+    let mut title = String::new();
+    plot.title().chars().for_each(|letter| match letter {
+        '<' => title.push_str("&lt;"),
+        '&' => title.push_str("&amp;"),
+        _ => title.push(letter),
+    });
+    let mut svg = format!(
+        "{head} role=\"img\">\n<title>{title}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
+    );
+    plot.pictures().iter().try_for_each(|picture| picture.element(&mut svg))?;
+    Ok(svg + shapes)
+}
+
+/// `plot` as PNG.
+pub(super) fn png(plot: &impl Plot) -> anyhow::Result<Vec<u8>> {
+    let (width, height) = plot.size();
+    let mut fine = vec![255; width as usize * height as usize * 3 * FINE.pow(2)];
+    for picture in plot.pictures() {
+        picture.paste(&mut fine, width as usize);
+    }
+    draw(plot, &Smooth::new(&mut fine, plot.size()).into_drawing_area())?;
+    encode(average(&fine, width as usize), width, height)
+}
+
+fn draw<B: DrawingBackend>(plot: &impl Plot, area: &Area<B>) -> anyhow::Result<()> {
+    let room = plot.size().0 as i32 - 2 * MARGIN_PX;
+    let heading = [(TITLE, plot.title(), 40), (NOTE, plot.note(), 74)];
+    heading
+        .iter()
+        .try_for_each(|(lettering, text, y)| {
+            let text = lettering.fit(text, room);
+            area.draw_text(&text, &lettering.style(LEFT), (MARGIN_PX, *y))
+        })
+        .and_then(|()| plot.draw(area))
+        .and_then(|()| area.present())
+        .map_err(|error| anyhow!("cannot draw {}: {error}", plot.title()))
+}
+
+fn encode(rgb: Vec<u8>, width: u32, height: u32) -> anyhow::Result<Vec<u8>> {
+    let image = RgbImage::from_raw(width, height, rgb).context("a picture has its pixels")?;
+    let mut png = Cursor::new(Vec::new());
+    image.write_to(&mut png, ImageFormat::Png)?;
+    Ok(png.into_inner())
+}
+
+/// A thin square around a picture, just outside of it.
+pub(super) fn frame<B: DrawingBackend>(area: &Area<B>, (x, y): (i32, i32), side: i32) -> Drawn<B> {
+    let corners = [(x - 1, y - 1), (x + side, y + side)];
+    area.draw(&plotters::element::Rectangle::new(corners, GUIDE))
+}

@@ -1,0 +1,187 @@
+//! The confusion matrix, from 2 to 256 classes.
+
+use plotters::element::{PathElement, Rectangle};
+use plotters::prelude::DrawingBackend;
+use plotters::style::{Color, WHITE};
+
+use super::canvas::{Area, BODY, Drawn, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
+use super::colour::{count, text_on};
+use super::lettering::{CENTER, LEFT, Lettering, RIGHT};
+use super::{Figures, grouped};
+
+/// Side of a matrix of many classes, in pixels.
+const ROOM_PX: i32 = 720;
+/// Side of a cell of few classes.
+const LARGEST_PX: i32 = 64;
+/// Side of a cell of 256 classes.
+const SMALLEST_PX: i32 = 3;
+/// Longest name of a class.
+const NAME_PX: i32 = 120;
+/// Smallest text that is read with ease.
+const READABLE_PX: i32 = 11;
+/// What stands to the right of the matrix.
+const KEY_PX: i32 = 230;
+
+pub(super) struct Confusion<'a>(pub(super) &'a Figures<'a>);
+
+impl Confusion<'_> {
+    fn classes(&self) -> usize {
+        self.0.report.confusion().len()
+    }
+
+    fn cell_px(&self) -> i32 {
+        (ROOM_PX / self.classes().max(1) as i32).clamp(SMALLEST_PX, LARGEST_PX)
+    }
+
+    fn most(&self) -> u64 {
+        self.0.report.confusion().iter().flatten().copied().max().unwrap_or(0)
+    }
+
+    /// Of the names of the classes.
+    fn lettering(&self) -> Lettering {
+        Lettering { em_px: f64::from((self.cell_px() - 2).clamp(READABLE_PX, 16)), ..BODY }
+    }
+
+    /// Every so many classes have room for their names.
+    fn named_step(&self) -> usize {
+        ((READABLE_PX + 2) as usize).div_ceil(self.cell_px() as usize)
+    }
+
+    /// Classes with their names, where there is room.
+    fn names(&self) -> Vec<(usize, String)> {
+        let fit = |class| self.lettering().fit(&self.0.class(class), NAME_PX);
+        (0..self.classes()).step_by(self.named_step()).map(|class| (class, fit(class))).collect()
+    }
+
+    /// Length of the longest name.
+    fn names_px(&self) -> i32 {
+        let widths = self.names().into_iter().map(|(_, name)| self.lettering().width_px(&name));
+        widths.max().unwrap_or(0)
+    }
+
+    /// Whether names across the top have to stand on their sides.
+    fn upward(&self) -> bool {
+        self.names_px() > self.cell_px() * self.named_step() as i32 - 4
+    }
+
+    /// Upper left corner of the matrix.
+    fn corner(&self) -> (i32, i32) {
+        let above = if self.upward() { self.names_px() } else { 16 };
+        (MARGIN_PX + 34 + self.names_px() + 10, TOP_PX + 28 + above + 10)
+    }
+
+    fn side_px(&self) -> i32 {
+        self.cell_px() * self.classes() as i32
+    }
+
+    fn axes<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+        let ((left, top), side, cell) = (self.corner(), self.side_px(), self.cell_px());
+        let axis = Lettering { bold: true, ..BODY };
+        area.draw_text("prediction", &axis.style(CENTER), (left + side / 2, TOP_PX + 10))?;
+        area.draw_text("label", &axis.upward(CENTER), (MARGIN_PX + 10, top + side / 2))?;
+        let lettering = self.lettering();
+        for (class, name) in self.names() {
+            let middle = class as i32 * cell + cell / 2;
+            area.draw_text(&name, &lettering.style(RIGHT), (left - 10, top + middle))?;
+            if self.upward() {
+                area.draw_text(&name, &lettering.upward(LEFT), (left + middle, top - 10))?;
+            } else {
+                area.draw_text(&name, &lettering.style(CENTER), (left + middle, top - 16))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn counts<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+        let ((left, top), cell) = (self.corner(), self.cell_px());
+        // a digit of Noto Sans is 0.572 em wide
+        let digits = f64::from(self.most().max(10).ilog10() + 1);
+        let em_px = (f64::from(cell - 6) / (digits * 0.572)).min(f64::from(cell) * 0.5).min(17.0);
+        if em_px < f64::from(READABLE_PX) {
+            return Ok(());
+        }
+        for (label, row) in self.0.report.confusion().iter().enumerate() {
+            for (predicted, &counted) in row.iter().enumerate().filter(|(_, counted)| **counted > 0)
+            {
+                let colour = text_on(count(counted, self.most(), label == predicted));
+                let style = Lettering { em_px, bold: label == predicted, colour }.style(CENTER);
+                let middle = |class: usize| class as i32 * cell + cell / 2;
+                let at = (left + middle(predicted), top + middle(label));
+                area.draw_text(&counted.to_string(), &style, at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Which colour is which count.
+    fn key<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+        const STEP_PX: i32 = 30;
+        let (left, top) = (self.corner().0 + self.side_px() + 40, self.corner().1);
+        let most = self.most();
+        let mut counts: Vec<u64> =
+            (0..20).map(|power| 10_u64.pow(power)).take_while(|count| *count < most).collect();
+        counts.push(most);
+        counts.push(0);
+        area.draw_text("images", &NOTE.style(LEFT), (left, top + 8))?;
+        for (column, (name, right)) in [("right", true), ("wrong", false)].into_iter().enumerate() {
+            let x = left + column as i32 * 48;
+            area.draw_text(name, &NOTE.style(LEFT), (x, top + 30))?;
+            for (row, &counted) in counts.iter().enumerate() {
+                let y = top + 46 + row as i32 * STEP_PX;
+                let colour = count(counted, most, right);
+                area.draw(&Rectangle::new([(x, y), (x + 40, y + STEP_PX - 4)], colour.filled()))?;
+                if column == 1 {
+                    let at = (x + 50, y + STEP_PX / 2 - 2);
+                    area.draw_text(&grouped(counted), &BODY.style(LEFT), at)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Plot for Confusion<'_> {
+    fn title(&self) -> String {
+        let report = self.0.report;
+        let (right, of) = (grouped(report.correct()), grouped(report.total()));
+        format!("{right} of {of} test images read right: {:.2} %", report.accuracy() * 100.0)
+    }
+
+    fn note(&self) -> String {
+        format!(
+            "Confusion matrix on {}: truth down, prediction across, images in the cells.",
+            self.0.dataset
+        )
+    }
+
+    fn size(&self) -> (u32, u32) {
+        let ((left, top), side) = (self.corner(), self.side_px());
+        ((left + side + KEY_PX).max(900) as u32, (top + side.max(280) + MARGIN_PX) as u32)
+    }
+
+    fn pictures(&self) -> Vec<Picture> {
+        let mut squares = Vec::new();
+        for (label, row) in self.0.report.confusion().iter().enumerate() {
+            for (predicted, &counted) in row.iter().enumerate() {
+                squares.push(count(counted, self.most(), label == predicted));
+            }
+        }
+        let (at, square_px, width) = (self.corner(), self.cell_px() as u32, self.classes());
+        vec![Picture { at, square_px, width, squares }]
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+        let ((left, top), side, cell) = (self.corner(), self.side_px(), self.cell_px());
+        if cell >= 8 {
+            for line in (0..=side).step_by(cell as usize) {
+                let down = vec![(left + line, top), (left + line, top + side)];
+                let across = vec![(left, top + line), (left + side, top + line)];
+                area.draw(&PathElement::new(down, WHITE))?;
+                area.draw(&PathElement::new(across, WHITE))?;
+            }
+        }
+        self.axes(area)?;
+        self.counts(area)?;
+        self.key(area)
+    }
+}

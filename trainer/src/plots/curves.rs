@@ -1,0 +1,243 @@
+//! Loss and accuracy by epoch.
+
+use plotters::chart::ChartBuilder;
+use plotters::coord::combinators::BindKeyPoints;
+use plotters::element::Circle;
+use plotters::prelude::DrawingBackend;
+use plotters::series::LineSeries;
+use plotters::style::{Color, RGBColor, ShapeStyle, TRANSPARENT};
+
+use super::Figures;
+use super::canvas::{Area, BODY, Drawn, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
+use super::colour::{BLUE, GUIDE, MUTED, VERMILION};
+use super::lettering::{LEFT, Lettering};
+use crate::evaluate::Score;
+
+const SIZE_PX: (i32, i32) = (1200, 560);
+/// Room for the last figures, to the right of the curves.
+const LAST_PX: i32 = 110;
+/// Two lines of text.
+const LINES_PX: i32 = 48;
+/// With more epochs than this, points would hide the line.
+const POINTS: usize = 40;
+
+pub(super) struct Curves<'a>(pub(super) &'a Figures<'a>);
+
+/// A figure, and the logarithmic axis that it is read from.
+struct Panel {
+    title: &'static str,
+    unit: &'static str,
+    /// What the axis is the logarithm of.
+    value: fn(Score) -> f64,
+    /// What stands at a tick of that value.
+    tick: fn(f64) -> String,
+    /// The figure in words.
+    text: fn(Score) -> String,
+    /// Beyond it there is no tick.
+    greatest: f64,
+    /// Whether smaller values are higher up.
+    falling: bool,
+}
+
+const PANELS: [Panel; 2] = [
+    Panel {
+        title: "Loss",
+        unit: "mean cross-entropy in nats, log scale",
+        value: |score| score.loss,
+        tick: trimmed,
+        text: |score| format!("{:.4}", score.loss),
+        greatest: f64::INFINITY,
+        falling: false,
+    },
+    Panel {
+        title: "Accuracy",
+        unit: "images read right in %, log scale of the errors",
+        value: |score| (1.0 - score.accuracy) * 100.0,
+        tick: |wrong| trimmed(100.0 - wrong),
+        text: |score| format!("{:.2} %", score.accuracy * 100.0),
+        greatest: 100.0,
+        falling: true,
+    },
+];
+
+/// Least value that is told from 0: of an accuracy it is a hundredth of one percent.
+const LEAST: f64 = 0.01;
+
+/// A number without needless digits.
+fn trimmed(number: f64) -> String {
+    let text = format!("{number:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// 1, 2 and 5 times powers of ten: the nearest beyond `values` on both sides, and all between.
+fn ticks(values: &[f64], greatest: f64) -> Vec<f64> {
+    let smallest = values.iter().copied().reduce(f64::min).unwrap_or(LEAST);
+    let greatest_met = values.iter().copied().reduce(f64::max).unwrap_or(1.0);
+    let steps = (-3..12).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)));
+    let steps: Vec<f64> = steps.filter(|step| *step <= greatest).collect();
+    let first = steps.iter().rposition(|step| *step < smallest).unwrap_or(0);
+    let last = steps.iter().position(|step| *step > greatest_met).unwrap_or(steps.len() - 1);
+    steps[first..=last].to_vec()
+}
+
+/// Epochs worth a tick: the first, and at most twelve evenly spaced ones.
+fn epochs(last: u32) -> Vec<f64> {
+    let steps = (0..6).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u32.pow(power)));
+    let step = steps.into_iter().find(|step| last / step <= 12).unwrap_or(last);
+    let even = (step..=last).step_by(step as usize).filter(|epoch| *epoch > 1);
+    std::iter::once(1).chain(even).map(f64::from).collect()
+}
+
+/// One curve of a panel.
+struct Curve {
+    name: &'static str,
+    colour: RGBColor,
+    scores: Vec<(u32, Score)>,
+}
+
+impl Curves<'_> {
+    /// Those with anything on them.
+    fn curves(&self) -> Vec<Curve> {
+        let training = self.0.history.iter().map(|done| (done.epoch, done.training)).collect();
+        let watched = self.0.history.iter().filter_map(|done| Some((done.epoch, done.watched?)));
+        let curves = [
+            Curve { name: "training", colour: BLUE, scores: training },
+            Curve { name: self.0.watch.name(), colour: VERMILION, scores: watched.collect() },
+        ];
+        curves.into_iter().filter(|curve| !curve.scores.is_empty()).collect()
+    }
+
+    fn panel<B: DrawingBackend>(&self, area: &Area<B>, panel: &Panel, left: i32) -> Drawn<B> {
+        let head = Lettering { em_px: 18.0, bold: true, ..BODY };
+        area.draw_text(panel.title, &head.style(LEFT), (left, TOP_PX + 8))?;
+        area.draw_text(panel.unit, &NOTE.style(LEFT), (left, TOP_PX + 32))?;
+        let width = (SIZE_PX.0 - 3 * MARGIN_PX) / 2 - LAST_PX;
+        let height = SIZE_PX.1 - TOP_PX - 48 - MARGIN_PX / 2;
+        let place = area.clone().shrink((left, TOP_PX + 48), (width, height));
+
+        let curves = self.curves();
+        let value = |score| (panel.value)(score).max(LEAST);
+        let scores = curves.iter().flat_map(|curve| &curve.scores);
+        let values: Vec<f64> =
+            scores.map(|(_, score)| value(*score)).filter(|value| value.is_finite()).collect();
+        let ticks: Vec<f64> = ticks(&values, panel.greatest).into_iter().map(f64::log10).collect();
+        let (low, high) = (ticks[0], ticks[ticks.len() - 1]);
+        let range = if panel.falling { high..low } else { low..high };
+        let last = self.0.history.iter().map(|done| done.epoch).max().unwrap_or(1);
+        let beside = (f64::from(last) / 40.0).max(0.5);
+        let across = 1.0 - beside..f64::from(last) + beside;
+        let mut chart = ChartBuilder::on(&place)
+            .x_label_area_size(48)
+            .y_label_area_size(52)
+            .margin_top(12)
+            .build_cartesian_2d(
+                across.with_key_points(epochs(last)),
+                range.with_key_points(ticks),
+            )?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .bold_line_style(GUIDE)
+            .light_line_style(TRANSPARENT)
+            .axis_style(MUTED)
+            .label_style(NOTE.style(LEFT))
+            .axis_desc_style(NOTE.style(LEFT))
+            .x_label_formatter(&|epoch| format!("{epoch:.0}"))
+            .y_label_formatter(&|log| (panel.tick)(10_f64.powf(*log)))
+            .x_desc("epoch")
+            .draw()?;
+        let mut ends = Vec::new();
+        for curve in &curves {
+            let seen = curve.scores.iter().filter(|(_, score)| (panel.value)(*score).is_finite());
+            let points: Vec<(f64, f64)> =
+                seen.map(|&(epoch, score)| (f64::from(epoch), value(score).log10())).collect();
+            let line = ShapeStyle { stroke_width: 2, ..curve.colour.into() };
+            chart.draw_series(LineSeries::new(points.iter().copied(), line))?;
+            if points.len() <= POINTS {
+                let point = |&at| Circle::new(at, 4, curve.colour.filled());
+                chart.draw_series(points.iter().map(point))?;
+            }
+            let end = points.last().map_or(TOP_PX + 100, |end| chart.backend_coord(end).1);
+            ends.push((end, curve));
+        }
+        ends.sort_by_key(|(y, _)| *y);
+        let room = (TOP_PX + 60, SIZE_PX.1 - 100);
+        let mut free = room.0;
+        for (index, (y, curve)) in ends.iter().enumerate() {
+            let below = (ends.len() - 1 - index) as i32;
+            let y = (*y).min(room.1 - below * LINES_PX).max(free);
+            free = y + LINES_PX;
+            let name = Lettering { bold: true, colour: curve.colour, ..BODY };
+            let x = left + width + 14;
+            area.draw_text(curve.name, &name.style(LEFT), (x, y - 10))?;
+            if let Some((_, score)) = curve.scores.last() {
+                let text = Lettering { bold: false, ..name };
+                area.draw_text(&(panel.text)(*score), &text.style(LEFT), (x, y + 11))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Plot for Curves<'_> {
+    fn title(&self) -> String {
+        format!("Training on {}, epoch by epoch", self.0.dataset)
+    }
+
+    fn note(&self) -> String {
+        let recipe = self.0.recipe;
+        let with = match (recipe.augmentation.is_some(), recipe.dropout > 0.0) {
+            (true, true) => "with augmentation and dropout",
+            (true, false) => "with augmentation",
+            (false, true) => "with dropout",
+            (false, false) => "by the weights of each step",
+        };
+        let training = format!("Training figures are means over the epoch, {with}");
+        let averaged = if recipe.averaging.is_some() { ", on averaged weights" } else { "" };
+        if self.0.history.iter().any(|done| done.watched.is_some()) {
+            format!(
+                "{training}; those on {} images are taken after it, without{averaged}.",
+                self.0.watch.name()
+            )
+        } else {
+            format!("{training}.")
+        }
+    }
+
+    fn size(&self) -> (u32, u32) {
+        (SIZE_PX.0 as u32, SIZE_PX.1 as u32)
+    }
+
+    fn pictures(&self) -> Vec<Picture> {
+        Vec::new()
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+        let step = (SIZE_PX.0 - MARGIN_PX) / 2;
+        let lefts = [MARGIN_PX, MARGIN_PX + step];
+        PANELS.iter().zip(lefts).try_for_each(|(panel, left)| self.panel(area, panel, left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_enclose_what_they_measure_and_keep_near_accuracies_apart() {
+        assert_eq!(ticks(&[1.0, 0.3], 100.0), [0.2, 0.5, 1.0, 2.0]);
+        assert_eq!(ticks(&[0.01], 100.0), [0.005, 0.01, 0.02]);
+        assert_eq!(ticks(&[90.0, 100.0], 100.0), [50.0, 100.0]);
+        assert!(ticks(&[], 100.0).len() > 1);
+        let labels: Vec<String> = [0.2, 0.5, 1.0].map(PANELS[1].tick).to_vec();
+        assert_eq!(labels, ["99.8", "99.5", "99"]);
+    }
+
+    #[test]
+    fn epochs_are_whole_and_few() {
+        assert_eq!(epochs(1), [1.0]);
+        assert_eq!(epochs(3), [1.0, 2.0, 3.0]);
+        assert_eq!(epochs(30), [1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
+        assert!(epochs(100_000).len() < 14);
+    }
+}

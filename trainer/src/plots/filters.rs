@@ -1,0 +1,93 @@
+//! The kernels of the first layer.
+
+use plotters::element::Rectangle;
+use plotters::prelude::DrawingBackend;
+use plotters::style::Color;
+
+use super::Figures;
+use super::canvas::{Area, BODY, Drawn, MARGIN_PX, NOTE, Picture, Plot, TOP_PX, frame};
+use super::colour::diverging;
+use super::lettering::{CENTER, LEFT, RIGHT};
+use crate::lenet::KERNEL;
+
+const SIDE: usize = KERNEL as usize;
+const COLUMNS: usize = 10;
+const SQUARE_PX: u32 = 18;
+const SIDE_PX: i32 = SQUARE_PX as i32 * SIDE as i32;
+const STEP_PX: i32 = SIDE_PX + 20;
+/// A filter, and its number below.
+const ROW_PX: i32 = STEP_PX + 18;
+const BAR_PX: (i32, i32) = (400, 18);
+
+pub(super) struct Filters<'a>(pub(super) &'a Figures<'a>);
+
+impl Filters<'_> {
+    fn kernels(&self) -> impl Iterator<Item = (usize, (i32, i32), &[f32])> {
+        self.0.filters.chunks(SIDE * SIDE).enumerate().map(|(index, kernel)| {
+            let (x, y) = ((index % COLUMNS) as i32, (index / COLUMNS) as i32);
+            (index, (MARGIN_PX + x * STEP_PX, TOP_PX + y * ROW_PX), kernel)
+        })
+    }
+
+    /// Largest weight, without its sign.
+    fn most(&self) -> f64 {
+        let most = self.0.filters.iter().map(|weight| f64::from(weight.abs()));
+        most.filter(|most| most.is_finite()).fold(0.0, f64::max).max(f64::MIN_POSITIVE)
+    }
+
+    fn below(&self) -> i32 {
+        let rows = self.0.filters.len().div_ceil(SIDE * SIDE).div_ceil(COLUMNS);
+        TOP_PX + rows as i32 * ROW_PX + 12
+    }
+}
+
+impl Plot for Filters<'_> {
+    fn title(&self) -> String {
+        let count = self.0.filters.len() / (SIDE * SIDE);
+        format!("The {count} filters of the first layer, {SIDE}×{SIDE} weights each")
+    }
+
+    fn note(&self) -> String {
+        "Red looks for ink, blue for background; all filters share one scale.".into()
+    }
+
+    fn size(&self) -> (u32, u32) {
+        let width = 2 * MARGIN_PX + COLUMNS as i32 * STEP_PX - (STEP_PX - SIDE_PX);
+        (width as u32, (self.below() + 80) as u32)
+    }
+
+    fn pictures(&self) -> Vec<Picture> {
+        let most = self.most();
+        let kernels = self.kernels().map(|(_, at, kernel)| Picture {
+            at,
+            square_px: SQUARE_PX,
+            width: SIDE,
+            squares: kernel.iter().map(|&weight| diverging(f64::from(weight) / most)).collect(),
+        });
+        kernels.collect()
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+        for (index, (x, y), _) in self.kernels() {
+            frame(area, (x, y), SIDE_PX)?;
+            let at = (x + SIDE_PX / 2, y + SIDE_PX + 14);
+            area.draw_text(&(index + 1).to_string(), &NOTE.style(CENTER), at)?;
+        }
+        let (width, height) = BAR_PX;
+        let (left, top) = (area.dim_in_pixel().0 as i32 / 2 - width / 2, self.below());
+        for x in 0..width {
+            let colour = diverging(f64::from(2 * x + 1) / f64::from(width) - 1.0);
+            let stripe = [(left + x, top), (left + x + 1, top + height)];
+            area.draw(&Rectangle::new(stripe, colour.filled()))?;
+        }
+        let most = self.most();
+        let ends = [(format!("−{most:.2}"), 0), ("0".into(), 1), (format!("+{most:.2}"), 2)];
+        for (text, half) in ends {
+            let at = (left + half * width / 2, top + height + 16);
+            area.draw_text(&text, &BODY.style(CENTER), at)?;
+        }
+        let beside = top + height / 2;
+        area.draw_text("weight", &NOTE.style(RIGHT), (left - 14, beside))?;
+        area.draw_text("of a pixel of −1 to 1", &NOTE.style(LEFT), (left + width + 14, beside))
+    }
+}

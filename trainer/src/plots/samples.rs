@@ -1,0 +1,165 @@
+//! Training images, and what augmentation makes of them.
+
+use plotters::prelude::DrawingBackend;
+use runtime::idx::Split;
+use runtime::{IMAGE_SIDE, Image28, PIXELS};
+use tch::{Device, Kind, Tensor};
+
+use super::canvas::{Area, BODY, Drawn, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
+use super::lettering::{CENTER, LEFT, Lettering};
+use super::{Figures, grouped};
+use crate::augment::{Augmentation, Augmenter};
+use crate::evaluate::images_tensor;
+use crate::seeding::{Purpose, drawn};
+
+/// Most columns of the plot, and so most classes that are shown.
+const COLUMNS: usize = 12;
+/// Pictures below one another.
+const ROWS: usize = 6;
+
+/// Some training images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Samples {
+    /// In order of their classes.
+    pub columns: Vec<Column>,
+    /// Whether all pictures of a column but the first are changes of the first, rather than other images.
+    pub augmented: bool,
+    /// Number of training images.
+    pub of: usize,
+}
+
+/// Images of one class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// The class.
+    pub label: u8,
+    /// At least one.
+    pub pictures: Vec<Image28>,
+}
+
+impl Samples {
+    /// Draws images of every class, or of classes evenly spaced where there are many, and changes of them.
+    ///
+    /// The draws are of their own: they change nothing about the run of this seed.
+    ///
+    /// # Panics
+    /// Never: libtorch gives as many pixels as there are.
+    #[must_use]
+    pub fn draw(train: &Split, augmentation: Option<Augmentation>, seed: u64) -> Self {
+        let each = if augmentation.is_some() { 1 } else { ROWS };
+        let draws = ROWS as i64 - 1;
+        let columns = drawn(seed, Purpose::Samples, || {
+            let mut columns = pick(train, each);
+            let Some(amounts) = augmentation else { return columns };
+            for column in &mut columns {
+                let original = images_tensor(&column.pictures).expand([draws, -1, -1, -1], false);
+                let changed = Augmenter::new(amounts, Device::Cpu).draw(draws).apply(&original);
+                let changed = changed.round().to_kind(Kind::Uint8).flatten(0, -1);
+                let changed = Vec::<u8>::try_from(changed).expect("pixels of one axis");
+                let changed: &[[u8; PIXELS]] = changed.as_chunks().0;
+                column.pictures.extend(changed.iter().map(|&pixels| Image28(pixels)));
+            }
+            columns
+        });
+        Self { columns, augmented: augmentation.is_some(), of: train.images.len() }
+    }
+}
+
+/// Columns with `each` images or as many as there are, none twice.
+fn pick(train: &Split, each: usize) -> Vec<Column> {
+    let order = Tensor::randperm(train.images.len() as i64, (Kind::Int64, Device::Cpu));
+    let mut of_class = vec![Vec::new(); 256];
+    for index in Vec::<i64>::try_from(order).expect("numbers of one axis") {
+        let index = index as usize;
+        of_class[usize::from(train.labels[index])].push(index);
+    }
+    let present: Vec<usize> = (0..256).filter(|&class| !of_class[class].is_empty()).collect();
+    let shown = present.len().min(COLUMNS);
+    let columns_each = COLUMNS / shown.max(1);
+    let mut columns = Vec::new();
+    for at in 0..shown {
+        let class = present[at * present.len() / shown];
+        for chosen in of_class[class].chunks(each).take(columns_each) {
+            let pictures = chosen.iter().map(|&index| train.images[index].clone()).collect();
+            columns.push(Column { label: class as u8, pictures });
+        }
+    }
+    columns
+}
+
+const SQUARE_PX: u32 = 3;
+const STEP_PX: i32 = SQUARE_PX as i32 * IMAGE_SIDE as i32 + 10;
+/// Room for the names of the rows.
+const LEFT_PX: i32 = MARGIN_PX + 116;
+/// Room for the names of the classes.
+const HEAD_PX: i32 = 30;
+/// Between an image and its changes.
+const GAP_PX: i32 = 12;
+
+pub(super) struct SamplesPlot<'a>(pub(super) &'a Figures<'a>);
+
+impl SamplesPlot<'_> {
+    fn corner(&self, column: usize, row: usize) -> (i32, i32) {
+        let gap = if self.0.samples.augmented && row > 0 { GAP_PX } else { 0 };
+        (LEFT_PX + column as i32 * STEP_PX, TOP_PX + HEAD_PX + row as i32 * STEP_PX + gap)
+    }
+}
+
+impl Plot for SamplesPlot<'_> {
+    fn title(&self) -> String {
+        let changed =
+            if self.0.samples.augmented { ", and what augmentation makes of them" } else { "" };
+        format!("Training images of {}{changed}", self.0.dataset)
+    }
+
+    fn note(&self) -> String {
+        let of = grouped(self.0.samples.of as u64);
+        if self.0.samples.augmented {
+            format!(
+                "Drawn from {of}. Every step of training changes each image by a draw of its own."
+            )
+        } else {
+            format!("Drawn from {of}. This recipe trains on them as they are.")
+        }
+    }
+
+    fn size(&self) -> (u32, u32) {
+        let (width, height) = self.corner(self.0.samples.columns.len().max(8), ROWS);
+        ((width + MARGIN_PX) as u32, (height + MARGIN_PX) as u32)
+    }
+
+    fn pictures(&self) -> Vec<Picture> {
+        let mut pictures = Vec::new();
+        for (x, column) in self.0.samples.columns.iter().enumerate() {
+            for (y, image) in column.pictures.iter().enumerate() {
+                pictures.push(Picture::of(image, self.corner(x, y), SQUARE_PX));
+            }
+        }
+        pictures
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+        let side = STEP_PX - 10;
+        let class = Lettering { bold: true, ..BODY };
+        for (index, column) in self.0.samples.columns.iter().enumerate() {
+            let (x, y) = self.corner(index, 0);
+            let name = class.fit(&self.0.class(column.label.into()), side);
+            area.draw_text(&name, &class.style(CENTER), (x + side / 2, y - 18))?;
+            for row in 0..column.pictures.len() {
+                let corner = self.corner(index, row);
+                super::canvas::frame(area, corner, side)?;
+            }
+        }
+        let mut row_name = |text: &str, row: usize, down: i32| {
+            let at = (MARGIN_PX, self.corner(0, row).1 + side / 2 + down);
+            area.draw_text(text, &NOTE.style(LEFT), at)
+        };
+        if self.0.samples.augmented {
+            row_name("as stored", 0, 0)?;
+            row_name("as trained on,", 1, -10)?;
+            row_name(&format!("{} draws", ROWS - 1), 1, 10)
+        } else {
+            row_name("as stored", 0, 0)
+        }
+    }
+}
