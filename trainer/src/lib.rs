@@ -18,6 +18,7 @@ pub mod lenet;
 mod muon;
 pub mod onnx;
 pub mod optimizer;
+pub mod plots;
 pub mod recipe;
 pub mod robustness;
 pub mod schedule;

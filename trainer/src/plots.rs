@@ -63,7 +63,7 @@ pub struct Figures<'a> {
 
 impl Figures<'_> {
     /// Name of a class; its number where it has none. Without control characters, which no SVG may hold.
-    fn class(&self, class: usize) -> String {
+    pub(crate) fn class(&self, class: usize) -> String {
         let name = self.classes.get(class).cloned().unwrap_or_else(|| class.to_string());
         name.replace(char::is_control, " ")
     }
@@ -161,4 +161,187 @@ pub(crate) fn grouped(count: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use runtime::Image28;
+
+    use super::*;
+    use crate::evaluate::Score;
+
+    /// A made-up run; every image of an odd class is taken for the class before.
+    pub(crate) struct Made {
+        pub(crate) classes: Vec<String>,
+        pub(crate) history: Vec<Epoch>,
+        samples: Samples,
+        report: Report,
+        pub(crate) mistakes: Vec<Mistake>,
+        test: Split,
+        filters: Vec<f32>,
+    }
+
+    impl Made {
+        pub(crate) fn of(classes: usize, epochs: u32, recipe: &Recipe) -> Self {
+            let image = |index: usize| Image28(std::array::from_fn(|at| (at * (index + 3)) as u8));
+            let labels: Vec<u8> = (0..2 * classes).map(|index| (index % classes) as u8).collect();
+            let test = Split { images: (0..labels.len()).map(image).collect(), labels };
+            let mut report = Report::new(classes);
+            let mut mistakes = Vec::new();
+            for (index, &label) in test.labels.iter().enumerate() {
+                let label = usize::from(label);
+                let predicted = label - label % 2;
+                report.record(label, predicted);
+                if label != predicted {
+                    mistakes.push(Mistake { index, label, predicted, probability: 0.8, loss: 2.0 });
+                }
+            }
+            let history = (1..=epochs).map(|epoch| {
+                let score = |part: f64| Score { loss: part, accuracy: 1.0 - part / 10.0 };
+                let (training, watched) = (score(2.0 / f64::from(epoch)), score(0.0));
+                Epoch { epoch, training, watched: Some(watched), took: Duration::from_secs(1) }
+            });
+            Self {
+                classes: (0..classes).map(|class| class.to_string()).collect(),
+                history: history.collect(),
+                samples: Samples::draw(&test, recipe.augmentation, 1),
+                report,
+                mistakes,
+                filters: (0..500_u16).map(|at| f32::from(at) / 250.0 - 1.0).collect(),
+                test,
+            }
+        }
+
+        pub(crate) fn figures<'a>(&'a self, recipe: &'a Recipe) -> Figures<'a> {
+            Figures {
+                dataset: "made up",
+                classes: &self.classes,
+                recipe,
+                watch: Watch::Validation(5),
+                history: &self.history,
+                samples: &self.samples,
+                report: &self.report,
+                mistakes: &self.mistakes,
+                test: &self.test,
+                filters: &self.filters,
+            }
+        }
+    }
+
+    fn svgs(figures: &Figures<'_>) -> Vec<String> {
+        let svgs = all(figures, Format::Svg).unwrap();
+        svgs.into_iter().map(|svg| String::from_utf8(svg).unwrap()).collect()
+    }
+
+    /// All that an SVG says, line by line.
+    fn said(svg: &str) -> Vec<String> {
+        let document = roxmltree::Document::parse(svg).unwrap();
+        let texts = document.descendants().filter(|node| node.has_tag_name("text"));
+        texts.filter_map(|node| Some(node.text()?.trim().to_owned())).collect()
+    }
+
+    #[test]
+    fn every_plot_is_one_picture_in_two_formats_whatever_the_number_of_classes() {
+        for (classes, epochs, recipe) in
+            [(2, 1, Recipe::ORIGINAL), (10, 3, Recipe::BEST), (256, 50, Recipe::BEST)]
+        {
+            let made = Made::of(classes, epochs, &recipe);
+            let figures = made.figures(&recipe);
+            for (png, svg) in all(&figures, Format::Png).unwrap().iter().zip(svgs(&figures)) {
+                let png = image::load_from_memory(png).unwrap().to_rgb8();
+                let colours: BTreeSet<[u8; 3]> = png.pixels().map(|pixel| pixel.0).collect();
+                assert!(colours.len() > 20);
+                let document = roxmltree::Document::parse(&svg).unwrap();
+                let root = document.root_element();
+                let attribute = |name| root.attribute(name).unwrap().parse::<u32>().unwrap();
+                assert_eq!((attribute("width"), attribute("height")), png.dimensions());
+                assert!((900..=1400).contains(&png.width()), "{}", png.width());
+                assert!(svg.len() < 300_000, "{}", svg.len());
+            }
+        }
+    }
+
+    #[test]
+    fn pictures_are_where_svg_and_png_both_say() {
+        let recipe = Recipe::BEST;
+        let made = Made::of(10, 1, &recipe);
+        let figures = made.figures(&recipe);
+        let png =
+            image::load_from_memory(&all(&figures, Format::Png).unwrap()[4]).unwrap().to_rgb8();
+        let svg = &svgs(&figures)[4];
+        let document = roxmltree::Document::parse(svg).unwrap();
+        let pictures: Vec<_> =
+            document.descendants().filter(|node| node.has_tag_name("image")).collect();
+        assert_eq!(pictures.len(), 20);
+        let number = |name| pictures[0].attribute(name).unwrap().parse::<u32>().unwrap();
+        // the first weight of all is the least, and as blue as can be
+        let middle = (number("x") + number("width") / 10, number("y") + number("height") / 10);
+        assert_eq!(png.get_pixel(middle.0, middle.1).0, [0x21, 0x66, 0xac]);
+    }
+
+    #[test]
+    fn names_of_classes_are_text_whatever_they_hold() {
+        let recipe = Recipe::BEST;
+        let mut made = Made::of(3, 1, &recipe);
+        made.classes[1] = "<b>&\"".into();
+        made.classes[2] = "a\u{1b}b".into();
+        let svgs = svgs(&made.figures(&recipe));
+        for plot in [0, 2] {
+            let said = said(&svgs[plot]);
+            for name in ["<b>&\"", "a b"] {
+                assert!(said.iter().any(|text| text == name), "{name} in {said:?}");
+            }
+        }
+        assert!(said(&svgs[3]).contains(&"<b>&\" → 0".to_owned()));
+    }
+
+    #[test]
+    fn what_a_run_lacks_is_said_and_what_is_no_number_is_left_out() {
+        let recipe = Recipe::ORIGINAL;
+        let mut made = Made::of(10, 2, &recipe);
+        made.mistakes.clear();
+        made.filters.fill(f32::NAN);
+        for epoch in &mut made.history {
+            epoch.training = Score { loss: f64::NAN, accuracy: f64::NAN };
+            epoch.watched = None;
+        }
+        let svgs = svgs(&made.figures(&recipe));
+        assert!(said(&svgs[3]).iter().any(|text| text.starts_with("No error on 20")));
+        assert!(said(&svgs[1]).iter().all(|text| text != "validation"));
+        assert!(said(&svgs[1]).iter().any(|text| text.contains("with dropout")));
+    }
+
+    #[test]
+    fn a_run_on_the_test_images_says_test() {
+        let recipe = Recipe::ORIGINAL;
+        let made = Made::of(10, 1, &recipe);
+        let figures = Figures { watch: Watch::Test, ..made.figures(&recipe) };
+        let said = said(&svgs(&figures)[1]);
+        assert!(said.contains(&"test".into()) && said.contains(&"100.00 %".into()), "{said:?}");
+    }
+
+    #[test]
+    fn plots_are_files_of_their_names_and_a_folder_that_cannot_be_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let plots = folder.path().join("a/b");
+        prepare(&plots).unwrap();
+        assert_eq!(fs::read_dir(&plots).unwrap().count(), 0);
+        let recipe = Recipe::BEST;
+        write(&Made::of(2, 1, &recipe).figures(&recipe), &plots).unwrap();
+        let png = image::open(plots.join("filters.png")).unwrap();
+        assert!(png.width() > png.height());
+        assert!(fs::read_to_string(plots.join("worst.svg")).unwrap().contains("1 → 0"));
+        assert_eq!(fs::read_dir(&plots).unwrap().count(), 2 * NAMES.len());
+        let refusal = format!("{:#}", prepare(&plots.join("worst.svg")).unwrap_err());
+        assert!(refusal.contains("worst.svg"), "{refusal}");
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        let counts = [0, 999, 1000, 1_234_567];
+        assert_eq!(counts.map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
 }

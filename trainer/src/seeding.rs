@@ -10,10 +10,16 @@ static GENERATOR: Mutex<()> = Mutex::new(());
 pub(crate) enum Purpose {
     Validation,
     Weights,
-    Order { epoch: u64 },
-    Step { step: u64 },
+    Order {
+        epoch: u64,
+    },
+    Step {
+        step: u64,
+    },
     Corruption,
     Noise,
+    /// Of pictures to show; nothing that trains.
+    Samples,
 }
 
 /// What `draw` draws with a seed of its own.
@@ -25,6 +31,7 @@ pub(crate) fn drawn<T>(seed: u64, purpose: Purpose, draw: impl FnOnce() -> T) ->
         Purpose::Step { step } => (3, step),
         Purpose::Corruption => (4, 0),
         Purpose::Noise => (5, 0),
+        Purpose::Samples => (6, 0),
     };
     let mixed = mix(mix(seed) ^ mix(number << 3 | kind));
     let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,6 +66,7 @@ mod tests {
             (1, Purpose::Order { epoch: 1 }),
             (1, Purpose::Step { step: 0 }),
             (1, Purpose::Step { step: 1 }),
+            (1, Purpose::Samples),
             (2, Purpose::Step { step: 1 }),
         ];
         let once = uses.map(|(seed, purpose)| draw(seed, purpose));

@@ -48,9 +48,9 @@ pub(super) fn count(count: u64, most: u64, right: bool) -> RGBColor {
 
 /// Black or white, whichever reads better on `ground`.
 pub(super) fn text_on(RGBColor(red, green, blue): RGBColor) -> RGBColor {
-    // Rec. 601 luma, of 255; half is where both read equally
+    // Rec. 601 luma, of 255; about there, both have the same contrast of WCAG 2
     let luma = 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
-    if luma < 140.0 { RGBColor(255, 255, 255) } else { INK }
+    if luma < 120.0 { RGBColor(255, 255, 255) } else { INK }
 }
 
 /// The colour at `part`, 0 to 1, of a way along evenly spaced `stops`.

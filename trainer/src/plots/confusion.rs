@@ -118,10 +118,9 @@ impl Confusion<'_> {
         const STEP_PX: i32 = 30;
         let (left, top) = (self.corner().0 + self.side_px() + 40, self.corner().1);
         let most = self.most();
-        let mut counts: Vec<u64> =
-            (0..20).map(|power| 10_u64.pow(power)).take_while(|count| *count < most).collect();
-        counts.push(most);
-        counts.push(0);
+        // a power too near the greatest count would look like it
+        let powers = (0..19).map(|power| 10_u64.pow(power)).take_while(|count| count * 2 < most);
+        let counts: Vec<u64> = [0].into_iter().chain(powers).chain([most]).collect();
         area.draw_text("images", &NOTE.style(LEFT), (left, top + 8))?;
         for (column, (name, right)) in [("right", true), ("wrong", false)].into_iter().enumerate() {
             let x = left + column as i32 * 48;
@@ -144,7 +143,7 @@ impl Plot for Confusion<'_> {
     fn title(&self) -> String {
         let report = self.0.report;
         let (right, of) = (grouped(report.correct()), grouped(report.total()));
-        format!("{right} of {of} test images read right: {:.2} %", report.accuracy() * 100.0)
+        format!("{right} of {of} test images are right: {:.2} %", report.accuracy() * 100.0)
     }
 
     fn note(&self) -> String {

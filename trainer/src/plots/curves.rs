@@ -1,7 +1,9 @@
 //! Loss and accuracy by epoch.
 
+use std::ops::Range;
+
 use plotters::chart::ChartBuilder;
-use plotters::coord::combinators::BindKeyPoints;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::element::Circle;
 use plotters::prelude::DrawingBackend;
 use plotters::series::LineSeries;
@@ -20,6 +22,8 @@ const LAST_PX: i32 = 110;
 const LINES_PX: i32 = 48;
 /// With more epochs than this, points would hide the line.
 const POINTS: usize = 40;
+/// Most epochs drawn; of more, evenly spaced ones are.
+const MOST: usize = 400;
 
 pub(super) struct Curves<'a>(pub(super) &'a Figures<'a>);
 
@@ -51,7 +55,7 @@ const PANELS: [Panel; 2] = [
     },
     Panel {
         title: "Accuracy",
-        unit: "images read right in %, log scale of the errors",
+        unit: "images classified right, in %, log scale of the errors",
         value: |score| (1.0 - score.accuracy) * 100.0,
         tick: |wrong| trimmed(100.0 - wrong),
         text: |score| format!("{:.2} %", score.accuracy * 100.0),
@@ -88,6 +92,32 @@ fn epochs(last: u32) -> Vec<f64> {
     std::iter::once(1).chain(even).map(f64::from).collect()
 }
 
+/// An axis with ticks where they are wanted; plotters' own for this cannot be labelled when it holds fractions.
+struct Axis {
+    /// What lies left or below, and right or above.
+    ends: [f64; 2],
+    ticks: Vec<f64>,
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        let [low, high] = self.ends;
+        from + ((value - low) / (high - low) * f64::from(to - from)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
+    }
+
+    fn range(&self) -> Range<f64> {
+        let [low, high] = self.ends;
+        low.min(high)..low.max(high)
+    }
+}
+
 /// One curve of a panel.
 struct Curve {
     name: &'static str,
@@ -122,18 +152,15 @@ impl Curves<'_> {
             scores.map(|(_, score)| value(*score)).filter(|value| value.is_finite()).collect();
         let ticks: Vec<f64> = ticks(&values, panel.greatest).into_iter().map(f64::log10).collect();
         let (low, high) = (ticks[0], ticks[ticks.len() - 1]);
-        let range = if panel.falling { high..low } else { low..high };
+        let ends = if panel.falling { [high, low] } else { [low, high] };
         let last = self.0.history.iter().map(|done| done.epoch).max().unwrap_or(1);
         let beside = (f64::from(last) / 40.0).max(0.5);
-        let across = 1.0 - beside..f64::from(last) + beside;
+        let across = [1.0 - beside, f64::from(last) + beside];
         let mut chart = ChartBuilder::on(&place)
             .x_label_area_size(48)
             .y_label_area_size(52)
             .margin_top(12)
-            .build_cartesian_2d(
-                across.with_key_points(epochs(last)),
-                range.with_key_points(ticks),
-            )?;
+            .build_cartesian_2d(Axis { ends: across, ticks: epochs(last) }, Axis { ends, ticks })?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -146,9 +173,12 @@ impl Curves<'_> {
             .y_label_formatter(&|log| (panel.tick)(10_f64.powf(*log)))
             .x_desc("epoch")
             .draw()?;
-        let mut ends = Vec::new();
+        let mut lasts = Vec::new();
         for curve in &curves {
-            let seen = curve.scores.iter().filter(|(_, score)| (panel.value)(*score).is_finite());
+            // the newest of so many epochs that they would share pixels
+            let step = curve.scores.len().div_ceil(MOST);
+            let spaced = curve.scores.iter().rev().step_by(step).rev();
+            let seen = spaced.filter(|(_, score)| (panel.value)(*score).is_finite());
             let points: Vec<(f64, f64)> =
                 seen.map(|&(epoch, score)| (f64::from(epoch), value(score).log10())).collect();
             let line = ShapeStyle { stroke_width: 2, ..curve.colour.into() };
@@ -158,13 +188,13 @@ impl Curves<'_> {
                 chart.draw_series(points.iter().map(point))?;
             }
             let end = points.last().map_or(TOP_PX + 100, |end| chart.backend_coord(end).1);
-            ends.push((end, curve));
+            lasts.push((end, curve));
         }
-        ends.sort_by_key(|(y, _)| *y);
+        lasts.sort_by_key(|(y, _)| *y);
         let room = (TOP_PX + 60, SIZE_PX.1 - 100);
         let mut free = room.0;
-        for (index, (y, curve)) in ends.iter().enumerate() {
-            let below = (ends.len() - 1 - index) as i32;
+        for (index, (y, curve)) in lasts.iter().enumerate() {
+            let below = (lasts.len() - 1 - index) as i32;
             let y = (*y).min(room.1 - below * LINES_PX).max(free);
             free = y + LINES_PX;
             let name = Lettering { bold: true, colour: curve.colour, ..BODY };
@@ -196,7 +226,7 @@ impl Plot for Curves<'_> {
         let averaged = if recipe.averaging.is_some() { ", on averaged weights" } else { "" };
         if self.0.history.iter().any(|done| done.watched.is_some()) {
             format!(
-                "{training}; those on {} images are taken after it, without{averaged}.",
+                "{training}; {} figures are taken after it, without{averaged}.",
                 self.0.watch.name()
             )
         } else {

@@ -88,6 +88,10 @@ impl Plot for Filters<'_> {
         }
         let beside = top + height / 2;
         area.draw_text("weight", &NOTE.style(RIGHT), (left - 14, beside))?;
-        area.draw_text("of a pixel of −1 to 1", &NOTE.style(LEFT), (left + width + 14, beside))
+        area.draw_text(
+            "for pixels of −1 (background) to 1 (ink)",
+            &NOTE.style(LEFT),
+            (left + width + 14, beside),
+        )
     }
 }

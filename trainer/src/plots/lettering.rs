@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
-    Color, FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, TextStyle, register_font,
+    FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, TextStyle, register_font,
 };
 
 /// Noto Sans, regular and bold; SVG asks for the reader's own sans-serif instead, which is seldom wider.
@@ -50,7 +50,7 @@ impl Lettering {
     pub(super) fn upward(self, anchor: Pos) -> TextStyle<'static> {
         LazyLock::force(&FONTS);
         let font = self.font().transform(FontTransform::Rotate270);
-        TextStyle::from(font).color(&self.colour.to_rgba()).pos(anchor)
+        font.color(&self.colour).pos(anchor)
     }
 
     fn font(self) -> FontDesc<'static> {

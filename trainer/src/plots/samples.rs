@@ -48,12 +48,13 @@ impl Samples {
     pub fn draw(train: &Split, augmentation: Option<Augmentation>, seed: u64) -> Self {
         let each = if augmentation.is_some() { 1 } else { ROWS };
         let draws = ROWS as i64 - 1;
+        let augmenter = augmentation.map(|amounts| Augmenter::new(amounts, Device::Cpu));
         let columns = drawn(seed, Purpose::Samples, || {
             let mut columns = pick(train, each);
-            let Some(amounts) = augmentation else { return columns };
+            let Some(augmenter) = &augmenter else { return columns };
             for column in &mut columns {
                 let original = images_tensor(&column.pictures).expand([draws, -1, -1, -1], false);
-                let changed = Augmenter::new(amounts, Device::Cpu).draw(draws).apply(&original);
+                let changed = augmenter.draw(draws).apply(&original);
                 let changed = changed.round().to_kind(Kind::Uint8).flatten(0, -1);
                 let changed = Vec::<u8>::try_from(changed).expect("pixels of one axis");
                 let changed: &[[u8; PIXELS]] = changed.as_chunks().0;
@@ -150,7 +151,7 @@ impl Plot for SamplesPlot<'_> {
                 super::canvas::frame(area, corner, side)?;
             }
         }
-        let mut row_name = |text: &str, row: usize, down: i32| {
+        let row_name = |text: &str, row: usize, down: i32| {
             let at = (MARGIN_PX, self.corner(0, row).1 + side / 2 + down);
             area.draw_text(text, &NOTE.style(LEFT), at)
         };
@@ -161,5 +162,59 @@ impl Plot for SamplesPlot<'_> {
         } else {
             row_name("as stored", 0, 0)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::Recipe;
+
+    /// So many images of each class, each with its own index as its first pixel.
+    fn train(classes: u8, each: u8) -> Split {
+        let labels: Vec<u8> = (0..each).flat_map(|_| 0..classes).collect();
+        let image =
+            |index| Image28(std::array::from_fn(|at| if at == 0 { index as u8 } else { 90 }));
+        Split { images: (0..labels.len()).map(image).collect(), labels }
+    }
+
+    #[test]
+    fn every_class_has_a_column_of_its_own_images_without_augmentation() {
+        let train = train(10, 20);
+        let samples = Samples::draw(&train, None, 3);
+        assert!(samples.columns.iter().map(|column| column.label).eq(0..10));
+        for Column { label, pictures } in &samples.columns {
+            let mut indices: Vec<u8> = pictures.iter().map(|picture| picture.0[0]).collect();
+            assert!(indices.iter().all(|index| train.labels[usize::from(*index)] == *label));
+            indices.sort_unstable();
+            indices.dedup();
+            assert_eq!(indices.len(), ROWS);
+        }
+        assert_eq!(samples, Samples::draw(&train, None, 3));
+        assert_ne!(samples, Samples::draw(&train, None, 4));
+    }
+
+    #[test]
+    fn an_image_is_followed_by_changes_of_it_none_like_another() {
+        let samples = Samples::draw(&train(3, 1), Recipe::BEST.augmentation, 1);
+        assert!(samples.augmented);
+        for Column { label, pictures } in &samples.columns {
+            assert_eq!((pictures.len(), pictures[0].0[0]), (ROWS, *label));
+            for (index, picture) in pictures.iter().enumerate() {
+                assert!(!pictures[..index].contains(picture));
+            }
+        }
+    }
+
+    #[test]
+    fn few_classes_fill_the_columns_and_many_are_sampled_evenly() {
+        let labels = |classes, each| -> Vec<u8> {
+            let samples = Samples::draw(&train(classes, each), None, 1);
+            samples.columns.iter().map(|column| column.label).collect()
+        };
+        assert_eq!(labels(2, 40), [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(labels(2, 1), [0, 1]);
+        assert_eq!(labels(240, 1), (0..12).map(|at| at * 20).collect::<Vec<u8>>());
+        assert!(labels(0, 0).is_empty());
     }
 }

@@ -54,7 +54,7 @@ impl Plot for Worst<'_> {
         if self.0.mistakes.is_empty() {
             return format!("Of {}.", self.0.dataset);
         }
-        "Label → prediction, its probability, and the image's number, from 0; the surest of the wrong come first."
+        "Label → prediction, its probability, and the image's number, from 0; the greatest loss comes first."
             .into()
     }
 
@@ -73,7 +73,11 @@ impl Plot for Worst<'_> {
         if self.shown().is_empty() {
             let text = Lettering { em_px: 20.0, colour: MUTED, ..BODY };
             let at = (MARGIN_PX, TOP_PX + ROW_PX / 2);
-            return area.draw_text("Every test image is read as labelled.", &text.style(LEFT), at);
+            return area.draw_text(
+                "Every test image is classified as labelled.",
+                &text.style(LEFT),
+                at,
+            );
         }
         let name = Lettering { bold: true, ..BODY };
         let room = COLUMN_PX - 8;
