@@ -66,6 +66,12 @@ pub(crate) struct Cli {
     /// Where to write loss and accuracy, a JSON object an epoch
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Folder for plots, each as PNG and SVG: samples, curves, confusion, worst errors, filters
+    #[arg(long, value_name = "DIR")]
+    pub(crate) plots: Option<PathBuf>,
+    /// Where to write one HTML page about the run, with the plots in it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 /// Anything but training.

@@ -20,6 +20,7 @@ pub mod onnx;
 pub mod optimizer;
 pub mod plots;
 pub mod recipe;
+pub mod report;
 pub mod robustness;
 pub mod schedule;
 mod seeding;

@@ -1,6 +1,7 @@
 //! The `trainer` command: data, training, export, report.
 
 mod cli;
+mod illustrate;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -19,13 +20,14 @@ use serde_json::json;
 use trainer::checkpoint::{self, Identity};
 use trainer::data::{self, Dataset};
 use trainer::doctor::examine;
-use trainer::evaluate::evaluate;
+use trainer::evaluate;
 use trainer::export::{self, COMPARED_IMAGES};
 use trainer::recipe::Name;
 use trainer::robustness::robustness;
 use trainer::train::{Epoch, Options, Progress, Run, Watch};
 
 use cli::{Classes, Cli, Command};
+use illustrate::Finished;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -60,7 +62,9 @@ fn data_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
 
 fn train(cli: &Cli) -> anyhow::Result<()> {
     let checkpoint = cli.checkpoint();
-    for path in cli.export.iter().chain(&cli.json).chain(&checkpoint) {
+    // first, for it makes the folder that the others may name
+    illustrate::prepare(cli)?;
+    for path in cli.export.iter().chain(&cli.json).chain(&cli.report).chain(&checkpoint) {
         export::check_writable(path)?;
     }
     let folder = data_folder(cli.data.as_deref())?;
@@ -89,7 +93,8 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let network = run.network();
-    let report = evaluate(&network, &dataset.test)?;
+    let examination = evaluate::examine(&network, &dataset.test)?;
+    let report = &examination.report;
     println!(
         "\ntest      {:.2} % of {} images right, after {:.0} s of training\n\n{}",
         report.accuracy() * 100.0,
@@ -97,8 +102,11 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
         took.as_secs_f64(),
         report.table(&classes)
     );
-    if let Some((images, labels)) = run.watched() {
-        println!("\n{}", corruptions(&robustness(&network, images, labels), options.watch));
+    let corrupted = run
+        .watched()
+        .map(|(images, labels)| corruptions(&robustness(&network, images, labels), options.watch));
+    if let Some(line) = &corrupted {
+        println!("\ncorrupted {line}");
     }
     if let Some(path) = &cli.export {
         let metadata = metadata(&identity, options.watch, run.history(), report.accuracy());
@@ -112,6 +120,17 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
             parity.largest_difference
         );
     }
+    let finished = Finished {
+        identity: &identity,
+        dataset: &dataset,
+        classes: &classes,
+        options: &options,
+        run: &run,
+        network: &network,
+        examination: &examination,
+        corrupted,
+    };
+    illustrate::write(cli, &finished)?;
     match checkpoint {
         Some(path) => {
             std::fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
@@ -237,11 +256,7 @@ fn corruptions(scores: &[(&str, f64)], watch: Watch) -> String {
     let mean = percent.iter().sum::<f64>() / percent.len() as f64;
     let each =
         scores.iter().zip(percent).map(|((name, _), percent)| format!("{name} {percent:.1}"));
-    format!(
-        "corrupted {mean:.1} % of {} images right: {}",
-        watch.name(),
-        each.collect::<Vec<_>>().join(", ")
-    )
+    format!("{mean:.1} % of {} images right: {}", watch.name(), each.collect::<Vec<_>>().join(", "))
 }
 
 /// All that decides a run's weights, but for the machine.
