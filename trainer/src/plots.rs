@@ -116,8 +116,9 @@ pub fn all(figures: &Figures<'_>, format: Format) -> anyhow::Result<[Vec<u8>; NA
 /// # Errors
 /// If they cannot.
 pub fn prepare(folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {} for plots", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| {
+        format!("cannot make {}: name a folder for the plots", folder.display())
+    })?;
     files().try_for_each(|(_, file)| check_writable(&folder.join(file)))
 }
 

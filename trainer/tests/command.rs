@@ -77,6 +77,38 @@ fn the_report_and_the_history_say_what_happened() {
 }
 
 #[test]
+fn plots_and_report_are_whole_and_change_nothing_about_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let [plain, model, plots, report] =
+        ["plain.onnx", "lenet.onnx", "deep/plots", "deep/plots/report.html"]
+            .map(|name| folder.path().join(name));
+    assert!(train(&plain, &[]).status.success());
+    let more = ["--plots", plots.to_str().unwrap(), "--report", report.to_str().unwrap()];
+    let output = train(&model, &more);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(fs::read(&plain).unwrap() == fs::read(&model).unwrap());
+    for path in [&plots, &report] {
+        assert!(text(&output.stdout).contains(path.to_str().unwrap()));
+    }
+    for name in ["samples", "curves", "confusion", "worst", "filters"] {
+        let png = image::open(plots.join(name).with_extension("png")).unwrap();
+        let svg = fs::read_to_string(plots.join(name).with_extension("svg")).unwrap();
+        let document = roxmltree::Document::parse(&svg).unwrap();
+        assert_eq!(document.root_element().attribute("width"), Some(&*png.width().to_string()));
+    }
+    assert_eq!(fs::read_dir(&plots).unwrap().count(), 11);
+    let page = fs::read_to_string(&report).unwrap();
+    let sha256 = base16ct::lower::encode_string(&sha2::Digest::finalize(
+        <sha2::Sha256 as sha2::Digest>::new_with_prefix(fs::read(&model).unwrap()),
+    ));
+    for said in ["LeNet on mnist-500", "of 500 test images right", "Wilson", "<th>2</th>", &sha256]
+    {
+        assert!(page.contains(said), "{said}");
+    }
+    assert_eq!(page.matches("<svg ").count(), 5);
+}
+
+#[test]
 fn the_exported_graph_is_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lenet.onnx");
@@ -217,6 +249,22 @@ fn the_doctor_finds_this_machine_well_and_a_broken_dataset_not() {
     assert!(text(&output.stdout).contains("→ delete what is broken"), "{}", text(&output.stdout));
 }
 
+#[test]
+fn plots_and_reports_that_cannot_be_written_are_refused_before_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    for (option, path) in [("--plots", &file), ("--report", &folder.path().join("no/such.html"))] {
+        let model = folder.path().join("lenet.onnx");
+        let output = train(&model, &[option, path.to_str().unwrap()]);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{complaint}");
+        assert!(complaint.contains(path.to_str().unwrap()), "{complaint}");
+        assert!(output.stdout.is_empty() && !model.exists());
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+}
+
 /// A run of six epochs of eight steps, into `path`; it takes a second or two.
 fn long_run(path: &Path, resume: bool) -> Command {
     let mut command = trainer();
@@ -290,10 +338,13 @@ fn ctrl_c_saves_within_an_epoch_and_says_how_to_go_on() {
     let other = long_run(&path, true).args(["--seed", "2"]).output().unwrap();
     assert!(text(&other.stderr).contains("seed is 1 there and 2 here"), "{}", text(&other.stderr));
 
-    let resumed = long_run(&path, true).output().unwrap();
+    let report = folder.path().join("report.html");
+    let resumed = long_run(&path, true).arg("--report").arg(&report).output().unwrap();
     assert!(resumed.status.success(), "{}", text(&resumed.stderr));
     let told = text(&resumed.stdout);
     assert!(told.contains("\n    1 ") && told.contains("\n    6 "), "{told}");
+    let page = fs::read_to_string(report).unwrap();
+    assert!(page.contains("<tr><th>1</th>") && page.contains("<tr><th>6</th>"));
     assert!(fs::read(&path).unwrap() == expected);
 }
 

@@ -6,19 +6,17 @@ use plotters::style::{Color, WHITE};
 
 use super::canvas::{Area, BODY, Drawn, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
 use super::colour::{count, text_on};
-use super::lettering::{CENTER, LEFT, Lettering, RIGHT};
+use super::lettering::{CENTER, LEFT, Lettering, READABLE_PX, RIGHT};
 use super::{Figures, grouped};
 
 /// Side of a matrix of many classes, in pixels.
 const ROOM_PX: i32 = 720;
 /// Side of a cell of few classes.
-const LARGEST_PX: i32 = 64;
+const LARGEST_PX: i32 = 96;
 /// Side of a cell of 256 classes.
 const SMALLEST_PX: i32 = 3;
 /// Longest name of a class.
 const NAME_PX: i32 = 120;
-/// Smallest text that is read with ease.
-const READABLE_PX: i32 = 11;
 /// What stands to the right of the matrix.
 const KEY_PX: i32 = 230;
 
@@ -39,12 +37,12 @@ impl Confusion<'_> {
 
     /// Of the names of the classes.
     fn lettering(&self) -> Lettering {
-        Lettering { em_px: f64::from((self.cell_px() - 2).clamp(READABLE_PX, 16)), ..BODY }
+        Lettering { em_px: f64::from(self.cell_px() - 2).clamp(READABLE_PX, 16.0), ..BODY }
     }
 
     /// Every so many classes have room for their names.
     fn named_step(&self) -> usize {
-        ((READABLE_PX + 2) as usize).div_ceil(self.cell_px() as usize)
+        (READABLE_PX as usize + 2).div_ceil(self.cell_px() as usize)
     }
 
     /// Classes with their names, where there is room.
@@ -95,15 +93,16 @@ impl Confusion<'_> {
     fn counts<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
         let ((left, top), cell) = (self.corner(), self.cell_px());
         // a digit of Noto Sans is 0.572 em wide
-        let digits = f64::from(self.most().max(10).ilog10() + 1);
+        let most = self.most();
+        let digits = f64::from(most.max(10).ilog10() + 1);
         let em_px = (f64::from(cell - 6) / (digits * 0.572)).min(f64::from(cell) * 0.5).min(17.0);
-        if em_px < f64::from(READABLE_PX) {
+        if em_px < READABLE_PX {
             return Ok(());
         }
         for (label, row) in self.0.report.confusion().iter().enumerate() {
             for (predicted, &counted) in row.iter().enumerate().filter(|(_, counted)| **counted > 0)
             {
-                let colour = text_on(count(counted, self.most(), label == predicted));
+                let colour = text_on(count(counted, most, label == predicted));
                 let style = Lettering { em_px, bold: label == predicted, colour }.style(CENTER);
                 let middle = |class: usize| class as i32 * cell + cell / 2;
                 let at = (left + middle(predicted), top + middle(label));
@@ -159,10 +158,10 @@ impl Plot for Confusion<'_> {
     }
 
     fn pictures(&self) -> Vec<Picture> {
-        let mut squares = Vec::new();
+        let (most, mut squares) = (self.most(), Vec::new());
         for (label, row) in self.0.report.confusion().iter().enumerate() {
             for (predicted, &counted) in row.iter().enumerate() {
-                squares.push(count(counted, self.most(), label == predicted));
+                squares.push(count(counted, most, label == predicted));
             }
         }
         let (at, square_px, width) = (self.corner(), self.cell_px() as u32, self.classes());

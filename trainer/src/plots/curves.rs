@@ -37,10 +37,23 @@ struct Panel {
     tick: fn(f64) -> String,
     /// The figure in words.
     text: fn(Score) -> String,
-    /// Beyond it there is no tick.
+    /// What is below it, such as no error at all, is drawn there.
+    least: f64,
     greatest: f64,
     /// Whether smaller values are higher up.
     falling: bool,
+}
+
+impl Panel {
+    /// At the least value lies all that is less.
+    fn label(&self, tick: f64) -> String {
+        let sign = match self.falling {
+            _ if tick > self.least * (1.0 + EXACT) => "",
+            true => "≥",
+            false => "≤",
+        };
+        format!("{sign}{}", (self.tick)(tick))
+    }
 }
 
 const PANELS: [Panel; 2] = [
@@ -50,7 +63,8 @@ const PANELS: [Panel; 2] = [
         value: |score| score.loss,
         tick: trimmed,
         text: |score| format!("{:.4}", score.loss),
-        greatest: f64::INFINITY,
+        least: 1e-4,
+        greatest: 1e6,
         falling: false,
     },
     Panel {
@@ -59,29 +73,40 @@ const PANELS: [Panel; 2] = [
         value: |score| (1.0 - score.accuracy) * 100.0,
         tick: |wrong| trimmed(100.0 - wrong),
         text: |score| format!("{:.2} %", score.accuracy * 100.0),
+        least: 0.01,
         greatest: 100.0,
         falling: true,
     },
 ];
 
-/// Least value that is told from 0: of an accuracy it is a hundredth of one percent.
-const LEAST: f64 = 0.01;
+/// More than what powers and logarithms are off by.
+const EXACT: f64 = 1e-9;
 
 /// A number without needless digits.
 fn trimmed(number: f64) -> String {
-    let text = format!("{number:.3}");
+    let text = format!("{number:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// 1, 2 and 5 times powers of ten: the nearest beyond `values` on both sides, and all between.
-fn ticks(values: &[f64], greatest: f64) -> Vec<f64> {
-    let smallest = values.iter().copied().reduce(f64::min).unwrap_or(LEAST);
-    let greatest_met = values.iter().copied().reduce(f64::max).unwrap_or(1.0);
-    let steps = (-3..12).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power)));
-    let steps: Vec<f64> = steps.filter(|step| *step <= greatest).collect();
-    let first = steps.iter().rposition(|step| *step < smallest).unwrap_or(0);
-    let last = steps.iter().position(|step| *step > greatest_met).unwrap_or(steps.len() - 1);
-    steps[first..=last].to_vec()
+/// 1, 2 and 5 times powers of ten between `least` and `greatest`: the nearest around `values`, and all between.
+fn steps(values: &[f64], least: f64, greatest: f64) -> Vec<f64> {
+    let (low, high) = values
+        .iter()
+        .fold((greatest, least), |(low, high), &value| (low.min(value), high.max(value)));
+    // parsed, for multiplied ones are off by a bit
+    let step = |power: i32, digit: u8| format!("{digit}e{power}").parse().unwrap_or(f64::NAN);
+    let steps = (-4..7).flat_map(|power| [1, 2, 5].map(|digit| step(power, digit)));
+    let steps: Vec<f64> = steps.filter(|step| (least..=greatest).contains(step)).collect();
+    let first = steps.iter().rposition(|step| *step < low).unwrap_or(0);
+    let end = steps.iter().position(|step| *step > high).unwrap_or(steps.len() - 1);
+    steps[first.min(end.saturating_sub(1))..=end].to_vec()
+}
+
+/// Those of [`steps`] that get a tick: all, or if that is too much the powers of ten.
+fn ticks(steps: &[f64]) -> Vec<f64> {
+    const MANY: usize = 9;
+    let is_power = |step: &f64| (step.log10() - step.log10().round()).abs() < EXACT;
+    steps.iter().copied().filter(|step| steps.len() <= MANY || is_power(step)).collect()
 }
 
 /// Epochs worth a tick: the first, and at most twelve evenly spaced ones.
@@ -146,19 +171,20 @@ impl Curves<'_> {
         let place = area.clone().shrink((left, TOP_PX + 48), (width, height));
 
         let curves = self.curves();
-        let value = |score| (panel.value)(score).max(LEAST);
+        let value = |score| (panel.value)(score).clamp(panel.least, panel.greatest);
         let scores = curves.iter().flat_map(|curve| &curve.scores);
         let values: Vec<f64> =
             scores.map(|(_, score)| value(*score)).filter(|value| value.is_finite()).collect();
-        let ticks: Vec<f64> = ticks(&values, panel.greatest).into_iter().map(f64::log10).collect();
-        let (low, high) = (ticks[0], ticks[ticks.len() - 1]);
+        let steps = steps(&values, panel.least, panel.greatest);
+        let (low, high) = (steps[0].log10(), steps[steps.len() - 1].log10());
         let ends = if panel.falling { [high, low] } else { [low, high] };
+        let ticks = ticks(&steps).into_iter().map(f64::log10).collect();
         let last = self.0.history.iter().map(|done| done.epoch).max().unwrap_or(1);
         let beside = (f64::from(last) / 40.0).max(0.5);
         let across = [1.0 - beside, f64::from(last) + beside];
         let mut chart = ChartBuilder::on(&place)
             .x_label_area_size(48)
-            .y_label_area_size(52)
+            .y_label_area_size(62)
             .margin_top(12)
             .build_cartesian_2d(Axis { ends: across, ticks: epochs(last) }, Axis { ends, ticks })?;
         chart
@@ -170,7 +196,7 @@ impl Curves<'_> {
             .label_style(NOTE.style(LEFT))
             .axis_desc_style(NOTE.style(LEFT))
             .x_label_formatter(&|epoch| format!("{epoch:.0}"))
-            .y_label_formatter(&|log| (panel.tick)(10_f64.powf(*log)))
+            .y_label_formatter(&|log| panel.label(10_f64.powf(*log)))
             .x_desc("epoch")
             .draw()?;
         let mut lasts = Vec::new();
@@ -255,10 +281,13 @@ mod tests {
 
     #[test]
     fn ticks_enclose_what_they_measure_and_keep_near_accuracies_apart() {
-        assert_eq!(ticks(&[1.0, 0.3], 100.0), [0.2, 0.5, 1.0, 2.0]);
-        assert_eq!(ticks(&[0.01], 100.0), [0.005, 0.01, 0.02]);
-        assert_eq!(ticks(&[90.0, 100.0], 100.0), [50.0, 100.0]);
-        assert!(ticks(&[], 100.0).len() > 1);
+        assert_eq!(steps(&[1.0, 0.3], 0.01, 100.0), [0.2, 0.5, 1.0, 2.0]);
+        assert_eq!(steps(&[0.01], 0.01, 100.0), [0.01, 0.02]);
+        assert_eq!(steps(&[90.0, 100.0], 0.01, 100.0), [50.0, 100.0]);
+        assert_eq!(steps(&[100.0], 0.01, 100.0), [50.0, 100.0]);
+        assert!(steps(&[], 0.01, 100.0).len() > 1);
+        assert_eq!(ticks(&[0.2, 0.5, 1.0]), [0.2, 0.5, 1.0]);
+        assert_eq!(ticks(&steps(&[0.013, 90.0], 0.01, 100.0)), [0.01, 0.1, 1.0, 10.0, 100.0]);
         let labels: Vec<String> = [0.2, 0.5, 1.0].map(PANELS[1].tick).to_vec();
         assert_eq!(labels, ["99.8", "99.5", "99"]);
     }

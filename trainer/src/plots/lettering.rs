@@ -23,6 +23,9 @@ static FONTS: LazyLock<[FontRef<'static>; 2]> = LazyLock::new(|| {
 /// plotters' font sizes are heights of lines: this many times an em, as its SVG backend has it.
 pub(super) const LINE_EM: f64 = 1.24;
 
+/// Smallest em that is read with ease.
+pub(super) const READABLE_PX: f64 = 11.0;
+
 /// Left, centre or right of a point, on its line.
 pub(super) const LEFT: Pos = Pos { h_pos: HPos::Left, v_pos: VPos::Center };
 /// See [`LEFT`].
@@ -63,6 +66,12 @@ impl Lettering {
         let mut end = 0.0;
         lay_out(text, self.em_px, self.bold, |_, _, advance| end = advance);
         f32::ceil(end) as i32
+    }
+
+    /// Smaller letters where `text` would be longer than so many pixels, but none too small to read.
+    pub(super) fn shrunk(self, text: &str, width_px: i32) -> Self {
+        let part = f64::from(width_px) / f64::from(self.width_px(text).max(1));
+        Self { em_px: (self.em_px * part).clamp(READABLE_PX.min(self.em_px), self.em_px), ..self }
     }
 
     /// `text`, shortened with an ellipsis to at most so many pixels.
@@ -116,5 +125,9 @@ mod tests {
         assert!(cut.ends_with('…') && cut.starts_with("an"), "{cut}");
         assert!(PLAIN.width_px(&cut) <= 60);
         assert_eq!(PLAIN.fit("wide", 1), "…");
+        let shrunk = PLAIN.shrunk("0000000000", 100);
+        assert!((98..=100).contains(&shrunk.width_px("0000000000")), "{shrunk:?}");
+        assert!((PLAIN.shrunk("0000000000", 10).em_px - READABLE_PX).abs() < f64::EPSILON);
+        assert!((PLAIN.shrunk("0", 100).em_px - PLAIN.em_px).abs() < f64::EPSILON);
     }
 }

@@ -125,7 +125,9 @@ impl Plot for SamplesPlot<'_> {
     }
 
     fn size(&self) -> (u32, u32) {
-        let (width, height) = self.corner(self.0.samples.columns.len().max(8), ROWS);
+        let columns = &self.0.samples.columns;
+        let rows = columns.iter().map(|column| column.pictures.len());
+        let (width, height) = self.corner(columns.len().max(8), rows.max().unwrap_or(1));
         ((width + MARGIN_PX) as u32, (height + MARGIN_PX) as u32)
     }
 
@@ -144,7 +146,9 @@ impl Plot for SamplesPlot<'_> {
         let class = Lettering { bold: true, ..BODY };
         for (index, column) in self.0.samples.columns.iter().enumerate() {
             let (x, y) = self.corner(index, 0);
-            let name = class.fit(&self.0.class(column.label.into()), side);
+            let name = self.0.class(column.label.into());
+            let class = class.shrunk(&name, side + 4);
+            let name = class.fit(&name, side + 4);
             area.draw_text(&name, &class.style(CENTER), (x + side / 2, y - 18))?;
             for row in 0..column.pictures.len() {
                 let corner = self.corner(index, row);

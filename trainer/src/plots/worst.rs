@@ -52,7 +52,7 @@ impl Plot for Worst<'_> {
 
     fn note(&self) -> String {
         if self.0.mistakes.is_empty() {
-            return format!("Of {}.", self.0.dataset);
+            return format!("Test images of {}.", self.0.dataset);
         }
         "Label → prediction, its probability, and the image's number, from 0; the greatest loss comes first."
             .into()
@@ -60,8 +60,9 @@ impl Plot for Worst<'_> {
 
     fn size(&self) -> (u32, u32) {
         let width = 2 * MARGIN_PX + COLUMNS as i32 * COLUMN_PX;
-        let rows = self.shown().len().div_ceil(COLUMNS).max(1) as i32;
-        (width as u32, (TOP_PX + rows * ROW_PX + MARGIN_PX / 2) as u32)
+        let rows = self.shown().len().div_ceil(COLUMNS) as i32;
+        let rows_px = if self.shown().is_empty() { 80 } else { rows * ROW_PX };
+        (width as u32, (TOP_PX + rows_px + MARGIN_PX / 2) as u32)
     }
 
     fn pictures(&self) -> Vec<Picture> {
@@ -72,7 +73,7 @@ impl Plot for Worst<'_> {
     fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
         if self.shown().is_empty() {
             let text = Lettering { em_px: 20.0, colour: MUTED, ..BODY };
-            let at = (MARGIN_PX, TOP_PX + ROW_PX / 2);
+            let at = (MARGIN_PX, TOP_PX + 40);
             return area.draw_text(
                 "Every test image is classified as labelled.",
                 &text.style(LEFT),
@@ -83,10 +84,18 @@ impl Plot for Worst<'_> {
         let room = COLUMN_PX - 8;
         for ((x, y), mistake) in self.corners() {
             frame(area, (x, y), SIDE_PX)?;
-            let [label, predicted] = [mistake.label, mistake.predicted]
-                .map(|class| name.fit(&self.0.class(class), (room - name.width_px(" → ")) / 2));
+            let [label, predicted] =
+                [mistake.label, mistake.predicted].map(|class| self.0.class(class));
+            let name = name.shrunk(&format!("{label} → {predicted}"), room - 4);
+            let half = (room - name.width_px(" → ")) / 2;
+            // a short name leaves its room to a long one
+            let room_of = |other: &str| half + (half - name.width_px(other)).max(0);
+            let verdict = format!(
+                "{} → {}",
+                name.fit(&label, room_of(&predicted)),
+                name.fit(&predicted, room_of(&label))
+            );
             let middle = x + SIDE_PX / 2;
-            let verdict = format!("{label} → {predicted}");
             area.draw_text(&verdict, &name.style(CENTER), (middle, y + SIDE_PX + 15))?;
             let detail = format!("{:.1} %  #{}", mistake.probability * 100.0, mistake.index);
             let detail = NOTE.fit(&detail, COLUMN_PX);
