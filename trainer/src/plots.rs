@@ -169,6 +169,8 @@ pub(crate) mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
     use runtime::Image28;
 
     use super::*;
@@ -266,21 +268,42 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn pictures_are_where_svg_and_png_both_say() {
+    fn pictures_are_the_same_in_svg_and_png() {
         let recipe = Recipe::BEST;
         let made = Made::of(10, 1, &recipe);
         let figures = made.figures(&recipe);
-        let png =
-            image::load_from_memory(&all(&figures, Format::Png).unwrap()[4]).unwrap().to_rgb8();
-        let svg = &svgs(&figures)[4];
-        let document = roxmltree::Document::parse(svg).unwrap();
-        let pictures: Vec<_> =
+        let (pngs, svgs) = (all(&figures, Format::Png).unwrap(), svgs(&figures));
+        let decoded = |png: &[u8]| image::load_from_memory(png).unwrap().to_rgb8();
+
+        let document = roxmltree::Document::parse(&svgs[3]).unwrap();
+        let images: Vec<_> =
             document.descendants().filter(|node| node.has_tag_name("image")).collect();
-        assert_eq!(pictures.len(), 20);
-        let number = |name| pictures[0].attribute(name).unwrap().parse::<u32>().unwrap();
-        // the first weight of all is the least, and as blue as can be
-        let middle = (number("x") + number("width") / 10, number("y") + number("height") / 10);
-        assert_eq!(png.get_pixel(middle.0, middle.1).0, [0x21, 0x66, 0xac]);
+        assert_eq!(images.len(), made.mistakes.len());
+        let number = |name| images[0].attribute(name).unwrap().parse::<u32>().unwrap();
+        let (x, y, width) = (number("x"), number("y"), number("width"));
+        let png = images[0].attribute("href").unwrap().strip_prefix("data:image/png;base64,");
+        let image = decoded(&BASE64_STANDARD.decode(png.unwrap()).unwrap());
+        let scale = width / image.width();
+        let plot = decoded(&pngs[3]);
+        for (dx, dy, pixel) in image.enumerate_pixels() {
+            let ink = 255 - made.test.images[made.mistakes[0].index].0[(dy * 28 + dx) as usize];
+            assert_eq!(pixel.0, [ink; 3]);
+            assert_eq!(plot.get_pixel(x + dx * scale + 1, y + dy * scale + 1), pixel);
+        }
+
+        let plot = decoded(&pngs[4]);
+        let document = roxmltree::Document::parse(&svgs[4]).unwrap();
+        let runs = document.descendants().filter(|node| {
+            node.has_tag_name("rect") && node.parent().is_some_and(|group| group.has_tag_name("g"))
+        });
+        let mut seen = 0;
+        for run in runs {
+            let number = |name| run.attribute(name).unwrap().parse::<u32>().unwrap();
+            let [red, green, blue] = plot.get_pixel(number("x") + 1, number("y") + 1).0;
+            assert_eq!(run.attribute("fill"), Some(&*format!("#{red:02x}{green:02x}{blue:02x}")));
+            seen += number("width") / number("height");
+        }
+        assert_eq!(seen, 500);
     }
 
     #[test]

@@ -27,7 +27,7 @@ th, td { padding: .15rem .75rem; text-align: right; border-bottom: 1px solid #dd
 th:first-child { text-align: left }
 footer { margin-top: 2.5rem; color: #555 }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: .5rem } }
-@media print { svg { min-width: 0 } figure, tr { break-inside: avoid } h2 { break-after: avoid } }
+@media print { :root { font-size: 80% } svg { min-width: 0 } figure, tr { break-inside: avoid } h2 { break-after: avoid } }
 ";
 
 /// Text for an element or an attribute; control characters, which HTML forbids, become U+FFFD.

@@ -25,6 +25,9 @@ pub(super) const MARGIN_PX: i32 = 28;
 /// Where a plot begins below its title and its line of explanation.
 pub(super) const TOP_PX: i32 = 104;
 
+/// Squares from this side on are few.
+const LARGE_PX: u32 = 8;
+
 pub(super) const TITLE: Lettering = Lettering { em_px: 26.0, bold: true, colour: INK };
 pub(super) const BODY: Lettering = Lettering { em_px: 16.0, bold: false, colour: INK };
 pub(super) const NOTE: Lettering = Lettering { em_px: 15.0, bold: false, colour: MUTED };
@@ -83,17 +86,38 @@ impl Picture {
     }
 
     fn element(&self, svg: &mut String) -> anyhow::Result<()> {
+        if self.square_px < LARGE_PX { self.embedded(svg) } else { Ok(self.rectangles(svg)?) }
+    }
+
+    /// A rectangle for every run of one colour: crisp in all programs, some of which blur images that they enlarge.
+    fn rectangles(&self, svg: &mut String) -> std::fmt::Result {
+        let side = self.square_px as i32;
+        svg.push_str("<g shape-rendering=\"crispEdges\">\n");
+        for (row, y) in self.squares.chunks(self.width).zip((self.at.1..).step_by(side as usize)) {
+            let mut x = self.at.0;
+            for run in row.chunk_by(|one, next| one == next) {
+                let (RGBColor(red, green, blue), width) = (run[0], side * run.len() as i32);
+                write!(svg, r#"<rect x="{x}" y="{y}" width="{width}" height="{side}" "#)?;
+                writeln!(svg, r##"fill="#{red:02x}{green:02x}{blue:02x}"/>"##)?;
+                x += width;
+            }
+        }
+        svg.push_str("</g>\n");
+        Ok(())
+    }
+
+    /// A PNG in the SVG, for squares too many to spell out.
+    fn embedded(&self, svg: &mut String) -> anyhow::Result<()> {
         let rgb: Vec<u8> = self.squares.iter().flat_map(|&RGBColor(r, g, b)| [r, g, b]).collect();
         let png = encode(rgb, self.width as u32, self.height() as u32)?;
-        let side = |squares: usize| squares * self.square_px as usize;
-        // `pixelated` is CSS Images 3; without it, squares of a few pixels would be blurred into another
+        let [width, height] =
+            [self.width, self.height()].map(|squares| squares * self.square_px as usize);
+        // `pixelated` is of CSS Images 3
         writeln!(
             svg,
-            r#"<image x="{}" y="{}" width="{}" height="{}" preserveAspectRatio="none" style="image-rendering:pixelated" href="data:image/png;base64,{}"/>"#,
+            r#"<image x="{}" y="{}" width="{width}" height="{height}" preserveAspectRatio="none" style="image-rendering:pixelated" href="data:image/png;base64,{}"/>"#,
             self.at.0,
             self.at.1,
-            side(self.width),
-            side(self.height()),
             BASE64_STANDARD.encode(png)
         )?;
         Ok(())
