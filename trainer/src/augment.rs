@@ -1,5 +1,4 @@
-//! Training pictures as others would have drawn and taken them: warped, thicker or thinner, fainter, noisy,
-//! with a piece missing.
+//! Training pictures as others would have drawn and taken them: warped, thicker or thinner, fainter, noisy.
 //!
 //! A warp is a smooth map from where a pixel is drawn to where it is taken from: an affine map, bent by a
 //! cubic B-spline over a few control points (the elastic distortion of Simard, Steinkraus and Platt 2003, made
@@ -19,11 +18,6 @@ const HALF_PX: f64 = SIDE as f64 / 2.0;
 
 /// Pictures of noise, which are drawn once; what each is added to, and how much of it, is drawn anew.
 const NOISES: i64 = 1024;
-
-/// Pixels to each side of the middle of a missing square.
-const CUTOUT_HALF: [i64; 3] = [2, 3, 4];
-/// Pixels along the border in which no missing square has its middle: there is no ink to lose.
-const MARGIN_PX: i64 = 4;
 
 /// Control points along a side that lie on the picture; one more lies beyond each end.
 const CONTROL_SIDE: usize = 4;
@@ -47,8 +41,6 @@ pub struct Augmentation {
     pub gamma: f64,
     /// Standard deviation of normal noise, as a part of the scale; of this only, the sign has no meaning.
     pub noise: f64,
-    /// Probability that a square of 5, 7 or 9 pixels has no ink (cutout: `DeVries` and Taylor 2017).
-    pub cutout: f64,
 }
 
 /// An [`Augmentation`] with the spline's basis, ready on a device.
@@ -77,10 +69,6 @@ pub struct Draws {
     /// As in [`Augmenter`], and which of them each picture has, `[pictures]`.
     noises: Tensor,
     chosen: Tensor,
-    /// 1 in the rows and in the columns that the missing square covers, else 0, `[pictures, 1, 28, 1]` and
-    /// `[pictures, 1, 1, 28]`.
-    rows: Tensor,
-    columns: Tensor,
 }
 
 impl Augmenter {
@@ -128,7 +116,6 @@ impl Augmenter {
             thickness,
             gamma,
             noise,
-            cutout,
         } = self.amounts;
         let numbers = Tensor::rand([9, pictures], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
         let number = |index: i64, amount: f64| numbers.get(index) * amount;
@@ -150,18 +137,7 @@ impl Augmenter {
         let bend = (bend * (bend_px / HALF_PX) + shift.unsqueeze(1)).to_device(self.device);
         let column =
             |index, amount| number(index, amount).view([-1, 1, 1, 1]).to_device(self.device);
-        let whole = |end| Tensor::randint(end, [pictures, 1], (Kind::Float, Device::Cpu));
-        let half = whole(CUTOUT_HALF.len() as i64) + CUTOUT_HALF[0] as f64;
-        let missing = Tensor::rand([pictures, 1], (Kind::Float, Device::Cpu)).lt(cutout);
-        let pixels = Tensor::arange(SIDE, (Kind::Float, Device::Cpu));
-        let [rows, columns] = [(); 2].map(|()| {
-            let middle = whole(SIDE - 2 * MARGIN_PX) + MARGIN_PX as f64;
-            let covered = (&pixels - middle).abs().le_tensor(&half).logical_and(&missing);
-            covered.to_kind(Kind::Float).to_device(self.device)
-        });
         Draws {
-            rows: rows.view([-1, 1, SIDE, 1]),
-            columns: columns.view([-1, 1, 1, SIDE]),
             basis: self.basis.shallow_clone(),
             points: self.points.matmul(&linear.transpose(1, 2)) + bend,
             thickness: column(6, thickness),
@@ -187,8 +163,6 @@ impl Draws {
             noise: part(&self.noise),
             noises: self.noises.shallow_clone(),
             chosen: part(&self.chosen),
-            rows: part(&self.rows),
-            columns: part(&self.columns),
         }
     }
 
@@ -203,8 +177,7 @@ impl Draws {
         let thinner = self.thickness.clamp_max(0.0) * (255.0 - around);
         let stroked: Tensor = warped + thicker + thinner;
         let lit = (stroked.clamp(0.0, 255.0) / 255.0).pow(&self.gamma) * 255.0;
-        let noisy = lit + self.noises.index_select(0, &self.chosen) * &self.noise;
-        noisy.clamp(0.0, 255.0) * (1.0 - &self.rows * &self.columns)
+        (lit + self.noises.index_select(0, &self.chosen) * &self.noise).clamp(0.0, 255.0)
     }
 }
 
@@ -230,7 +203,6 @@ mod tests {
         thickness: 0.0,
         gamma: 0.0,
         noise: 0.0,
-        cutout: 0.0,
     };
 
     /// A square of 10×10 in the middle, of full ink.
@@ -318,24 +290,5 @@ mod tests {
         assert!(level.max().double_value(&[]) < 0.108 && level.max().double_value(&[]) > 0.09);
         assert!((level.mean(Kind::Double).double_value(&[]) - 0.05).abs() < 0.01);
         assert!(!noise.get(0).equal(&noise.get(1)));
-    }
-
-    #[test]
-    fn cutout_takes_a_square_of_as_many_pictures_as_asked() {
-        let white = Tensor::full([1000, 1, SIDE, SIDE], 255, (Kind::Uint8, Device::Cpu));
-        let cut = apply(Augmentation { cutout: 0.3, ..NOTHING }, &white);
-        let lost = cut.lt(128.0).to_kind(Kind::Int64).sum_dim_intlist(
-            [1, 2, 3].as_slice(),
-            false,
-            Kind::Int64,
-        );
-        let lost = Vec::<i64>::try_from(lost).unwrap();
-        assert!(lost.iter().all(|lost| [0, 25, 49, 81].contains(lost)), "{lost:?}");
-        for size in [25, 49, 81] {
-            assert!(lost.contains(&size));
-        }
-        // a deviation of 300 of 1000 is 14.5
-        let with = lost.iter().filter(|&&lost| lost > 0).count();
-        assert!((250..350).contains(&with), "{with}");
     }
 }

@@ -133,11 +133,10 @@ fn described(recipe: &Recipe) -> Vec<(&'static str, String)> {
              thickness,
              gamma,
              noise,
-             cutout,
          }| {
             format!(
                 "turn {rotation_degrees}°, scale {scale}, shear {shear}, shift {shift_px} px, \
-                 bend {bend_px} px, thickness {thickness}, gamma {gamma}, noise {noise}, cutout {cutout}"
+                 bend {bend_px} px, thickness {thickness}, gamma {gamma}, noise {noise}"
             )
         },
     );

@@ -95,7 +95,6 @@ impl Recipe {
             thickness: 0.4,
             gamma: 0.5,
             noise: 0.1,
-            cutout: 0.07,
         }),
     };
 }
