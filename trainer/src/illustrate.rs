@@ -19,6 +19,7 @@ use trainer::schedule::Schedule;
 use trainer::train::{Options, Run, Watch};
 
 use crate::cli::Cli;
+use crate::say;
 
 /// A run that is over.
 pub(crate) struct Finished<'a> {
@@ -60,11 +61,15 @@ pub(crate) fn write(cli: &Cli, finished: &Finished<'_>) -> anyhow::Result<()> {
     };
     if let Some(folder) = &cli.plots {
         plots::write(&figures, folder)?;
-        println!("plots     {} as PNG and SVG in {}", plots::NAMES.join(", "), folder.display());
+        say(format_args!(
+            "plots     {} as PNG and SVG in {}",
+            plots::NAMES.join(", "),
+            folder.display()
+        ));
     }
     if let Some(path) = &cli.report {
         report::write(&figures, &facts(cli, finished)?, path)?;
-        println!("report    {}", path.display());
+        say(format_args!("report    {}", path.display()));
     }
     Ok(())
 }

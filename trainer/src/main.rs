@@ -4,7 +4,8 @@ mod cli;
 mod illustrate;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,10 +45,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints a line; a reader that has gone, as that of `| head`, is no reason to lose a run.
+fn say(line: impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
 fn doctor(data: Option<&Path>) -> anyhow::Result<ExitCode> {
     let findings = examine(&data_folder(data)?);
     for finding in &findings {
-        println!("{finding}");
+        say(format_args!("{finding}"));
     }
     let well = findings.iter().all(|finding| finding.fix.is_none());
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -72,14 +78,14 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
     let (device, why) = cli.device.resolve()?;
     let classes = class_names(cli.classes.as_ref(), dataset.classes())?;
     let options = cli.options(device, dataset.train.images.len(), classes.len());
-    println!(
+    say(format_args!(
         "data      {}: {} training and {} test images in {}",
         dataset.name,
         dataset.train.images.len(),
         dataset.test.images.len(),
         folder.display()
-    );
-    println!("device    {why}");
+    ));
+    say(format_args!("device    {why}"));
 
     let started = Instant::now();
     let mut run = Run::new(&dataset.train, &dataset.test, options.clone())?;
@@ -95,30 +101,30 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
     let network = run.network();
     let examination = evaluate::examine(&network, &dataset.test)?;
     let report = &examination.report;
-    println!(
+    say(format_args!(
         "\ntest      {:.2} % of {} images right, after {:.0} s of training\n\n{}",
         report.accuracy() * 100.0,
         report.total(),
         took.as_secs_f64(),
         report.table(&classes)
-    );
+    ));
     let corrupted = run
         .watched()
         .map(|(images, labels)| corruptions(&robustness(&network, images, labels), options.watch));
     if let Some(line) = &corrupted {
-        println!("\ncorrupted {line}");
+        say(format_args!("\ncorrupted {line}"));
     }
     if let Some(path) = &cli.export {
         let metadata = metadata(&identity, options.watch, run.history(), report.accuracy());
         let images: Vec<Image28> =
             dataset.test.images.iter().take(COMPARED_IMAGES).cloned().collect();
         let parity = export::export(&network, &metadata, &images, path)?;
-        println!(
+        say(format_args!(
             "\nexported  {}: on {} test images tract gives libtorch's digits, logits within {:.1e}",
             path.display(),
             parity.images,
             parity.largest_difference
-        );
+        ));
     }
     let finished = Finished {
         identity: &identity,
@@ -199,12 +205,12 @@ fn follow(
             let _ = write!(text, "{:.0}", state.per_sec());
         },
     ));
-    println!(
+    say(format_args!(
         "epoch  training loss  accuracy  {:>10} loss  accuracy  seconds",
         options.watch.name()
-    );
+    ));
     for done in run.history() {
-        println!("{}", line(done));
+        say(format_args!("{}", line(done)));
     }
     while let Some(progress) = run.advance() {
         let stop = STOP.load(Ordering::Relaxed);
@@ -229,7 +235,7 @@ fn follow(
                 bar.set_prefix(format!("epoch {epoch}/{}", options.recipe.epochs));
                 bar.set_message(format!("{loss:.4}"));
             }
-            Progress::Epoch(done) => bar.suspend(|| println!("{}", line(&done))),
+            Progress::Epoch(done) => bar.suspend(|| say(format_args!("{}", line(&done)))),
         }
     }
     bar.finish_and_clear();

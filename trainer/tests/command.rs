@@ -109,6 +109,20 @@ fn plots_and_report_are_whole_and_change_nothing_about_the_model() {
 }
 
 #[test]
+fn a_reader_that_leaves_early_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("lenet.onnx");
+    let mut run = trainer();
+    run.args(["--epochs", "2", "--device", "cpu", "--data"]).arg(mnist_500());
+    run.arg("--export").arg(&model).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut run = run.spawn().unwrap();
+    drop(run.stdout.take());
+    let output = run.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(model.exists());
+}
+
+#[test]
 fn the_exported_graph_is_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lenet.onnx");
