@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use atomic_write_file::AtomicWriteFile;
@@ -87,13 +87,12 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
     ));
     say(format_args!("device    {why}"));
 
-    let started = Instant::now();
     let mut run = Run::new(&dataset.train, &dataset.test, options.clone())?;
     let identity = identity(&dataset, &classes, cli.recipe, &options);
     let checkpoint = checkpoint.as_deref();
     begin(&mut run, cli.resume, checkpoint, &identity)?;
     follow(&mut run, &options, checkpoint, &identity)?;
-    let took = started.elapsed();
+    let took: Duration = run.history().iter().map(|epoch| epoch.took).sum();
     if let Some(path) = &cli.json {
         write_history(run.history(), options.watch, path)
             .with_context(|| format!("cannot write {}", path.display()))?;
