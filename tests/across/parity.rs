@@ -9,9 +9,10 @@ use runtime::idx::Part;
 
 /// Of 500 images; int8 may flip a digit only where the float model is nearly undecided.
 const MIN_EQUAL: u64 = 499;
-/// Four weight roundings and three of activations cost 53 to 56 dB each, 46 dB together (measured on training
-/// images that were not calibrated on); a lost bit in most of them would cost 6.
-const MIN_SQNR_DB: f64 = 43.0;
+/// Four weight roundings and three of activations leave 41 dB together (measured on training images that were
+/// not calibrated on); a lost bit in most of them would cost 6. It was 46 dB for a model without label smoothing,
+/// whose logits were four times as large; the largest difference is smaller now, 0.08 for 0.26.
+const MIN_SQNR_DB: f64 = 39.0;
 
 #[test]
 fn int8_reads_what_float_reads() {

@@ -75,7 +75,7 @@ impl Recipe {
         augmentation: None,
     };
 
-    /// Chosen on validation images; see the trainer's table of experiments in the README.
+    /// Chosen on validation images; the README has the figures.
     pub const BEST: Self = Self {
         epochs: 12,
         batch_size: 512,
