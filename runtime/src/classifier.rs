@@ -11,7 +11,8 @@ use tract_onnx::prelude::*;
 use crate::error::Error;
 use crate::graph::{Dimension, Graph, Port};
 use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
-use crate::prediction::Prediction;
+use crate::prediction::{Prediction, Verdict};
+use crate::preprocess::{Content, Prepared};
 
 /// The model inside this library: our trainer's `lenet.onnx` on the whole of MNIST.
 ///
@@ -170,6 +171,20 @@ impl Classifier {
             .flat_map(|images| self.run(images).expect("a model that ran when loaded runs again"))
             .map(|answer| self.prediction(&answer))
             .collect()
+    }
+
+    /// Scores a picture that [`crate::preprocess`] prepared; where that found no single drawing, the verdict is
+    /// [`Verdict::NoDigit`] whatever the scores.
+    ///
+    /// # Panics
+    /// Never, as [`Self::classify`].
+    #[must_use]
+    pub fn read(&self, prepared: &Prepared) -> Prediction {
+        let mut prediction = self.classify(&prepared.image);
+        if prepared.content != Content::Drawing {
+            prediction.verdict = Verdict::NoDigit;
+        }
+        prediction
     }
 
     fn prediction(&self, answer: &[f32]) -> Prediction {

@@ -54,6 +54,18 @@ pub enum Error {
         /// Labels in the label file.
         labels: usize,
     },
+    /// A picture of more pixels than the reader takes, found before it was decoded.
+    #[error(
+        "a picture of {width}x{height} pixels, more than the {limit_pixels} that are read here"
+    )]
+    TooManyPixels {
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// The limit that was passed.
+        limit_pixels: u64,
+    },
     /// The bytes are not a picture in a format that is read here.
     #[error("not a readable picture")]
     Picture(#[source] image::ImageError),

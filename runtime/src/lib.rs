@@ -1,6 +1,6 @@
 //! Reads handwritten digits with an ONNX model, on any CPU.
 //!
-//! `picture ──preprocess──▶ Image28 ──Classifier──▶ Prediction`
+//! `file ──picture──▶ pixels ──preprocess──▶ Prepared ──Classifier──▶ Prediction`
 //!
 //! ```
 //! let blank = runtime::Image28([0; runtime::PIXELS]);
@@ -20,10 +20,11 @@ pub mod evaluate;
 pub mod graph;
 pub mod idx;
 mod image28;
+pub mod picture;
 mod prediction;
 pub mod preprocess;
 
 pub use classifier::{Classifier, EMBEDDED_MODEL, Normalization, read_model};
 pub use error::Error;
 pub use image28::{IMAGE_SIDE, Image28, PIXELS};
-pub use prediction::Prediction;
+pub use prediction::{Prediction, Verdict};

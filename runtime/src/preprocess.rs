@@ -1,76 +1,80 @@
 //! From a picture file to the 28×28 pixels that a model reads.
 //!
-//! `bytes ──decode──▶ picture ──ink──▶ grey, 0 = background ──fit──▶ Image28`
+//! `picture ──ink──▶ grey, 0 = background ──fit──▶ Image28`
 //!
 //! For now the digit is assumed to fill the picture and to stand out from a plain background; it is not
 //! looked for, and neither shadows nor ruled paper are taken away.
 
-use std::fs::File;
-use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, GrayImage, ImageReader, Limits};
+use image::{DynamicImage, GrayImage};
 
 use crate::error::Error;
 use crate::image28::{IMAGE_SIDE, Image28};
+use crate::picture::{self, Limits};
 
-/// Most bytes of a picture file.
-const LIMIT_BYTES: u64 = 64 << 20;
-/// Most bytes that decoding may take: 100 megapixels of RGBA, against "decompression bombs".
-const LIMIT_DECODED_BYTES: u64 = 400 << 20;
 /// Middle of the grey scale: what is lighter counts as paper.
 const HALF: u8 = 127;
 
-/// Reads a picture file.
-///
-/// # Errors
-/// [`Error::Read`], or [`Error::File`] around what [`decode`] says.
-pub fn load(path: &Path) -> Result<Image28, Error> {
-    let unreadable = |source| Error::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    read(file).map_err(|error| match error {
-        Error::Read { source, .. } => unreadable(source),
-        error => error.in_file(path),
-    })
+/// What a picture holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// One drawing, which may be a digit.
+    Drawing,
+    /// Nothing stands out from the background.
+    Blank,
+    /// Several drawings side by side.
+    Several,
+    /// No strokes on a background: a photograph of something else.
+    Clutter,
 }
 
-/// Reads a picture from a stream, such as standard input.
-///
-/// # Errors
-/// [`Error::Read`], with `-` for a path, or what [`decode`] says.
-pub fn read(stream: impl Read) -> Result<Image28, Error> {
-    let mut bytes = Vec::new();
-    let count = stream.take(LIMIT_BYTES + 1).read_to_end(&mut bytes);
-    match count.map_err(|source| Error::Read { path: "-".into(), source })? {
-        0 => Err(Error::Empty),
-        count if count as u64 > LIMIT_BYTES => Err(Error::TooLarge { limit_bytes: LIMIT_BYTES }),
-        _ => decode(&bytes),
-    }
+/// A picture made ready for a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// What the model sees.
+    pub image: Image28,
+    /// What was found on the picture.
+    pub content: Content,
 }
 
-/// Reads a picture from the bytes of a PNG, JPEG, GIF, BMP, WebP or PNM file.
+/// What a step made of a picture, for people to look at.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// A word or two: `ink`, `strokes`, ….
+    pub name: &'static str,
+    /// Its result, of any size.
+    pub picture: DynamicImage,
+}
+
+/// Reads and prepares a picture file within the default [`Limits`].
 ///
 /// # Errors
-/// [`Error::Empty`], or [`Error::Picture`] if the format is unknown, the content broken, or the picture too
-/// large.
-pub fn decode(bytes: &[u8]) -> Result<Image28, Error> {
-    if bytes.is_empty() {
-        return Err(Error::Empty);
-    }
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|source| Error::Picture(image::ImageError::IoError(source)))?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(LIMIT_DECODED_BYTES);
-    reader.limits(limits);
-    Ok(prepare(&reader.decode().map_err(Error::Picture)?))
+/// As [`picture::load`].
+pub fn load(path: &Path) -> Result<Prepared, Error> {
+    Ok(prepare(&picture::load(path, Limits::default())?))
 }
 
 /// All steps, for a picture that is decoded already.
 #[must_use]
-pub fn prepare(picture: &DynamicImage) -> Image28 {
-    fit(&ink(picture))
+pub fn prepare(picture: &DynamicImage) -> Prepared {
+    trace(picture).1
+}
+
+/// Like [`prepare`], with what each step made, the upright original first and the 28×28 last.
+#[must_use]
+pub fn trace(picture: &DynamicImage) -> (Vec<Step>, Prepared) {
+    let ink = ink(picture);
+    let image = fit(&ink);
+    let side = IMAGE_SIDE as u32;
+    let seen = GrayImage::from_raw(side, side, image.0.to_vec()).expect("28 by 28 pixels");
+    let steps = vec![
+        Step { name: "picture", picture: picture.clone() },
+        Step { name: "ink", picture: ink.into() },
+        Step { name: "28x28", picture: seen.into() },
+    ];
+    (steps, Prepared { image, content: Content::Drawing })
 }
 
 /// How much ink each pixel holds, 0 = background.
@@ -141,7 +145,7 @@ fn fit(grey: &GrayImage) -> Image28 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{ImageFormat, Luma, Rgba, RgbaImage};
+    use image::{Luma, Rgba, RgbaImage};
 
     /// A one: ink 255 in the middle column on 0.
     fn one() -> GrayImage {
@@ -150,15 +154,9 @@ mod tests {
         })
     }
 
-    fn png(picture: &DynamicImage) -> Vec<u8> {
-        let mut bytes = Cursor::new(vec![]);
-        picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
-        bytes.into_inner()
-    }
-
     #[test]
     fn a_picture_like_mnist_comes_through_unchanged() {
-        let image = decode(&png(&one().into())).unwrap();
+        let image = prepare(&one().into()).image;
         assert_eq!(image.0[..], one().into_raw()[..]);
     }
 
@@ -166,7 +164,7 @@ mod tests {
     fn dark_ink_on_light_paper_is_turned_round() {
         let mut paper = one();
         imageops::invert(&mut paper);
-        assert_eq!(prepare(&paper.into()).0[..], one().into_raw()[..]);
+        assert_eq!(prepare(&paper.into()).image.0[..], one().into_raw()[..]);
     }
 
     #[test]
@@ -175,7 +173,7 @@ mod tests {
             let drawn = RgbaImage::from_fn(28, 28, |x, y| {
                 Rgba([stroke, stroke, stroke, one().get_pixel(x, y).0[0]])
             });
-            assert_eq!(prepare(&drawn.into()).0[..], one().into_raw()[..], "stroke {stroke}");
+            assert_eq!(prepare(&drawn.into()).image.0[..], one().into_raw()[..], "stroke {stroke}");
         }
     }
 
@@ -183,7 +181,7 @@ mod tests {
     fn the_aspect_is_kept_at_any_size() {
         for (width, height) in [(1, 1), (1, 5000), (5000, 1), (280, 560), (3, 2)] {
             let white_on_black = GrayImage::from_pixel(width, height, Luma([100]));
-            let image = prepare(&white_on_black.into());
+            let image = prepare(&white_on_black.into()).image;
             let rows = image.0.chunks(28).filter(|row| row.contains(&100)).count() as u32;
             let columns =
                 (0..28).filter(|x| image.0.chunks(28).any(|row| row[*x] == 100)).count() as u32;
@@ -191,20 +189,5 @@ mod tests {
             let found = (rows.min(columns), rows.max(columns));
             assert!(found.0.abs_diff(shorter) <= 1 && found.1 == 28, "{width}x{height}: {found:?}");
         }
-    }
-
-    #[test]
-    fn what_is_no_picture_is_refused() {
-        let good = png(&one().into());
-        assert!(matches!(decode(&[]), Err(Error::Empty)));
-        assert!(matches!(decode(b"five"), Err(Error::Picture(_))));
-        assert!(matches!(decode(&good[..good.len() / 2]), Err(Error::Picture(_))));
-    }
-
-    #[test]
-    fn a_picture_that_would_fill_the_memory_is_refused_before_it_does() {
-        let mut header = b"P5 60000 60000 255\n".to_vec();
-        header.extend([0; 100]);
-        assert!(matches!(decode(&header), Err(Error::Picture(_))));
     }
 }

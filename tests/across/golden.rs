@@ -10,9 +10,9 @@ fn every_committed_picture_is_read_as_the_digit_in_its_name() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
         let label: usize = name.split('_').nth(1).unwrap().parse().unwrap();
-        let image = preprocess::load(&path).unwrap();
-        let prediction = classifier.classify(&image);
-        assert_eq!(prediction.digit(), label, "{name}, seen as\n{image:?}");
+        let prepared = preprocess::load(&path).unwrap();
+        let prediction = classifier.read(&prepared);
+        assert_eq!(prediction.digit(), label, "{name}, seen as\n{:?}", prepared.image);
         read += 1;
     }
     assert_eq!(read, 14, "pictures in tests/data/digits");

@@ -8,7 +8,7 @@ const MAIN: &str = r#"
 fn main() {
     let path = std::env::args_os().nth(1).expect("usage: reader IMAGE");
     let image = runtime::preprocess::load(path.as_ref()).expect("the picture is readable");
-    println!("{}", runtime::Classifier::embedded().classify(&image).digit());
+    println!("{}", runtime::Classifier::embedded().read(&image).digit());
 }
 "#;
 

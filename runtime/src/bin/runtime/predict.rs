@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use runtime::picture::{self, Limits};
 use runtime::{Classifier, Prediction, preprocess};
 use serde_json::{Value, json};
 
@@ -68,12 +69,13 @@ fn pictures(argument: &Path) -> anyhow::Result<Vec<(PathBuf, anyhow::Result<()>)
 }
 
 fn predict(classifier: &Classifier, path: &Path) -> anyhow::Result<Prediction> {
-    let image = if path == Path::new("-") {
-        preprocess::read(io::stdin().lock()).context("standard input")?
+    let limits = Limits::default();
+    let picture = if path == Path::new("-") {
+        picture::read(io::stdin().lock(), limits).context("standard input")?
     } else {
-        preprocess::load(path)?
+        picture::load(path, limits)?
     };
-    Ok(classifier.classify(&image))
+    Ok(classifier.read(&preprocess::prepare(&picture)))
 }
 
 fn text_line(classifier: &Classifier, path: &Path, prediction: &Prediction, top: u16) -> String {
