@@ -54,9 +54,19 @@ pub enum Error {
         /// Labels in the label file.
         labels: usize,
     },
-    /// A picture of more pixels than the reader takes, found before it was decoded.
+    /// More bytes than a picture file may have, found before they were decoded.
     #[error(
-        "a picture of {width}x{height} pixels, more than the {limit_pixels} that are read here"
+        "holds {at_least_bytes} bytes or more, over the {limit_bytes} that --max-bytes (`Limits::bytes`) allows"
+    )]
+    TooManyBytes {
+        /// The file's length; of a stream, what was read before it was given up.
+        at_least_bytes: u64,
+        /// The limit that was passed.
+        limit_bytes: u64,
+    },
+    /// More pixels than a picture may have, found before it was decoded.
+    #[error(
+        "a picture of {width}x{height} pixels, over the {limit_pixels} that --max-pixels (`Limits::pixels`) allows"
     )]
     TooManyPixels {
         /// Columns.
@@ -66,9 +76,25 @@ pub enum Error {
         /// The limit that was passed.
         limit_pixels: u64,
     },
-    /// The bytes are not a picture in a format that is read here.
-    #[error("not a readable picture")]
-    Picture(#[source] image::ImageError),
+    /// A picture without columns or without rows.
+    #[error("a picture of {width}x{height} pixels")]
+    NoPixels {
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+    /// The file does not start like a picture in a format that is read here.
+    #[error("not a PNG, JPEG, GIF, BMP, WebP or PNM picture")]
+    UnknownFormat,
+    /// The file starts like a picture, but the rest is broken, cut off, or of a kind that is not read here.
+    #[error("cannot decode this {format} picture: {reason}")]
+    Picture {
+        /// `PNG`, `JPEG`, ….
+        format: &'static str,
+        /// What the decoder says.
+        reason: String,
+    },
     /// The file holds nothing.
     #[error("the file is empty")]
     Empty,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use runtime::{Classifier, Error, Normalization};
+use runtime::{Classifier, Error, Normalization, picture};
 
 /// Read handwritten digits with an ONNX model
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ pub(crate) struct Predict {
     pub(crate) images: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) model: Model,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -84,6 +86,23 @@ impl Model {
             std: self.std.unwrap_or(default.std),
         };
         Classifier::load_normalized(path, normalization)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Limits {
+    /// Refuse pictures of more pixels, before decoding them
+    #[arg(long, value_name = "N", default_value_t = picture::Limits::default().pixels,
+        value_parser = clap::value_parser!(u64).range(1..=picture::Limits::MOST_PIXELS))]
+    max_pixels: u64,
+    /// Refuse longer picture files
+    #[arg(long, value_name = "N", default_value_t = picture::Limits::default().bytes)]
+    max_bytes: u64,
+}
+
+impl From<&Limits> for picture::Limits {
+    fn from(limits: &Limits) -> Self {
+        Self { bytes: limits.max_bytes, pixels: limits.max_pixels }
     }
 }
 

@@ -17,12 +17,13 @@ const PICTURES: [&str; 11] =
 
 pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
     let classifier = arguments.model.load()?;
+    let limits = Limits::from(&arguments.limits);
     let mut output = io::stdout().lock();
     let mut code = ExitCode::SUCCESS;
     for argument in &arguments.images {
         let paths = pictures(argument).unwrap_or_else(|error| vec![(argument.clone(), Err(error))]);
         for (path, picture) in paths {
-            let prediction = picture.and_then(|()| predict(&classifier, &path));
+            let prediction = picture.and_then(|()| predict(&classifier, &path, limits));
             if prediction.is_err() {
                 code = ExitCode::FAILURE;
             }
@@ -68,8 +69,7 @@ fn pictures(argument: &Path) -> anyhow::Result<Vec<(PathBuf, anyhow::Result<()>)
     Ok(paths.into_iter().map(|path| (path, Ok(()))).collect())
 }
 
-fn predict(classifier: &Classifier, path: &Path) -> anyhow::Result<Prediction> {
-    let limits = Limits::default();
+fn predict(classifier: &Classifier, path: &Path, limits: Limits) -> anyhow::Result<Prediction> {
     let picture = if path == Path::new("-") {
         picture::read(io::stdin().lock(), limits).context("standard input")?
     } else {
