@@ -160,8 +160,9 @@ fn orientation(exif: &[u8]) -> Option<Orientation> {
     Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
 }
 
-/// What a decoder may allocate beside the picture: 8 bytes a pixel, which is 16-bit RGBA, and room for what
-/// else is in the file. A colour profile that unpacks to more than that is left out.
+/// What a decoder may allocate beside the picture: 8 bytes a pixel, which is 16-bit RGBA; four times the file
+/// for the notes in it, which buffers that double hold while they are read and copied; and 1 MiB for tables.
+/// A colour profile that unpacks to more is left out.
 fn memory(width: u32, height: u32, length_bytes: usize) -> image::Limits {
     let pixels = u64::from(width) * u64::from(height);
     let mut limits = image::Limits::no_limits();
