@@ -1,21 +1,44 @@
-//! From a picture file to the 28×28 pixels that a model reads.
+//! Any picture of a digit as the 28×28 pixels that MNIST would have made of it.
 //!
-//! `picture ──ink──▶ grey, 0 = background ──fit──▶ Image28`
+//! `picture ──flat──▶ RGB ──paper, ink──▶ ink ──rulings──▶ ──strokes──▶ the digit's ──fit──▶ Image28`
 //!
-//! For now the digit is assumed to fill the picture and to stand out from a plain background; it is not
-//! looked for, and neither shadows nor ruled paper are taken away.
+//! | step | what it does | what it assumes |
+//! |---|---|---|
+//! | flat | lays transparent pictures on paper, averages large ones down to 448 pixels | the digit is no smaller than a twentieth of the picture |
+//! | paper | the colour of the paper at each pixel: even, evenly lit, or as around | most of the border is paper |
+//! | ink | how far each pixel is from the paper's colour towards the pen's | one pen |
+//! | rulings | takes out straight thin lines that cross the picture | the pen is thicker, or lines come in numbers |
+//! | strokes | cuts ink from paper, joins the strokes of one digit, leaves out specks, frames and neighbours | the digit is large and near the middle |
+//! | sheet | if the drawing is a sheet of paper on a table, starts again inside it | it lies nearly straight |
+//! | fit | brings the pen near MNIST's, scales into 20×20, puts the centre of mass in the middle | |
+//!
+//! A picture of 28×28 that stands as MNIST's do already, light on dark or dark on light, comes through as it is.
+//! What this does not do: find digits on a page, turn what lies on its side, straighten perspective.
+
+mod fit;
+mod flat;
+mod ink;
+mod paper;
+mod rulings;
+mod sheet;
+mod strokes;
 
 use std::path::Path;
 
-use image::imageops::{self, FilterType};
-use image::{DynamicImage, GrayImage};
+use image::{DynamicImage, GrayImage, Luma, imageops};
 
 use crate::error::Error;
-use crate::image28::{IMAGE_SIDE, Image28};
+use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
 use crate::picture::{self, Limits};
+use ink::Ink;
+use strokes::{Digit, Mask};
 
-/// Middle of the grey scale: what is lighter counts as paper.
-const HALF: u8 = 127;
+/// Ink fainter than this against its paper, in grey levels of a channel, is none.
+const FAINTEST: f32 = 8.0;
+/// Paper more restless than this, in parts of the ink, is no paper.
+const MOST_UNREST: f32 = 0.22;
+/// On a sheet of paper, ink has at least this part of the contrast of the sheet with the table.
+const ON_SHEET: f32 = 0.15;
 
 /// What a picture holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,135 +82,230 @@ pub fn load(path: &Path) -> Result<Prepared, Error> {
 /// All steps, for a picture that is decoded already.
 #[must_use]
 pub fn prepare(picture: &DynamicImage) -> Prepared {
-    trace(picture).1
+    run(picture, &mut |_, _| ())
 }
 
 /// Like [`prepare`], with what each step made, the upright original first and the 28×28 last.
 #[must_use]
 pub fn trace(picture: &DynamicImage) -> (Vec<Step>, Prepared) {
-    let ink = ink(picture);
-    let image = fit(&ink);
-    let side = IMAGE_SIDE as u32;
-    let seen = GrayImage::from_raw(side, side, image.0.to_vec()).expect("28 by 28 pixels");
-    let steps = vec![
-        Step { name: "picture", picture: picture.clone() },
-        Step { name: "ink", picture: ink.into() },
-        Step { name: "28x28", picture: seen.into() },
-    ];
-    (steps, Prepared { image, content: Content::Drawing })
+    let mut steps = vec![Step { name: "picture", picture: picture.clone() }];
+    let prepared = run(picture, &mut |name, picture| steps.push(Step { name, picture: picture() }));
+    (steps, prepared)
 }
 
-/// How much ink each pixel holds, 0 = background.
-///
-/// A transparent picture is laid over the background that its strokes stand out from: white under dark
-/// ones, black under light ones. Then the border tells paper from ink: a light border means dark ink.
-fn ink(picture: &DynamicImage) -> GrayImage {
-    let mut grey = if picture.color().has_alpha() {
-        over_contrasting_background(picture)
-    } else {
-        picture.to_luma8()
+/// Takes the name of a step, and what makes a picture of its result.
+type Watch<'a> = dyn FnMut(&'static str, &dyn Fn() -> DynamicImage) + 'a;
+
+fn run(picture: &DynamicImage, watch: &mut Watch) -> Prepared {
+    let prepared = match as_in_mnist(picture) {
+        Some(image) => Prepared { image, content: Content::Drawing },
+        None => match look_closer(picture, watch) {
+            Found::Digit { digit, .. } => {
+                watch("digit", &|| digit.strokes.clone().into());
+                let content = if digit.several { Content::Several } else { Content::Drawing };
+                Prepared { image: fit::fit(&digit.strokes), content }
+            }
+            Found::Blank => Prepared { image: Image28([0; PIXELS]), content: Content::Blank },
+            Found::Clutter => Prepared { image: Image28([0; PIXELS]), content: Content::Clutter },
+        },
     };
-    if border_median(&grey) > HALF {
-        imageops::invert(&mut grey);
+    watch("28x28", &|| gray28(&prepared.image).into());
+    prepared
+}
+
+fn gray28(image: &Image28) -> GrayImage {
+    let side = IMAGE_SIDE as u32;
+    GrayImage::from_fn(side, side, |x, y| Luma([image.0[y as usize * IMAGE_SIDE + x as usize]]))
+}
+
+/// The picture itself, or its inverse, if it stands as all of MNIST's 60,000 training images do: 28×28, the box
+/// around its ink 20 pixels long, its centre of mass within 0.51 pixels of the middle.
+fn as_in_mnist(picture: &DynamicImage) -> Option<Image28> {
+    let side = IMAGE_SIDE as u32;
+    if (picture.width(), picture.height()) != (side, side) || picture.color().has_alpha() {
+        return None;
     }
-    grey
+    let grey = picture.to_luma8();
+    let mut inverse = grey.clone();
+    imageops::invert(&mut inverse);
+    let standing = [grey, inverse].into_iter().find(stands_as_in_mnist)?;
+    standing.into_raw().try_into().ok().map(Image28)
 }
 
-fn over_contrasting_background(picture: &DynamicImage) -> GrayImage {
-    let pixels = picture.to_luma_alpha8();
-    let opacity: u64 = pixels.pixels().map(|pixel| u64::from(pixel.0[1])).sum();
-    let light: u64 =
-        pixels.pixels().map(|pixel| u64::from(pixel.0[0]) * u64::from(pixel.0[1])).sum();
-    let background = if light > u64::from(HALF) * opacity { 0 } else { 255 };
-    GrayImage::from_fn(pixels.width(), pixels.height(), |x, y| {
-        let [grey, alpha] = pixels.get_pixel(x, y).0.map(u32::from);
-        image::Luma([((grey * alpha + background * (255 - alpha) + 127) / 255) as u8])
+fn stands_as_in_mnist(grey: &GrayImage) -> bool {
+    const BOX_PX: u32 = 20;
+    const CENTRE_PX: f32 = 14.0;
+    const OFF_PX: f32 = 0.52;
+    let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
+    let (mut mass, mut moments) = (0, [0; 2]);
+    for (x, y, pixel) in grey.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[0] > 0) {
+        let ink = u32::from(pixel.0[0]);
+        (left, right) = (left.min(x), right.max(x));
+        (top, bottom) = (top.min(y), bottom.max(y));
+        mass += ink;
+        moments[0] += ink * x;
+        moments[1] += ink * y;
+    }
+    let centred = |moment: u32| (moment as f32 / mass as f32 - CENTRE_PX).abs() < OFF_PX;
+    mass > 0 && (right - left).max(bottom - top) + 1 == BOX_PX && moments.into_iter().all(centred)
+}
+
+/// What is drawn on a picture.
+enum Found {
+    Digit { digit: Digit, contrast: f32 },
+    Blank,
+    Clutter,
+}
+
+/// Looks at the picture, and if it shows a sheet of paper, at what is on that.
+fn look_closer(picture: &DynamicImage, watch: &mut Watch) -> Found {
+    let found = look(picture, watch);
+    if let Found::Digit { digit, contrast } = &found
+        && let Some(sheet) = sheet::inside(picture, &digit.strokes)
+    {
+        let on_sheet = look(&sheet, watch);
+        if matches!(on_sheet, Found::Digit { contrast: ink, .. } if ink > ON_SHEET * contrast) {
+            return on_sheet;
+        }
+    }
+    found
+}
+
+fn look(picture: &DynamicImage, watch: &mut Watch) -> Found {
+    let flat = flat::flatten(picture);
+    let measured = ink::measure(&flat);
+    if measured.contrast < FAINTEST {
+        return Found::Blank;
+    }
+    if measured.noise > MOST_UNREST {
+        return Found::Clutter;
+    }
+    let ink = ink::enlarge(&measured.ink);
+    watch("ink", &|| gray(&ink).into());
+    let ink = rulings::remove(&ink, measured.noise);
+    watch("without rulings", &|| gray(&ink).into());
+    let strokes: Mask = strokes::threshold(&ink, measured.noise);
+    watch("strokes", &|| strokes.clone().into());
+    match strokes::digit(&strokes) {
+        Some(digit) => Found::Digit { digit, contrast: measured.contrast },
+        None => Found::Blank,
+    }
+}
+
+fn gray(ink: &Ink) -> GrayImage {
+    GrayImage::from_fn(ink.width(), ink.height(), |x, y| {
+        Luma([(ink.get_pixel(x, y).0[0] * 255.0).round() as u8])
     })
-}
-
-/// Median of the outermost pixels.
-fn border_median(grey: &GrayImage) -> u8 {
-    let (right, bottom) = (grey.width() - 1, grey.height() - 1);
-    let mut border: Vec<u8> = grey
-        .enumerate_pixels()
-        .filter(|(x, y, _)| *x == 0 || *y == 0 || *x == right || *y == bottom)
-        .map(|(_, _, pixel)| pixel.0[0])
-        .collect();
-    let middle = border.len() / 2;
-    *border.select_nth_unstable(middle).1
-}
-
-/// Scales the longer side to 28 pixels and centres the rest; a picture of 28×28 stays as it is.
-fn fit(grey: &GrayImage) -> Image28 {
-    let side = IMAGE_SIDE as u32;
-    let longer = grey.width().max(grey.height());
-    let scaled = |length: u32| {
-        let rounded =
-            (u64::from(length) * u64::from(side) + u64::from(longer) / 2) / u64::from(longer);
-        (rounded as u32).max(1)
-    };
-    let (width, height) = (scaled(grey.width()), scaled(grey.height()));
-    let small = if grey.dimensions() == (width, height) {
-        grey.clone()
-    } else {
-        imageops::resize(grey, width, height, FilterType::Triangle)
-    };
-    let mut canvas = GrayImage::new(side, side);
-    imageops::replace(
-        &mut canvas,
-        &small,
-        i64::from((side - width) / 2),
-        i64::from((side - height) / 2),
-    );
-    Image28(canvas.into_raw().try_into().expect("the canvas is 28 by 28"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{Luma, Rgba, RgbaImage};
+    use image::{Rgb, RgbImage};
 
-    /// A one: ink 255 in the middle column on 0.
+    /// A one as MNIST's: 20 pixels high, in the middle.
     fn one() -> GrayImage {
         GrayImage::from_fn(28, 28, |x, y| {
-            Luma([if x == 14 && (4..24).contains(&y) { 255 } else { 0 }])
+            let stroke = (13..16).contains(&x) && (4..24).contains(&y);
+            Luma([match (stroke, x) {
+                (true, 14) => 255,
+                (true, _) => 120,
+                _ => 0,
+            }])
         })
     }
 
     #[test]
-    fn a_picture_like_mnist_comes_through_unchanged() {
-        let image = prepare(&one().into()).image;
-        assert_eq!(image.0[..], one().into_raw()[..]);
+    fn a_picture_that_stands_as_mnists_do_comes_through_as_it_is() {
+        // rows 4 to 23 have their middle at 13.5
+        assert_eq!(prepare(&one().into()).image.0[..], one().into_raw()[..]);
     }
 
     #[test]
-    fn dark_ink_on_light_paper_is_turned_round() {
+    fn its_inverse_does_too() {
         let mut paper = one();
         imageops::invert(&mut paper);
         assert_eq!(prepare(&paper.into()).image.0[..], one().into_raw()[..]);
     }
 
     #[test]
-    fn transparent_pictures_lie_on_what_their_strokes_stand_out_from() {
-        for stroke in [0, 255] {
-            let drawn = RgbaImage::from_fn(28, 28, |x, y| {
-                Rgba([stroke, stroke, stroke, one().get_pixel(x, y).0[0]])
-            });
-            assert_eq!(prepare(&drawn.into()).image.0[..], one().into_raw()[..], "stroke {stroke}");
+    fn the_same_digit_comes_to_the_same_whatever_its_size_place_and_colours() {
+        let expected = prepare(&ring(200, [0; 3], [255; 3])).image;
+        for (side, paper, pen) in [
+            (60, [255; 3], [0; 3]),
+            (700, [230, 220, 200], [40, 50, 160]),
+            (300, [90, 90, 90], [30, 30, 30]),
+            (1500, [30, 60, 40], [220, 220, 200]),
+        ] {
+            let found = prepare(&ring(side, paper, pen));
+            assert_eq!(found.content, Content::Drawing);
+            let differences = found.image.0.iter().zip(expected.0);
+            let mean: f32 =
+                differences.map(|(&a, b)| f32::from(a.abs_diff(b))).sum::<f32>() / PIXELS as f32;
+            // pixels of the small one are 1.5 pixels of the result
+            assert!(mean < 6.0, "{side}: {mean}\n{:?}\n{expected:?}", found.image);
         }
     }
 
+    /// A zero, not in the middle.
+    fn ring(side: u32, paper: [u8; 3], pen: [u8; 3]) -> DynamicImage {
+        let part = side as f32 / 100.0;
+        RgbImage::from_fn(side, side * 3 / 4, |x, y| {
+            let (x, y) = ((x as f32 + 0.5) / part - 60.0, (y as f32 + 0.5) / part - 34.0);
+            Rgb(if (16.0..20.0).contains(&(x * 1.4).hypot(y)) { pen } else { paper })
+        })
+        .into()
+    }
+
     #[test]
-    fn the_aspect_is_kept_at_any_size() {
-        for (width, height) in [(1, 1), (1, 5000), (5000, 1), (280, 560), (3, 2)] {
-            let white_on_black = GrayImage::from_pixel(width, height, Luma([100]));
-            let image = prepare(&white_on_black.into()).image;
-            let rows = image.0.chunks(28).filter(|row| row.contains(&100)).count() as u32;
-            let columns =
-                (0..28).filter(|x| image.0.chunks(28).any(|row| row[*x] == 100)).count() as u32;
-            let shorter = (28 * width.min(height)).div_ceil(width.max(height));
-            let found = (rows.min(columns), rows.max(columns));
-            assert!(found.0.abs_diff(shorter) <= 1 && found.1 == 28, "{width}x{height}: {found:?}");
+    fn what_is_blank_noise_or_several_digits_is_said_to_be() {
+        let blank = RgbImage::from_pixel(300, 200, Rgb([240, 240, 230]));
+        assert_eq!(prepare(&blank.into()).content, Content::Blank);
+        let mut state = 1_u32;
+        let noise = GrayImage::from_fn(300, 200, |_, _| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            Luma([(state >> 24) as u8])
+        });
+        assert_eq!(prepare(&noise.into()).content, Content::Clutter);
+        let eleven = GrayImage::from_fn(200, 150, |x, y| {
+            let strokes = (50..58).contains(&x) || (140..148).contains(&x);
+            Luma([if strokes && (40..110).contains(&y) { 0 } else { 255 }])
+        });
+        assert_eq!(prepare(&eleven.into()).content, Content::Several);
+    }
+
+    #[test]
+    fn a_digit_on_a_sheet_on_a_table_is_found() {
+        let table_colour = [90, 60, 40];
+        let sheet = ring(300, [245; 3], [20; 3]).to_rgb8();
+        let mut table = RgbImage::from_pixel(500, 400, Rgb(table_colour));
+        imageops::replace(&mut table, &sheet, 80, 70);
+        let (found, expected) = (prepare(&table.into()), prepare(&sheet.into()));
+        let differences = found.image.0.iter().zip(expected.image.0);
+        assert!(differences.map(|(&a, b)| u32::from(a.abs_diff(b))).max() < Some(80), "{found:?}");
+    }
+
+    #[test]
+    fn every_step_is_shown_the_original_first_and_the_result_last() {
+        let picture = ring(200, [255; 3], [0; 3]);
+        let (steps, prepared) = trace(&picture);
+        assert_eq!(prepared, prepare(&picture));
+        let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
+        assert_eq!(names, ["picture", "ink", "without rulings", "strokes", "digit", "28x28"]);
+        assert_eq!(steps[5].picture.to_luma8().into_raw(), prepared.image.0);
+    }
+
+    #[test]
+    fn no_size_is_too_odd() {
+        for (width, height) in [(1, 1), (1, 5000), (5000, 1), (2, 3), (28, 28), (449, 2)] {
+            for level in [0, 100, 255] {
+                let plain = GrayImage::from_pixel(width, height, Luma([level]));
+                assert_eq!(prepare(&plain.into()).content, Content::Blank, "{width}x{height}");
+                let edge = GrayImage::from_fn(width, height, |x, y| {
+                    Luma([if x + y == 0 { 0 } else { 255 }])
+                });
+                assert_ne!(prepare(&edge.into()).content, Content::Several);
+            }
         }
     }
 }

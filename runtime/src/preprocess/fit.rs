@@ -1,0 +1,240 @@
+//! Places a drawing as MNIST placed its digits: in a box of 20 pixels, centre of mass in the middle, with a pen
+//! that is neither thick nor thin.
+//!
+//! Everything is done on the distance from the strokes' edge: moving the edge makes a pen thicker or thinner by
+//! any part of a pixel, and the result is drawn from it once, at its final size.
+
+use std::collections::BTreeMap;
+
+use image::{ImageBuffer, Luma, imageops};
+use imageproc::distance_transform::euclidean_squared_distance_transform;
+use imageproc::region_labelling::{Connectivity, connected_components};
+
+use super::strokes::Mask;
+use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
+
+/// Longer side of the digits in MNIST, in pixels.
+const BOX_PX: f32 = 20.0;
+/// Where MNIST's digits have their centre of mass, in pixels from the edges: the mean of 3,000 training images is
+/// 14.5, each within 0.51 of it.
+const CENTRE_PX: f32 = 14.5;
+/// Strokes as wide as this stay as they are, in pixels of the result. Half of MNIST's are 2.1 to 2.9 wide,
+/// measured by [`stroke_width`] on the same training images, four times as large.
+const WIDTHS_PX: [f32; 2] = [2.2, 3.0];
+/// Part of its radius by which a hole may shrink: an 8 must not close.
+const HOLE: f32 = 0.5;
+/// Radius of the holes that nobody would see, in pixels of the result.
+const PINHOLE_PX: f32 = 0.5;
+/// Strokes become as wide as this even if a hole closes, in pixels of the result: fainter ones are not seen.
+const THINNEST_PX: f32 = 1.7;
+/// Part of the pen's width that each side may lose: thin places must not break.
+const THINNER: f32 = 0.3;
+
+/// Distance from the strokes' edge at the middle of each pixel, in pixels, positive inside.
+type Field = ImageBuffer<Luma<f32>, Vec<f32>>;
+
+/// Draws `strokes`, of which there must be a pixel, as MNIST would have.
+pub(super) fn fit(strokes: &Mask) -> Image28 {
+    let strokes = crop(strokes);
+    let field = field(&strokes);
+    let growth = growth(&field, &strokes);
+    let (size, centre) = extent(&field, growth);
+    // pixels of the mask a pixel of the result
+    let step = size / BOX_PX;
+    let samples = (step.ceil() as u32).clamp(4, 16);
+    let part = |sample: u32| (sample as f32 + 0.5) / samples as f32;
+    let mut image = [0; PIXELS];
+    for (at, pixel) in image.iter_mut().enumerate() {
+        let (x, y) = ((at % IMAGE_SIDE) as f32, (at / IMAGE_SIDE) as f32);
+        let ink: f32 = (0..samples * samples)
+            .map(|sample| {
+                let x = (x + part(sample % samples) - CENTRE_PX) * step + centre[0];
+                let y = (y + part(sample / samples) - CENTRE_PX) * step + centre[1];
+                cover(interpolate(&field, x, y) + growth)
+            })
+            .sum();
+        *pixel = (ink / (samples * samples) as f32 * 255.0).round() as u8;
+    }
+    Image28(image)
+}
+
+/// Part of a pixel that is inside an edge at this distance from its middle.
+fn cover(distance: f32) -> f32 {
+    (distance + 0.5).clamp(0.0, 1.0)
+}
+
+/// Cuts away what is empty, but for a margin in which strokes may grow.
+fn crop(strokes: &Mask) -> Mask {
+    let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
+    for (x, y, _) in strokes.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[0] > 0) {
+        (left, right) = (left.min(x), right.max(x));
+        (top, bottom) = (top.min(y), bottom.max(y));
+    }
+    let (width, height) = (right - left + 1, bottom - top + 1);
+    let margin = width.max(height) / 4 + 2;
+    let mut cropped = Mask::new(width + 2 * margin, height + 2 * margin);
+    let content = imageops::crop_imm(strokes, left, top, width, height);
+    imageops::replace(&mut cropped, &*content, i64::from(margin), i64::from(margin));
+    cropped
+}
+
+fn field(strokes: &Mask) -> Field {
+    let mut paper = strokes.clone();
+    imageops::invert(&mut paper);
+    let to_strokes = euclidean_squared_distance_transform(strokes);
+    let to_paper = euclidean_squared_distance_transform(&paper);
+    Field::from_fn(strokes.width(), strokes.height(), |x, y| {
+        let [to_strokes, to_paper] =
+            [&to_strokes, &to_paper].map(|field| field.get_pixel(x, y).0[0].sqrt() as f32);
+        // the edge is half a pixel from the middle of the pixels beside it
+        Luma([if to_paper > 0.0 { to_paper - 0.5 } else { 0.5 - to_strokes }])
+    })
+}
+
+/// Longer side of the box around the strokes, and their centre of mass, both in pixels.
+fn extent(field: &Field, growth: f32) -> (f32, [f32; 2]) {
+    let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
+    let (mut mass, mut moments) = (0.0, [0.0; 2]);
+    for (x, y, distance) in field.enumerate_pixels() {
+        let ink = f64::from(cover(distance.0[0] + growth));
+        mass += ink;
+        moments[0] += ink * (f64::from(x) + 0.5);
+        moments[1] += ink * (f64::from(y) + 0.5);
+        if ink >= 0.5 {
+            (left, right) = (left.min(x), right.max(x));
+            (top, bottom) = (top.min(y), bottom.max(y));
+        }
+    }
+    let size = (right + 1).saturating_sub(left).max((bottom + 1).saturating_sub(top));
+    (size as f32, moments.map(|moment| (moment / mass) as f32))
+}
+
+/// How far to move the edge out, in pixels of the mask, for strokes as wide as MNIST's.
+fn growth(field: &Field, strokes: &Mask) -> f32 {
+    let (size, _) = extent(field, 0.0);
+    let width = stroke_width(field);
+    // the box grows with the strokes: width + 2 growth = wanted · (size + 2 growth) / BOX_PX
+    let growth_to =
+        |wanted: f32| (wanted * size / BOX_PX - width) / (2.0 * (1.0 - wanted / BOX_PX));
+    let seen = width * BOX_PX / size;
+    let growth = growth_to(seen.clamp(WIDTHS_PX[0], WIDTHS_PX[1]));
+    if growth > 0.0 {
+        let pinhole = PINHOLE_PX * size / BOX_PX;
+        let most = HOLE * smallest_hole(field, strokes, pinhole);
+        growth.min(most.max(growth_to(THINNEST_PX)))
+    } else {
+        growth.max(-THINNER * width)
+    }
+}
+
+/// Width of the strokes, in pixels: the points of a band are a quarter of its width from its edge, on average.
+fn stroke_width(field: &Field) -> f32 {
+    let (count, sum) = field
+        .pixels()
+        .filter(|distance| distance.0[0] > 0.0)
+        .fold((0, 0.0), |(count, sum), distance| (count + 1, sum + distance.0[0]));
+    4.0 * sum / count as f32
+}
+
+/// Radius of the largest disc in the smallest hole that the strokes enclose, but for pinholes; infinite without one.
+fn smallest_hole(field: &Field, strokes: &Mask, pinhole: f32) -> f32 {
+    let mut paper = strokes.clone();
+    imageops::invert(&mut paper);
+    let regions = connected_components(&paper, Connectivity::Four, Luma([0]));
+    let outside = regions.get_pixel(0, 0).0[0];
+    let mut radii = BTreeMap::new();
+    for (region, distance) in regions.pixels().zip(field.pixels()) {
+        let radius = radii.entry(region.0[0]).or_insert(0.0_f32);
+        *radius = radius.max(-distance.0[0]);
+    }
+    radii.remove(&outside);
+    radii.into_values().filter(|radius| *radius > pinhole).fold(f32::INFINITY, f32::min)
+}
+
+/// The field between the middles of pixels; far outside beyond its edges.
+fn interpolate(field: &Field, x: f32, y: f32) -> f32 {
+    let (x, y) = (x - 0.5, y - 0.5);
+    let (left, top) = (x.floor(), y.floor());
+    let at = |x: f32, y: f32| {
+        let inside = x >= 0.0 && y >= 0.0 && x < field.width() as f32 && y < field.height() as f32;
+        if inside { field.get_pixel(x as u32, y as u32).0[0] } else { -(field.width() as f32) }
+    };
+    let (right_part, bottom_part) = (x - left, y - top);
+    let upper = at(left, top) * (1.0 - right_part) + at(left + 1.0, top) * right_part;
+    let lower = at(left, top + 1.0) * (1.0 - right_part) + at(left + 1.0, top + 1.0) * right_part;
+    upper * (1.0 - bottom_part) + lower * bottom_part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Strokes where `inked` says so, on 200 by 200 pixels.
+    fn drawn(inked: impl Fn(f32, f32) -> bool) -> Mask {
+        Mask::from_fn(200, 200, |x, y| {
+            Luma([if inked(x as f32 + 0.5, y as f32 + 0.5) { 255 } else { 0 }])
+        })
+    }
+
+    fn inked_columns(image: &Image28, row: usize) -> Vec<u8> {
+        image.0[row * IMAGE_SIDE..][..IMAGE_SIDE].iter().copied().filter(|&ink| ink > 0).collect()
+    }
+
+    fn ring(inner: f32, outer: f32) -> Mask {
+        drawn(|x, y| (inner..outer).contains(&(x - 60.0).hypot(y - 120.0)))
+    }
+
+    #[test]
+    fn the_box_has_20_pixels_and_the_mass_is_in_the_middle() {
+        // an L: its mass is not in the middle of its box
+        let image = fit(&drawn(|x, y| {
+            (20.0..35.0).contains(&x) && (10.0..130.0).contains(&y)
+                || (20.0..80.0).contains(&x) && (115.0..130.0).contains(&y)
+        }));
+        let rows: Vec<usize> = (0..28).filter(|&y| !inked_columns(&image, y).is_empty()).collect();
+        assert!((20..=21).contains(&rows.len()), "{image:?}");
+        let (mut mass, mut moments) = (0.0, [0.0; 2]);
+        for (at, &ink) in image.0.iter().enumerate() {
+            mass += f32::from(ink);
+            moments[0] += f32::from(ink) * ((at % 28) as f32 + 0.5);
+            moments[1] += f32::from(ink) * ((at / 28) as f32 + 0.5);
+        }
+        for moment in moments {
+            assert!((moment / mass - CENTRE_PX).abs() < 0.1, "{}\n{image:?}", moment / mass);
+        }
+    }
+
+    #[test]
+    fn thin_and_thick_pens_become_alike() {
+        // across the middle of a ring the pen is met twice; its ink is its width
+        let pen = |image: &Image28| {
+            let ink: u32 = inked_columns(image, 14).iter().map(|&ink| u32::from(ink)).sum();
+            ink as f32 / 255.0 / 2.0
+        };
+        let (thin, thick) = (pen(&fit(&ring(49.0, 50.0))), pen(&fit(&ring(30.0, 50.0))));
+        assert!((thin - WIDTHS_PX[0]).abs() < 0.3, "{thin}");
+        assert!((thick - WIDTHS_PX[1]).abs() < 0.3, "{thick}");
+    }
+
+    #[test]
+    fn a_small_hole_stays_open() {
+        let ring_in_a_long_digit = drawn(|x, y| {
+            (12.0..13.5).contains(&(x - 60.0).hypot(y - 20.0))
+                || (59.0..60.5).contains(&x) && (33.0..180.0).contains(&y)
+        });
+        let image = fit(&ring_in_a_long_digit);
+        let ink = |x: usize, y: usize| image.0[y * IMAGE_SIDE + x];
+        let is_hole = |x, y| {
+            let around = [ink(x - 1, y), ink(x + 1, y), ink(x, y - 1), ink(x, y + 1)];
+            ink(x, y) < 160 && around.into_iter().all(|beside| beside > ink(x, y))
+        };
+        assert!((5..23).any(|x| (3..10).any(|y| is_hole(x, y))), "{image:?}");
+    }
+
+    #[test]
+    fn a_dot_and_a_full_picture_are_drawn_too() {
+        for strokes in [drawn(|x, y| x < 1.0 && y < 1.0), drawn(|_, _| true)] {
+            assert!(fit(&strokes).0.iter().any(|&ink| ink > 100));
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The colour that the paper would have at each pixel if nothing were drawn on it.
+
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, Rgb, Rgb32FImage, RgbImage};
+use imageproc::filter::median_filter;
+use nalgebra::{Matrix6, Vector6};
+
+use super::ink::{length, quantile};
+
+/// Part of the strongest difference that is still paper, and the part from which it is ink.
+const PAPER_UP_TO: f32 = 0.15;
+const INK_FROM: f32 = 0.6;
+/// Part of a border that may stand out from its paper: a stroke that runs over it.
+const EVEN_BORDER: f32 = 0.06;
+/// A less simple paper has to leave so much less unexplained, in parts and by itself.
+const BETTER: [f32; 2] = [0.8, 0.003];
+/// Width of the border, in parts of the shorter side.
+const BORDER: u32 = 16;
+/// Longer side of the picture on which [`surroundings`] looks around.
+const COARSE_SIDE: u32 = 56;
+/// How far it looks, in parts of that side: further than a stroke is wide.
+const AROUND: u32 = 5;
+
+/// Paper minus picture at each pixel and channel, in parts of the range that the paper leaves to ink, times 255:
+/// so strokes in a shadow are as strong as those in the light.
+///
+/// The paper is the simplest that explains the picture: one colour, light that falls off evenly, or what is around.
+pub(super) fn differences(picture: &RgbImage) -> Vec<[f32; 3]> {
+    let border = border(picture);
+    let mut best = against(picture, &one_colour(picture, &border));
+    let mut least = Unexplained::of(&best, &border);
+    for paper in [even_light, surroundings] {
+        if least.at_border < EVEN_BORDER {
+            break;
+        }
+        let differences = against(picture, &paper(picture, &border));
+        let unexplained = Unexplained::of(&differences, &border);
+        if unexplained.sum() < BETTER[0] * least.sum() - BETTER[1] {
+            (best, least) = (differences, unexplained);
+        }
+    }
+    best
+}
+
+/// Indices of the pixels along the sides.
+fn border(picture: &RgbImage) -> Vec<usize> {
+    let (width, height) = picture.dimensions();
+    let broad = (width.min(height) / BORDER).max(1);
+    let at_border =
+        |(x, y): (u32, u32)| x < broad || y < broad || x >= width - broad || y >= height - broad;
+    let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    places.enumerate().filter(|(_, place)| at_border(*place)).map(|(at, _)| at).collect()
+}
+
+fn against(picture: &RgbImage, paper: &Rgb32FImage) -> Vec<[f32; 3]> {
+    let pairs = picture.pixels().zip(paper.pixels());
+    pairs
+        .map(|(pixel, paper)| {
+            [0, 1, 2].map(|c| {
+                let paper = paper.0[c];
+                (paper - f32::from(pixel.0[c])) * 255.0 / paper.max(255.0 - paper)
+            })
+        })
+        .collect()
+}
+
+/// How badly a paper explains a picture.
+struct Unexplained {
+    /// Part of the pixels that are neither paper nor ink. Where the paper is right, only the edges of strokes are.
+    inside: f32,
+    /// Part of the border that is not paper.
+    at_border: f32,
+}
+
+impl Unexplained {
+    fn of(differences: &[[f32; 3]], border: &[usize]) -> Self {
+        let lengths: Vec<f32> = differences.iter().map(|d| length(*d)).collect();
+        let strongest = quantile(&lengths, 0.995);
+        let (paper, ink) = (PAPER_UP_TO * strongest, INK_FROM * strongest);
+        let between = lengths.iter().filter(|length| (paper..ink).contains(*length)).count();
+        let inked = border.iter().filter(|at| lengths[**at] > paper).count();
+        Self {
+            inside: between as f32 / lengths.len() as f32,
+            at_border: inked as f32 / border.len() as f32,
+        }
+    }
+
+    fn sum(&self) -> f32 {
+        self.inside + self.at_border
+    }
+}
+
+/// Median colour of the border.
+fn one_colour(picture: &RgbImage, border: &[usize]) -> Rgb32FImage {
+    let colour = [0, 1, 2].map(|c| {
+        let values = border.iter().map(|at| f32::from(picture.as_raw()[3 * at + c]));
+        quantile(&values.collect::<Vec<_>>(), 0.5)
+    });
+    Rgb32FImage::from_pixel(picture.width(), picture.height(), Rgb(colour))
+}
+
+/// A quadratic surface a channel, by least squares; what stands out from it, the drawing, loses its weight from
+/// round to round (Holland and Welsch 1977, with the square of Cauchy's weights).
+fn even_light(picture: &RgbImage, border: &[usize]) -> Rgb32FImage {
+    const ROUNDS: usize = 12;
+    const SAMPLES: u32 = 64;
+    let (width, height) = picture.dimensions();
+    let terms = |x: u32, y: u32| {
+        let (x, y) = (x as f32 / width as f32 - 0.5, y as f32 / height as f32 - 0.5);
+        Vector6::new(1.0, x, y, x * x, x * y, y * y)
+    };
+    let stride = (width.max(height) / SAMPLES).max(1) as usize;
+    let samples: Vec<(Vector6<f32>, [f32; 3])> = (0..height)
+        .step_by(stride)
+        .flat_map(|y| (0..width).step_by(stride).map(move |x| (x, y)))
+        .map(|(x, y)| (terms(x, y), picture.get_pixel(x, y).0.map(f32::from)))
+        .collect();
+    let start = one_colour(picture, border).get_pixel(0, 0).0;
+    let mut surfaces = start.map(|level| Vector6::new(level, 0.0, 0.0, 0.0, 0.0, 0.0));
+    for _ in 0..ROUNDS {
+        let residuals: Vec<f32> = samples
+            .iter()
+            .map(|(terms, colour)| length([0, 1, 2].map(|c| colour[c] - surfaces[c].dot(terms))))
+            .collect();
+        let scale = 1.5 * quantile(&residuals, 0.5).max(1.0);
+        let mut products = Matrix6::identity() * 1e-6; // solvable whatever the samples
+        let mut moments = [Vector6::zeros(); 3];
+        for ((terms, colour), residual) in samples.iter().zip(residuals) {
+            let weighted = terms / (1.0 + (residual / scale).powi(2)).powi(2);
+            products += weighted * terms.transpose();
+            for (moment, level) in moments.iter_mut().zip(colour) {
+                *moment += weighted * *level;
+            }
+        }
+        if let Some(factors) = products.cholesky() {
+            surfaces = moments.map(|moment| factors.solve(&moment));
+        }
+    }
+    Rgb32FImage::from_fn(width, height, |x, y| {
+        let terms = terms(x, y);
+        Rgb(surfaces.each_ref().map(|surface| surface.dot(&terms)))
+    })
+}
+
+/// Median of a window that is wider than a stroke.
+fn surroundings(picture: &RgbImage, _border: &[usize]) -> Rgb32FImage {
+    let (width, height) = picture.dimensions();
+    let longer = width.max(height).max(COARSE_SIDE);
+    let coarse = |length: u32| (length * COARSE_SIDE).div_ceil(longer);
+    let small = imageops::thumbnail(picture, coarse(width), coarse(height));
+    let radius = (small.width().max(small.height()) / AROUND).max(1);
+    let medians = median_filter(&mirrored(&small, radius), radius, radius);
+    let medians = imageops::crop_imm(&medians, radius, radius, small.width(), small.height());
+    let medians = DynamicImage::ImageRgb8(medians.to_image()).to_rgb32f();
+    let mut paper = imageops::resize(&medians, width, height, FilterType::Triangle);
+    paper.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|level| level * 255.0));
+    paper
+}
+
+/// Adds a margin in which the picture goes on backwards.
+fn mirrored(picture: &RgbImage, margin: u32) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    let inside = |at: u32, length: u32| {
+        let folded = (i64::from(at) - i64::from(margin)).rem_euclid(2 * i64::from(length)) as u32;
+        folded.min(2 * length - 1 - folded)
+    };
+    RgbImage::from_fn(width + 2 * margin, height + 2 * margin, |x, y| {
+        *picture.get_pixel(inside(x, width), inside(y, height))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A black bar in the middle of paper whose level is `paper` of x and y in 0 to 1.
+    fn bar_on(paper: impl Fn(f32, f32) -> f32) -> RgbImage {
+        RgbImage::from_fn(120, 80, |x, y| {
+            let ink = if is_bar(x, y) { 0.1 } else { 1.0 };
+            Rgb([(paper(x as f32 / 120.0, y as f32 / 80.0) * ink) as u8; 3])
+        })
+    }
+
+    fn is_bar(x: u32, y: u32) -> bool {
+        (55..65).contains(&x) && (20..60).contains(&y)
+    }
+
+    /// Least difference on the bar, and the largest off it, two pixels from its edges and more.
+    fn separation(picture: &RgbImage) -> [f32; 2] {
+        let differences = differences(picture);
+        let (mut ink, mut paper) = (f32::MAX, 0.0_f32);
+        for (at, difference) in differences.iter().enumerate() {
+            let (x, y) = (at as u32 % 120, at as u32 / 120);
+            if is_bar(x, y) {
+                ink = ink.min(length(*difference));
+            } else {
+                paper = paper.max(length(*difference));
+            }
+        }
+        [ink, paper]
+    }
+
+    #[test]
+    fn one_colour_explains_even_paper() {
+        let [ink, paper] = separation(&bar_on(|_, _| 200.0));
+        assert!(ink > 350.0 && paper < 1.0, "{ink} {paper}");
+    }
+
+    #[test]
+    fn a_slope_of_light_and_dark_corners_are_paper() {
+        let sloped = bar_on(|x, y| 230.0 - 120.0 * x - 40.0 * y);
+        let vignette = bar_on(|x, y| 240.0 - 250.0 * ((x - 0.5).powi(2) + (y - 0.5).powi(2)));
+        for picture in [sloped, vignette] {
+            let [ink, paper] = separation(&picture);
+            assert!(ink > 300.0 && paper < 40.0, "{ink} {paper}");
+        }
+    }
+
+    #[test]
+    fn the_edge_of_a_shadow_is_paper_and_ink_in_it_is_as_strong_as_in_the_light() {
+        let picture = bar_on(|_, y| if y > 0.52 { 110.0 } else { 220.0 });
+        let [ink, _] = separation(&picture);
+        assert!(ink > 250.0, "{ink}");
+        let differences = differences(&picture);
+        let off: Vec<f32> = differences.iter().map(|d| length(*d)).collect();
+        // all but the bar and the shadow's edge
+        assert!(quantile(&off, 0.9) < 30.0);
+    }
+
+    #[test]
+    fn chalk_on_a_board_differs_the_other_way() {
+        let board = RgbImage::from_fn(40, 40, |x, _| Rgb([if x == 20 { 230 } else { 40 }; 3]));
+        let differences = differences(&board);
+        assert!(differences[20][0] < -200.0 && differences[0][0].abs() < 1.0);
+    }
+
+    #[test]
+    fn a_pixel_and_a_line_of_pixels_have_a_paper() {
+        for (width, height) in [(1, 1), (1, 500), (500, 1)] {
+            let picture = RgbImage::from_pixel(width, height, Rgb([9, 9, 9]));
+            assert!(differences(&picture).iter().all(|d| length(*d) == 0.0));
+        }
+    }
+}

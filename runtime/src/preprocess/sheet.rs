@@ -1,0 +1,96 @@
+//! A sheet of paper on a table, which at first sight is the drawing.
+
+use image::{DynamicImage, Luma};
+use imageproc::region_labelling::{Connectivity, connected_components};
+
+use super::strokes::Mask;
+
+/// Part of its box that a sheet fills, with what is drawn on it.
+const FILLED: f32 = 0.85;
+/// Part of the picture that a sheet takes.
+const LARGE: f32 = 0.15;
+/// Longest side of a sheet, in shorter ones.
+const SLIM: u32 = 3;
+
+/// Part of the shorter side that is left out at each edge: a sheet may lie askew.
+const EDGE: u32 = 16;
+
+/// The inside of the sheet that `strokes` are, cut from the picture they were found in; none if they are none: no
+/// solid rectangle that fills much of the picture.
+pub(super) fn inside(picture: &DynamicImage, strokes: &Mask) -> Option<DynamicImage> {
+    let (width, height) = strokes.dimensions();
+    // one pixel more on each side, so that all that is outside hangs together
+    let open = Mask::from_fn(width + 2, height + 2, |x, y| {
+        let within = (1..=width).contains(&x) && (1..=height).contains(&y);
+        let drawn = within && strokes.get_pixel(x - 1, y - 1).0[0] > 0;
+        Luma([if drawn { 0 } else { 255 }])
+    });
+    let regions = connected_components(&open, Connectivity::Four, Luma([0]));
+    let outside = regions.get_pixel(0, 0);
+    let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
+    let (mut filled, mut solid) = (0, 0);
+    for (x, y, pixel) in strokes.enumerate_pixels() {
+        if regions.get_pixel(x + 1, y + 1) == outside {
+            continue;
+        }
+        filled += 1;
+        solid += u32::from(pixel.0[0] > 0);
+        (left, right) = (left.min(x), right.max(x));
+        (top, bottom) = (top.min(y), bottom.max(y));
+    }
+    if filled == 0 {
+        return None;
+    }
+    let (across, down) = (right - left + 1, bottom - top + 1);
+    let (shorter, longer) = (across.min(down), across.max(down));
+    let is_sheet = filled as f32 > FILLED * (across * down) as f32
+        && 2 * solid > filled
+        && (across * down) as f32 > LARGE * (width * height) as f32
+        && longer < SLIM * shorter
+        && shorter > EDGE;
+    let inset = shorter / EDGE;
+    let scaled = |at: u32, from: u32, to: u32| {
+        (u64::from(at) * u64::from(to) / u64::from(from)).max(1) as u32
+    };
+    is_sheet.then(|| {
+        picture.crop_imm(
+            scaled(left + inset, width, picture.width()),
+            scaled(top + inset, height, picture.height()),
+            scaled(across - 2 * inset, width, picture.width()),
+            scaled(down - 2 * inset, height, picture.height()),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::GrayImage;
+
+    /// What is white inside a rectangle of a picture of 100 by 100.
+    fn rectangle(left: u32, top: u32, width: u32, height: u32) -> Mask {
+        Mask::from_fn(100, 100, |x, y| {
+            let within = (left..left + width).contains(&x) && (top..top + height).contains(&y);
+            Luma([if within { 255 } else { 0 }])
+        })
+    }
+
+    #[test]
+    fn the_inside_of_a_sheet_is_cut_from_the_large_picture() {
+        let picture: DynamicImage = GrayImage::new(1000, 500).into();
+        let mut sheet = rectangle(20, 10, 64, 80);
+        // a stroke on it
+        (30..60).for_each(|y| sheet.put_pixel(40, y, Luma([0])));
+        let inside = inside(&picture, &sheet).unwrap();
+        assert_eq!((inside.width(), inside.height()), (560, 360));
+    }
+
+    #[test]
+    fn a_thick_one_a_small_square_and_nothing_are_no_sheets() {
+        let picture: DynamicImage = GrayImage::new(100, 100).into();
+        for strokes in [rectangle(40, 10, 20, 80), rectangle(40, 40, 20, 20), rectangle(0, 0, 0, 0)]
+        {
+            assert!(inside(&picture, &strokes).is_none());
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Which pixels are strokes, and which strokes are the digit.
+
+use std::collections::BTreeMap;
+
+use image::{ImageBuffer, Luma};
+use imageproc::distance_transform::euclidean_squared_distance_transform;
+use imageproc::region_labelling::{Connectivity, connected_components};
+
+use super::ink::Ink;
+
+/// Pixels that are strokes, 255, and that are not, 0.
+pub(super) type Mask = image::GrayImage;
+
+/// Number of the group that each pixel belongs to, from 1; 0 is none.
+type Labels = ImageBuffer<Luma<u32>, Vec<u32>>;
+
+/// Where strokes end: just under half of the pen's ink, so that pixels that touch at a corner hang together.
+const EDGE: f32 = 0.42;
+/// The edge is so many standard deviations of the paper's unrest above it, where that is more.
+const UNREST: f32 = 5.0;
+/// But no higher than this, or nothing is left.
+const HIGHEST_EDGE: f32 = 0.6;
+
+/// Gap between pixels that count as one stroke all the same, in parts of the picture's longer side.
+const SAME_STROKE: f32 = 0.015;
+/// Gap between strokes of one digit, in parts of its size.
+const SAME_DIGIT: f32 = 0.22;
+/// The same for strokes that leave the picture: most belong to a neighbour.
+const SAME_DIGIT_AT_BORDER: f32 = 0.08;
+/// Smallest area of a stroke, in parts of the largest one's: less is a speck.
+const SPECK: f32 = 0.04;
+/// Another drawing is so large, in parts of the digit's size and area.
+const OTHER_DRAWING: [f32; 2] = [0.5, 0.3];
+
+/// Cuts strokes from paper that is restless by `noise`.
+pub(super) fn threshold(ink: &Ink, noise: f32) -> Mask {
+    let edge = EDGE.max(UNREST * noise).min(HIGHEST_EDGE);
+    mask(ink.dimensions(), |x, y| ink.get_pixel(x, y).0[0] > edge)
+}
+
+fn mask((width, height): (u32, u32), inked: impl Fn(u32, u32) -> bool) -> Mask {
+    Mask::from_fn(width, height, |x, y| Luma([if inked(x, y) { 255 } else { 0 }]))
+}
+
+/// The strokes that were taken for the digit.
+pub(super) struct Digit {
+    /// These alone.
+    pub(super) strokes: Mask,
+    /// Whether other drawings stand beside it.
+    pub(super) several: bool,
+}
+
+/// Strokes that hang together, or nearly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Group {
+    label: u32,
+    area: u32,
+    left: u32,
+    top: u32,
+    /// Inclusive, as is the next.
+    right: u32,
+    bottom: u32,
+    touches_border: bool,
+}
+
+impl Group {
+    const fn empty(label: u32) -> Self {
+        let (left, top) = (u32::MAX, u32::MAX);
+        Self { label, area: 0, left, top, right: 0, bottom: 0, touches_border: false }
+    }
+
+    fn add(&mut self, x: u32, y: u32, (width, height): (u32, u32)) {
+        self.area += 1;
+        (self.left, self.right) = (self.left.min(x), self.right.max(x));
+        (self.top, self.bottom) = (self.top.min(y), self.bottom.max(y));
+        self.touches_border |= x == 0 || y == 0 || x + 1 == width || y + 1 == height;
+    }
+
+    /// The smallest group that holds both.
+    fn with(&self, other: &Self) -> Self {
+        Self {
+            label: self.label,
+            area: self.area + other.area,
+            left: self.left.min(other.left),
+            top: self.top.min(other.top),
+            right: self.right.max(other.right),
+            bottom: self.bottom.max(other.bottom),
+            touches_border: self.touches_border || other.touches_border,
+        }
+    }
+
+    fn size(&self) -> u32 {
+        (self.right - self.left).max(self.bottom - self.top) + 1
+    }
+
+    fn holds(&self, other: &Self) -> bool {
+        other.left > self.left
+            && other.right < self.right
+            && other.top > self.top
+            && other.bottom < self.bottom
+    }
+
+    /// How likely it is the digit: large, in the middle, and not cut off.
+    fn worth(&self, (width, height): (u32, u32)) -> f32 {
+        let x = (self.left + self.right) as f32 / 2.0 / width as f32 - 0.5;
+        let y = (self.top + self.bottom) as f32 / 2.0 / height as f32 - 0.5;
+        let central = (1.0 - x.hypot(y)).max(0.1);
+        let whole = if self.touches_border { 0.4 } else { 1.0 };
+        self.area as f32 * (self.size() as f32).sqrt() * central * whole
+    }
+}
+
+/// Finds the digit with all its strokes, and leaves out specks, frames, and what comes in from the border.
+pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
+    let size = strokes.dimensions();
+    let labels = label(strokes);
+    let mut groups = groups(&labels);
+    groups.sort_by(|a, b| b.worth(size).total_cmp(&a.worth(size)));
+    while groups.len() > 1 && frames(groups[0], &groups[1..], &labels) {
+        groups.remove(0);
+    }
+    let main = *groups.first()?;
+    let mut rest = groups.split_off(1);
+    let mut whole = main;
+    let mut chosen = vec![main.label];
+    loop {
+        let digit = mask(size, |x, y| chosen.contains(&labels.get_pixel(x, y).0[0]));
+        let gaps = gaps(&digit, &labels);
+        let belongs = |group: &Group| {
+            let reach = if group.touches_border && !main.touches_border {
+                SAME_DIGIT_AT_BORDER
+            } else {
+                SAME_DIGIT
+            };
+            group.area as f32 > SPECK * main.area as f32
+                && gaps[&group.label] < reach * whole.size() as f32
+        };
+        let Some(next) = rest.iter().position(belongs) else {
+            let [size, area] = OTHER_DRAWING;
+            let several = rest.iter().any(|group| {
+                group.size() as f32 > size * main.size() as f32
+                    && group.area as f32 > area * main.area as f32
+                    && !group.touches_border
+            });
+            return Some(Digit { strokes: digit, several });
+        };
+        let next = rest.remove(next);
+        whole = whole.with(&next);
+        chosen.push(next.label);
+    }
+}
+
+/// Numbers the strokes, those of a dashed line alike.
+fn label(strokes: &Mask) -> Labels {
+    let (width, height) = strokes.dimensions();
+    let reach = f64::from(width.max(height) as f32 * SAME_STROKE);
+    let away = euclidean_squared_distance_transform(strokes);
+    let near = mask((width, height), |x, y| away.get_pixel(x, y).0[0] <= reach * reach);
+    let mut labels = connected_components(&near, Connectivity::Eight, Luma([0]));
+    for (label, stroke) in labels.pixels_mut().zip(strokes.pixels()) {
+        if stroke.0[0] == 0 {
+            label.0[0] = 0;
+        }
+    }
+    labels
+}
+
+fn groups(labels: &Labels) -> Vec<Group> {
+    let mut groups = BTreeMap::<u32, Group>::new();
+    for (x, y, label) in labels.enumerate_pixels().filter(|(_, _, label)| label.0[0] > 0) {
+        let label = label.0[0];
+        groups.entry(label).or_insert(Group::empty(label)).add(x, y, labels.dimensions());
+    }
+    groups.into_values().collect()
+}
+
+/// Least distance of each group from the digit, in pixels.
+fn gaps(digit: &Mask, labels: &Labels) -> BTreeMap<u32, f32> {
+    let away = euclidean_squared_distance_transform(digit);
+    let mut gaps = BTreeMap::new();
+    for (label, away) in labels.pixels().zip(away.pixels()).filter(|(label, _)| label.0[0] > 0) {
+        let gap = gaps.entry(label.0[0]).or_insert(f32::MAX);
+        *gap = gap.min(away.0[0].sqrt() as f32);
+    }
+    gaps
+}
+
+/// Whether `frame` is drawn around one of the others: that lies in a hole of it, and is no speck.
+fn frames(frame: Group, others: &[Group], labels: &Labels) -> bool {
+    let (width, height) = labels.dimensions();
+    let inside: Vec<u32> = others
+        .iter()
+        .filter(|other| frame.holds(other) && 4 * other.size() > frame.size())
+        .map(|other| other.label)
+        .collect();
+    if inside.is_empty() || 2 * frame.size() < width.max(height) {
+        return false;
+    }
+    // one pixel more on each side, so that all that is outside hangs together
+    let open = mask((width + 2, height + 2), |x, y| {
+        let within = (1..=width).contains(&x) && (1..=height).contains(&y);
+        !within || labels.get_pixel(x - 1, y - 1).0[0] != frame.label
+    });
+    let regions = connected_components(&open, Connectivity::Four, Luma([0]));
+    let outside = regions.get_pixel(0, 0);
+    labels.enumerate_pixels().any(|(x, y, label)| {
+        inside.contains(&label.0[0]) && regions.get_pixel(x + 1, y + 1) != outside
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Draws filled rectangles, each left, top, width and height.
+    fn drawn(rectangles: &[[u32; 4]]) -> Mask {
+        mask((100, 100), |x, y| {
+            rectangles.iter().any(|&[left, top, width, height]| {
+                (left..left + width).contains(&x) && (top..top + height).contains(&y)
+            })
+        })
+    }
+
+    fn area(strokes: &Mask) -> usize {
+        strokes.pixels().filter(|pixel| pixel.0[0] > 0).count()
+    }
+
+    #[test]
+    fn the_strokes_of_one_digit_are_joined() {
+        // a 5 whose cap is apart, and a broken bar below
+        let five = [[30, 20, 6, 30], [40, 18, 25, 6], [30, 60, 30, 6], [30, 53, 6, 4]];
+        let found = digit(&drawn(&five)).unwrap();
+        assert_eq!(area(&found.strokes), area(&drawn(&five)));
+        assert!(!found.several);
+    }
+
+    #[test]
+    fn specks_and_what_comes_in_from_the_border_are_left_out() {
+        let one = [45, 20, 8, 60];
+        let found = digit(&drawn(&[one, [20, 20, 3, 3], [0, 0, 100, 4], [94, 30, 6, 40]])).unwrap();
+        assert_eq!(area(&found.strokes), area(&drawn(&[one])));
+        assert!(!found.several);
+    }
+
+    #[test]
+    fn digits_side_by_side_are_several() {
+        assert!(digit(&drawn(&[[15, 30, 6, 40], [75, 30, 6, 40]])).unwrap().several);
+    }
+
+    #[test]
+    fn a_frame_around_the_digit_is_left_out_and_a_zero_is_none() {
+        let frame = [[5, 5, 90, 3], [5, 92, 90, 3], [5, 5, 3, 90], [92, 5, 3, 90]];
+        let one = [45, 30, 8, 40];
+        let framed = digit(&drawn(&[frame.as_slice(), &[one]].concat())).unwrap();
+        assert_eq!(area(&framed.strokes), area(&drawn(&[one])));
+        let zero = digit(&drawn(&frame)).unwrap();
+        assert_eq!(area(&zero.strokes), area(&drawn(&frame)));
+    }
+
+    #[test]
+    fn nothing_holds_no_digit() {
+        assert!(digit(&drawn(&[])).is_none());
+    }
+}
