@@ -11,7 +11,7 @@ use tract_onnx::prelude::*;
 use crate::error::Error;
 use crate::graph::{Dimension, Graph, Port};
 use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
-use crate::prediction::{Prediction, Verdict};
+use crate::prediction::{Calibration, Prediction, Verdict};
 use crate::preprocess::{Content, Prepared};
 
 /// The model inside this library: our trainer's `lenet.onnx` on the whole of MNIST.
@@ -48,6 +48,7 @@ pub struct Classifier {
     /// Whether the graph's last step is a softmax already.
     answers_probabilities: bool,
     classes: Vec<String>,
+    calibration: Calibration,
 }
 
 /// What the graph's input takes.
@@ -114,6 +115,7 @@ impl Classifier {
             input,
             answers_probabilities: last.is_some_and(|node| node.op == "Softmax"),
             classes: vec![],
+            calibration: Calibration::parse(&graph.metadata).unwrap_or_default(),
         };
         let blank = Image28([0; PIXELS]);
         let answers = classifier.run(&[&blank]).map_err(|error| Error::Engine(error.into()))?;
@@ -147,6 +149,12 @@ impl Classifier {
     #[must_use]
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// What the scores are worth, from the model's metadata.
+    #[must_use]
+    pub const fn calibration(&self) -> &Calibration {
+        &self.calibration
     }
 
     /// Scores one picture.
@@ -190,9 +198,9 @@ impl Classifier {
     fn prediction(&self, answer: &[f32]) -> Prediction {
         if self.answers_probabilities {
             let logits: Vec<f32> = answer.iter().map(|p| p.max(f32::MIN_POSITIVE).ln()).collect();
-            Prediction::from_logits(&logits)
+            Prediction::new(&logits, &self.calibration)
         } else {
-            Prediction::from_logits(answer)
+            Prediction::new(answer, &self.calibration)
         }
     }
 

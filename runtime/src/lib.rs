@@ -27,4 +27,4 @@ pub mod preprocess;
 pub use classifier::{Classifier, EMBEDDED_MODEL, Normalization, read_model};
 pub use error::Error;
 pub use image28::{IMAGE_SIDE, Image28, PIXELS};
-pub use prediction::{Prediction, Verdict};
+pub use prediction::{Calibration, Prediction, Verdict};

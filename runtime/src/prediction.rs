@@ -1,14 +1,72 @@
-//! What a model says of one picture.
+//! What a model says of one picture, and what that is worth.
+
+use std::collections::BTreeMap;
 
 /// Whether an answer may be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The class is right more often than 99 times in 100 on pictures like those it was measured on.
+    /// The confidence is one at which answers were right 199 times in 200 or more, where it was measured.
     Sure,
     /// The likeliest class; look again.
     Unsure,
-    /// There is no digit, or more than one.
+    /// There is no digit, or more than one, or so odd a one that nothing is known of it.
     NoDigit,
+}
+
+/// What a model's scores are worth, measured on images that it was not trained on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calibration {
+    /// Divides the logits, so that confidence is the rate of right answers (Guo et al. 2017).
+    pub temperature: f32,
+    /// Least confidence of [`Verdict::Sure`].
+    pub sure_from: f32,
+    /// What has less confidence than this is [`Verdict::NoDigit`].
+    pub digit_from: f32,
+}
+
+impl Default for Calibration {
+    /// Of a model of which nothing was measured: its own softmax, sure from 0.99, and everything a digit.
+    fn default() -> Self {
+        Self { temperature: 1.0, sure_from: 0.99, digit_from: 0.0 }
+    }
+}
+
+impl Calibration {
+    /// Names of the three in a model's metadata, in the order of the fields.
+    pub const KEYS: [&str; 3] =
+        ["calibration.temperature", "calibration.sure_from", "calibration.digit_from"];
+
+    /// From a model's metadata, where all three stand; none if one is missing or makes no sense.
+    #[must_use]
+    pub fn parse(metadata: &BTreeMap<String, String>) -> Option<Self> {
+        let [temperature, sure_from, digit_from] =
+            Self::KEYS.map(|key| metadata.get(key).and_then(|text| text.parse::<f32>().ok()));
+        let calibration = Self {
+            temperature: temperature.filter(|value| value.is_finite() && *value > 0.0)?,
+            sure_from: sure_from.filter(|value| (0.0..=1.0).contains(value))?,
+            digit_from: digit_from.filter(|value| (0.0..=1.0).contains(value))?,
+        };
+        Some(calibration)
+    }
+
+    /// Names and values for a model's metadata, as [`Self::parse`] reads them.
+    #[must_use]
+    pub fn emit(&self) -> [(&'static str, String); 3] {
+        let [temperature, sure, digit] = Self::KEYS;
+        [
+            (temperature, self.temperature.to_string()),
+            (sure, self.sure_from.to_string()),
+            (digit, self.digit_from.to_string()),
+        ]
+    }
+
+    fn verdict(&self, confidence: f32) -> Verdict {
+        match confidence {
+            sure if sure >= self.sure_from => Verdict::Sure,
+            digit if digit >= self.digit_from => Verdict::Unsure,
+            _ => Verdict::NoDigit,
+        }
+    }
 }
 
 impl Verdict {
@@ -28,23 +86,28 @@ impl Verdict {
 pub struct Prediction {
     /// Unbounded scores, one a class.
     pub logits: Vec<f32>,
-    /// Softmax of the logits: 0 to 1, of sum 1.
+    /// Softmax of the logits over the model's temperature: 0 to 1, of sum 1.
     pub probabilities: Vec<f32>,
     /// Whether the answer may be relied on.
     pub verdict: Verdict,
 }
 
 impl Prediction {
-    /// Softmax, with the largest logit subtracted so that no exponential overflows.
-    pub(crate) fn from_logits(logits: &[f32]) -> Self {
+    /// Softmax of the logits over the temperature, the largest subtracted so that no exponential overflows.
+    pub(crate) fn new(logits: &[f32], calibration: &Calibration) -> Self {
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exponentials: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();
+        let exponentials: Vec<f32> = logits
+            .iter()
+            .map(|logit| ((logit - largest) / calibration.temperature).exp())
+            .collect();
         let sum: f32 = exponentials.iter().sum();
-        Self {
+        let mut prediction = Self {
             logits: logits.to_vec(),
             probabilities: exponentials.iter().map(|exponential| exponential / sum).collect(),
             verdict: Verdict::Unsure,
-        }
+        };
+        prediction.verdict = calibration.verdict(prediction.confidence());
+        prediction
     }
 
     /// The most likely class; of equals the first.
@@ -81,7 +144,7 @@ mod tests {
 
     #[test]
     fn probabilities_sum_to_one_and_rank_like_the_logits() {
-        let prediction = Prediction::from_logits(&[1.0, 3.0, 3.0, -200.0]);
+        let prediction = Prediction::new(&[1.0, 3.0, 3.0, -200.0], &Calibration::default());
         assert!((prediction.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
         assert_eq!(prediction.digit(), 1, "of equals the first");
         assert_eq!(
@@ -93,6 +156,39 @@ mod tests {
 
     #[test]
     fn large_logits_do_not_overflow() {
-        assert_eq!(Prediction::from_logits(&[1e30, 0.0]).probabilities, [1.0, 0.0]);
+        assert_eq!(
+            Prediction::new(&[1e30, 0.0], &Calibration::default()).probabilities,
+            [1.0, 0.0]
+        );
+    }
+
+    #[test]
+    fn confidence_decides_the_verdict() {
+        let calibration = Calibration { temperature: 0.5, sure_from: 0.9, digit_from: 0.6 };
+        // two classes at temperature ½: 1 / (1 + exp(−2 · difference))
+        for (difference, verdict) in [
+            (1.2, Verdict::Sure),
+            (1.0, Verdict::Unsure),
+            (0.21, Verdict::Unsure),
+            (0.1, Verdict::NoDigit),
+        ] {
+            let prediction = Prediction::new(&[0.0, difference], &calibration);
+            let expected = 1.0 / (1.0 + (-2.0 * difference).exp());
+            assert!((prediction.confidence() - expected).abs() < 1e-6);
+            assert_eq!(prediction.verdict, verdict, "{difference}");
+        }
+    }
+
+    #[test]
+    fn a_calibration_comes_back_from_metadata_and_nonsense_does_not() {
+        let calibration = Calibration { temperature: 0.37, sure_from: 0.93, digit_from: 0.41 };
+        let mut metadata: BTreeMap<String, String> =
+            calibration.emit().into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
+        assert_eq!(Calibration::parse(&metadata), Some(calibration));
+        for nonsense in ["0", "-1", "NaN", "inf", "warm"] {
+            metadata.insert(Calibration::KEYS[0].to_owned(), nonsense.to_owned());
+            assert_eq!(Calibration::parse(&metadata), None, "{nonsense}");
+        }
+        assert_eq!(Calibration::parse(&BTreeMap::new()), None);
     }
 }

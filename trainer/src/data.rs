@@ -49,6 +49,12 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// Whether the training images are MNIST's, and so the labels are digits.
+    #[must_use]
+    pub fn is_mnist(&self) -> bool {
+        self.sha256 == MNIST[0].1
+    }
+
     /// Classes by the largest label; at least two, since there is nothing to tell apart in one.
     #[must_use]
     pub fn classes(&self) -> usize {

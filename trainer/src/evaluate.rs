@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 use crate::lenet::LeNet;
 
 /// Images a step of evaluation; in large batches the maps do not fit the caches.
-const EVALUATION_BATCH: i64 = 250;
+pub(crate) const EVALUATION_BATCH: i64 = 250;
 
 /// Loss and accuracy over some images.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -8,10 +8,12 @@
 //! What this crate does not do: several GPUs, other networks than LeNet.
 
 pub mod augment;
+pub mod calibrate;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
 pub mod doctor;
+pub mod drawn;
 pub mod evaluate;
 pub mod export;
 pub mod lenet;

@@ -15,16 +15,20 @@ use anyhow::{Context, bail, ensure};
 use atomic_write_file::AtomicWriteFile;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use runtime::Image28;
 use runtime::idx::default_folder;
+use runtime::{Calibration, Image28};
 use serde_json::json;
+use tch::Tensor;
+use trainer::calibrate::{calibrate, verdicts};
 use trainer::checkpoint::{self, Identity};
 use trainer::data::{self, Dataset};
 use trainer::doctor::examine;
+use trainer::drawn::{Drawn, draw};
 use trainer::evaluate;
 use trainer::export::{self, COMPARED_IMAGES};
+use trainer::lenet::LeNet;
 use trainer::recipe::Name;
-use trainer::robustness::robustness;
+use trainer::robustness::{corrupted, robustness};
 use trainer::train::{Epoch, Options, Progress, Run, Watch};
 
 use cli::{Classes, Cli, Command};
@@ -77,7 +81,11 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
     let dataset = data::obtain(&folder)?;
     let (device, why) = cli.device.resolve()?;
     let classes = class_names(cli.classes.as_ref(), dataset.classes())?;
-    let options = cli.options(device, dataset.train.images.len(), classes.len());
+    let mut options = cli.options(device, dataset.train.images.len(), classes.len());
+    if !dataset.is_mnist() {
+        // what is drawn is digits
+        options.recipe.drawn = None;
+    }
     say(format_args!(
         "data      {}: {} training and {} test images in {}",
         dataset.name,
@@ -107,14 +115,17 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
         took.as_secs_f64(),
         report.table(&classes)
     ));
-    let corrupted = run
+    let robust = run
         .watched()
         .map(|(images, labels)| corruptions(&robustness(&network, images, labels), options.watch));
-    if let Some(line) = &corrupted {
+    if let Some(line) = &robust {
         say(format_args!("\ncorrupted {line}"));
     }
+    let calibration = calibration(&run, &options, &network, &dataset);
     if let Some(path) = &cli.export {
-        let metadata = metadata(&identity, options.watch, run.history(), report.accuracy());
+        let mut metadata = metadata(&identity, options.watch, run.history(), report.accuracy());
+        let worth = calibration.iter().flat_map(Calibration::emit);
+        metadata.extend(worth.map(|(key, value)| (key.to_owned(), value)));
         let images: Vec<Image28> =
             dataset.test.images.iter().take(COMPARED_IMAGES).cloned().collect();
         let parity = export::export(&network, &metadata, &images, path)?;
@@ -133,7 +144,7 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
         run: &run,
         network: &network,
         examination: &examination,
-        corrupted,
+        corrupted: robust,
     };
     illustrate::write(cli, &finished)?;
     match checkpoint {
@@ -142,6 +153,36 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// What the answers are worth, by the validation images; none without those.
+fn calibration(
+    run: &Run,
+    options: &Options,
+    network: &LeNet,
+    dataset: &Dataset,
+) -> Option<Calibration> {
+    let (Watch::Validation(_), Some((images, labels))) = (options.watch, run.watched()) else {
+        return None;
+    };
+    let hard: Vec<Tensor> = corrupted(images).map(|(_, images)| images).collect();
+    let calibration = calibrate(network, (images, labels), &hard);
+    let Calibration { temperature, sure_from, digit_from } = calibration;
+    say(format_args!(
+        "\nworth     temperature {temperature:.3}; sure from a confidence of {sure_from:.4}, a digit from {digit_from:.4}"
+    ));
+    let verdicts = |name: &str, images: &[Image28]| {
+        let [sure, unsure, none] = verdicts(network, &calibration, images).map(|part| part * 100.0);
+        say(format_args!("{name:<9} {sure:.1} % sure, {unsure:.1} % unsure, {none:.1} % no digit"));
+    };
+    verdicts("test", &dataset.test.images);
+    if let Some(amounts) = options.recipe.drawn {
+        // other drawings than those that were trained on
+        let amounts = Drawn { of_each_style: 0, ..amounts };
+        let drawn = draw(amounts, &dataset.test.images, 0, !options.seed);
+        verdicts("nothing", &drawn.images);
+    }
+    Some(calibration)
 }
 
 /// The names that were given, or numbers, for labels of so many classes.

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 
 use crate::augment::Augmentation;
+use crate::drawn::Drawn;
 use crate::optimizer::Rule;
 use crate::schedule::Schedule;
 
@@ -58,6 +59,8 @@ pub struct Recipe {
     pub averaging: Option<f64>,
     /// What happens to the training images.
     pub augmentation: Option<Augmentation>,
+    /// What is added to the training images of digits.
+    pub drawn: Option<Drawn>,
 }
 
 impl Recipe {
@@ -73,6 +76,7 @@ impl Recipe {
         dropout: 0.5,
         averaging: None,
         augmentation: None,
+        drawn: None,
     };
 
     /// Chosen on validation images; the README has the figures.
@@ -96,5 +100,6 @@ impl Recipe {
             gamma: 0.5,
             noise: 0.1,
         }),
+        drawn: Some(Drawn { of_each_style: 250, of_nothing: 5000 }),
     };
 }

@@ -43,12 +43,16 @@ const CORRUPTIONS: [Corruption; 11] = [
 /// Images are `uint8 [images, 1, 28, 28]`, labels `int64 [images]`.
 #[must_use]
 pub fn robustness(network: &LeNet, images: &Tensor, labels: &Tensor) -> Vec<(&'static str, f64)> {
+    let labels = labels.narrow(0, 0, labels.size()[0].min(CORRUPTED_IMAGES));
+    let accuracy = |images: Tensor| watch(network, &images, &labels).accuracy;
+    corrupted(images).map(|(name, images)| (name, accuracy(images))).collect()
+}
+
+/// Each corruption's name, with the first [`CORRUPTED_IMAGES`] as it leaves them.
+pub fn corrupted(images: &Tensor) -> impl Iterator<Item = (&'static str, Tensor)> {
     let count = images.size()[0].min(CORRUPTED_IMAGES);
-    let (images, labels) = (images.narrow(0, 0, count), labels.narrow(0, 0, count));
-    let images = images.to_kind(Kind::Float);
-    let accuracy =
-        |change: fn(&Tensor) -> Tensor| watch(network, &change(&images), &labels).accuracy;
-    CORRUPTIONS.into_iter().map(|(name, change)| (name, accuracy(change))).collect()
+    let images = images.narrow(0, 0, count).to_kind(Kind::Float);
+    CORRUPTIONS.into_iter().map(move |(name, change)| (name, change(&images)))
 }
 
 /// Gaussian, of a fifth of the scale.

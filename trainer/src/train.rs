@@ -7,10 +7,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use runtime::Image28;
 use runtime::idx::Split;
 use tch::{Device, Kind, Tensor};
 
 use crate::augment::Augmenter;
+use crate::drawn::draw;
 use crate::evaluate::{Score, check_labels, images_tensor, labels_tensor, score};
 use crate::lenet::{HIDDEN, LeNet};
 use crate::optimizer::Optimizer;
@@ -125,6 +127,8 @@ pub struct Run {
     labels: Tensor,
     /// Indices of the images to train on.
     training: Tensor,
+    /// Of these, how many are of one of the classes.
+    of_a_class: usize,
     watched: Option<(Tensor, Tensor)>,
     augmenter: Option<Augmenter>,
     workers: Workers,
@@ -151,8 +155,8 @@ impl Run {
     pub fn new(train: &Split, test: &Split, options: Options) -> anyhow::Result<Self> {
         check_labels(&train.labels, options.classes)?;
         let device = options.device;
-        let images = images_tensor(&train.images).to_device(device);
-        let labels = labels_tensor(&train.labels).to_device(device);
+        let mut images = images_tensor(&train.images).to_device(device);
+        let mut labels = labels_tensor(&train.labels).to_device(device);
         let count = train.images.len() as i64;
         let mut training = Tensor::arange(count, (Kind::Int64, device));
         let mut watched = None;
@@ -181,6 +185,23 @@ impl Run {
             }
         }
         ensure!(training.size()[0] > 0, "there are no training images");
+        let mut of_a_class = training.size()[0] as usize;
+        if let Some(amounts) = options.recipe.drawn {
+            let known = Vec::<i64>::try_from(&training)?;
+            let known: Vec<Image28> =
+                known.iter().map(|&at| train.images[at as usize].clone()).collect();
+            let more = draw(amounts, &known, options.classes as u8, options.seed);
+            let count = more.images.len() as i64;
+            of_a_class += more.images.len() - amounts.of_nothing;
+            let beyond = Tensor::arange_start(
+                images.size()[0],
+                images.size()[0] + count,
+                (Kind::Int64, device),
+            );
+            images = Tensor::cat(&[images, images_tensor(&more.images).to_device(device)], 0);
+            labels = Tensor::cat(&[labels, labels_tensor(&more.labels).to_device(device)], 0);
+            training = Tensor::cat(&[training, beyond], 0);
+        }
         let network = drawn(options.seed, Purpose::Weights, || LeNet::new(options.classes, device));
         let zero = |kind| Tensor::zeros([], (kind, device));
         Ok(Self {
@@ -199,6 +220,7 @@ impl Run {
             images,
             labels,
             training,
+            of_a_class,
             watched,
             network,
         })
@@ -287,7 +309,7 @@ impl Run {
             };
             return Some(Progress::Step { epoch, images: end, of: images, loss });
         }
-        let training = score(&self.loss, &self.correct, images);
+        let training = score(&self.loss, &self.correct, self.of_a_class);
         let watched = self
             .watched
             .as_ref()

@@ -21,7 +21,7 @@ const CPU_BITE: i64 = 128;
 pub(crate) struct Batch {
     /// `uint8 [pictures, 1, 28, 28]`
     pub(crate) pictures: Tensor,
-    /// `int64 [pictures]`
+    /// `int64 [pictures]`; one beyond the classes says that the picture is of none of them.
     pub(crate) labels: Tensor,
     /// How to change the pictures.
     pub(crate) draws: Option<Draws>,
@@ -187,12 +187,16 @@ impl Batch {
             let logits =
                 replica.forward(pictures.as_ref().unwrap_or(&batch.pictures), Some(&batch.dropout));
             let log_probabilities = logits.log_softmax(-1, Kind::Float);
-            let wrong =
-                -log_probabilities.gather(1, &batch.labels.unsqueeze(1), false).sum(Kind::Float);
-            // smoothing gives every class an equal part of this much
-            let even =
-                -log_probabilities.mean_dim([1].as_slice(), false, Kind::Float).sum(Kind::Float);
-            let objective = &wrong * (1.0 - label_smoothing) + even * label_smoothing;
+            let classes = logits.size()[1];
+            let of_a_class = batch.labels.less(classes).to_kind(Kind::Float);
+            let labels = batch.labels.clamp_max(classes - 1).unsqueeze(1);
+            let wrong = -(log_probabilities.gather(1, &labels, false).squeeze_dim(1) * &of_a_class)
+                .sum(Kind::Float);
+            // every class gets an equal part of this much; all of it where there is none to prefer
+            let even: Tensor = 1.0 - of_a_class * (1.0 - label_smoothing);
+            let mean = log_probabilities.mean_dim([1].as_slice(), false, Kind::Float);
+            let even = -(mean * even).sum(Kind::Float);
+            let objective = &wrong * (1.0 - label_smoothing) + even;
             (objective / of as f64).backward();
             let correct = logits.argmax(1, false).eq_tensor(&batch.labels).sum(Kind::Int64);
             (wrong.detach().to_kind(Kind::Double), correct)

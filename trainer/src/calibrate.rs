@@ -1,0 +1,139 @@
+//! What a network's answers are worth: a temperature for its confidence, and from which on it may be relied on.
+
+use runtime::{Calibration, Image28};
+use tch::{Kind, Tensor};
+
+use crate::evaluate::{EVALUATION_BATCH, images_tensor};
+use crate::lenet::LeNet;
+
+/// Right answers among those that are called sure, on the validation images and their corruptions.
+const SURE: f64 = 0.995;
+/// Part of the clean validation images that may be called no digit.
+const LOST: f64 = 0.002;
+/// Temperatures that are tried, and by which part they are found.
+const TEMPERATURES: [f64; 2] = [0.05, 20.0];
+const PRECISION: f64 = 1e-3;
+
+/// An answer: how sure, and whether right.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Answer {
+    confidence: f64,
+    right: bool,
+}
+
+/// Fits the temperature to `clean` images (Guo et al. 2017, section 4.2: the least negative log-likelihood), and
+/// the confidence from which an answer is sure to those and to `hard` ones.
+///
+/// Images are `uint8` or `float32` `[images, 1, 28, 28]`, labels `int64 [images]`.
+#[must_use]
+pub fn calibrate(network: &LeNet, clean: (&Tensor, &Tensor), hard: &[Tensor]) -> Calibration {
+    let (images, labels) = clean;
+    let logits = logits(network, images);
+    let temperature = temperature(&logits, labels);
+    let mut clean_answers = answers(&logits, labels, temperature);
+    clean_answers.sort_by(|one, other| one.confidence.total_cmp(&other.confidence));
+    let lost = (clean_answers.len() as f64 * LOST) as usize;
+    let digit_from = clean_answers.get(lost).map_or(0.0, |answer| answer.confidence);
+    let mut all = clean_answers;
+    for images in hard {
+        let labels = labels.narrow(0, 0, images.size()[0]);
+        all.extend(answers(&self::logits(network, images), &labels, temperature));
+    }
+    Calibration {
+        temperature: temperature as f32,
+        sure_from: sure_from(all).max(digit_from) as f32,
+        digit_from: digit_from as f32,
+    }
+}
+
+/// Part of `images` that are called sure, unsure and no digit.
+#[must_use]
+pub fn verdicts(network: &LeNet, calibration: &Calibration, images: &[Image28]) -> [f64; 3] {
+    let logits = logits(network, &images_tensor(images).to_device(network.weights().device()));
+    let labels = Tensor::zeros([images.len() as i64], (Kind::Int64, logits.device()));
+    let answers = answers(&logits, &labels, f64::from(calibration.temperature));
+    let part = |from: f32, to: f32| {
+        let within = f64::from(from)..f64::from(to);
+        let count = answers.iter().filter(|answer| within.contains(&answer.confidence)).count();
+        count as f64 / images.len() as f64
+    };
+    let Calibration { sure_from, digit_from, .. } = *calibration;
+    [part(sure_from, f32::INFINITY), part(digit_from, sure_from), part(0.0, digit_from)]
+}
+
+fn logits(network: &LeNet, images: &Tensor) -> Tensor {
+    let batches = images.split(EVALUATION_BATCH, 0);
+    let logits: Vec<Tensor> = batches.iter().map(|batch| network.logits(batch)).collect();
+    Tensor::cat(&logits, 0).to_kind(Kind::Double)
+}
+
+/// The loss has one minimum over the inverse of the temperature: its logarithm is cut down by golden sections.
+fn temperature(logits: &Tensor, labels: &Tensor) -> f64 {
+    let loss = |logarithm: f64| {
+        (logits / logarithm.exp()).cross_entropy_for_logits(labels).double_value(&[])
+    };
+    let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
+    let [mut low, mut high] = TEMPERATURES.map(f64::ln);
+    while high - low > PRECISION {
+        let (left, right) = (high - golden * (high - low), low + golden * (high - low));
+        if loss(left) < loss(right) { high = right } else { low = left }
+    }
+    f64::midpoint(low, high).exp()
+}
+
+fn answers(logits: &Tensor, labels: &Tensor, temperature: f64) -> Vec<Answer> {
+    let (confidence, answer) = (logits / temperature).softmax(-1, Kind::Double).max_dim(1, false);
+    let right = answer.eq_tensor(labels).to_kind(Kind::Int64);
+    let read = "values of a tensor on the CPU";
+    let confidence = Vec::<f64>::try_from(confidence).expect(read);
+    let right = Vec::<i64>::try_from(right).expect(read);
+    confidence
+        .into_iter()
+        .zip(right)
+        .map(|(confidence, right)| Answer { confidence, right: right == 1 })
+        .collect()
+}
+
+/// The least confidence from which on so many answers are right; 1 if none is.
+fn sure_from(mut answers: Vec<Answer>) -> f64 {
+    answers.sort_by(|one, other| other.confidence.total_cmp(&one.confidence));
+    let (mut right, mut least) = (0, 1.0);
+    for (before, answer) in answers.iter().enumerate() {
+        right += usize::from(answer.right);
+        if right as f64 >= SURE * (before + 1) as f64 {
+            least = answer.confidence;
+        }
+    }
+    least
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_temperature_is_found_that_the_logits_were_spoilt_by() {
+        tch::manual_seed(2);
+        let honest = Tensor::randn([20_000, 4], (Kind::Double, tch::Device::Cpu)) * 2.0;
+        let labels = honest.softmax(-1, Kind::Double).multinomial(1, true).squeeze_dim(1);
+        for spoilt in [0.3, 1.0, 5.0] {
+            let found = temperature(&(&honest * spoilt), &labels);
+            // 20,000 labels tell it to a few per cent
+            assert!((found / spoilt - 1.0).abs() < 0.06, "{found} for {spoilt}");
+        }
+    }
+
+    #[test]
+    fn sure_answers_are_right_as_often_as_asked() {
+        let answers: Vec<Answer> = (0..1000)
+            .map(|i| Answer { confidence: f64::from(i) / 1000.0, right: i >= 100 || i % 2 == 0 })
+            .collect();
+        let from = sure_from(answers.clone());
+        let sure: Vec<&Answer> =
+            answers.iter().filter(|answer| answer.confidence >= from).collect();
+        let right = sure.iter().filter(|answer| answer.right).count() as f64 / sure.len() as f64;
+        assert!((SURE..SURE + 0.002).contains(&right), "{right}");
+        let wrong = Answer { confidence: 0.9, right: false };
+        assert!((sure_from(vec![wrong; 5]) - 1.0).abs() < f64::EPSILON);
+    }
+}

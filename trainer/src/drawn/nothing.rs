@@ -1,0 +1,154 @@
+//! What people also point a reader at: several digits, letters, clothes, hills, scribbles, noise.
+
+use std::f32::consts::TAU;
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use runtime::{IMAGE_SIDE, Image28, PIXELS};
+
+use super::{CENTRE_PX, Point, pen, pixel_middle, smooth};
+
+/// One picture of any kind that holds no single digit.
+pub(super) fn draw(digits: &[Image28], chance: &mut StdRng) -> Image28 {
+    match chance.random_range(0..6) {
+        0 => several(digits, chance),
+        1 => scribble(chance),
+        2 => letter(chance),
+        3 => silhouette(chance),
+        4 => blobs(chance),
+        _ => noise(chance),
+    }
+}
+
+/// Two to four digits in a row.
+fn several(digits: &[Image28], chance: &mut StdRng) -> Image28 {
+    let count = chance.random_range(2..=4);
+    let step = 24.0 / (count as f32 + 0.3);
+    let scale = step / chance.random_range(13.0..17.0);
+    let mut ink = [0.0_f32; PIXELS];
+    for place in 0..count {
+        let digit = &digits[chance.random_range(0..digits.len())];
+        let x = CENTRE_PX + (place as f32 - (count - 1) as f32 / 2.0) * step;
+        let y = CENTRE_PX + chance.random_range(-1.5..1.5);
+        for (at, ink) in ink.iter_mut().enumerate() {
+            let [column, row] = pixel_middle(at);
+            let from = [(column - x) / scale + CENTRE_PX, (row - y) / scale + CENTRE_PX];
+            *ink = ink.max(between(digit, from, 0.5 / scale));
+        }
+    }
+    Image28(ink.map(|ink| ink as u8))
+}
+
+/// Mean of the four points at ±`reach` around `at`: half a pixel of the smaller picture.
+fn between(image: &Image28, at: Point, reach: f32) -> f32 {
+    let side = IMAGE_SIDE as f32;
+    let pixel = |x: f32, y: f32| {
+        let inside = (0.0..side).contains(&x) && (0.0..side).contains(&y);
+        if inside { f32::from(image.0[y as usize * IMAGE_SIDE + x as usize]) } else { 0.0 }
+    };
+    let [low, high] = [-reach / 2.0, reach / 2.0];
+    let sum: f32 = [(low, low), (low, high), (high, low), (high, high)]
+        .iter()
+        .map(|(dx, dy)| pixel(at[0] + dx, at[1] + dy))
+        .sum();
+    sum / 4.0
+}
+
+/// A line with too many turns for a digit.
+fn scribble(chance: &mut StdRng) -> Image28 {
+    let turns = chance.random_range(9..20);
+    let points: Vec<Point> = (0..turns)
+        .map(|_| [chance.random_range(0.0..1.0), chance.random_range(0.0..1.0)])
+        .collect();
+    pen(&[smooth(&points)], chance.random_range(1.2..3.0))
+}
+
+/// Capital letters of straight strokes that look like no digit, on a grid of 2 by 4.
+const LETTERS: [&[&[Point]]; 12] = [
+    &[&[[0.0, 4.0], [1.0, 0.0], [2.0, 4.0]], &[[0.4, 2.6], [1.6, 2.6]]], // A
+    &[&[[2.0, 0.0], [0.0, 0.0], [0.0, 4.0], [2.0, 4.0]], &[[0.0, 2.0], [1.6, 2.0]]], // E
+    &[&[[2.0, 0.0], [0.0, 0.0], [0.0, 4.0]], &[[0.0, 2.0], [1.6, 2.0]]], // F
+    &[&[[0.0, 0.0], [0.0, 4.0]], &[[2.0, 0.0], [2.0, 4.0]], &[[0.0, 2.0], [2.0, 2.0]]], // H
+    &[&[[0.0, 0.0], [0.0, 4.0]], &[[2.0, 0.0], [0.0, 2.2], [2.0, 4.0]]], // K
+    &[&[[0.0, 4.0], [0.0, 0.0], [1.2, 2.0], [2.4, 0.0], [2.4, 4.0]]],    // M
+    &[&[[0.0, 4.0], [0.0, 0.0], [2.0, 4.0], [2.0, 0.0]]],                // N
+    &[&[[0.0, 4.0], [0.0, 0.0], [2.0, 0.6], [2.0, 1.6], [0.0, 2.1], [2.0, 4.0]]], // R
+    &[&[[0.0, 0.0], [1.0, 4.0], [2.0, 0.0]]],                            // V
+    &[&[[0.0, 0.0], [0.7, 4.0], [1.4, 1.2], [2.1, 4.0], [2.8, 0.0]]],    // W
+    &[&[[0.0, 0.0], [2.0, 4.0]], &[[2.0, 0.0], [0.0, 4.0]]],             // X
+    &[&[[0.0, 0.0], [0.0, 4.0], [2.0, 4.0], [2.0, 0.0], [0.0, 0.0]], &[[0.0, 2.0], [2.0, 2.0]]], // a window
+];
+
+fn letter(chance: &mut StdRng) -> Image28 {
+    let letter = LETTERS[chance.random_range(0..LETTERS.len())];
+    let slant = chance.random_range(-0.2..0.3);
+    let narrow = chance.random_range(0.8..1.3);
+    let paths: Vec<Vec<Point>> = letter
+        .iter()
+        .map(|stroke| {
+            let moved = stroke.iter().map(|[x, y]| {
+                let off = [0; 2].map(|_| chance.random_range(-0.25..0.25));
+                [(x + off[0]) * narrow - y * slant, y + off[1]]
+            });
+            moved.collect()
+        })
+        .collect();
+    pen(&paths, chance.random_range(1.4..3.2))
+}
+
+/// A filled shape, the same to the left and to the right, often parted in the middle: clothes, vases, people.
+fn silhouette(chance: &mut StdRng) -> Image28 {
+    let knots: [f32; 6] = std::array::from_fn(|_| chance.random_range(1.0..10.0));
+    let parted_from = chance.random_range(6.0..34.0);
+    let parted = chance.random_range(0.8..2.5);
+    let shade: [f32; 3] = std::array::from_fn(|_| chance.random_range(0.0..1.0));
+    Image28(std::array::from_fn(|at| {
+        let [x, y] = pixel_middle(at);
+        let height = (y - 4.0) / 20.0;
+        if !(0.0..1.0).contains(&height) {
+            return 0;
+        }
+        let knot = height * 5.0;
+        let (below, part) = (knot as usize, knot.fract());
+        let width = knots[below] * (1.0 - part) + knots[(below + 1).min(5)] * part;
+        let off = (x - CENTRE_PX).abs();
+        let gap = if y > parted_from { off - parted } else { f32::MAX };
+        let cover = (width - off).min(gap).clamp(-0.5, 0.5) + 0.5;
+        let light = 0.5 + 0.5 * (shade[0] + shade[1] * (x * shade[2]).sin().abs()).min(1.0);
+        (cover * light * 255.0) as u8
+    }))
+}
+
+/// Waves cut at a level: hills, clouds, foliage, stains.
+fn blobs(chance: &mut StdRng) -> Image28 {
+    let waves: Vec<[f32; 4]> = (0..5)
+        .map(|_| {
+            let turn = chance.random_range(0.0..TAU);
+            let short = chance.random_range(0.1..0.7);
+            [turn.cos() * short, turn.sin() * short, chance.random_range(0.0..TAU), 1.0 / short]
+        })
+        .collect();
+    let level = chance.random_range(-2.0..3.0);
+    let sharp = chance.random_range(0.2..2.0);
+    Image28(std::array::from_fn(|at| {
+        let [x, y] = pixel_middle(at);
+        let framed = [x, y].iter().all(|c| (4.0..24.5).contains(c));
+        let height: f32 =
+            waves.iter().map(|[a, b, c, size]| size * (a * x + b * y + c).sin()).sum();
+        let ink = ((height - level) * sharp + 0.5).clamp(0.0, 1.0);
+        if framed { (ink * 255.0) as u8 } else { 0 }
+    }))
+}
+
+/// Dots.
+fn noise(chance: &mut StdRng) -> Image28 {
+    let dense = chance.random_range(0.0..0.6);
+    let margin = chance.random_range(0.0..8.0);
+    Image28(std::array::from_fn(|at| {
+        let [x, y] = pixel_middle(at);
+        let side = IMAGE_SIDE as f32;
+        let framed = [x, y].iter().all(|c| (margin..side - margin).contains(c));
+        let (lot, ink) = (chance.random_range(0.0..1.0), chance.random_range(0..=255));
+        if framed && lot < dense { ink } else { 0 }
+    }))
+}
