@@ -38,6 +38,9 @@ pub(crate) struct Predict {
     /// Print the K likeliest classes
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) top: u16,
+    /// Draw what the network sees beside the original; with =FILE.png, write a picture of every step instead
+    #[arg(long, value_name = "FILE.png", num_args = 0..=1, require_equals = true)]
+    pub(crate) show: Option<Option<PathBuf>>,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,11 @@
 //! The `runtime` command: predict, evaluate, inspect.
 
+mod canvas;
 mod cli;
 mod evaluate;
 mod inspect;
 mod predict;
+mod show;
 
 use std::io;
 use std::process::ExitCode;

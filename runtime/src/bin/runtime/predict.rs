@@ -6,10 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use runtime::picture::{self, Limits};
-use runtime::{Classifier, Prediction, preprocess};
+use runtime::preprocess::{self, Content, Step};
+use runtime::{Classifier, Prediction, Verdict};
 use serde_json::{Value, json};
 
 use crate::cli;
+use crate::show::{self, Page, Row};
 
 /// Endings of the files that are taken from a folder.
 const PICTURES: [&str; 11] =
@@ -18,36 +20,87 @@ const PICTURES: [&str; 11] =
 pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
     let classifier = arguments.model.load()?;
     let limits = Limits::from(&arguments.limits);
+    let mut page = Page::default();
     let mut output = io::stdout().lock();
     let mut code = ExitCode::SUCCESS;
     for argument in &arguments.images {
         let paths = pictures(argument).unwrap_or_else(|error| vec![(argument.clone(), Err(error))]);
         for (path, picture) in paths {
-            let prediction = picture.and_then(|()| predict(&classifier, &path, limits));
-            if prediction.is_err() {
+            let seen =
+                picture.and_then(|()| see(&classifier, &path, limits, arguments.show.is_some()));
+            if seen.is_err() {
                 code = ExitCode::FAILURE;
             }
-            match prediction {
-                _ if arguments.json => {
-                    writeln!(
-                        output,
-                        "{}",
-                        json_line(&classifier, &path, prediction, arguments.top)
-                    )?;
+            if arguments.json {
+                writeln!(
+                    output,
+                    "{}",
+                    json_line(&classifier, &path, seen.as_ref(), arguments.top)
+                )?;
+            }
+            match seen {
+                Ok(seen) => {
+                    if !arguments.json {
+                        writeln!(
+                            output,
+                            "{}",
+                            text_line(&classifier, &path, &seen, arguments.top)
+                        )?;
+                    }
+                    match &arguments.show {
+                        Some(Some(_)) => page.push(seen.row(&path))?,
+                        Some(None) => writeln!(output, "{}", seen.in_terminal(&classifier))?,
+                        None => (),
+                    }
                 }
-                Ok(prediction) => {
-                    writeln!(
-                        output,
-                        "{}",
-                        text_line(&classifier, &path, &prediction, arguments.top)
-                    )?;
-                }
-                Err(error) => eprintln!("error: {error:#}"),
+                Err(error) if !arguments.json => eprintln!("error: {error:#}"),
+                Err(_) => (),
             }
         }
     }
     output.flush()?;
+    if let Some(Some(path)) = &arguments.show {
+        page.save(path, classifier.classes())?;
+    }
     Ok(code)
+}
+
+/// What was made of a picture.
+struct Seen {
+    prediction: Prediction,
+    content: Content,
+    /// The original first and the 28×28 last; none unless they are to be shown.
+    steps: Vec<Step>,
+}
+
+impl Seen {
+    fn row(self, path: &Path) -> Row {
+        Row { title: path.display().to_string(), steps: self.steps, prediction: self.prediction }
+    }
+
+    fn in_terminal(&self, classifier: &Classifier) -> String {
+        match &self.steps[..] {
+            [original, .., seen] => show::in_terminal(
+                &original.picture,
+                &seen.picture,
+                &self.prediction,
+                classifier.classes(),
+            ),
+            _ => String::new(),
+        }
+    }
+
+    /// Why an answer is none, or not sure.
+    fn doubt(&self) -> &'static str {
+        match (self.prediction.verdict, self.content) {
+            (Verdict::Sure, _) => "",
+            (Verdict::Unsure, _) => "  unsure",
+            (Verdict::NoDigit, Content::Drawing) => "  no digit: it looks like none",
+            (Verdict::NoDigit, Content::Blank) => "  no digit: nothing is drawn there",
+            (Verdict::NoDigit, Content::Several) => "  no digit: there are several drawings",
+            (Verdict::NoDigit, Content::Clutter) => "  no digit: there is no drawing on paper",
+        }
+    }
 }
 
 /// The pictures that an argument means: itself, or what a folder holds, by name.
@@ -69,38 +122,42 @@ fn pictures(argument: &Path) -> anyhow::Result<Vec<(PathBuf, anyhow::Result<()>)
     Ok(paths.into_iter().map(|path| (path, Ok(()))).collect())
 }
 
-fn predict(classifier: &Classifier, path: &Path, limits: Limits) -> anyhow::Result<Prediction> {
+fn see(classifier: &Classifier, path: &Path, limits: Limits, shown: bool) -> anyhow::Result<Seen> {
     let picture = if path == Path::new("-") {
         picture::read(io::stdin().lock(), limits).context("standard input")?
     } else {
         picture::load(path, limits)?
     };
-    Ok(classifier.read(&preprocess::prepare(&picture)))
+    let (steps, prepared) =
+        if shown { preprocess::trace(&picture) } else { (vec![], preprocess::prepare(&picture)) };
+    Ok(Seen { prediction: classifier.read(&prepared), content: prepared.content, steps })
 }
 
-fn text_line(classifier: &Classifier, path: &Path, prediction: &Prediction, top: u16) -> String {
-    let ranked: Vec<String> = prediction
+fn text_line(classifier: &Classifier, path: &Path, seen: &Seen, top: u16) -> String {
+    let ranked: Vec<String> = seen
+        .prediction
         .top(usize::from(top))
         .into_iter()
         .map(|(class, p)| format!("{}  {:5.1} %", classifier.classes()[class], p * 100.0))
         .collect();
-    format!("{}  {}", path.display(), ranked.join("   "))
+    format!("{}  {}{}", path.display(), ranked.join("   "), seen.doubt())
 }
 
 fn json_line(
     classifier: &Classifier,
     path: &Path,
-    prediction: anyhow::Result<Prediction>,
+    seen: Result<&Seen, &anyhow::Error>,
     top: u16,
 ) -> Value {
     let path = path.display().to_string();
-    match prediction {
+    match seen {
         Err(error) => json!({ "path": path, "error": format!("{error:#}") }),
-        Ok(prediction) => {
+        Ok(Seen { prediction, .. }) => {
             let mut line = json!({
                 "path": path,
                 "digit": prediction.digit(),
                 "confidence": decimal(prediction.confidence()),
+                "verdict": prediction.verdict.name(),
                 "probabilities": prediction.probabilities.iter().copied().map(decimal).collect::<Vec<_>>(),
             });
             let class = &classifier.classes()[prediction.digit()];

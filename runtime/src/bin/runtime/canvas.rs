@@ -1,0 +1,131 @@
+//! A picture to write words and paste pictures on.
+
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use ab_glyph::{FontRef, PxScale};
+use anyhow::Context;
+use atomic_write_file::AtomicWriteFile;
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage, RgbaImage};
+use imageproc::drawing::{draw_filled_rect_mut, draw_hollow_rect_mut, draw_text_mut, text_size};
+use imageproc::rect::Rect;
+
+pub(crate) const PAPER: Rgb<u8> = Rgb([250, 250, 248]);
+pub(crate) const INK: Rgb<u8> = Rgb([34, 36, 40]);
+pub(crate) const FAINT: Rgb<u8> = Rgb([116, 120, 128]);
+pub(crate) const GOOD: Rgb<u8> = Rgb([38, 110, 190]);
+pub(crate) const BAD: Rgb<u8> = Rgb([190, 50, 40]);
+const FRAME: Rgb<u8> = Rgb([205, 207, 212]);
+
+/// White and grey squares, as transparent pixels are shown everywhere.
+const SQUARES: [u8; 2] = [255, 222];
+
+/// A picture in the making.
+pub(crate) struct Canvas {
+    pixels: RgbImage,
+    font: FontRef<'static>,
+}
+
+impl Canvas {
+    pub(crate) fn new(width: u32, height: u32) -> Self {
+        let font = FontRef::try_from_slice(notosans::REGULAR_TTF);
+        Self {
+            pixels: RgbImage::from_pixel(width, height, PAPER),
+            font: font.expect("the font is a constant that parses"),
+        }
+    }
+
+    /// Writes a line whose upper left corner is at `x`, `y`; `size` is its height, in pixels.
+    pub(crate) fn text(&mut self, text: &str, x: u32, y: u32, size: f32, colour: Rgb<u8>) {
+        let (x, y) = (x as i32, y as i32);
+        draw_text_mut(&mut self.pixels, colour, x, y, PxScale::from(size), &self.font, text);
+    }
+
+    /// `text`, shortened at its beginning to at most so many pixels: file names differ at their ends.
+    pub(crate) fn fit(&self, text: &str, size: f32, width: u32) -> String {
+        let wide = |text: &str| text_size(PxScale::from(size), &self.font, text).0 > width;
+        if !wide(text) {
+            return text.to_owned();
+        }
+        let ends = text.char_indices().skip(1).map(|(at, _)| format!("…{}", &text[at..]));
+        ends.into_iter().find(|end| !wide(end)).unwrap_or_else(|| "…".into())
+    }
+
+    /// Pastes `picture` into the middle of a frame of this side, as large as it goes; small ones keep their pixels.
+    pub(crate) fn paste(&mut self, picture: &DynamicImage, x: u32, y: u32, side: u32) {
+        let (width, height) = (u64::from(picture.width()), u64::from(picture.height()));
+        let longer = width.max(height);
+        let scaled = |length: u64| ((length * u64::from(side) / longer) as u32).max(1);
+        let (width, height) = (scaled(width), scaled(height));
+        let pixels = if longer > u64::from(side) {
+            picture.thumbnail_exact(width, height)
+        } else {
+            picture.resize_exact(width, height, FilterType::Nearest)
+        };
+        let (left, top) = (x + (side - width) / 2, y + (side - height) / 2);
+        let opaque = over_squares(&pixels.to_rgba8());
+        imageops::replace(&mut self.pixels, &opaque, i64::from(left), i64::from(top));
+        let frame = Rect::at(x as i32 - 1, y as i32 - 1).of_size(side + 2, side + 2);
+        draw_hollow_rect_mut(&mut self.pixels, frame, FRAME);
+    }
+
+    /// Fills a rectangle; nothing where it has no pixel.
+    pub(crate) fn bar(&mut self, x: u32, y: u32, width: u32, height: u32, colour: Rgb<u8>) {
+        if width > 0 && height > 0 {
+            let bar = Rect::at(x as i32, y as i32).of_size(width, height);
+            draw_filled_rect_mut(&mut self.pixels, bar, colour);
+        }
+    }
+
+    /// Writes a PNG file under a temporary name, then renames it.
+    pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
+        let mut png = Cursor::new(vec![]);
+        self.pixels.write_to(&mut png, ImageFormat::Png)?;
+        let write = || -> std::io::Result<()> {
+            let mut file = AtomicWriteFile::open(path)?;
+            file.write_all(png.get_ref())?;
+            file.commit()
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+fn over_squares(pixels: &RgbaImage) -> RgbImage {
+    RgbImage::from_fn(pixels.width(), pixels.height(), |x, y| {
+        let [red, green, blue, alpha] = pixels.get_pixel(x, y).0;
+        let under = u32::from(SQUARES[(x / 8 + y / 8) as usize % 2]);
+        Rgb([red, green, blue].map(|channel| {
+            let (channel, alpha) = (u32::from(channel), u32::from(alpha));
+            ((channel * alpha + under * (255 - alpha) + 127) / 255) as u8
+        }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, Luma};
+
+    #[test]
+    fn long_names_keep_their_ends() {
+        let canvas = Canvas::new(1, 1);
+        assert_eq!(canvas.fit("five.png", 16.0, 100), "five.png");
+        let short = canvas.fit("a/very/long/folder/with/a/five.png", 16.0, 100);
+        assert!(short.starts_with('…') && short.ends_with("five.png"), "{short}");
+        assert_eq!(canvas.fit("five.png", 16.0, 1), "…");
+    }
+
+    #[test]
+    fn small_pictures_keep_their_pixels_and_long_ones_their_aspect() {
+        let mut canvas = Canvas::new(100, 100);
+        let two = GrayImage::from_fn(2, 2, |x, _| Luma([if x == 0 { 0 } else { 255 }]));
+        canvas.paste(&two.into(), 10, 10, 40);
+        assert_eq!(canvas.pixels.get_pixel(29, 30).0, [0; 3]);
+        assert_eq!(canvas.pixels.get_pixel(30, 30).0, [255; 3]);
+        let mut canvas = Canvas::new(100, 100);
+        canvas.paste(&GrayImage::new(1000, 1).into(), 10, 10, 40);
+        let dark = canvas.pixels.pixels().filter(|pixel| pixel.0 == [0; 3]).count();
+        assert_eq!(dark, 40);
+    }
+}

@@ -1,0 +1,281 @@
+//! What the network sees beside the original, in the terminal and as a picture.
+
+use std::env;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use anyhow::ensure;
+use image::imageops::FilterType;
+use image::{DynamicImage, GenericImageView, Rgb};
+use runtime::preprocess::Step;
+use runtime::{Prediction, Verdict};
+
+use crate::canvas::{BAD, Canvas, FAINT, GOOD, INK};
+
+/// Columns of the terminal that a picture takes; two rows of its pixels make a line.
+const SIDE: u32 = 28;
+/// Columns of the longest bar.
+const BAR: f32 = 10.0;
+/// Bars that stand beside a picture; of more classes the likeliest.
+const BARS: usize = 14;
+/// From dark to light, for terminals without colours and for files.
+const SHADES: &[u8] = b" .:-=+*#%@";
+
+/// Draws the original, what the network sees, and the probabilities, in 14 lines of at most 80 columns.
+pub(crate) fn in_terminal(
+    original: &DynamicImage,
+    seen: &DynamicImage,
+    prediction: &Prediction,
+    classes: &[String],
+) -> String {
+    let colours =
+        io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    draw(original, seen, prediction, classes, colours)
+}
+
+fn draw(
+    original: &DynamicImage,
+    seen: &DynamicImage,
+    prediction: &Prediction,
+    classes: &[String],
+    colours: bool,
+) -> String {
+    let pictures = [half_blocks(original, colours), half_blocks(seen, colours)];
+    let bars = bars(prediction, classes);
+    let mut text = String::new();
+    for line in 0..SIDE as usize / 2 {
+        let [left, right] = pictures.each_ref().map(|picture| &picture[line]);
+        let bar = bars.get(line).map_or("", String::as_str);
+        let drawn = format!("{left}  {right}  {bar}");
+        // writing to a String cannot fail
+        let _ = writeln!(text, "{}", drawn.trim_end());
+    }
+    text
+}
+
+/// A line for each two rows of a picture that is scaled to 28 by 28.
+fn half_blocks(picture: &DynamicImage, colours: bool) -> Vec<String> {
+    let (width, height) = (picture.width(), picture.height());
+    let fitted = if width.max(height) > SIDE {
+        picture.thumbnail(SIDE, SIDE)
+    } else {
+        picture.resize(SIDE, SIDE, FilterType::Nearest)
+    };
+    let (left, top) = ((SIDE - fitted.width()) / 2, (SIDE - fitted.height()) / 2);
+    let pixel = |x: u32, y: u32| {
+        let inside =
+            x >= left && y >= top && x - left < fitted.width() && y - top < fitted.height();
+        inside.then(|| {
+            let [red, green, blue, alpha] = fitted.get_pixel(x - left, y - top).0;
+            // transparent pixels are grey: what they lie on is decided later
+            Rgb([red, green, blue].map(|channel| {
+                ((u32::from(channel) * u32::from(alpha) + 128 * (255 - u32::from(alpha))) / 255)
+                    as u8
+            }))
+        })
+    };
+    (0..SIDE / 2)
+        .map(|line| {
+            let halves = (0..SIDE).map(|x| [pixel(x, 2 * line), pixel(x, 2 * line + 1)]);
+            if colours {
+                halves.map(coloured).collect::<String>() + "\x1b[0m"
+            } else {
+                halves.map(shade).collect()
+            }
+        })
+        .collect()
+}
+
+/// An upper half block with its own colour and its ground's.
+fn coloured([upper, lower]: [Option<Rgb<u8>>; 2]) -> String {
+    let code = |layer: u8, colour: Option<Rgb<u8>>| {
+        colour.map_or(format!("\x1b[{}m", layer + 1), |Rgb([red, green, blue])| {
+            format!("\x1b[{layer};2;{red};{green};{blue}m")
+        })
+    };
+    match (upper, lower) {
+        (None, None) => "\x1b[0m ".to_owned(),
+        (upper, lower) => format!("{}{}▀", code(38, upper), code(48, lower)),
+    }
+}
+
+fn shade(halves: [Option<Rgb<u8>>; 2]) -> char {
+    let light = |pixel: Option<Rgb<u8>>| {
+        pixel.map_or(0, |Rgb([red, green, blue])| {
+            (u32::from(red) * 299 + u32::from(green) * 587 + u32::from(blue) * 114) / 1000
+        })
+    };
+    let mean = halves.into_iter().map(light).sum::<u32>() as usize / 2;
+    char::from(SHADES[mean * SHADES.len() / 256])
+}
+
+/// Classes in order, or of many the likeliest: name, bar, per cent.
+fn bars(prediction: &Prediction, classes: &[String]) -> Vec<String> {
+    let mut shown = prediction.top(BARS);
+    if classes.len() <= BARS {
+        shown.sort_by_key(|(class, _)| *class);
+    }
+    let name = |class: usize| classes[class].chars().take(8).collect::<String>();
+    let longest = shown.iter().map(|(class, _)| name(*class).chars().count()).max().unwrap_or(0);
+    let line = |(class, probability): (usize, f32)| {
+        let bar = "#".repeat((probability * BAR).round() as usize);
+        let percent = probability * 100.0;
+        format!("{:longest$} {bar:10}{percent:6.1} %", name(class))
+    };
+    shown.into_iter().map(line).map(|line| line.chars().take(20).collect()).collect()
+}
+
+/// Most pictures on one page.
+const MOST_ROWS: usize = 100;
+
+const MARGIN: u32 = 24;
+const TILE: u32 = 168;
+const GAP: u32 = 16;
+const TITLE: u32 = 34;
+const CAPTION: u32 = 26;
+const BAR_NAMES: u32 = 70;
+const BAR_LENGTH: u32 = 150;
+const BAR_PERCENT: u32 = 64;
+const BAR_HEIGHT: u32 = 14;
+
+/// A picture with what each step made of it, and the answer.
+pub(crate) struct Row {
+    pub(crate) title: String,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) prediction: Prediction,
+}
+
+/// One page with a row a picture.
+#[derive(Default)]
+pub(crate) struct Page {
+    rows: Vec<Row>,
+}
+
+impl Page {
+    /// Adds a row, its pictures no larger than they are shown.
+    pub(crate) fn push(&mut self, mut row: Row) -> anyhow::Result<()> {
+        ensure!(
+            self.rows.len() < MOST_ROWS,
+            "--show writes at most {MOST_ROWS} pictures on a page: name fewer"
+        );
+        for step in &mut row.steps {
+            if step.picture.width().max(step.picture.height()) > TILE {
+                step.picture = step.picture.thumbnail(TILE, TILE);
+            }
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// Draws and writes the page.
+    pub(crate) fn save(&self, path: &Path, classes: &[String]) -> anyhow::Result<()> {
+        let steps = self.rows.iter().map(|row| row.steps.len()).max().unwrap_or(0) as u32;
+        let bars = BAR_NAMES + BAR_LENGTH + BAR_PERCENT;
+        let width = 2 * MARGIN + steps * (TILE + GAP) + bars;
+        let row_height = TITLE + TILE + CAPTION + GAP;
+        let mut canvas = Canvas::new(width, 2 * MARGIN + self.rows.len() as u32 * row_height);
+        for (at, row) in self.rows.iter().enumerate() {
+            let top = MARGIN + at as u32 * row_height;
+            row.draw(&mut canvas, top, steps, classes);
+        }
+        canvas.save(path)
+    }
+}
+
+impl Row {
+    fn draw(&self, canvas: &mut Canvas, top: u32, steps: u32, classes: &[String]) {
+        let Self { title, steps: pictures, prediction } = self;
+        let (digit, verdict) = (prediction.digit(), prediction.verdict);
+        let colour = if verdict == Verdict::Sure { GOOD } else { BAD };
+        let percent = prediction.confidence() * 100.0;
+        let answer = match verdict {
+            Verdict::NoDigit => "no digit".to_owned(),
+            _ => format!("{}   {percent:.1} %, {}", classes[digit], verdict.name()),
+        };
+        let bars_left = MARGIN + steps * (TILE + GAP);
+        let title = canvas.fit(title, 20.0, bars_left - MARGIN - GAP);
+        canvas.text(&title, MARGIN, top, 20.0, INK);
+        canvas.text(&answer, bars_left, top, 20.0, colour);
+        for (at, step) in pictures.iter().enumerate() {
+            let left = MARGIN + at as u32 * (TILE + GAP);
+            canvas.paste(&step.picture, left, top + TITLE, TILE);
+            canvas.text(step.name, left, top + TITLE + TILE + 4, 16.0, FAINT);
+        }
+        let mut shown = prediction.top(10);
+        shown.sort_by_key(|(class, _)| *class);
+        for (line, (class, probability)) in shown.into_iter().enumerate() {
+            let y = top + TITLE + line as u32 * (TILE / 10);
+            let name = canvas.fit(&classes[class], 16.0, BAR_NAMES - 8);
+            canvas.text(&name, bars_left, y, 16.0, INK);
+            let length = (probability * BAR_LENGTH as f32).round() as u32;
+            let left = bars_left + BAR_NAMES.min(8 + 10 * longest(classes));
+            canvas.bar(
+                left,
+                y + 2,
+                length.max(1),
+                BAR_HEIGHT - 2,
+                if class == digit { colour } else { FAINT },
+            );
+            let percent = format!("{:.1} %", probability * 100.0);
+            canvas.text(&percent, left + length + 6, y, 16.0, FAINT);
+        }
+    }
+}
+
+fn longest(classes: &[String]) -> u32 {
+    classes.iter().map(|name| name.chars().count()).max().unwrap_or(0) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, Luma};
+    use runtime::{Classifier, preprocess};
+
+    fn bar() -> DynamicImage {
+        GrayImage::from_fn(60, 60, |x, y| {
+            let inked = (28..34).contains(&x) && (10..50).contains(&y);
+            Luma([if inked { 20 } else { 240 }])
+        })
+        .into()
+    }
+
+    #[test]
+    fn a_terminal_shows_both_and_a_bar_a_class() {
+        let classifier = Classifier::embedded();
+        let (steps, prepared) = preprocess::trace(&bar());
+        let prediction = classifier.read(&prepared);
+        let seen = &steps.last().unwrap().picture;
+        let text = draw(&steps[0].picture, seen, &prediction, classifier.classes(), false);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 14);
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(lines[7].starts_with("%%%"), "the original's paper is light: {text}");
+        assert!(lines[1].contains("1 ##"), "{text}");
+        let coloured = draw(&steps[0].picture, seen, &prediction, classifier.classes(), true);
+        assert!(coloured.lines().all(|line| line.contains("\x1b[0m")), "colours end with the line");
+    }
+
+    #[test]
+    fn a_page_has_a_row_a_picture_and_an_end() {
+        let (steps, prepared) = preprocess::trace(&bar());
+        let classifier = Classifier::embedded();
+        let prediction = classifier.read(&prepared);
+        let row =
+            || Row { title: "bar".into(), steps: steps.clone(), prediction: prediction.clone() };
+        let mut page = Page::default();
+        for _ in 0..MOST_ROWS {
+            page.push(row()).unwrap();
+        }
+        assert!(page.push(row()).unwrap_err().to_string().contains("at most 100"));
+        page.rows.truncate(2);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page.png");
+        page.save(&path, classifier.classes()).unwrap();
+        let page = image::open(&path).unwrap().to_rgb8();
+        assert_eq!(page.height(), 2 * MARGIN + 2 * (TITLE + TILE + CAPTION + GAP));
+        let inked = page.pixels().filter(|pixel| pixel.0.iter().all(|&c| c < 60)).count();
+        assert!(inked > 1000, "{inked}");
+    }
+}
