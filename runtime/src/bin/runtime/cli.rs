@@ -17,7 +17,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Print the digit in each picture
     Predict(Predict),
-    /// Print accuracy, scores per class and the confusion matrix on a test split
+    /// Print how good a model is: on a dataset's test split, or on pictures
     Evaluate(Evaluate),
     /// Print what a model takes, gives, holds, and how it was made
     Inspect(Inspect),
@@ -48,6 +48,14 @@ pub(crate) struct Evaluate {
     /// Folder with the four IDX files, plain or .gz [default: the folder that trainer fills]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Picture files instead, listed in a CSV file with the columns path, label (or none) and, at will, source
+    #[arg(long, value_name = "CSV", conflicts_with = "data")]
+    pub(crate) images: Option<PathBuf>,
+    /// Where to write a contact sheet of the misread pictures
+    #[arg(long, value_name = "FILE.png", requires = "images")]
+    pub(crate) sheet: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
     #[command(flatten)]
     pub(crate) model: Model,
     /// Print one JSON object

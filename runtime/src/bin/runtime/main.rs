@@ -3,8 +3,11 @@
 mod canvas;
 mod cli;
 mod evaluate;
+mod images;
 mod inspect;
+mod manifest;
 mod predict;
+mod sheet;
 mod show;
 
 use std::io;
@@ -28,7 +31,10 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Predict(arguments) => predict::run(&arguments),
-        Command::Evaluate(arguments) => evaluate::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Evaluate(arguments) => match &arguments.images {
+            Some(manifest) => images::run(&arguments, manifest),
+            None => evaluate::run(&arguments).map(|()| ExitCode::SUCCESS),
+        },
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }

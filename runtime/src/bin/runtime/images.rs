@@ -1,0 +1,248 @@
+//! `runtime evaluate --images`: how good a model is on pictures of strangers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use runtime::picture::{self, Limits};
+use runtime::{Prediction, Verdict, preprocess};
+use serde_json::{Value, json};
+
+use crate::cli;
+use crate::manifest::{self, Entry};
+use crate::sheet::{Sheet, Tile};
+
+/// Lower ends of the bins of confidence; answers crowd at its end.
+const BINS: [f32; 6] = [0.0, 0.5, 0.8, 0.95, 0.99, 0.999];
+
+/// A picture that was read.
+struct Answer {
+    entry: Entry,
+    prediction: Prediction,
+}
+
+impl Answer {
+    /// The class is right, whatever the verdict.
+    fn is_right(&self) -> bool {
+        self.entry.label == Some(self.prediction.digit())
+    }
+}
+
+pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<ExitCode> {
+    let classifier = arguments.model.load()?;
+    let limits = Limits::from(&arguments.limits);
+    let mut sheet = arguments.sheet.as_ref().map(|_| Sheet::default());
+    let mut tally = Tally { classes: classifier.classes(), answers: vec![], unread: 0 };
+    for entry in manifest::load(manifest, classifier.classes())? {
+        match picture::load(&entry.path, limits) {
+            Ok(picture) => {
+                let prepared = preprocess::prepare(&picture);
+                let answer = Answer { prediction: classifier.read(&prepared), entry };
+                let wrong = if answer.entry.label.is_some() {
+                    !answer.is_right()
+                } else {
+                    answer.prediction.verdict == Verdict::Sure
+                };
+                if let (Some(sheet), true) = (&mut sheet, wrong) {
+                    let words = tally.words(&answer);
+                    sheet.push(Tile::new(&answer.entry.name, words, &picture, &prepared.image));
+                }
+                tally.answers.push(answer);
+            }
+            Err(error) => {
+                eprintln!("error: {:#}", anyhow::Error::from(error));
+                tally.unread += 1;
+            }
+        }
+    }
+    let mut output = io::stdout().lock();
+    if arguments.json {
+        writeln!(output, "{}", tally.json())?;
+    } else {
+        write!(output, "{tally}")?;
+    }
+    if let (Some(sheet), Some(path)) = (sheet, &arguments.sheet) {
+        sheet.save(path, &tally.headline())?;
+    }
+    Ok(if tally.unread == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All answers, and what they come to.
+struct Tally<'a> {
+    classes: &'a [String],
+    answers: Vec<Answer>,
+    /// Files that cannot be read.
+    unread: usize,
+}
+
+/// Right answers of so many.
+#[derive(Clone, Copy, Default)]
+struct Score {
+    right: usize,
+    of: usize,
+}
+
+impl Score {
+    fn of<'a>(answers: impl Iterator<Item = &'a Answer>) -> Self {
+        answers.fold(Self::default(), |score, answer| Self {
+            right: score.right + usize::from(answer.is_right()),
+            of: score.of + 1,
+        })
+    }
+
+    fn percent(self) -> f64 {
+        if self.of == 0 { 0.0 } else { self.right as f64 / self.of as f64 * 100.0 }
+    }
+}
+
+impl Tally<'_> {
+    /// Pictures that show a digit.
+    fn digits(&self) -> impl Iterator<Item = &Answer> {
+        self.answers.iter().filter(|answer| answer.entry.label.is_some())
+    }
+
+    fn with_verdict(&self, verdict: Verdict) -> impl Iterator<Item = &Answer> {
+        self.digits().filter(move |answer| answer.prediction.verdict == verdict)
+    }
+
+    /// How many pictures without a digit got each verdict: sure, unsure, no digit.
+    fn nothings(&self) -> [usize; 3] {
+        [Verdict::Sure, Verdict::Unsure, Verdict::NoDigit].map(|verdict| {
+            let nothing = self.answers.iter().filter(|answer| answer.entry.label.is_none());
+            nothing.filter(|answer| answer.prediction.verdict == verdict).count()
+        })
+    }
+
+    fn sources(&self) -> BTreeMap<&str, Score> {
+        let mut sources = BTreeMap::<&str, Score>::new();
+        for answer in self.digits() {
+            let score = sources.entry(&answer.entry.source).or_default();
+            score.right += usize::from(answer.is_right());
+            score.of += 1;
+        }
+        sources
+    }
+
+    fn mean_over_sources(&self) -> f64 {
+        let sources = self.sources();
+        let sum: f64 = sources.values().map(|score| score.percent()).sum();
+        sum / sources.len().max(1) as f64
+    }
+
+    /// Number, mean confidence in per cent, and score in each bin.
+    fn reliability(&self) -> Vec<(f32, f64, Score)> {
+        let ends = BINS.iter().skip(1).copied().chain([f32::INFINITY]);
+        let bins = BINS.into_iter().zip(ends);
+        bins.map(|(from, to)| {
+            let within =
+                || self.digits().filter(move |a| (from..to).contains(&a.prediction.confidence()));
+            let sum: f64 = within().map(|a| f64::from(a.prediction.confidence())).sum();
+            let score = Score::of(within());
+            (from, sum / score.of.max(1) as f64 * 100.0, score)
+        })
+        .filter(|(_, _, score)| score.of > 0)
+        .collect()
+    }
+
+    /// Label, answer, confidence, verdict.
+    fn words(&self, answer: &Answer) -> String {
+        let Answer { entry, prediction } = answer;
+        let label = entry.label.map_or("none", |class| self.classes[class].as_str());
+        let read = &self.classes[prediction.digit()];
+        let percent = prediction.confidence() * 100.0;
+        format!("{label} → {read}  {percent:.1} %, {}", prediction.verdict.name())
+    }
+
+    fn headline(&self) -> String {
+        let all = Score::of(self.digits());
+        format!("{:.2} % right, {} of {} pictures", all.percent(), all.right, all.of)
+    }
+
+    fn json(&self) -> Value {
+        let all = Score::of(self.digits());
+        let sure = Score::of(self.with_verdict(Verdict::Sure));
+        let [as_sure, as_unsure, as_no_digit] = self.nothings();
+        let score = |score: Score| json!({ "right": score.right, "of": score.of });
+        let errors = self.digits().filter(|answer| !answer.is_right()).map(|answer| {
+            json!({
+                "path": answer.entry.name,
+                "label": answer.entry.label,
+                "digit": answer.prediction.digit(),
+                "confidence": answer.prediction.confidence(),
+                "verdict": answer.prediction.verdict.name(),
+            })
+        });
+        let reliability = self.reliability().into_iter().map(|(from, confidence, score)| {
+            json!({ "from": from, "mean_confidence": confidence / 100.0, "right": score.right, "of": score.of })
+        });
+        json!({
+            "accuracy": all.percent() / 100.0,
+            "right": all.right,
+            "of": all.of,
+            "mean_over_sources": self.mean_over_sources() / 100.0,
+            "sources": self.sources().into_iter().map(|(name, of)| (name, score(of))).collect::<BTreeMap<_, _>>(),
+            "sure": score(sure),
+            "no_digit": self.with_verdict(Verdict::NoDigit).count(),
+            "nothing": { "sure": as_sure, "unsure": as_unsure, "no_digit": as_no_digit },
+            "reliability": reliability.collect::<Vec<_>>(),
+            "errors": errors.collect::<Vec<_>>(),
+            "unread": self.unread,
+        })
+    }
+}
+
+impl fmt::Display for Tally<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sources = self.sources();
+        let all = Score::of(self.digits());
+        if all.of > 0 {
+            writeln!(f, "accuracy  {:6.2} %  ({} of {})", all.percent(), all.right, all.of)?;
+        }
+        if sources.len() > 1 {
+            writeln!(
+                f,
+                "sources   {:6.2} %  mean over {}",
+                self.mean_over_sources(),
+                sources.len()
+            )?;
+            let longest = sources.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+            for (name, score) in sources {
+                let Score { right, of } = score;
+                writeln!(f, "  {name:longest$}  {:6.2} %  ({right} of {of})", score.percent())?;
+            }
+        }
+        if all.of > 0 {
+            let sure = Score::of(self.with_verdict(Verdict::Sure));
+            let part = sure.of as f64 / all.of as f64 * 100.0;
+            writeln!(f, "sure      {part:6.2} % of digits, {:.2} % of them right", sure.percent())?;
+            let missed = self.with_verdict(Verdict::NoDigit).count();
+            writeln!(f, "missed    {missed} digits called no digit")?;
+            writeln!(f, "\nconfidence from  digits  mean      right")?;
+            for (from, confidence, score) in self.reliability() {
+                let (of, right, from) = (score.of, score.percent(), from * 100.0);
+                writeln!(f, "{from:13.1} %  {of:6}  {confidence:6.2} %  {right:6.2} %")?;
+            }
+        }
+        let nothings = self.nothings();
+        let count: usize = nothings.iter().sum();
+        if count > 0 {
+            let [sure, unsure, none] = nothings;
+            writeln!(
+                f,
+                "\nnothing   {count} pictures without a digit: {none} called no digit, {unsure} unsure, {sure} sure"
+            )?;
+        }
+        if all.right < all.of {
+            writeln!(f, "\nerrors    label → answer")?;
+            for answer in self.digits().filter(|answer| !answer.is_right()) {
+                writeln!(f, "  {}  {}", answer.entry.name, self.words(answer))?;
+            }
+        }
+        if self.unread > 0 {
+            writeln!(f, "\nunread    {} files", self.unread)?;
+        }
+        Ok(())
+    }
+}
