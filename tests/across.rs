@@ -4,6 +4,8 @@
 mod golden; // the committed model reads the committed pictures
 #[path = "across/linking.rs"]
 mod linking; // someone else's crate links `runtime` and predicts
+#[path = "across/papers.rs"]
+mod papers; // digits are read on papers of all kinds
 #[path = "across/parity.rs"]
 mod parity; // float and int8 give the same digits
 #[cfg(feature = "training")]

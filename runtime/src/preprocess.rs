@@ -37,6 +37,8 @@ use strokes::{Digit, Mask};
 const FAINTEST: f32 = 8.0;
 /// Paper more restless than this, in parts of the ink, is no paper.
 const MOST_UNREST: f32 = 0.22;
+/// A digit has at least this part of all ink; frames, shadows and neighbours have the rest.
+const LEAST_SHARE: f32 = 0.4;
 /// On a sheet of paper, ink has at least this part of the contrast of the sheet with the table.
 const ON_SHEET: f32 = 0.15;
 
@@ -102,7 +104,11 @@ fn run(picture: &DynamicImage, watch: &mut Watch) -> Prepared {
         None => match look_closer(picture, watch) {
             Found::Digit { digit, .. } => {
                 watch("digit", &|| digit.strokes.clone().into());
-                let content = if digit.several { Content::Several } else { Content::Drawing };
+                let content = match digit {
+                    Digit { several: true, .. } => Content::Several,
+                    Digit { share, .. } if share < LEAST_SHARE => Content::Clutter,
+                    Digit { .. } => Content::Drawing,
+                };
                 Prepared { image: fit::fit(&digit.strokes), content }
             }
             Found::Blank => Prepared { image: Image28([0; PIXELS]), content: Content::Blank },

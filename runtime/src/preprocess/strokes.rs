@@ -46,6 +46,8 @@ fn mask((width, height): (u32, u32), inked: impl Fn(u32, u32) -> bool) -> Mask {
 pub(super) struct Digit {
     /// These alone.
     pub(super) strokes: Mask,
+    /// Their part of all ink.
+    pub(super) share: f32,
     /// Whether other drawings stand beside it.
     pub(super) several: bool,
 }
@@ -142,7 +144,9 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
                     && group.area as f32 > area * main.area as f32
                     && !group.touches_border
             });
-            return Some(Digit { strokes: digit, several });
+            let area = |mask: &Mask| mask.pixels().filter(|pixel| pixel.0[0] > 0).count() as f32;
+            let share = area(&digit) / area(strokes);
+            return Some(Digit { strokes: digit, share, several });
         };
         let next = rest.remove(next);
         whole = whole.with(&next);

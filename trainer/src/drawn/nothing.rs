@@ -2,21 +2,24 @@
 
 use std::f32::consts::TAU;
 
+use image::{GrayImage, Luma};
 use rand::RngExt;
 use rand::rngs::StdRng;
+use runtime::preprocess::{Content, Prepared, prepare};
 use runtime::{IMAGE_SIDE, Image28, PIXELS};
 
 use super::{CENTRE_PX, Point, pen, pixel_middle, smooth};
 
 /// One picture of any kind that holds no single digit.
 pub(super) fn draw(digits: &[Image28], chance: &mut StdRng) -> Image28 {
-    match chance.random_range(0..6) {
+    match chance.random_range(0..7) {
         0 => several(digits, chance),
         1 => scribble(chance),
         2 => letter(chance),
         3 => silhouette(chance),
         4 => blobs(chance),
-        _ => noise(chance),
+        5 => noise(chance),
+        _ => scene(chance),
     }
 }
 
@@ -138,6 +141,79 @@ fn blobs(chance: &mut StdRng) -> Image28 {
         let ink = ((height - level) * sharp + 0.5).clamp(0.0, 1.0);
         if framed { (ink * 255.0) as u8 } else { 0 }
     }))
+}
+
+/// What the reader of pictures makes of flat shapes in front of clouds.
+fn scene(chance: &mut StdRng) -> Image28 {
+    const SIDE: u32 = 112;
+    loop {
+        let rough = chance.random_range(0.3..0.8);
+        let layers: Vec<Clouds> = (0..5).map(|octave| Clouds::new(octave, rough, chance)).collect();
+        let shapes: Vec<Shape> =
+            (0..chance.random_range(0..6)).map(|_| Shape::new(chance)).collect();
+        let picture = GrayImage::from_fn(SIDE, SIDE, |x, y| {
+            let at = [x, y].map(|c| (c as f32 + 0.5) / SIDE as f32);
+            let clouds = 128.0 + layers.iter().map(|layer| layer.at(at)).sum::<f32>();
+            let shape = shapes.iter().rev().find(|shape| shape.holds(at));
+            Luma([shape.map_or(clouds, |shape| shape.light + 0.3 * (clouds - 128.0)) as u8])
+        });
+        let Prepared { image, content } = prepare(&picture.into());
+        if content == Content::Drawing {
+            return image;
+        }
+    }
+}
+
+/// Brightness that goes smoothly from one random value to the next.
+struct Clouds {
+    cells: usize,
+    values: Vec<f32>,
+}
+
+impl Clouds {
+    /// Of twice as many cells an octave, each `rough` times as strong as the one before.
+    fn new(octave: i32, rough: f32, chance: &mut StdRng) -> Self {
+        let cells = 2 << octave;
+        let strength = 90.0 * rough.powi(octave);
+        let values = 0..(cells + 1) * (cells + 1);
+        let values = values.map(|_| chance.random_range(-strength..strength)).collect();
+        Self { cells, values }
+    }
+
+    fn at(&self, [x, y]: Point) -> f32 {
+        let [x, y] = [x, y].map(|c| c * self.cells as f32);
+        let value = |x: usize, y: usize| self.values[y * (self.cells + 1) + x];
+        let (left, top) = (x as usize, y as usize);
+        let (right_part, bottom_part) = (x.fract(), y.fract());
+        let upper = value(left, top) * (1.0 - right_part) + value(left + 1, top) * right_part;
+        let lower =
+            value(left, top + 1) * (1.0 - right_part) + value(left + 1, top + 1) * right_part;
+        upper * (1.0 - bottom_part) + lower * bottom_part
+    }
+}
+
+/// A box or an ellipse of one brightness.
+struct Shape {
+    middle: Point,
+    size: Point,
+    round: bool,
+    light: f32,
+}
+
+impl Shape {
+    fn new(chance: &mut StdRng) -> Self {
+        Self {
+            middle: [0; 2].map(|_| chance.random_range(0.1..0.9)),
+            size: [0; 2].map(|_| chance.random_range(0.03..0.4)),
+            round: chance.random_range(0..2) == 0,
+            light: chance.random_range(0.0..255.0),
+        }
+    }
+
+    fn holds(&self, at: Point) -> bool {
+        let [x, y] = [0, 1].map(|c| (at[c] - self.middle[c]).abs() / self.size[c]);
+        if self.round { x.hypot(y) < 1.0 } else { x.max(y) < 1.0 }
+    }
 }
 
 /// Dots.
