@@ -14,7 +14,7 @@ use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
 use crate::prediction::{Calibration, Prediction, Verdict};
 use crate::preprocess::{Content, Prepared};
 
-/// The model inside this library: our trainer's `lenet.onnx` on the whole of MNIST.
+/// The model inside this library: the `lenet.onnx` of our trainer's default run on MNIST.
 ///
 /// How it was made and how good it is stands in its metadata: `runtime inspect`.
 pub const EMBEDDED_MODEL: &[u8] = include_bytes!("../lenet.onnx");

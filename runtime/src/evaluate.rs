@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::classifier::Classifier;
 use crate::idx::Split;
+use crate::reliability::Reliability;
 
 /// Images a run of the engine: large enough to amortise the call, small enough for the cache.
 pub const BATCH: usize = 100;
@@ -179,16 +180,19 @@ impl Table<'_> {
     }
 }
 
-/// Asks `classifier` about every image of `split`.
+/// Asks `classifier` about every image of `split`: what it answers, and what its confidence is worth.
 #[must_use]
-pub fn evaluate(classifier: &Classifier, split: &Split) -> Report {
+pub fn evaluate(classifier: &Classifier, split: &Split) -> (Report, Reliability) {
     let mut report = Report::new(classifier.classes().len());
+    let mut reliability = Reliability::default();
     for (images, labels) in split.images.chunks(BATCH).zip(split.labels.chunks(BATCH)) {
         for (prediction, &label) in classifier.classify_batch(images).iter().zip(labels) {
-            report.record(usize::from(label), prediction.digit());
+            let (label, answer) = (usize::from(label), prediction.digit());
+            report.record(label, answer);
+            reliability.record(prediction, label == answer);
         }
     }
-    report
+    (report, reliability)
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@
 //! models of other people that eat floats are accepted with the [`Normalization`] they state. The
 //! classifier is built once and shared: it is `Send + Sync`.
 //!
-//! What this crate does not do: find a digit on a page, read several digits, or train.
+//! What this crate does not do: find digits on a page, read several of them, or train. It says so, by
+//! [`Verdict::NoDigit`].
 
 mod classifier;
 mod error;
@@ -23,6 +24,7 @@ mod image28;
 pub mod picture;
 mod prediction;
 pub mod preprocess;
+pub mod reliability;
 
 pub use classifier::{Classifier, EMBEDDED_MODEL, Normalization, read_model};
 pub use error::Error;

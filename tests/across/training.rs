@@ -41,7 +41,7 @@ fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
 
     let onnx = fs::read(&path).unwrap();
     let float = Classifier::load(&path).unwrap();
-    let report = runtime::evaluate::evaluate(&float, &test);
+    let (report, _) = runtime::evaluate::evaluate(&float, &test);
     assert_eq!(report.correct(), evaluate(&network, &test).unwrap().correct());
     assert!(report.accuracy() > MIN_ACCURACY, "{report}");
 

@@ -166,7 +166,11 @@ fn calibration(
         return None;
     };
     let hard: Vec<Tensor> = corrupted(images).map(|(_, images)| images).collect();
-    let calibration = calibrate(network, (images, labels), &hard);
+    let mut calibration = calibrate(network, (images, labels), &hard);
+    if options.recipe.drawn.is_none() {
+        // it never saw what is of no class
+        calibration.digit_from = 0.0;
+    }
     let Calibration { temperature, sure_from, digit_from } = calibration;
     say(format_args!(
         "\nworth     temperature {temperature:.3}; sure from a confidence of {sure_from:.4}, a digit from {digit_from:.4}"

@@ -293,7 +293,7 @@ impl Style {
             for &spot in *stroke {
                 let [x, y, off_x, off_y] = spot;
                 let at = match before {
-                    Some((same, at)) if same == spot => at,
+                    Some((same, at)) if same.iter().eq(&spot) => at,
                     _ => {
                         let x = x + off_x * chance.random_range(-1.0..=1.0);
                         let y = y + off_y * chance.random_range(-1.0..=1.0);

@@ -1,13 +1,14 @@
 //! A picture to write words and paste pictures on.
 
-use std::io::{Cursor, Write};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use ab_glyph::{FontRef, PxScale};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use atomic_write_file::AtomicWriteFile;
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage, RgbaImage};
+use image::{DynamicImage, Rgb, RgbImage, RgbaImage};
 use imageproc::drawing::{draw_filled_rect_mut, draw_hollow_rect_mut, draw_text_mut, text_size};
 use imageproc::rect::Rect;
 
@@ -20,6 +21,10 @@ const FRAME: Rgb<u8> = Rgb([205, 207, 212]);
 
 /// White and grey squares, as transparent pixels are shown everywhere.
 const SQUARES: [u8; 2] = [255, 222];
+
+/// Where PNG files say what wrote them, and what ours say.
+const SOFTWARE: &str = "Software";
+const OURS: &str = "runtime";
 
 /// A picture in the making.
 pub(crate) struct Canvas {
@@ -80,15 +85,39 @@ impl Canvas {
 
     /// Writes a PNG file under a temporary name, then renames it.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
-        let mut png = Cursor::new(vec![]);
-        self.pixels.write_to(&mut png, ImageFormat::Png)?;
-        let write = || -> std::io::Result<()> {
-            let mut file = AtomicWriteFile::open(path)?;
-            file.write_all(png.get_ref())?;
-            file.commit()
+        let write = || -> anyhow::Result<()> {
+            let mut file = BufWriter::new(AtomicWriteFile::open(path)?);
+            let mut png = png::Encoder::new(&mut file, self.pixels.width(), self.pixels.height());
+            png.set_color(png::ColorType::Rgb);
+            png.add_text_chunk(SOFTWARE.into(), OURS.into())?;
+            let mut png = png.write_header()?;
+            png.write_image_data(&self.pixels)?;
+            png.finish()?;
+            file.flush()?;
+            Ok(file.into_inner()?.commit()?)
         };
         write().with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+/// Refuses a file that is there and was not written by [`Canvas::save`]: `--show a.png b.png` must not cost a photo.
+pub(crate) fn check_replaceable(path: &Path) -> anyhow::Result<()> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).context(format!("cannot replace {}", path.display())),
+    };
+    let ours = png::Decoder::new(BufReader::new(file)).read_info().is_ok_and(|png| {
+        let texts = &png.info().uncompressed_latin1_text;
+        texts.iter().any(|text| text.keyword == SOFTWARE && text.text == OURS)
+    });
+    ensure!(
+        ours,
+        "{} was not written by --show, and is left as it is: name another file, \
+         or put --show last to draw in the terminal",
+        path.display()
+    );
+    Ok(())
 }
 
 fn over_squares(pixels: &RgbaImage) -> RgbImage {
@@ -114,6 +143,22 @@ mod tests {
         let short = canvas.fit("a/very/long/folder/with/a/five.png", 16.0, 100);
         assert!(short.starts_with('…') && short.ends_with("five.png"), "{short}");
         assert_eq!(canvas.fit("five.png", 16.0, 1), "…");
+    }
+
+    #[test]
+    fn only_pictures_of_ours_are_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        check_replaceable(&path("new.png")).unwrap();
+        Canvas::new(3, 2).save(&path("page.png")).unwrap();
+        check_replaceable(&path("page.png")).unwrap();
+        assert_eq!(image::open(path("page.png")).unwrap().to_rgb8(), Canvas::new(3, 2).pixels);
+        RgbImage::new(3, 2).save(path("photo.png")).unwrap();
+        std::fs::write(path("empty.png"), "").unwrap();
+        for name in ["photo.png", "empty.png"] {
+            let error = check_replaceable(&path(name)).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("left as it is"), "{error}");
+        }
     }
 
     #[test]

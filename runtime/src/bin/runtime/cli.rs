@@ -1,7 +1,9 @@
 //! Arguments of the `runtime` command; their help is their documentation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::slice;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use runtime::{Classifier, Error, Normalization, picture};
 
@@ -26,8 +28,8 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Predict {
     /// Picture files (PNG, JPEG, GIF, BMP, WebP, PNM), folders of them, or - for standard input
-    #[arg(required = true, value_name = "IMG")]
-    pub(crate) images: Vec<PathBuf>,
+    #[arg(required_unless_present = "show", value_name = "IMG")]
+    images: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) model: Model,
     #[command(flatten)]
@@ -38,9 +40,51 @@ pub(crate) struct Predict {
     /// Print the K likeliest classes
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) top: u16,
-    /// Draw what the network sees beside the original; with =FILE.png, write a picture of every step instead
-    #[arg(long, value_name = "FILE.png", num_args = 0..=1, require_equals = true)]
-    pub(crate) show: Option<Option<PathBuf>>,
+    /// Draw what the network sees beside the original; with a FILE.png, write a picture of every step there
+    #[arg(long, value_name = "FILE.png", num_args = 0..=1, default_missing_value = TERMINAL)]
+    show: Option<PathBuf>,
+}
+
+/// In place of a file: the drawing goes where the lines go.
+const TERMINAL: &str = "-";
+
+/// Where to show what the network sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// Between the lines.
+    Terminal,
+    /// In a picture file.
+    File(PathBuf),
+}
+
+impl Predict {
+    /// The pictures, and where to show them.
+    ///
+    /// Without another picture, `--show PICTURE` shows that one in the terminal.
+    ///
+    /// # Errors
+    /// Wrong usage that the parser cannot see.
+    pub(crate) fn task(&self) -> Result<(&[PathBuf], Option<Show>), clap::Error> {
+        let wrong = |kind, reason| {
+            let command = clap::Command::new("runtime predict");
+            Err(Self::augment_args(command).error(kind, reason))
+        };
+        let (images, show) = match (&self.images[..], &self.show) {
+            (images, None) => (images, None),
+            ([], Some(path)) if path == Path::new(TERMINAL) => {
+                return wrong(ErrorKind::MissingRequiredArgument, "no pictures were named");
+            }
+            ([], Some(picture)) => (slice::from_ref(picture), Some(Show::Terminal)),
+            (images, Some(path)) if path == Path::new(TERMINAL) => (images, Some(Show::Terminal)),
+            (images, Some(path)) => (images, Some(Show::File(path.clone()))),
+        };
+        if self.json && matches!(show, Some(Show::Terminal)) {
+            let reason =
+                "--show draws between the lines of --json: give it a file after the pictures";
+            return wrong(ErrorKind::ArgumentConflict, reason);
+        }
+        Ok((images, show))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -127,10 +171,39 @@ fn positive(text: &str) -> Result<f32, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use clap::CommandFactory;
+
+    fn task(arguments: &[&str]) -> Result<(Vec<PathBuf>, Option<Show>), ErrorKind> {
+        let arguments = ["runtime", "predict"].iter().chain(arguments);
+        let cli = Cli::try_parse_from(arguments).map_err(|error| error.kind())?;
+        let Command::Predict(predict) = cli.command else { unreachable!("the command is given") };
+        let (images, show) = predict.task().map_err(|error| error.kind())?;
+        Ok((images.to_vec(), show))
+    }
+
+    #[test]
+    fn what_is_shown_where_is_as_people_type_it() {
+        let file = |name: &str| Some(Show::File(name.into()));
+        for (arguments, images, show) in [
+            (&["a.png"][..], &["a.png"][..], None),
+            (&["a.png", "--show"], &["a.png"], Some(Show::Terminal)),
+            (&["--show", "a.png"], &["a.png"], Some(Show::Terminal)),
+            (&["a.png", "--show", "page.png"], &["a.png"], file("page.png")),
+            (&["a.png", "--show=page.png", "b.png"], &["a.png", "b.png"], file("page.png")),
+            (&["--show", "page.png", "a.png"], &["a.png"], file("page.png")),
+            (&["--json", "a.png", "--show", "page.png"], &["a.png"], file("page.png")),
+        ] {
+            let images = images.iter().map(PathBuf::from).collect();
+            assert_eq!(task(arguments), Ok((images, show)), "{arguments:?}");
+        }
+        for arguments in [&[][..], &["--show"], &["--json", "--show", "a.png"]] {
+            assert!(task(arguments).is_err(), "{arguments:?}");
+        }
+    }
 
     #[test]
     fn the_arguments_are_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
     }
 }

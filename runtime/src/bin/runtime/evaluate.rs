@@ -4,9 +4,11 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use runtime::Verdict;
 use runtime::evaluate::{Report, evaluate};
 use runtime::idx::{self, Part};
-use serde_json::json;
+use runtime::reliability::{Bin, Reliability, Score};
+use serde_json::{Value, json};
 
 use crate::cli;
 
@@ -23,12 +25,12 @@ pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
         anyhow::bail!("{folder} holds label {label}, but the model has {classes} classes");
     }
     let started = Instant::now();
-    let report = evaluate(&classifier, &split);
+    let (report, reliability) = evaluate(&classifier, &split);
     let seconds = started.elapsed().as_secs_f64();
     ensure!(report.total() > 0, "{} holds no test images", folder.display());
     let mut output = io::stdout().lock();
     if arguments.json {
-        writeln!(output, "{}", json_line(&report, classifier.classes()))?;
+        writeln!(output, "{}", json_line(&report, &reliability, classifier.classes()))?;
     } else {
         let (correct, total) = (report.correct(), report.total());
         writeln!(
@@ -36,12 +38,12 @@ pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
             "accuracy {:.2} %  ({correct} of {total}, {seconds:.1} s)",
             report.accuracy() * 100.0
         )?;
-        writeln!(output, "\n{}", report.table(classifier.classes()))?;
+        writeln!(output, "\n{}\n\n{reliability}", report.table(classifier.classes()))?;
     }
     Ok(())
 }
 
-fn json_line(report: &Report, names: &[String]) -> serde_json::Value {
+fn json_line(report: &Report, reliability: &Reliability, names: &[String]) -> Value {
     let classes = report.per_class();
     let classes = classes.iter().zip(names).map(|(score, name)| {
         json!({
@@ -58,5 +60,28 @@ fn json_line(report: &Report, names: &[String]) -> serde_json::Value {
         "total": report.total(),
         "classes": classes.collect::<Vec<_>>(),
         "confusion": report.confusion(),
+        "verdicts": verdicts(reliability),
+        "reliability": bins(reliability),
     })
+}
+
+/// Right answers and answers of each verdict.
+pub(crate) fn verdicts(reliability: &Reliability) -> Value {
+    let score = |verdict| {
+        let Score { right, of } = reliability.verdict(verdict);
+        json!({ "right": right, "of": of })
+    };
+    json!({
+        "sure": score(Verdict::Sure),
+        "unsure": score(Verdict::Unsure),
+        "no_digit": score(Verdict::NoDigit),
+    })
+}
+
+/// Right answers and answers of each range of confidence.
+pub(crate) fn bins(reliability: &Reliability) -> Value {
+    let bins = reliability.bins().map(|Bin { from, mean_confidence, score }| {
+        json!({ "from": from, "mean_confidence": mean_confidence, "right": score.right, "of": score.of })
+    });
+    bins.collect()
 }

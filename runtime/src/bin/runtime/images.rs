@@ -7,15 +7,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use runtime::picture::{self, Limits};
+use runtime::reliability::{Reliability, Score};
 use runtime::{Prediction, Verdict, preprocess};
 use serde_json::{Value, json};
 
 use crate::cli;
+use crate::evaluate::{bins, verdicts};
 use crate::manifest::{self, Entry};
 use crate::sheet::{Sheet, Tile};
-
-/// Lower ends of the bins of confidence; answers crowd at its end.
-const BINS: [f32; 6] = [0.0, 0.5, 0.8, 0.95, 0.99, 0.999];
 
 /// A picture that was read.
 struct Answer {
@@ -77,34 +76,17 @@ struct Tally<'a> {
     unread: usize,
 }
 
-/// Right answers of so many.
-#[derive(Clone, Copy, Default)]
-struct Score {
-    right: usize,
-    of: usize,
-}
-
-impl Score {
-    fn of<'a>(answers: impl Iterator<Item = &'a Answer>) -> Self {
-        answers.fold(Self::default(), |score, answer| Self {
-            right: score.right + usize::from(answer.is_right()),
-            of: score.of + 1,
-        })
-    }
-
-    fn percent(self) -> f64 {
-        if self.of == 0 { 0.0 } else { self.right as f64 / self.of as f64 * 100.0 }
-    }
-}
-
 impl Tally<'_> {
     /// Pictures that show a digit.
     fn digits(&self) -> impl Iterator<Item = &Answer> {
         self.answers.iter().filter(|answer| answer.entry.label.is_some())
     }
 
-    fn with_verdict(&self, verdict: Verdict) -> impl Iterator<Item = &Answer> {
-        self.digits().filter(move |answer| answer.prediction.verdict == verdict)
+    fn reliability(&self) -> Reliability {
+        self.digits().fold(Reliability::default(), |mut reliability, answer| {
+            reliability.record(&answer.prediction, answer.is_right());
+            reliability
+        })
     }
 
     /// How many pictures without a digit got each verdict: sure, unsure, no digit.
@@ -118,9 +100,7 @@ impl Tally<'_> {
     fn sources(&self) -> BTreeMap<&str, Score> {
         let mut sources = BTreeMap::<&str, Score>::new();
         for answer in self.digits() {
-            let score = sources.entry(&answer.entry.source).or_default();
-            score.right += usize::from(answer.is_right());
-            score.of += 1;
+            sources.entry(&answer.entry.source).or_default().record(answer.is_right());
         }
         sources
     }
@@ -129,21 +109,6 @@ impl Tally<'_> {
         let sources = self.sources();
         let sum: f64 = sources.values().map(|score| score.percent()).sum();
         sum / sources.len().max(1) as f64
-    }
-
-    /// Number, mean confidence in per cent, and score in each bin.
-    fn reliability(&self) -> Vec<(f32, f64, Score)> {
-        let ends = BINS.iter().skip(1).copied().chain([f32::INFINITY]);
-        let bins = BINS.into_iter().zip(ends);
-        bins.map(|(from, to)| {
-            let within =
-                || self.digits().filter(move |a| (from..to).contains(&a.prediction.confidence()));
-            let sum: f64 = within().map(|a| f64::from(a.prediction.confidence())).sum();
-            let score = Score::of(within());
-            (from, sum / score.of.max(1) as f64 * 100.0, score)
-        })
-        .filter(|(_, _, score)| score.of > 0)
-        .collect()
     }
 
     /// Label, answer, confidence, verdict.
@@ -156,13 +121,13 @@ impl Tally<'_> {
     }
 
     fn headline(&self) -> String {
-        let all = Score::of(self.digits());
+        let all = self.reliability().all();
         format!("{:.2} % right, {} of {} pictures", all.percent(), all.right, all.of)
     }
 
     fn json(&self) -> Value {
-        let all = Score::of(self.digits());
-        let sure = Score::of(self.with_verdict(Verdict::Sure));
+        let reliability = self.reliability();
+        let all = reliability.all();
         let [as_sure, as_unsure, as_no_digit] = self.nothings();
         let score = |score: Score| json!({ "right": score.right, "of": score.of });
         let errors = self.digits().filter(|answer| !answer.is_right()).map(|answer| {
@@ -174,19 +139,15 @@ impl Tally<'_> {
                 "verdict": answer.prediction.verdict.name(),
             })
         });
-        let reliability = self.reliability().into_iter().map(|(from, confidence, score)| {
-            json!({ "from": from, "mean_confidence": confidence / 100.0, "right": score.right, "of": score.of })
-        });
         json!({
             "accuracy": all.percent() / 100.0,
             "right": all.right,
             "of": all.of,
             "mean_over_sources": self.mean_over_sources() / 100.0,
             "sources": self.sources().into_iter().map(|(name, of)| (name, score(of))).collect::<BTreeMap<_, _>>(),
-            "sure": score(sure),
-            "no_digit": self.with_verdict(Verdict::NoDigit).count(),
+            "verdicts": verdicts(&reliability),
+            "reliability": bins(&reliability),
             "nothing": { "sure": as_sure, "unsure": as_unsure, "no_digit": as_no_digit },
-            "reliability": reliability.collect::<Vec<_>>(),
             "errors": errors.collect::<Vec<_>>(),
             "unread": self.unread,
         })
@@ -196,7 +157,8 @@ impl Tally<'_> {
 impl fmt::Display for Tally<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sources = self.sources();
-        let all = Score::of(self.digits());
+        let reliability = self.reliability();
+        let all = reliability.all();
         if all.of > 0 {
             writeln!(f, "accuracy  {:6.2} %  ({} of {})", all.percent(), all.right, all.of)?;
         }
@@ -214,16 +176,7 @@ impl fmt::Display for Tally<'_> {
             }
         }
         if all.of > 0 {
-            let sure = Score::of(self.with_verdict(Verdict::Sure));
-            let part = sure.of as f64 / all.of as f64 * 100.0;
-            writeln!(f, "sure      {part:6.2} % of digits, {:.2} % of them right", sure.percent())?;
-            let missed = self.with_verdict(Verdict::NoDigit).count();
-            writeln!(f, "missed    {missed} digits called no digit")?;
-            writeln!(f, "\nconfidence from  digits  mean      right")?;
-            for (from, confidence, score) in self.reliability() {
-                let (of, right, from) = (score.of, score.percent(), from * 100.0);
-                writeln!(f, "{from:13.1} %  {of:6}  {confidence:6.2} %  {right:6.2} %")?;
-            }
+            write!(f, "\n{reliability}")?;
         }
         let nothings = self.nothings();
         let count: usize = nothings.iter().sum();

@@ -10,7 +10,8 @@ use runtime::preprocess::{self, Content, Step};
 use runtime::{Classifier, Prediction, Verdict};
 use serde_json::{Value, json};
 
-use crate::cli;
+use crate::canvas;
+use crate::cli::{self, Show};
 use crate::show::{self, Page, Row};
 
 /// Endings of the files that are taken from a folder.
@@ -18,48 +19,42 @@ const PICTURES: [&str; 11] =
     ["png", "jpg", "jpeg", "gif", "bmp", "webp", "pnm", "pbm", "pgm", "ppm", "pam"];
 
 pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
+    let (images, show) = arguments.task().unwrap_or_else(|error| error.exit());
+    if let Some(Show::File(path)) = &show {
+        canvas::check_replaceable(path)?;
+    }
     let classifier = arguments.model.load()?;
     let limits = Limits::from(&arguments.limits);
     let mut page = Page::default();
     let mut output = io::stdout().lock();
     let mut code = ExitCode::SUCCESS;
-    for argument in &arguments.images {
+    for argument in images {
         let paths = pictures(argument).unwrap_or_else(|error| vec![(argument.clone(), Err(error))]);
         for (path, picture) in paths {
-            let seen =
-                picture.and_then(|()| see(&classifier, &path, limits, arguments.show.is_some()));
-            if seen.is_err() {
-                code = ExitCode::FAILURE;
-            }
-            if arguments.json {
-                writeln!(
-                    output,
-                    "{}",
-                    json_line(&classifier, &path, seen.as_ref(), arguments.top)
-                )?;
-            }
-            match seen {
-                Ok(seen) => {
-                    if !arguments.json {
-                        writeln!(
-                            output,
-                            "{}",
-                            text_line(&classifier, &path, &seen, arguments.top)
-                        )?;
-                    }
-                    match &arguments.show {
-                        Some(Some(_)) => page.push(seen.row(&path))?,
-                        Some(None) => writeln!(output, "{}", seen.in_terminal(&classifier))?,
-                        None => (),
-                    }
+            let seen = picture.and_then(|()| see(&classifier, &path, limits, show.is_some()));
+            match (&seen, arguments.json) {
+                (seen, true) => {
+                    let line = json_line(&classifier, &path, seen.as_ref(), arguments.top);
+                    writeln!(output, "{line}")?;
                 }
-                Err(error) if !arguments.json => eprintln!("error: {error:#}"),
-                Err(_) => (),
+                (Ok(seen), false) => {
+                    let line = text_line(&classifier, &path, seen, arguments.top);
+                    writeln!(output, "{line}")?;
+                }
+                (Err(error), false) => eprintln!("error: {error:#}"),
+            }
+            match (seen, &show) {
+                (Err(_), _) => code = ExitCode::FAILURE,
+                (Ok(seen), Some(Show::File(_))) => page.push(seen.row(&path))?,
+                (Ok(seen), Some(Show::Terminal)) => {
+                    writeln!(output, "{}", seen.in_terminal(&classifier))?;
+                }
+                (Ok(_), None) => (),
             }
         }
     }
     output.flush()?;
-    if let Some(Some(path)) = &arguments.show {
+    if let Some(Show::File(path)) = &show {
         page.save(path, classifier.classes())?;
     }
     Ok(code)

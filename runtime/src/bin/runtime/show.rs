@@ -251,7 +251,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 14);
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");
-        assert!(lines[7].starts_with("%%%"), "the original's paper is light: {text}");
+        assert!(lines[7].starts_with("@@@"), "the original's paper is light: {text}");
         assert!(lines[1].contains("1 ##"), "{text}");
         let coloured = draw(&steps[0].picture, seen, &prediction, classifier.classes(), true);
         assert!(coloured.lines().all(|line| line.contains("\x1b[0m")), "colours end with the line");
