@@ -30,6 +30,7 @@ use image::{DynamicImage, GrayImage, Luma, imageops};
 use crate::error::Error;
 use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
 use crate::picture::{self, Limits};
+use fit::Fitted;
 use ink::Ink;
 use strokes::{Digit, Mask};
 
@@ -39,6 +40,8 @@ const FAINTEST: f32 = 8.0;
 const MOST_UNREST: f32 = 0.22;
 /// A digit has at least this part of all ink; frames, shadows and neighbours have the rest.
 const LEAST_SHARE: f32 = 0.4;
+/// What is thicker than this somewhere, in parts of its longer side, has no strokes; the boldest pens come to 0.4.
+const THICKEST: f32 = 0.45;
 /// On a sheet of paper, ink has at least this part of the contrast of the sheet with the table.
 const ON_SHEET: f32 = 0.15;
 
@@ -51,7 +54,7 @@ pub enum Content {
     Blank,
     /// Several drawings side by side.
     Several,
-    /// No strokes on a background: a photograph of something else.
+    /// No strokes on a background: a solid shape, or a photograph.
     Clutter,
 }
 
@@ -104,12 +107,15 @@ fn run(picture: &DynamicImage, watch: &mut Watch) -> Prepared {
         None => match look_closer(picture, watch) {
             Found::Digit { digit, .. } => {
                 watch("digit", &|| digit.strokes.clone().into());
-                let content = match digit {
-                    Digit { several: true, .. } => Content::Several,
-                    Digit { share, .. } if share < LEAST_SHARE => Content::Clutter,
-                    Digit { .. } => Content::Drawing,
+                let Fitted { image, thickest } = fit::fit(&digit.strokes);
+                let content = if digit.several {
+                    Content::Several
+                } else if digit.share < LEAST_SHARE || thickest > THICKEST {
+                    Content::Clutter
+                } else {
+                    Content::Drawing
                 };
-                Prepared { image: fit::fit(&digit.strokes), content }
+                Prepared { image, content }
             }
             Found::Blank => Prepared { image: Image28([0; PIXELS]), content: Content::Blank },
             Found::Clutter => Prepared { image: Image28([0; PIXELS]), content: Content::Clutter },
@@ -264,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_blank_noise_or_several_digits_is_said_to_be() {
+    fn what_is_blank_noise_a_blot_or_several_digits_is_said_to_be() {
         let blank = RgbImage::from_pixel(300, 200, Rgb([240, 240, 230]));
         assert_eq!(prepare(&blank.into()).content, Content::Blank);
         let mut state = 1_u32;
@@ -273,6 +279,10 @@ mod tests {
             Luma([(state >> 24) as u8])
         });
         assert_eq!(prepare(&noise.into()).content, Content::Clutter);
+        let disc = GrayImage::from_fn(200, 150, |x, y| {
+            Luma([if (x as f32 - 90.0).hypot(y as f32 - 80.0) < 40.0 { 0 } else { 255 }])
+        });
+        assert_eq!(prepare(&disc.into()).content, Content::Clutter);
         let eleven = GrayImage::from_fn(200, 150, |x, y| {
             let strokes = (50..58).contains(&x) || (140..148).contains(&x);
             Luma([if strokes && (40..110).contains(&y) { 0 } else { 255 }])

@@ -33,11 +33,20 @@ const THINNER: f32 = 0.3;
 /// Distance from the strokes' edge at the middle of each pixel, in pixels, positive inside.
 type Field = ImageBuffer<Luma<f32>, Vec<f32>>;
 
+/// A drawing as MNIST would have it.
+pub(super) struct Fitted {
+    pub(super) image: Image28,
+    /// Diameter of the largest circle inside the strokes, in parts of the drawing's longer side.
+    pub(super) thickest: f32,
+}
+
 /// Draws `strokes`, of which there must be a pixel, as MNIST would have.
-pub(super) fn fit(strokes: &Mask) -> Image28 {
+pub(super) fn fit(strokes: &Mask) -> Fitted {
     let strokes = crop(strokes);
     let field = field(&strokes);
     let growth = growth(&field, &strokes);
+    let radius = field.pixels().map(|distance| distance.0[0]).fold(0.0, f32::max);
+    let thickest = 2.0 * radius / extent(&field, 0.0).0;
     let (size, centre) = extent(&field, growth);
     // pixels of the mask a pixel of the result
     let step = size / BOX_PX;
@@ -55,7 +64,7 @@ pub(super) fn fit(strokes: &Mask) -> Image28 {
             .sum();
         *pixel = (ink / (samples * samples) as f32 * 255.0).round() as u8;
     }
-    Image28(image)
+    Fitted { image: Image28(image), thickest }
 }
 
 /// Part of a pixel that is inside an edge at this distance from its middle.
@@ -187,10 +196,12 @@ mod tests {
     #[test]
     fn the_box_has_20_pixels_and_the_mass_is_in_the_middle() {
         // an L: its mass is not in the middle of its box
-        let image = fit(&drawn(|x, y| {
+        let Fitted { image, thickest } = fit(&drawn(|x, y| {
             (20.0..35.0).contains(&x) && (10.0..130.0).contains(&y)
                 || (20.0..80.0).contains(&x) && (115.0..130.0).contains(&y)
         }));
+        // 15 of 120, and the corner a little more
+        assert!((0.12..0.16).contains(&thickest), "{thickest}");
         let rows: Vec<usize> = (0..28).filter(|&y| !inked_columns(&image, y).is_empty()).collect();
         assert!((20..=21).contains(&rows.len()), "{image:?}");
         let (mut mass, mut moments) = (0.0, [0.0; 2]);
@@ -211,7 +222,8 @@ mod tests {
             let ink: u32 = inked_columns(image, 14).iter().map(|&ink| u32::from(ink)).sum();
             ink as f32 / 255.0 / 2.0
         };
-        let (thin, thick) = (pen(&fit(&ring(49.0, 50.0))), pen(&fit(&ring(30.0, 50.0))));
+        let (thin, thick) =
+            (pen(&fit(&ring(49.0, 50.0)).image), pen(&fit(&ring(30.0, 50.0)).image));
         assert!((thin - WIDTHS_PX[0]).abs() < 0.3, "{thin}");
         assert!((thick - WIDTHS_PX[1]).abs() < 0.3, "{thick}");
     }
@@ -222,7 +234,7 @@ mod tests {
             (12.0..13.5).contains(&(x - 60.0).hypot(y - 20.0))
                 || (59.0..60.5).contains(&x) && (33.0..180.0).contains(&y)
         });
-        let image = fit(&ring_in_a_long_digit);
+        let Fitted { image, .. } = fit(&ring_in_a_long_digit);
         let ink = |x: usize, y: usize| image.0[y * IMAGE_SIDE + x];
         let is_hole = |x, y| {
             let around = [ink(x - 1, y), ink(x + 1, y), ink(x, y - 1), ink(x, y + 1)];
@@ -234,7 +246,7 @@ mod tests {
     #[test]
     fn a_dot_and_a_full_picture_are_drawn_too() {
         for strokes in [drawn(|x, y| x < 1.0 && y < 1.0), drawn(|_, _| true)] {
-            assert!(fit(&strokes).0.iter().any(|&ink| ink > 100));
+            assert!(fit(&strokes).image.0.iter().any(|&ink| ink > 100));
         }
     }
 }

@@ -93,7 +93,7 @@ impl Seen {
             (Verdict::NoDigit, Content::Drawing) => "  no digit: it looks like none",
             (Verdict::NoDigit, Content::Blank) => "  no digit: nothing is drawn there",
             (Verdict::NoDigit, Content::Several) => "  no digit: there are several drawings",
-            (Verdict::NoDigit, Content::Clutter) => "  no digit: there is no drawing on paper",
+            (Verdict::NoDigit, Content::Clutter) => "  no digit: there are no strokes on paper",
         }
     }
 }
