@@ -1,18 +1,24 @@
-//! The float engine: tract behind types of our own.
+//! A model behind types of our own: how it is loaded, asked, and what it answers.
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tract_onnx::prelude::*;
 
+use crate::chain::Buffers;
+use crate::engine::Engine;
 use crate::error::Error;
-use crate::graph::{Dimension, Graph, Port};
-use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
+use crate::graph::Graph;
+use crate::image28::{Image28, PIXELS};
+use crate::input::{Input, Normalization};
+use crate::kernels::Kernels;
 use crate::prediction::{Calibration, Prediction, Verdict};
 use crate::preprocess::{Content, Prepared};
+use crate::session::Session;
 
 /// The model inside this library: the `lenet.onnx` of our trainer's default run on MNIST.
 ///
@@ -22,44 +28,25 @@ pub const EMBEDDED_MODEL: &[u8] = include_bytes!("../lenet.onnx");
 /// Most bytes of a model file; ours has 1.7 million.
 const LIMIT_BYTES: u64 = 256 << 20;
 
-/// How a model with float input wants its pixels: `(pixel / 255 − mean) / std`.
-///
-/// Models with `uint8` input normalise by themselves.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Normalization {
-    /// Subtracted from the pixel in 0 to 1.
-    pub mean: f32,
-    /// Divides the difference.
-    pub std: f32,
-}
-
-impl Default for Normalization {
-    /// Pixels from 0 to 1.
-    fn default() -> Self {
-        Self { mean: 0.0, std: 1.0 }
-    }
+/// How a model is to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Options {
+    /// For models with float input; without it, pixels from 0 to 1.
+    pub normalization: Option<Normalization>,
+    /// What computes the layers.
+    pub kernels: Kernels,
 }
 
 /// A model, ready to run; share it between threads, or clone it for next to nothing.
 #[derive(Clone)]
 pub struct Classifier {
-    plan: Arc<TypedSimplePlan>,
-    input: Input,
+    engine: Arc<Engine>,
+    /// Memory that no call is using.
+    idle: Arc<Mutex<Vec<Buffers>>>,
     /// Whether the graph's last step is a softmax already.
     answers_probabilities: bool,
     classes: Vec<String>,
     calibration: Calibration,
-}
-
-/// What the graph's input takes.
-#[derive(Debug, Clone)]
-struct Input {
-    /// Shape with 1 where the batch goes.
-    shape: Vec<usize>,
-    /// Axis of the batch, if the caller may choose its length.
-    batch_axis: Option<usize>,
-    /// `None` for `uint8`.
-    normalization: Option<Normalization>,
 }
 
 impl Classifier {
@@ -77,17 +64,16 @@ impl Classifier {
     /// # Errors
     /// [`Error::Read`], or [`Error::File`] around what [`Self::parse`] says.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let bytes = read_model(path)?;
-        Self::parse(&bytes).map_err(|error| error.in_file(path))
+        Self::load_with(path, Options::default())
     }
 
-    /// Reads a model file that takes floats, normalised as it states.
+    /// Reads a model file to be run as `options` say.
     ///
     /// # Errors
-    /// As [`Self::load`]; [`Error::Normalized`] if the model takes `uint8`.
-    pub fn load_normalized(path: &Path, normalization: Normalization) -> Result<Self, Error> {
+    /// As [`Self::load`]; [`Error::Normalized`] if the model takes `uint8` and a normalisation is given.
+    pub fn load_with(path: &Path, options: Options) -> Result<Self, Error> {
         let bytes = read_model(path)?;
-        Self::parse_normalized(&bytes, Some(normalization)).map_err(|error| error.in_file(path))
+        Self::parse_with(&bytes, options).map_err(|error| error.in_file(path))
     }
 
     /// Builds the engine from the bytes of an ONNX file, and runs it once.
@@ -95,52 +81,47 @@ impl Classifier {
     /// # Errors
     /// What is wrong with the file or its graph; never a panic, whatever the bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        Self::parse_normalized(bytes, None)
+        Self::parse_with(bytes, Options::default())
     }
 
-    /// Like [`Self::parse`], for a model that takes floats and states its normalisation.
+    /// Like [`Self::parse`], to be run as `options` say.
     ///
     /// # Errors
-    /// As [`Self::parse`]; [`Error::Normalized`] if the model takes `uint8`.
-    pub fn parse_normalized(
-        bytes: &[u8],
-        normalization: Option<Normalization>,
-    ) -> Result<Self, Error> {
+    /// As [`Self::parse`]; [`Error::Normalized`] if the model takes `uint8` and a normalisation is given.
+    pub fn parse_with(bytes: &[u8], options: Options) -> Result<Self, Error> {
         let (graph, proto) = Graph::parse_with_proto(bytes)?;
-        let input = Input::of(&graph.inputs[0], normalization)?;
-        let plan = plan(&proto).map_err(|error| Error::Engine(error.into()))?;
+        let input = Input::of(&graph.inputs[0], options.normalization)?;
+        let unusable = |error: TractError| Error::Engine(error.into());
         let last = graph.nodes.iter().find(|node| node.outputs.contains(&graph.outputs[0].name));
         let mut classifier = Self {
-            plan,
-            input,
+            engine: Arc::new(Engine::build(&proto, input, options.kernels).map_err(unusable)?),
+            idle: Arc::default(),
             answers_probabilities: last.is_some_and(|node| node.op == "Softmax"),
             classes: vec![],
             calibration: Calibration::parse(&graph.metadata).unwrap_or_default(),
         };
-        let blank = Image28([0; PIXELS]);
-        let answers = classifier.run(&[&blank]).map_err(|error| Error::Engine(error.into()))?;
-        let [answer] = &answers[..] else {
-            return Err(Error::OutputShape { found: vec![answers.len()] });
-        };
-        if !(2..=256).contains(&answer.len()) {
-            return Err(Error::OutputShape { found: vec![1, answer.len()] });
+        let blank = [const { Image28([0; PIXELS]) }; 2];
+        let (mut buffers, mut scores) = (Buffers::default(), vec![]);
+        classifier.engine.run(&blank[..1], &mut buffers, &mut scores).map_err(unusable)?;
+        let classes = scores.len();
+        if !(2..=256).contains(&classes) {
+            return Err(Error::OutputShape { found: vec![1, classes] });
         }
-        if classifier.input.batch_axis.is_some() {
+        if classifier.engine.takes_batches() {
             // a batch of two finds graphs that say "any batch" but mean one
-            let two =
-                classifier.run(&[&blank, &blank]).map_err(|error| Error::Engine(error.into()))?;
-            if two.len() != 2 || two.iter().any(|row| row.len() != answer.len()) {
-                return Err(Error::OutputShape { found: vec![two.len(), two[0].len()] });
+            classifier.engine.run(&blank, &mut buffers, &mut scores).map_err(unusable)?;
+            if scores.len() != 2 * classes {
+                return Err(Error::OutputShape { found: vec![2, scores.len() / 2] });
             }
         }
         let named: Vec<String> = graph
             .metadata
             .get("classes")
             .map_or(vec![], |names| names.split(',').map(|name| name.trim().to_owned()).collect());
-        classifier.classes = if named.len() == answer.len() {
+        classifier.classes = if named.len() == classes {
             named
         } else {
-            (0..answer.len()).map(|class| class.to_string()).collect()
+            (0..classes).map(|class| class.to_string()).collect()
         };
         Ok(classifier)
     }
@@ -172,13 +153,29 @@ impl Classifier {
     /// Never, as [`Self::classify`].
     #[must_use]
     pub fn classify_batch(&self, images: &[Image28]) -> Vec<Prediction> {
-        let images: Vec<&Image28> = images.iter().collect();
-        let run_length = if self.input.batch_axis.is_some() { images.len() } else { 1 };
-        images
-            .chunks(run_length.max(1))
-            .flat_map(|images| self.run(images).expect("a model that ran when loaded runs again"))
-            .map(|answer| self.prediction(&answer))
-            .collect()
+        let mut buffers = self.idle().pop().unwrap_or_default();
+        let mut scores = vec![];
+        self.score(images, &mut buffers, &mut scores);
+        self.idle().push(buffers);
+        scores.chunks_exact(self.classes.len()).map(|scores| self.prediction(scores)).collect()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Buffers>> {
+        // buffers hold nothing that a panic could leave half done
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Memory and threads of one's own, for many batches one after the other.
+    ///
+    /// # Errors
+    /// That of the system if it has no more threads.
+    pub fn session(&self, threads: NonZeroUsize) -> io::Result<Session> {
+        Session::new(self, threads)
+    }
+
+    /// The graph's output for each image, one after the other.
+    pub(crate) fn score(&self, images: &[Image28], buffers: &mut Buffers, scores: &mut Vec<f32>) {
+        self.engine.run(images, buffers, scores).expect("a model that ran when loaded runs again");
     }
 
     /// Scores a picture that [`crate::preprocess`] prepared; where that found no single drawing, the verdict is
@@ -195,36 +192,25 @@ impl Classifier {
         prediction
     }
 
-    fn prediction(&self, answer: &[f32]) -> Prediction {
+    /// What an image's scores say.
+    ///
+    /// # Panics
+    /// If there are not as many as classes.
+    #[must_use]
+    pub fn prediction(&self, scores: &[f32]) -> Prediction {
+        assert_eq!(scores.len(), self.classes.len(), "a score a class");
         if self.answers_probabilities {
-            let logits: Vec<f32> = answer.iter().map(|p| p.max(f32::MIN_POSITIVE).ln()).collect();
+            let logits: Vec<f32> = scores.iter().map(|p| p.max(f32::MIN_POSITIVE).ln()).collect();
             Prediction::new(&logits, &self.calibration)
         } else {
-            Prediction::new(answer, &self.calibration)
+            Prediction::new(scores, &self.calibration)
         }
     }
 
-    /// One run: the graph's answer to each image.
-    fn run(&self, images: &[&Image28]) -> TractResult<Vec<Vec<f32>>> {
-        let mut shape = self.input.shape.clone();
-        if let Some(axis) = self.input.batch_axis {
-            shape[axis] = images.len();
-        }
-        let pixels = images.iter().flat_map(|image| image.0);
-        let input = match self.input.normalization {
-            None => Tensor::from_shape(&shape, &pixels.collect::<Vec<u8>>())?,
-            Some(Normalization { mean, std }) => {
-                let normalized: Vec<f32> =
-                    pixels.map(|p| (f32::from(p) / 255.0 - mean) / std).collect();
-                Tensor::from_shape(&shape, &normalized)?
-            }
-        };
-        let outputs = self.plan.run(tvec!(input.into()))?;
-        let scores = outputs[0].cast_to::<f32>()?;
-        let view = scores.to_plain_array_view::<f32>()?;
-        let classes = view.len() / images.len();
-        let scores: Vec<f32> = view.iter().copied().collect();
-        Ok(scores.chunks(classes.max(1)).map(<[f32]>::to_vec).collect())
+    /// The engine that runs it.
+    #[must_use]
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 }
 
@@ -243,46 +229,10 @@ pub fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-fn plan(proto: &tract_onnx::pb::ModelProto) -> TractResult<Arc<TypedSimplePlan>> {
-    tract_onnx::onnx().model_for_proto_model(proto)?.into_typed()?.into_optimized()?.into_runnable()
-}
-
-impl Input {
-    /// Accepts `uint8` and `float32`, and any shape that is 784 pixels after the batch is taken out.
-    fn of(port: &Port, normalization: Option<Normalization>) -> Result<Self, Error> {
-        let unusable = || Error::InputShape { name: port.name.clone(), found: port.to_string() };
-        let normalization = match (port.element.as_str(), normalization) {
-            ("uint8", None) => None,
-            ("uint8", Some(_)) => return Err(Error::Normalized { name: port.name.clone() }),
-            ("float32", normalization) => Some(normalization.unwrap_or_default()),
-            _ => return Err(unusable()),
-        };
-        let shape: Vec<usize> = port
-            .shape
-            .iter()
-            .map(|dimension| match dimension {
-                Dimension::Fixed(length) => *length,
-                Dimension::Symbol(_) => 1,
-            })
-            .collect();
-        let sides: Vec<usize> = shape.iter().copied().filter(|&length| length != 1).collect();
-        if !matches!(sides[..], [IMAGE_SIDE, IMAGE_SIDE] | [PIXELS]) {
-            return Err(unusable());
-        }
-        let mut symbols =
-            port.shape.iter().enumerate().filter(|(_, d)| matches!(d, Dimension::Symbol(_)));
-        let batch_axis = symbols.next().map(|(axis, _)| axis);
-        if symbols.next().is_some() || batch_axis.is_some_and(|axis| axis != 0) {
-            return Err(unusable());
-        }
-        Ok(Self { shape, batch_axis, normalization })
-    }
-}
-
 impl fmt::Debug for Classifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Classifier")
-            .field("input", &self.input)
+            .field("engine", &self.engine)
             .field("classes", &self.classes)
             .finish_non_exhaustive()
     }

@@ -15,18 +15,29 @@
 //! What this crate does not do: find digits on a page, read several of them, or train. It says so, by
 //! [`Verdict::NoDigit`].
 
+mod chain;
 mod classifier;
+mod engine;
 mod error;
 pub mod evaluate;
+mod fuse;
 pub mod graph;
 pub mod idx;
 mod image28;
+mod input;
+mod kernels;
 pub mod picture;
 mod prediction;
 pub mod preprocess;
+mod profile;
 pub mod reliability;
+mod session;
 
-pub use classifier::{Classifier, EMBEDDED_MODEL, Normalization, read_model};
+pub use classifier::{Classifier, EMBEDDED_MODEL, Options, read_model};
 pub use error::Error;
 pub use image28::{IMAGE_SIDE, Image28, PIXELS};
+pub use input::Normalization;
+pub use kernels::{Instructions, Kernels};
 pub use prediction::{Calibration, Prediction, Verdict};
+pub use profile::OperatorTime;
+pub use session::Session;

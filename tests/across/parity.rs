@@ -1,11 +1,11 @@
-//! The committed model answers alike in float and in int8.
+//! The committed model answers alike in float and in int8, and by whatever kernels.
 
 use firmware_sim::Model;
 use firmware_sim::host::identity;
 use firmware_sim::host::quantize::quantize;
 use firmware_sim::host::verify::{FloatModel, compare};
-use runtime::EMBEDDED_MODEL;
-use runtime::idx::Part;
+use runtime::idx::{self, Part};
+use runtime::{Classifier, EMBEDDED_MODEL, Image28, Instructions, Kernels, Options};
 
 /// Of 500 images; int8 may flip a digit only where the float model is nearly undecided.
 const MIN_EQUAL: u64 = 499;
@@ -29,4 +29,42 @@ fn int8_reads_what_float_reads() {
     assert!(found.rms_difference() <= found.largest_difference);
     assert!(found.float_correct.abs_diff(found.int8_correct) <= found.images - found.equal);
     assert!(done.is_sorted() && done.last() == Some(&500), "{done:?}");
+}
+
+/// Sums in another order, of at most 800 products of the size of 1.
+const MOST_OFF: f32 = 1e-4;
+
+fn assert_kernels_agree(images: &[Image28]) {
+    let scores = |kernels| {
+        let options = Options { kernels, ..Options::default() };
+        let classifier = Classifier::parse_with(EMBEDDED_MODEL, options).unwrap();
+        let batches = images.chunks(100);
+        batches.flat_map(|images| classifier.classify_batch(images)).collect::<Vec<_>>()
+    };
+    let expected = scores(Kernels::Tract);
+    for instructions in Instructions::available() {
+        for (found, expected) in scores(Kernels::Fused(instructions)).iter().zip(&expected) {
+            assert_eq!(found.digit(), expected.digit(), "{instructions}");
+            for (found, expected) in found.logits.iter().zip(&expected.logits) {
+                assert!(
+                    (found - expected).abs() < MOST_OFF,
+                    "{instructions}: {found} for {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn our_kernels_score_as_tracts_do() {
+    assert_kernels_agree(&crate::mnist_500(Part::Test).images);
+}
+
+/// `cargo test -p lenet-tests --release -- --ignored ten_thousand`
+#[test]
+#[ignore = "needs all of MNIST, where trainer/run puts it"]
+fn our_kernels_score_as_tracts_do_on_all_ten_thousand() {
+    let images = idx::load(&idx::default_folder().unwrap(), Part::Test).unwrap().images;
+    assert_eq!(images.len(), 10_000);
+    assert_kernels_agree(&images);
 }

@@ -1,11 +1,12 @@
 //! Arguments of the `runtime` command; their help is their documentation.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::slice;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use runtime::{Classifier, Error, Normalization, picture};
+use runtime::{Classifier, EMBEDDED_MODEL, Error, Kernels, Normalization, Options, picture};
 
 /// Read handwritten digits with an ONNX model
 #[derive(Debug, Parser)]
@@ -23,6 +24,8 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// Print what a model takes, gives, holds, and how it was made
     Inspect(Inspect),
+    /// Time predictions of a dataset's test images
+    Bench(Bench),
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +120,30 @@ pub(crate) struct Inspect {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Images a call
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,64,256")]
+    pub(crate) batch: Vec<NonZeroUsize>,
+    /// Threads that share a batch [default: 1, and as many as there are cores]
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    pub(crate) threads: Vec<NonZeroUsize>,
+    /// Time of each measurement
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = positive)]
+    pub(crate) seconds: f32,
+    /// Print the time of each operator instead, at the first batch and on one thread
+    #[arg(long)]
+    pub(crate) profile: bool,
+    /// Folder with the four IDX files, plain or .gz [default: the folder that trainer fills]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Model {
     /// ONNX file; without it, the model inside this program
     #[arg(long = "model", value_name = "FILE")]
@@ -127,20 +154,28 @@ pub(crate) struct Model {
     /// For models with float input: divides the difference [default: 1]
     #[arg(long, value_name = "F", requires = "file", value_parser = positive)]
     std: Option<f32>,
+    /// What computes the layers: tract, or our kernels on portable, avx2, avx512 or neon instructions
+    /// [default: our kernels on the best of them]
+    #[arg(long, value_name = "K")]
+    kernels: Option<Kernels>,
 }
 
 impl Model {
+    pub(crate) fn kernels(&self) -> Kernels {
+        self.kernels.unwrap_or_default()
+    }
+
     pub(crate) fn load(&self) -> Result<Classifier, Error> {
-        let Some(path) = &self.file else { return Ok(Classifier::embedded()) };
-        if self.mean.is_none() && self.std.is_none() {
-            return Classifier::load(path);
-        }
         let default = Normalization::default();
-        let normalization = Normalization {
+        let normalization = (self.mean.is_some() || self.std.is_some()).then(|| Normalization {
             mean: self.mean.unwrap_or(default.mean),
             std: self.std.unwrap_or(default.std),
-        };
-        Classifier::load_normalized(path, normalization)
+        });
+        let options = Options { normalization, kernels: self.kernels() };
+        match &self.file {
+            Some(path) => Classifier::load_with(path, options),
+            None => Classifier::parse_with(EMBEDDED_MODEL, options),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! The `runtime` command: predict, evaluate, inspect.
+//! The `runtime` command: predict, evaluate, inspect, bench.
 
+mod bench;
 mod canvas;
 mod cli;
 mod evaluate;
@@ -35,6 +36,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Some(manifest) => images::run(&arguments, manifest),
             None => evaluate::run(&arguments).map(|()| ExitCode::SUCCESS),
         },
+        Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -1,0 +1,176 @@
+//! `runtime bench`: how long predictions take, and where the time goes.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use runtime::idx::{self, Part};
+use runtime::{Classifier, Image28, OperatorTime};
+use serde_json::json;
+
+use crate::cli;
+
+/// Images between two looks at the clock of a profile.
+const PROFILED: usize = 1000;
+
+pub(crate) fn run(arguments: &cli::Bench) -> anyhow::Result<()> {
+    let classifier = arguments.model.load()?;
+    let folder = arguments.data.clone().or_else(idx::default_folder);
+    let folder = folder
+        .context("you have no home folder to look for images in: give one with --data DIR")?;
+    let images = idx::load(&folder, Part::Test)?.images;
+    ensure!(!images.is_empty(), "{} holds no test images", folder.display());
+    let time = Duration::from_secs_f32(arguments.seconds);
+    if arguments.profile {
+        profile(arguments, &classifier, &images, time)
+    } else {
+        bench(arguments, &classifier, &images, time)
+    }
+}
+
+fn bench(
+    arguments: &cli::Bench,
+    classifier: &Classifier,
+    images: &[Image28],
+    time: Duration,
+) -> anyhow::Result<()> {
+    let mut output = io::stdout().lock();
+    if !arguments.json {
+        writeln!(output, "kernels  {}", arguments.model.kernels())?;
+        writeln!(output, "batch  threads         p50         p99    an image    images/s")?;
+    }
+    let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let threads = if arguments.threads.is_empty() {
+        &[NonZeroUsize::MIN, cores][..]
+    } else {
+        &arguments.threads
+    };
+    for &batch in &arguments.batch {
+        for &threads in threads {
+            let times = Times::measure(classifier, images, batch, threads, time)?;
+            if arguments.json {
+                let line = json!({
+                    "kernels": arguments.model.kernels().to_string(),
+                    "batch": batch,
+                    "threads": threads,
+                    "calls": times.calls.len(),
+                    "p50_us": micros(times.quantile(0.5)),
+                    "p99_us": micros(times.quantile(0.99)),
+                    "images_per_second": times.images_per_second(batch),
+                });
+                writeln!(output, "{line}")?;
+            } else {
+                let [half, most] = [0.5, 0.99].map(|part| micros(times.quantile(part)));
+                let an_image = half / batch.get() as f64;
+                let speed = times.images_per_second(batch);
+                writeln!(
+                    output,
+                    "{batch:5}  {threads:7}  {half:8.1} µs {most:8.1} µs {an_image:8.1} µs  {speed:10.0}"
+                )?;
+            }
+            output.flush()?;
+        }
+    }
+    Ok(())
+}
+
+/// How long each call took, sorted.
+struct Times {
+    calls: Vec<Duration>,
+}
+
+impl Times {
+    /// Calls for so long, each with the next images of the dataset.
+    fn measure(
+        classifier: &Classifier,
+        images: &[Image28],
+        batch: NonZeroUsize,
+        threads: NonZeroUsize,
+        time: Duration,
+    ) -> anyhow::Result<Self> {
+        let mut session = classifier.session(threads).context("cannot start a thread")?;
+        let batches: Vec<Vec<Image28>> = (0..images.len().div_ceil(batch.get()))
+            .map(|number| {
+                let from = number * batch.get();
+                images.iter().cycle().skip(from).take(batch.get()).cloned().collect()
+            })
+            .collect();
+        // the first calls fill caches and grow buffers
+        session.scores(&batches[0]);
+        let mut calls = vec![];
+        let started = Instant::now();
+        for batch in batches.iter().cycle() {
+            let call = Instant::now();
+            session.scores(batch);
+            calls.push(call.elapsed());
+            if started.elapsed() >= time {
+                break;
+            }
+        }
+        calls.sort();
+        Ok(Self { calls })
+    }
+
+    fn quantile(&self, part: f64) -> Duration {
+        self.calls[(part * (self.calls.len() - 1) as f64).round() as usize]
+    }
+
+    fn images_per_second(&self, batch: NonZeroUsize) -> f64 {
+        let time: Duration = self.calls.iter().sum();
+        (self.calls.len() * batch.get()) as f64 / time.as_secs_f64()
+    }
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+fn profile(
+    arguments: &cli::Bench,
+    classifier: &Classifier,
+    images: &[Image28],
+    time: Duration,
+) -> anyhow::Result<()> {
+    let batch = arguments.batch[0].get();
+    let mut count = 0;
+    let mut total: Vec<OperatorTime> = vec![];
+    let started = Instant::now();
+    for images in images.chunks(PROFILED.max(batch)).cycle() {
+        let times = classifier.profile(images, batch);
+        count += images.len();
+        if total.is_empty() {
+            total = times;
+        } else {
+            total.iter_mut().zip(times).for_each(|(total, more)| total.time += more.time);
+        }
+        if started.elapsed() >= time {
+            break;
+        }
+    }
+    let sum: Duration = total.iter().map(|operator| operator.time).sum();
+    let mut output = io::stdout().lock();
+    if !arguments.json {
+        let kernels = arguments.model.kernels();
+        writeln!(output, "kernels  {kernels}, batch {batch}, one thread, {count} images")?;
+        writeln!(output, "time an image      share   GFLOP/s  operator")?;
+    }
+    for OperatorTime { name, macs, time } in total {
+        let an_image = micros(time) / count as f64;
+        let share = time.as_secs_f64() / sum.as_secs_f64();
+        // a multiplication and an addition each
+        let speed = macs.map(|macs| 2.0 * macs as f64 / an_image / 1e3);
+        if arguments.json {
+            let line = json!({ "operator": name, "us": an_image, "share": share, "gflops": speed });
+            writeln!(output, "{line}")?;
+        } else {
+            let speed = speed.map_or(String::new(), |speed| format!("{speed:.1}"));
+            writeln!(output, "{an_image:10.2} µs  {:7.1} %  {speed:>8}  {name}", share * 100.0)?;
+        }
+    }
+    if !arguments.json {
+        writeln!(output, "{:10.2} µs", micros(sum) / count as f64)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! A fully connected layer, with the ReLU that follows it.
+//!
+//! After a ReLU about half of the inputs are 0, and their weights need not even be read: the others are listed
+//! first. Outputs are computed a panel at a time, for all images of a batch, while the panel's weights are near.
+
+use pulp::{Simd, WithSimd};
+
+use super::{Instructions, Value, multiply_add, store};
+
+/// Vectors of outputs in the widest panel.
+const WIDEST: usize = 8;
+
+/// A layer with its weights packed for some instructions.
+#[derive(Debug)]
+pub(crate) struct Dense {
+    inputs: usize,
+    outputs: usize,
+    instructions: Instructions,
+    /// Vectors of outputs in a panel: 1, 2, 4 or 8.
+    panel: usize,
+    /// `[panel][input][output in its panel]`, of whole panels.
+    weights: Vec<f32>,
+    /// `[output]`, of whole panels.
+    bias: Vec<f32>,
+    /// 0 for ReLU, else −∞.
+    least: f32,
+}
+
+/// An input that is not 0.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Present {
+    index: u32,
+    value: f32,
+}
+
+/// The inputs of a batch that are not 0, and where each image's end.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs {
+    present: Vec<Present>,
+    ends: Vec<usize>,
+}
+
+impl Inputs {
+    /// Lists `input`, which is `[image][input]`.
+    fn list<V: Value>(&mut self, input: &[V], inputs: usize) {
+        self.present.resize(input.len().max(self.present.len()), Present::default());
+        self.ends.clear();
+        let mut count = 0;
+        for image in input.chunks_exact(inputs) {
+            for (value, index) in image.iter().zip(0..) {
+                // written in any case: where the next one is 0 nobody can foresee, and a branch would be slow
+                let value = (*value).into();
+                self.present[count] = Present { index, value };
+                count += usize::from(value != 0.0);
+            }
+            self.ends.push(count);
+        }
+    }
+}
+
+impl Dense {
+    /// Packs `weights`, `[output][input]`, and `bias`, `[output]`.
+    pub(crate) fn new(
+        weights: &[f32],
+        bias: &[f32],
+        relu: bool,
+        instructions: Instructions,
+    ) -> Self {
+        let outputs = bias.len();
+        let inputs = weights.len() / outputs;
+        let panel = outputs.div_ceil(instructions.lanes()).next_power_of_two().min(WIDEST);
+        let length = panel * instructions.lanes();
+        let padded = outputs.next_multiple_of(length);
+        let mut packed = vec![0.0; padded * inputs];
+        for (output, weights) in weights.chunks_exact(inputs).enumerate() {
+            let first = output / length * inputs * length + output % length;
+            for (input, weight) in weights.iter().enumerate() {
+                packed[first + input * length] = *weight;
+            }
+        }
+        let mut bias = bias.to_vec();
+        bias.resize(padded, 0.0);
+        let least = if relu { 0.0 } else { f32::NEG_INFINITY };
+        Self { inputs, outputs, instructions, panel, weights: packed, bias, least }
+    }
+
+    pub(crate) const fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub(crate) const fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    pub(crate) const fn has_relu(&self) -> bool {
+        self.least == 0.0
+    }
+
+    /// A batch: `input` is `[image][input]`, `output` `[image][output]`.
+    pub(crate) fn run<V: Value>(&self, input: &[V], listed: &mut Inputs, output: &mut [f32]) {
+        listed.list(input, self.inputs);
+        self.instructions.run(Task { layer: self, inputs: listed, output });
+    }
+}
+
+struct Task<'a> {
+    layer: &'a Dense,
+    inputs: &'a Inputs,
+    output: &'a mut [f32],
+}
+
+impl WithSimd for Task<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { layer, inputs, output } = self;
+        match layer.panel {
+            1 => layer.panels::<S, 1>(simd, inputs, output),
+            2 => layer.panels::<S, 2>(simd, inputs, output),
+            4 => layer.panels::<S, 4>(simd, inputs, output),
+            _ => layer.panels::<S, WIDEST>(simd, inputs, output),
+        }
+    }
+}
+
+impl Dense {
+    /// All outputs, in panels of `PANEL` vectors.
+    #[inline(always)]
+    fn panels<S: Simd, const PANEL: usize>(&self, simd: S, inputs: &Inputs, output: &mut [f32]) {
+        let length = PANEL * S::F32_LANES;
+        let panels = self.weights.chunks_exact(length * self.inputs);
+        let biases = self.bias.chunks_exact(length);
+        for ((weights, bias), first) in panels.zip(biases).zip((0..).step_by(length)) {
+            let mut begin = 0;
+            for (end, output) in inputs.ends.iter().zip(output.chunks_exact_mut(self.outputs)) {
+                let present = &inputs.present[begin..*end];
+                begin = *end;
+                let sums = sums::<S, PANEL>(simd, present, weights, bias);
+                for (to, sum) in output[first..].chunks_mut(S::F32_LANES).zip(sums) {
+                    store(simd, to, simd.max_f32s(sum, simd.splat_f32s(self.least)));
+                }
+            }
+        }
+    }
+}
+
+/// One panel of one image.
+#[inline(always)]
+fn sums<S: Simd, const PANEL: usize>(
+    simd: S,
+    present: &[Present],
+    weights: &[f32],
+    bias: &[f32],
+) -> [S::f32s; PANEL] {
+    let bias = S::as_simd_f32s(bias).0;
+    let mut sums = [simd.splat_f32s(0.0); PANEL];
+    sums.copy_from_slice(bias);
+    // a narrow panel is summed in several parts: each sum has to wait for itself
+    let (fours, rest) = present.as_chunks::<4>();
+    if PANEL < WIDEST {
+        let mut parts = [[simd.splat_f32s(0.0); PANEL]; 4];
+        for four in fours {
+            for (part, present) in parts.iter_mut().zip(four) {
+                add::<S, PANEL>(simd, part, *present, weights);
+            }
+        }
+        for part in parts {
+            for (sum, part) in sums.iter_mut().zip(part) {
+                *sum = simd.add_f32s(*sum, part);
+            }
+        }
+    } else {
+        for present in fours.as_flattened() {
+            add::<S, PANEL>(simd, &mut sums, *present, weights);
+        }
+    }
+    for present in rest {
+        add::<S, PANEL>(simd, &mut sums, *present, weights);
+    }
+    sums
+}
+
+/// One input's part of a panel.
+#[inline(always)]
+fn add<S: Simd, const PANEL: usize>(
+    simd: S,
+    sums: &mut [S::f32s; PANEL],
+    Present { index, value }: Present,
+    weights: &[f32],
+) {
+    let length = PANEL * S::F32_LANES;
+    let first = index as usize * length;
+    let weights = S::as_simd_f32s(&weights[first..first + length]).0;
+    let value = simd.splat_f32s(value);
+    for (sum, weight) in sums.iter_mut().zip(weights) {
+        *sum = multiply_add(simd, value, *weight, *sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_set_of_instructions_multiplies_as_the_definition_does(
+            (inputs, outputs, images) in (1..90_usize, 1..300_usize, 1..5_usize),
+            relu in any::<bool>(),
+            seed in any::<u32>(),
+        ) {
+            let mut state = seed;
+            let mut values = |count: usize| -> Vec<f32> {
+                let value = |_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    // as after a ReLU, half are 0
+                    (state as i32 as f32 / i32::MAX as f32).max(0.0)
+                };
+                (0..count).map(value).collect()
+            };
+            let (weights, bias) = (values(inputs * outputs), values(outputs));
+            let weights: Vec<f32> = weights.iter().map(|weight| weight - 0.3).collect();
+            let input = values(images * inputs);
+            for instructions in Instructions::available() {
+                let dense = Dense::new(&weights, &bias, relu, instructions);
+                let mut output = vec![f32::NAN; images * outputs];
+                dense.run(&input, &mut Inputs::default(), &mut output);
+                for (image, output) in input.chunks(inputs).zip(output.chunks(outputs)) {
+                    for ((row, bias), found) in weights.chunks(inputs).zip(&bias).zip(output) {
+                        let products = row.iter().zip(image).map(|(w, x)| f64::from(*w) * f64::from(*x));
+                        let sum = f64::from(*bias) + products.sum::<f64>();
+                        let expected = if relu { sum.max(0.0) } else { sum };
+                        prop_assert!(
+                            (f64::from(*found) - expected).abs() < 1e-4,
+                            "{instructions}: {found} for {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

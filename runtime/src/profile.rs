@@ -1,0 +1,74 @@
+//! Where the time of a run goes.
+
+use std::time::{Duration, Instant};
+
+use crate::chain::Buffers;
+use crate::classifier::Classifier;
+use crate::image28::Image28;
+
+/// What one operator took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorTime {
+    /// What it does.
+    pub name: String,
+    /// Multiplications with additions for one image, where we know them: those of tract's operators we do not.
+    pub macs: Option<usize>,
+    /// For all images together.
+    pub time: Duration,
+}
+
+impl Classifier {
+    /// Times each operator of the network over `images`, `batch` at a time, on one thread.
+    ///
+    /// # Panics
+    /// Never, as [`Self::classify`].
+    #[must_use]
+    pub fn profile(&self, images: &[Image28], batch: usize) -> Vec<OperatorTime> {
+        let operators = self.engine().operators().into_iter();
+        let mut times: Vec<OperatorTime> = operators
+            .map(|operator| OperatorTime {
+                name: operator.name,
+                macs: operator.macs,
+                time: Duration::ZERO,
+            })
+            .collect();
+        let (mut buffers, mut scores) = (Buffers::default(), vec![]);
+        for images in images.chunks(batch.max(1)) {
+            let watch = &mut |number: usize, run: &mut dyn FnMut()| {
+                let started = Instant::now();
+                run();
+                times[number].time += started.elapsed();
+            };
+            let ran = self.engine().run_watched(images, &mut buffers, &mut scores, watch);
+            ran.expect("a model that ran when loaded runs again");
+        }
+        times
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Classifier, EMBEDDED_MODEL, Image28, Kernels, Options, PIXELS};
+
+    #[test]
+    fn our_layers_and_tracts_operators_are_timed() {
+        let images = vec![Image28([9; PIXELS]); 3];
+        let ours = Classifier::embedded().profile(&images, 2);
+        let names: Vec<&str> = ours.iter().map(|operator| operator.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "Conv 5x5 1→20 + ReLU + MaxPool 2x2",
+                "Conv 5x5 20→50 + ReLU + MaxPool 2x2",
+                "Dense 800→500 + ReLU",
+                "Dense 500→10",
+            ]
+        );
+        assert_eq!(ours.iter().filter_map(|operator| operator.macs).sum::<usize>(), 2_293_000);
+        assert!(ours.iter().all(|operator| !operator.time.is_zero()));
+        let options = Options { kernels: Kernels::Tract, ..Options::default() };
+        let tracts = Classifier::parse_with(EMBEDDED_MODEL, options).unwrap().profile(&images, 2);
+        assert!(tracts.len() > ours.len());
+        assert!(tracts.iter().any(|operator| !operator.time.is_zero()));
+    }
+}

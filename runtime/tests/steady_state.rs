@@ -1,0 +1,31 @@
+//! A session that has seen a batch needs no more memory for the next.
+
+use std::alloc::System;
+use std::num::NonZeroUsize;
+
+use runtime::{Classifier, Image28};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static MEMORY: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+#[test]
+fn nothing_is_allocated_after_the_first_batches() {
+    let classifier = Classifier::embedded();
+    let images: Vec<Image28> =
+        (0..64).map(|i| Image28(std::array::from_fn(|at| (at * i % 251) as u8))).collect();
+    for threads in [1, 2] {
+        let mut session = classifier.session(NonZeroUsize::new(threads).unwrap()).unwrap();
+        // the third finds what channels set aside when someone first waits for them
+        for _ in 0..3 {
+            session.scores(&images);
+        }
+        let region = Region::new(MEMORY);
+        for _ in 0..10 {
+            session.scores(&images);
+            session.scores(&images[..1]);
+        }
+        let change = region.change();
+        assert_eq!((change.allocations, change.reallocations), (0, 0), "with {threads} threads");
+    }
+}
