@@ -7,8 +7,8 @@ use pulp::{Simd, WithSimd};
 
 use super::{Instructions, Value, multiply_add, store};
 
-/// Vectors of outputs in the widest panel.
-const WIDEST: usize = 8;
+/// Vectors of outputs in the widest panel: half of 32 registers.
+const WIDEST: usize = 16;
 
 /// A layer with its weights packed for some instructions.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Dense {
     inputs: usize,
     outputs: usize,
     instructions: Instructions,
-    /// Vectors of outputs in a panel: 1, 2, 4 or 8.
+    /// Vectors of outputs in a panel: 1, 2, 4, 8 or 16.
     panel: usize,
     /// `[panel][input][output in its panel]`, of whole panels.
     weights: Vec<f32>,
@@ -68,7 +68,10 @@ impl Dense {
     ) -> Self {
         let outputs = bias.len();
         let inputs = weights.len() / outputs;
-        let panel = outputs.div_ceil(instructions.lanes()).next_power_of_two().min(WIDEST);
+        let panel = outputs
+            .div_ceil(instructions.lanes())
+            .next_power_of_two()
+            .min(instructions.registers() / 2);
         let length = panel * instructions.lanes();
         let padded = outputs.next_multiple_of(length);
         let mut packed = vec![0.0; padded * inputs];
@@ -119,6 +122,7 @@ impl WithSimd for Task<'_> {
             1 => layer.panels::<S, 1>(simd, inputs, output),
             2 => layer.panels::<S, 2>(simd, inputs, output),
             4 => layer.panels::<S, 4>(simd, inputs, output),
+            8 => layer.panels::<S, 8>(simd, inputs, output),
             _ => layer.panels::<S, WIDEST>(simd, inputs, output),
         }
     }
@@ -158,7 +162,7 @@ fn sums<S: Simd, const PANEL: usize>(
     sums.copy_from_slice(bias);
     // a narrow panel is summed in several parts: each sum has to wait for itself
     let (fours, rest) = present.as_chunks::<4>();
-    if PANEL < WIDEST {
+    if PANEL < 8 {
         let mut parts = [[simd.splat_f32s(0.0); PANEL]; 4];
         for four in fours {
             for (part, present) in parts.iter_mut().zip(four) {
