@@ -16,6 +16,9 @@ use crate::input::Normalization;
 /// once for all of them.
 const TOGETHER: usize = 32;
 
+/// A thread that computes fewer maps is not worth waking.
+const LEAST_MAPS: usize = 8;
+
 /// Layers in their order.
 #[derive(Debug, Clone)]
 pub(crate) struct Chain {
@@ -97,6 +100,74 @@ impl Chain {
                 mem::swap(input, output);
             }
             scores.copy_from_slice(input);
+        }
+    }
+}
+
+impl Chain {
+    /// Puts the scores of all images into `scores`.
+    pub(crate) fn score(
+        &self,
+        images: &[Image28],
+        normalization: Normalization,
+        buffers: &mut Buffers,
+        scores: &mut Vec<f32>,
+    ) {
+        scores.clear();
+        scores.resize(images.len() * self.outputs(), 0.0);
+        self.run(images, normalization, buffers, scores, &mut |_, run| run());
+    }
+
+    /// Cuts the network for at most so many threads to work on one image; not where it would not pay.
+    ///
+    /// Each computes some maps of the last convolution, after all that is before it, and then what they give to the
+    /// sums of the dense layer that follows. So the threads meet once, and add up.
+    pub(crate) fn split(&self, most: usize) -> Option<(Vec<Self>, Join)> {
+        let at = self.layers.iter().position(|layer| matches!(**layer, Layer::Dense(_)))?;
+        let (before, [last, first, rest @ ..]) =
+            self.layers.split_at_checked(at.checked_sub(1)?)?
+        else {
+            return None;
+        };
+        let (Layer::Conv(conv), Layer::Dense(dense)) = (&**last, &**first) else { return None };
+        let [maps, height, width] = conv.shape().output();
+        let parts = most.min(maps / LEAST_MAPS);
+        // what is before is done by each
+        let repeated: usize = before.iter().map(|layer| layer.macs()).sum();
+        if parts < 2 || 2 * repeated > last.macs() + first.macs() {
+            return None;
+        }
+        let part = |number: usize| {
+            let maps = maps * number / parts..maps * (number + 1) / parts;
+            let inputs = maps.start * height * width..maps.end * height * width;
+            let own = [Layer::Conv(conv.of_maps(maps)), Layer::Dense(dense.of_inputs(inputs))];
+            let layers = before.iter().cloned().chain(own.map(Arc::new)).collect();
+            Self { layers, takes_bytes: self.takes_bytes }
+        };
+        let join = Join { dense: Arc::clone(first), rest: rest.to_vec() };
+        Some(((0..parts).map(part).collect(), join))
+    }
+}
+
+/// What happens to the sums of all parts of a network, added up.
+#[derive(Debug)]
+pub(crate) struct Join {
+    /// The layer whose sums they are.
+    dense: Arc<Layer>,
+    rest: Vec<Arc<Layer>>,
+}
+
+impl Join {
+    /// Puts the scores into `scores`; the sums are used up.
+    pub(crate) fn finish(&self, sums: &mut Vec<f32>, buffers: &mut Buffers, scores: &mut Vec<f32>) {
+        if let Layer::Dense(dense) = &*self.dense {
+            dense.finish(sums);
+        }
+        mem::swap(sums, scores);
+        for layer in &self.rest {
+            mem::swap(sums, scores);
+            scores.resize(layer.outputs(), 0.0);
+            layer.run(sums, &mut buffers.workspace, scores);
         }
     }
 }

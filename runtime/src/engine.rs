@@ -6,10 +6,10 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::plan;
 
-use crate::chain::{Buffers, Chain};
+use crate::chain::{Buffers, Chain, Join};
 use crate::fuse::{Fused, Layer, fuse};
 use crate::image28::Image28;
-use crate::input::Input;
+use crate::input::{Input, Normalization};
 use crate::kernels::Kernels;
 
 /// Gets the number of an operator, and has to call what runs it.
@@ -81,6 +81,19 @@ impl Engine {
         }
     }
 
+    /// The network cut for several threads to work on one image, where that pays.
+    pub(crate) fn split(&self, threads: usize) -> Option<(Vec<Chain>, Join)> {
+        match &self.network {
+            Network::Chain(chain) => chain.split(threads),
+            Network::Plan(_) => None,
+        }
+    }
+
+    /// What happens to pixels before a chain that takes floats.
+    pub(crate) fn normalization(&self) -> Normalization {
+        self.input.normalization.unwrap_or_default()
+    }
+
     /// Puts the graph's output for all images into `scores`.
     pub(crate) fn run(
         &self,
@@ -103,8 +116,7 @@ impl Engine {
         match &self.network {
             Network::Chain(chain) => {
                 scores.resize(images.len() * chain.outputs(), 0.0);
-                let normalization = self.input.normalization.unwrap_or_default();
-                chain.run(images, normalization, buffers, scores, watch);
+                chain.run(images, self.normalization(), buffers, scores, watch);
                 Ok(())
             }
             Network::Plan(plan) => {

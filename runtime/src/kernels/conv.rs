@@ -6,6 +6,8 @@
 //! pooling, a lane is a 2×2 window, its four pixels are four vectors, and the largest of them is the pooled
 //! value: the full maps are never written. A tile is those four times as many maps as fit the registers.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use super::{Instructions, Value, multiply_add, store};
@@ -118,6 +120,20 @@ impl Conv {
             offsets: offsets.collect(),
             least: if relu { 0.0 } else { f32::NEG_INFINITY },
         }
+    }
+
+    /// The layer with these of its maps alone.
+    pub(crate) fn of_maps(&self, maps: Range<usize>) -> Self {
+        let taps = self.offsets.len() * self.shape.input[0];
+        let weights: Vec<f32> = maps
+            .clone()
+            .flat_map(|map| {
+                let first = map / self.block * taps * self.block + map % self.block;
+                (0..taps).map(move |tap| self.weights[first + tap * self.block])
+            })
+            .collect();
+        let shape = ConvShape { maps: maps.len(), ..self.shape };
+        Self::new(shape, &weights, &self.bias[maps], self.has_relu(), self.instructions)
     }
 
     pub(crate) const fn shape(&self) -> &ConvShape {

@@ -3,6 +3,8 @@
 //! After a ReLU about half of the inputs are 0, and their weights need not even be read: the others are listed
 //! first. Outputs are computed a panel at a time, for all images of a batch, while the panel's weights are near.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use super::{Instructions, Value, multiply_add, store};
@@ -85,6 +87,25 @@ impl Dense {
         bias.resize(padded, 0.0);
         let least = if relu { 0.0 } else { f32::NEG_INFINITY };
         Self { inputs, outputs, instructions, panel, weights: packed, bias, least }
+    }
+
+    /// The part of the sums that comes from these inputs, without bias and ReLU.
+    pub(crate) fn of_inputs(&self, inputs: Range<usize>) -> Self {
+        let length = self.panel * self.instructions.lanes();
+        let weights: Vec<f32> = (0..self.outputs)
+            .flat_map(|output| {
+                let first = output / length * self.inputs * length + output % length;
+                inputs.clone().map(move |input| self.weights[first + input * length])
+            })
+            .collect();
+        Self::new(&weights, &vec![0.0; self.outputs], false, self.instructions)
+    }
+
+    /// What happens to the sums of all parts.
+    pub(crate) fn finish(&self, sums: &mut [f32]) {
+        for (sum, bias) in sums.iter_mut().zip(&self.bias) {
+            *sum = (*sum + bias).max(self.least);
+        }
     }
 
     pub(crate) const fn inputs(&self) -> usize {
