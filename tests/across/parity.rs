@@ -60,7 +60,7 @@ fn our_kernels_score_as_tracts_do() {
     assert_kernels_agree(&crate::mnist_500(Part::Test).images);
 }
 
-/// `cargo test -p lenet-tests --release -- --ignored ten_thousand`
+/// `cargo test -p lenet-tests -- --ignored ten_thousand`
 #[test]
 #[ignore = "needs all of MNIST, where trainer/run puts it"]
 fn our_kernels_score_as_tracts_do_on_all_ten_thousand() {

@@ -181,7 +181,11 @@ impl<V: Value> WithSimd for Task<'_, V> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { layer, input, workspace, output } = self;
-        lay_out(&layer.shape, input, workspace);
+        if layer.shape.pooled {
+            lay_out::<V, 2>(&layer.shape, input, workspace);
+        } else {
+            lay_out::<V, 1>(&layer.shape, input, workspace);
+        }
         match (layer.shape.pooled, layer.block) {
             (true, 2) => layer.tiles::<S, 2, 4>(simd, workspace, output),
             (true, 4) => layer.tiles::<S, 4, 4>(simd, workspace, output),
@@ -196,22 +200,21 @@ impl<V: Value> WithSimd for Task<'_, V> {
 
 /// Fills the workspace, but for the room for a channel of floats at its end.
 #[inline(always)]
-fn lay_out<V: Value>(shape: &ConvShape, input: &[V], workspace: &mut [f32]) {
+fn lay_out<V: Value, const STEP: usize>(shape: &ConvShape, input: &[V], workspace: &mut [f32]) {
     let [channels, height, width] = shape.input;
-    let step = shape.step();
     let (workspace, room) = workspace.split_at_mut(workspace.len() - height * width);
     let mut rows = workspace.chunks_exact_mut(shape.output()[2]);
     for channel in input.chunks_exact(height * width).take(channels) {
         let channel = V::floats(channel, room);
-        for shift in 0..shape.kernel[1] + step - 1 {
-            for residue in 0..step {
+        for shift in 0..shape.kernel[1] + STEP - 1 {
+            for residue in 0..STEP {
                 let layer = rows.by_ref().take(shape.layer_rows());
-                for (laid, row) in layer.zip((residue..).step_by(step)) {
+                for (laid, row) in layer.zip((residue..).step_by(STEP)) {
                     // an odd last row is of no window
                     let Some(from) = channel.get(row * width + shift..(row + 1) * width) else {
                         continue;
                     };
-                    for (laid, pixel) in laid.iter_mut().zip(from.iter().step_by(step)) {
+                    for (laid, pixel) in laid.iter_mut().zip(from.iter().step_by(STEP)) {
                         *laid = *pixel;
                     }
                 }
