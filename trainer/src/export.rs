@@ -17,7 +17,7 @@ pub const COMPARED_IMAGES: usize = 1000;
 
 /// Largest difference of a logit that counts as equal.
 ///
-/// libtorch and tract sum the 800 products of a feature in different orders. Rounding errors of both signs grow
+/// libtorch and our kernels sum the 800 products of a feature in different orders. Rounding errors of both signs grow
 /// with the root of their number: √800 · 2⁻²⁴ · 30 ≈ 5e-5 for a logit of 30, and four layers stay far below this;
 /// a wrong weight, border or normalisation is far above.
 const SUM_ORDER: f32 = 1e-3;

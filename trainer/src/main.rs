@@ -130,7 +130,7 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
             dataset.test.images.iter().take(COMPARED_IMAGES).cloned().collect();
         let parity = export::export(&network, &metadata, &images, path)?;
         say(format_args!(
-            "\nexported  {}: on {} test images tract gives libtorch's digits, logits within {:.1e}",
+            "\nexported  {}: on {} test images runtime gives libtorch's digits, logits within {:.1e}",
             path.display(),
             parity.images,
             parity.largest_difference
