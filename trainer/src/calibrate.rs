@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_temperature_is_found_that_the_logits_were_spoilt_by() {
-        tch::manual_seed(2);
+        let _alone = crate::seeding::alone(2);
         let honest = Tensor::randn([20_000, 4], (Kind::Double, tch::Device::Cpu)) * 2.0;
         let labels = honest.softmax(-1, Kind::Double).multinomial(1, true).squeeze_dim(1);
         for spoilt in [0.3, 1.0, 5.0] {

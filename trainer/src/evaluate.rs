@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_wrong_and_worst_first_and_all_of_the_reports() {
-        tch::manual_seed(5);
+        let _alone = crate::seeding::alone(5);
         let network = LeNet::new(10, Device::Cpu);
         // more than one batch of noise, so that an index beyond the first is tested
         let count = EVALUATION_BATCH as usize + 50;

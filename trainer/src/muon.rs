@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn steps_are_nearly_orthogonal_whatever_the_shape_and_the_threads() {
-        tch::manual_seed(2);
+        let _alone = crate::seeding::alone(2);
         let network = LeNet::new(10, Device::Cpu);
         for [rows, columns] in [[20, 60], [50, 500], [500, 800], [300, 200]] {
             let gradient = Tensor::randn([rows * columns], (Kind::Float, Device::Cpu)) * 1e-3;

@@ -39,6 +39,14 @@ pub(crate) fn drawn<T>(seed: u64, purpose: Purpose, draw: impl FnOnce() -> T) ->
     draw()
 }
 
+/// libtorch's generator, seeded, for as long as the guard lives: tests run side by side.
+#[cfg(test)]
+pub(crate) fn alone(seed: i64) -> std::sync::MutexGuard<'static, ()> {
+    let alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    tch::manual_seed(seed);
+    alone
+}
+
 /// The finalizer of `SplitMix64` (Steele, Lea and Flood 2014): near seeds become far ones.
 const fn mix(seed: u64) -> u64 {
     let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -450,7 +450,7 @@ mod tests {
     #[test]
     fn dropout_leaves_out_as_many_as_asked_and_keeps_the_mean() {
         for (probability, kept) in [(0.0, 1.0), (0.3, 256.0 / 179.0), (0.5, 2.0)] {
-            tch::manual_seed(1);
+            let _alone = crate::seeding::alone(1);
             let factors = dropout([999, 500], probability);
             assert!((factors.max().double_value(&[]) - kept).abs() < 1e-6);
             let zero = factors.eq(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
