@@ -1,4 +1,5 @@
 //! Properties that no single crate can check.
+#![forbid(unsafe_code)]
 
 #[path = "across/golden.rs"]
 mod golden; // the committed model reads the committed pictures

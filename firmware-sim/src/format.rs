@@ -8,28 +8,40 @@
 //! | 32 | SHA-256 of the ONNX file that it was made from |
 //! | 16 | scales of stage 1, stage 2, hidden and logits: `f32`, for people and the host; the device ignores them |
 //! | 4 | images it was calibrated on |
-//! | 4 layers | weights `[out][in]` as `i8`, then a 16-byte [`Channel`] an output |
+//! | 4 | guard band: the least margin of a [`Answer::Confident`](crate::Answer::Confident), `u32` |
+//! | 4 layers | weights as [`words`], then a 16-byte [`Channel`] an output |
 //! | 4 | CRC-32 (ISO-HDLC, as in zip) of everything before |
 //!
 //! Every part is a multiple of four bytes long, so every number is aligned if the file is.
 
 mod layer;
+pub mod words;
 
-pub use layer::{CHANNEL_LEN, Channel, Layer, accumulator_bound};
+pub use layer::{
+    CHANNEL_LEN, Channel, ChannelPair, Convolution, Dense, SUM_MAX, accumulator_bound,
+};
 
 use core::fmt;
 use core::ops::Range;
 
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 
-use crate::geometry::{
-    CLASSES, FAN_IN2, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, POOL, TAPS,
-};
+use crate::geometry::{CLASSES, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, POOL};
+use words::{BLOCK, CONV1_WORDS, CONV2_WORDS};
+
+/// 20 maps of one; the image is no pair, its taps are.
+pub type Conv1<'a> = Convolution<'a, 1, { MAPS1 / 2 }, CONV1_WORDS>;
+/// 50 maps of 20.
+pub type Conv2<'a> = Convolution<'a, { MAPS1 / 2 }, { MAPS2 / 2 }, CONV2_WORDS>;
+/// 500 features of 800.
+pub type Dense1<'a> = Dense<'a, { HIDDEN / (2 * BLOCK) }, { FLAT / 2 }>;
+/// Ten classes of 500.
+pub type Dense2<'a> = Dense<'a, { CLASSES / (2 * BLOCK) }, { HIDDEN / 2 }>;
 
 /// What a file starts with.
 pub const MAGIC: [u8; 4] = *b"LNQ8";
 /// The layout that this library reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const GEOMETRY: [u16; 8] = [
     IMAGE_SIDE as u16,
@@ -42,16 +54,11 @@ const GEOMETRY: [u16; 8] = [
     0,
 ];
 
-const HEADER_LEN: usize = 4 + 4 + 2 * GEOMETRY.len() + 32 + 4 * 4 + 4;
+const HEADER_LEN: usize = 4 + 4 + 2 * GEOMETRY.len() + 32 + 4 * 4 + 4 + 4;
 const CRC_LEN: usize = 4;
 
 /// Bytes of every file.
-pub const LEN: usize = HEADER_LEN
-    + Layer::<MAPS1, TAPS>::LEN
-    + Layer::<MAPS2, FAN_IN2>::LEN
-    + Layer::<HIDDEN, FLAT>::LEN
-    + Layer::<CLASSES, HIDDEN>::LEN
-    + CRC_LEN;
+pub const LEN: usize = HEADER_LEN + Conv1::LEN + Conv2::LEN + Dense1::LEN + Dense2::LEN + CRC_LEN;
 
 /// Bits of the positive, normal numbers of IEEE 754 binary32: exponents 1 to 254.
 const POSITIVE: Range<u32> = 1 << 23..255 << 23;
@@ -72,14 +79,16 @@ pub struct Contents<'a> {
     pub scales: Scales,
     /// Images of the training split that set the activations' scales.
     pub calibration_images: u32,
-    /// `[MAPS1][1][KERNEL][KERNEL]`
-    pub conv1: Layer<'a, MAPS1, TAPS>,
-    /// `[MAPS2][MAPS1][KERNEL][KERNEL]`
-    pub conv2: Layer<'a, MAPS2, FAN_IN2>,
-    /// `[HIDDEN][FLAT]`
-    pub dense1: Layer<'a, HIDDEN, FLAT>,
-    /// `[CLASSES][HIDDEN]`; one scale for all rows, or their sums could not be compared.
-    pub dense2: Layer<'a, CLASSES, HIDDEN>,
+    /// The least margin of the best logit over the next that makes an answer confident.
+    pub guard: u32,
+    /// Image to first maps.
+    pub conv1: Conv1<'a>,
+    /// First maps to second maps.
+    pub conv2: Conv2<'a>,
+    /// Second maps to hidden features.
+    pub dense1: Dense1<'a>,
+    /// Hidden features to logits; one scale for all, or they could not be compared.
+    pub dense2: Dense2<'a>,
 }
 
 /// Real values of one step, as the bits of positive `f32`s (`f32::from_bits`): the device has no use for them.
@@ -116,9 +125,9 @@ pub enum FormatError {
     },
     /// A scale is not a positive, normal `f32`: its bits.
     Scale(u32),
-    /// A channel of this layer has a multiplier out of range, or padding that is not zero.
+    /// This layer has a multiplier out of range, or padding that is not zero.
     Channel(&'static str),
-    /// A channel of this layer may overflow 32 bits, or states another bound than its weights have.
+    /// A channel of this layer may exceed [`SUM_MAX`], or states another bound than its weights have.
     Bound(&'static str),
 }
 
@@ -137,7 +146,9 @@ impl fmt::Display for FormatError {
                 write!(f, "damaged: CRC-32 is {computed:#010x}, the file says {stored:#010x}")
             }
             Self::Scale(bits) => write!(f, "scale {bits:#010x} is not a positive number"),
-            Self::Channel(layer) => write!(f, "{layer}: a multiplier is out of range"),
+            Self::Channel(layer) => {
+                write!(f, "{layer}: a multiplier is out of range, or padding is not zero")
+            }
             Self::Bound(layer) => write!(f, "{layer}: an accumulator may overflow"),
         }
     }
@@ -188,17 +199,23 @@ impl<'a> Model<'a> {
                 return Err(FormatError::Scale(bits));
             }
         }
-        contents.conv1.check("conv1", false)?;
-        contents.conv2.check("conv2", false)?;
-        contents.dense1.check("dense1", false)?;
-        contents.dense2.check("dense2", true)?;
+        contents.conv1.check("conv1")?;
+        if !contents.conv1.ends_alone() {
+            return Err(FormatError::Channel("conv1"));
+        }
+        contents.conv2.check("conv2")?;
+        contents.dense1.check("dense1")?;
+        contents.dense2.check("dense2")?;
+        if !contents.dense2.gives_logits() {
+            return Err(FormatError::Channel("dense2"));
+        }
         Ok(Self(contents))
     }
 
     /// Writes the file that [`Self::parse`] reads as this model.
     pub fn emit(&self, file: &mut [u8; LEN]) {
-        let Contents { identity, scales, calibration_images, conv1, conv2, dense1, dense2 } =
-            &self.0;
+        let Contents { identity, scales, calibration_images, guard, .. } = &self.0;
+        let Contents { conv1, conv2, dense1, dense2, .. } = &self.0;
         let content = MAGIC
             .into_iter()
             .chain(VERSION.to_le_bytes())
@@ -206,6 +223,7 @@ impl<'a> Model<'a> {
             .chain(**identity)
             .chain(scales.bits().into_iter().flat_map(u32::to_le_bytes))
             .chain(calibration_images.to_le_bytes())
+            .chain(guard.to_le_bytes())
             .chain(conv1.bytes())
             .chain(conv2.bytes())
             .chain(dense1.bytes())
@@ -235,10 +253,11 @@ impl<'a> Contents<'a> {
                 logits: take_u32(rest)?,
             },
             calibration_images: take_u32(rest)?,
-            conv1: Layer::take(rest)?,
-            conv2: Layer::take(rest)?,
-            dense1: Layer::take(rest)?,
-            dense2: Layer::take(rest)?,
+            guard: take_u32(rest)?,
+            conv1: Conv1::take(rest)?,
+            conv2: Conv2::take(rest)?,
+            dense1: Dense1::take(rest)?,
+            dense2: Dense2::take(rest)?,
         })
     }
 }

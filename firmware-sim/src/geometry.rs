@@ -29,7 +29,7 @@ pub const SIDE2: usize = CONV2_SIDE / POOL;
 pub const FAN_IN2: usize = MAPS1 * TAPS;
 /// Features that enter the first dense layer: `[map][row][column]`.
 pub const FLAT: usize = MAPS2 * SIDE2 * SIDE2;
-/// Input rows that one row of pooled outputs needs.
+/// Side of the square of inputs that one pooled output needs.
 pub const WINDOW: usize = KERNEL + POOL - 1;
 /// Pixels of an image.
 pub const PIXELS: usize = IMAGE_SIDE * IMAGE_SIDE;

@@ -27,11 +27,13 @@
 //!
 //! What it does not do: other geometries than this LeNet, or training.
 #![no_std]
-#![forbid(unsafe_code)]
+#![cfg_attr(not(dsp), forbid(unsafe_code))]
 
+mod answer;
 mod engine;
 pub mod format;
 pub mod geometry;
+pub mod kernels;
 pub mod multiplier;
 
 #[cfg(any(feature = "host", test))]
@@ -40,5 +42,6 @@ extern crate std;
 #[cfg(feature = "host")]
 pub mod host;
 
-pub use engine::{Frame, Logits, Scratch};
+pub use answer::{Answer, Logits};
+pub use engine::{Frame, Layer, Progress, Scratch};
 pub use format::Model;

@@ -14,6 +14,7 @@
 //!
 //! What this crate does not do: find digits on a page, read several of them, or train. It says so, by
 //! [`Verdict::NoDigit`].
+#![forbid(unsafe_code)]
 
 mod chain;
 mod classifier;

@@ -6,6 +6,7 @@
 //! libtorch as in the exported graph. Equal data, options and number of threads give equal weights on a CPU.
 //!
 //! What this crate does not do: several GPUs, other networks than LeNet.
+#![forbid(unsafe_code)]
 
 pub mod augment;
 pub mod calibrate;

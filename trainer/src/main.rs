@@ -1,4 +1,5 @@
 //! The `trainer` command: data, training, export, report.
+#![forbid(unsafe_code)]
 
 mod cli;
 mod illustrate;

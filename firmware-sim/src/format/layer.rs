@@ -1,27 +1,42 @@
 //! One layer as it lies in the file: weights, then output channels.
 
-use crate::format::FormatError;
+use crate::format::words::{BLOCK, Word, unpack};
+use crate::format::{Conv1, FormatError};
 use crate::multiplier::Multiplier;
 
 /// Bytes of a [`Channel`] in the file.
 pub const CHANNEL_LEN: usize = 16;
+/// Largest |accumulator|: the odd output of a pair is read from a sum of 32 bits, eight places up.
+pub const SUM_MAX: u32 = (1 << 23) - 1;
 
 /// Largest activation and pixel.
 const ACTIVATION_MAX: u64 = 255;
 
-/// Weights and output channels of one layer, borrowed from the file.
+/// What [`Channel::emit`] makes, of an even output and the odd one after it.
+pub type ChannelPair = [[u8; CHANNEL_LEN]; 2];
+
+/// A convolution: `IN` pairs of input maps, `OUT` pairs of output maps, `WORDS` words for each of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layer<'a, const OUT: usize, const IN: usize> {
-    /// `i8` as they lie in the file: `[out][in]`, for a convolution `[out][in map][row][column]`.
-    pub weights: &'a [[u8; IN]; OUT],
-    /// What [`Channel::emit`] makes, an output each.
-    pub channels: &'a [[u8; CHANNEL_LEN]; OUT],
+pub struct Convolution<'a, const IN: usize, const OUT: usize, const WORDS: usize> {
+    /// `[pair of inputs][pair of outputs][word]`
+    pub weights: &'a [[[Word; WORDS]; OUT]; IN],
+    /// `[pair of outputs]`
+    pub channels: &'a [ChannelPair; OUT],
+}
+
+/// A dense layer: `IN` pairs of inputs, `BLOCKS` times ten outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dense<'a, const BLOCKS: usize, const IN: usize> {
+    /// `[block][pair of inputs][pair of outputs]`
+    pub weights: &'a [[[Word; BLOCK]; IN]; BLOCKS],
+    /// `[block][pair of outputs]`
+    pub channels: &'a [[ChannelPair; BLOCK]; BLOCKS],
 }
 
 /// What an output channel needs besides its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Channel {
-    /// The accumulator's first value, in units of the accumulator.
+    /// What is added to the sum of products, in units of the accumulator.
     pub bias: i32,
     /// What makes an activation of an accumulator; [`Multiplier::ONE`] in the last layer, whose accumulators
     /// are the logits.
@@ -33,8 +48,8 @@ pub struct Channel {
 /// Largest |accumulator| that any input gives at any step of the sum, in whatever order it is taken:
 /// `|bias| + 255 · Σ |weight|`.
 #[must_use]
-pub fn accumulator_bound(weights: &[u8], bias: i32) -> u64 {
-    let magnitudes = weights.iter().map(|weight| u64::from(weight.cast_signed().unsigned_abs()));
+pub fn accumulator_bound(weights: impl IntoIterator<Item = i16>, bias: i32) -> u64 {
+    let magnitudes = weights.into_iter().map(|weight| u64::from(weight.unsigned_abs()));
     u64::from(bias.unsigned_abs()) + ACTIVATION_MAX * magnitudes.sum::<u64>()
 }
 
@@ -59,7 +74,7 @@ impl Channel {
     }
 
     /// The channel of bytes that [`Self::parse`] has accepted before.
-    fn parse_checked(bytes: &[u8; CHANNEL_LEN]) -> Self {
+    pub(crate) fn parse_checked(bytes: &[u8; CHANNEL_LEN]) -> Self {
         let &[b0, b1, b2, b3, m0, m1, m2, m3, a0, a1, a2, a3, shift, ..] = bytes;
         Self {
             bias: i32::from_le_bytes([b0, b1, b2, b3]),
@@ -69,48 +84,109 @@ impl Channel {
     }
 }
 
-impl<'a, const OUT: usize, const IN: usize> Layer<'a, OUT, IN> {
+impl<'a, const IN: usize, const OUT: usize, const WORDS: usize> Convolution<'a, IN, OUT, WORDS> {
     /// Bytes in the file.
-    pub const LEN: usize = OUT * (IN + CHANNEL_LEN);
+    pub const LEN: usize =
+        size_of::<[[[Word; WORDS]; OUT]; IN]>() + size_of::<[ChannelPair; OUT]>();
 
     /// Splits a layer off the front.
     pub(super) fn take(rest: &mut &'a [u8]) -> Option<Self> {
-        const { assert!((OUT * IN).is_multiple_of(4), "what follows the weights must stay aligned") }
-        let (weights, after) = rest.split_at_checked(OUT * IN)?;
-        let (channels, after) = after.split_at_checked(OUT * CHANNEL_LEN)?;
-        *rest = after;
-        Some(Self {
-            weights: weights.as_chunks().0.try_into().ok()?,
-            channels: channels.as_chunks().0.try_into().ok()?,
-        })
+        let weights = take_nested(rest)?;
+        let channels = split(rest, size_of::<[ChannelPair; OUT]>())?.as_chunks().0.as_chunks().0;
+        Some(Self { weights, channels: channels.try_into().ok()? })
     }
 
     /// The bytes that [`Self::take`] reads.
     pub(super) fn bytes(&self) -> impl Iterator<Item = u8> {
-        self.weights.iter().flatten().chain(self.channels.iter().flatten()).copied()
+        let weights = self.weights.as_flattened().as_flattened().as_flattened();
+        weights.iter().chain(self.channels.as_flattened().as_flattened()).copied()
     }
 
-    /// Whether every channel is well-formed and its sums fit 32 bits.
-    pub(super) fn check(&self, layer: &'static str, gives_logits: bool) -> Result<(), FormatError> {
-        for (weights, channel) in self.weights.iter().zip(self.channels) {
-            let channel = Channel::parse(channel).ok_or(FormatError::Channel(layer))?;
-            if gives_logits && channel.multiplier != Multiplier::ONE {
-                return Err(FormatError::Channel(layer));
-            }
-            let bound = accumulator_bound(weights, channel.bias);
-            if bound > u64::from(i32::MAX.unsigned_abs()) || bound != u64::from(channel.bound) {
-                return Err(FormatError::Bound(layer));
+    /// Whether every channel is well-formed and its sums fit.
+    pub(super) fn check(&self, layer: &'static str) -> Result<(), FormatError> {
+        for (pair, channels) in self.channels.iter().enumerate() {
+            let words = self.weights.iter().filter_map(|tiles| tiles.get(pair)).flatten();
+            check_pair(layer, &words, channels)?;
+        }
+        Ok(())
+    }
+}
+
+impl Conv1<'_> {
+    /// Whether the last tap of each kernel, which has no partner, has no weights for one.
+    pub(super) fn ends_alone(&self) -> bool {
+        self.weights.as_flattened().iter().all(|words| matches!(words, [.., [_, _, 0, 0]]))
+    }
+}
+
+impl<'a, const BLOCKS: usize, const IN: usize> Dense<'a, BLOCKS, IN> {
+    /// Bytes in the file.
+    pub const LEN: usize =
+        size_of::<[[[Word; BLOCK]; IN]; BLOCKS]>() + size_of::<[[ChannelPair; BLOCK]; BLOCKS]>();
+
+    /// Splits a layer off the front.
+    pub(super) fn take(rest: &mut &'a [u8]) -> Option<Self> {
+        let weights = take_nested(rest)?;
+        let channels = split(rest, size_of::<[[ChannelPair; BLOCK]; BLOCKS]>())?;
+        let channels = channels.as_chunks().0.as_chunks().0.as_chunks().0;
+        Some(Self { weights, channels: channels.try_into().ok()? })
+    }
+
+    /// The bytes that [`Self::take`] reads.
+    pub(super) fn bytes(&self) -> impl Iterator<Item = u8> {
+        let weights = self.weights.as_flattened().as_flattened().as_flattened();
+        let channels = self.channels.as_flattened().as_flattened().as_flattened();
+        weights.iter().chain(channels).copied()
+    }
+
+    /// Whether every channel is well-formed and its sums fit.
+    pub(super) fn check(&self, layer: &'static str) -> Result<(), FormatError> {
+        for (weights, channels) in self.weights.iter().zip(self.channels) {
+            for (pair, channels) in channels.iter().enumerate() {
+                let words = weights.iter().filter_map(|words| words.get(pair));
+                check_pair(layer, &words, channels)?;
             }
         }
         Ok(())
     }
 
-    /// Weights and channel of each output; only of a layer that was checked.
-    pub(crate) fn outputs(
-        &self,
-    ) -> impl Iterator<Item = (&'a [u8; IN], Channel)> + use<'a, OUT, IN> {
-        self.weights.iter().zip(self.channels.iter().map(Channel::parse_checked))
+    /// Whether the outputs are logits: compared with each other, so all of one scale.
+    pub(super) fn gives_logits(&self) -> bool {
+        let mut channels = self.channels.as_flattened().as_flattened().iter();
+        channels.all(|bytes| Channel::parse_checked(bytes).multiplier == Multiplier::ONE)
     }
+}
+
+fn split<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some(taken)
+}
+
+fn take_nested<'a, const A: usize, const B: usize, const C: usize>(
+    rest: &mut &'a [u8],
+) -> Option<&'a [[[Word; C]; B]; A]> {
+    let words = split(rest, size_of::<[[[Word; C]; B]; A]>())?;
+    words.as_chunks().0.as_chunks().0.as_chunks().0.try_into().ok()
+}
+
+fn check_pair<'a>(
+    layer: &'static str,
+    words: &(impl Iterator<Item = &'a Word> + Clone),
+    channels: &ChannelPair,
+) -> Result<(), FormatError> {
+    for (odd, channel) in channels.iter().enumerate() {
+        let channel = Channel::parse(channel).ok_or(FormatError::Channel(layer))?;
+        let weights = words.clone().flat_map(|&word| {
+            let [[a_even, a_odd], [b_even, b_odd]] = unpack(word);
+            if odd == 0 { [a_even, b_even] } else { [a_odd, b_odd] }
+        });
+        let bound = accumulator_bound(weights, channel.bias);
+        if bound > u64::from(SUM_MAX) || bound != u64::from(channel.bound) {
+            return Err(FormatError::Bound(layer));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -119,9 +195,8 @@ mod tests {
 
     #[test]
     fn a_bound_is_reached_by_the_worst_input_and_exceeded_by_none() {
-        let weights = [1_i8, -2, -128, 127].map(i8::cast_unsigned);
-        assert_eq!(accumulator_bound(&weights, -3), 3 + 255 * 258);
-        assert_eq!(accumulator_bound(&[], i32::MIN), 1 << 31);
+        assert_eq!(accumulator_bound([1, -2, -128, 127], -3), 3 + 255 * 258);
+        assert_eq!(accumulator_bound([], i32::MIN), 1 << 31);
     }
 
     #[test]

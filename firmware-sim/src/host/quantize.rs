@@ -1,8 +1,9 @@
 //! ONNX to `.q8`: post-training quantisation, calibrated on training images.
 //!
 //! With a step `s` for every real value, `real ≈ s · q`:
-//! - a weight's step is its output channel's largest magnitude over 127; the last layer has one step for all
-//!   rows, since its sums are compared with each other;
+//! - a weight's step is its output channel's largest magnitude over 127, or what keeps the channel's sums within
+//!   [`SUM_MAX`] if that is more; the last layer has one step for all rows, since its sums are compared with
+//!   each other;
 //! - an activation's step is the layer's largest over all calibration images, over 255;
 //! - a sum's step is the product of the weight's and the input's, and the bias is rounded to it;
 //! - the multiplier is the sum's step over the activation's.
@@ -19,9 +20,12 @@ use runtime::graph::Graph;
 use super::error::Error;
 use super::lenet::{Affine, LeNet};
 use super::{graph, identity};
+use crate::format::words::{BLOCK, Word, conv1_inputs, conv2_inputs, dense_inputs, pack};
 use crate::format::{
-    self, CHANNEL_LEN, Channel, Contents, FormatError, Layer, Model, Scales, accumulator_bound,
+    self, CHANNEL_LEN, Channel, Contents, Conv1, Conv2, Dense1, Dense2, FormatError, Model,
+    SUM_MAX, Scales, accumulator_bound,
 };
+use crate::geometry::{CLASSES, HIDDEN, MAPS1};
 use crate::multiplier::Multiplier;
 
 /// Most images that are worth calibrating on.
@@ -31,8 +35,6 @@ pub const CALIBRATION_IMAGES: usize = 2000;
 const WEIGHT_MAX: f64 = 127.0;
 /// Largest activation.
 const ACTIVATION_MAX: f64 = 255.0;
-/// Largest bias: leaves half of 32 bits to the sum.
-const BIAS_MAX: f64 = (1_u32 << 30) as f64;
 /// Smallest real multiplier that is made; one that small takes every sum to 0.
 const MULTIPLIER_MIN: f64 = 1.0 / (1_u64 << 32) as f64;
 
@@ -60,6 +62,10 @@ pub fn quantize(onnx: &[u8], calibration: &[Image28]) -> Result<Vec<u8>, Error> 
     let conv2 = Quantized::new("conv2", &network.conv2, stage1, Some(stage2))?;
     let dense1 = Quantized::new("dense1", &network.dense1, stage2, Some(hidden))?;
     let dense2 = Quantized::new("dense2", &network.dense2, hidden, None)?;
+    let conv1_words = conv1.convolution::<1, _, _>(|_, word| conv1_inputs(word));
+    let conv2_words = conv2.convolution::<{ MAPS1 / 2 }, _, _>(conv2_inputs);
+    let dense1_words = dense1.dense::<{ HIDDEN / (2 * BLOCK) }, _>();
+    let dense2_words = dense2.dense::<{ CLASSES / (2 * BLOCK) }, _>();
     let identity = identity(onnx);
     let model = Model::new(Contents {
         identity: &identity,
@@ -70,10 +76,23 @@ pub fn quantize(onnx: &[u8], calibration: &[Image28]) -> Result<Vec<u8>, Error> 
             logits: (dense2.first_step as f32).to_bits(),
         },
         calibration_images: calibration.len() as u32,
-        conv1: conv1.layer(),
-        conv2: conv2.layer(),
-        dense1: dense1.layer(),
-        dense2: dense2.layer(),
+        guard: 0,
+        conv1: Conv1 {
+            weights: whole(&conv1_words),
+            channels: whole(conv1.channels.as_chunks().0),
+        },
+        conv2: Conv2 {
+            weights: whole(&conv2_words),
+            channels: whole(conv2.channels.as_chunks().0),
+        },
+        dense1: Dense1 {
+            weights: whole(&dense1_words),
+            channels: whole(dense1.channels.as_chunks().0.as_chunks().0),
+        },
+        dense2: Dense2 {
+            weights: whole(&dense2_words),
+            channels: whole(dense2.channels.as_chunks().0.as_chunks().0),
+        },
     })?;
     let mut file = vec![0; format::LEN];
     let whole: &mut [u8; format::LEN] =
@@ -117,15 +136,16 @@ impl Steps {
     }
 }
 
-/// A layer in the form that [`Layer`] borrows.
-struct Quantized<const OUT: usize, const IN: usize> {
-    weights: Vec<[u8; IN]>,
+/// A layer, before its weights are packed.
+struct Quantized {
+    /// `[out][in]`
+    weights: Vec<Vec<i8>>,
     channels: Vec<[u8; CHANNEL_LEN]>,
     /// What one unit of the first output's sum is worth.
     first_step: f64,
 }
 
-impl<const OUT: usize, const IN: usize> Quantized<OUT, IN> {
+impl Quantized {
     /// Without an output step, all rows have one weight step and their sums are the answer.
     fn new(
         layer: &'static str,
@@ -142,45 +162,82 @@ impl<const OUT: usize, const IN: usize> Quantized<OUT, IN> {
             let largest = weight_steps.iter().copied().fold(0.0, f64::max);
             weight_steps.fill(if largest > 0.0 { largest } else { 1.0 });
         }
-        let mut weights = Vec::with_capacity(OUT);
-        let mut channels = Vec::with_capacity(OUT);
+        let mut weights = Vec::with_capacity(affine.bias.len());
+        let mut channels = Vec::with_capacity(affine.bias.len());
         for (channel, ((row, &bias), &weight_step)) in
             affine.rows().zip(&affine.bias).zip(&weight_steps).enumerate()
         {
             let step = input_step * weight_step;
-            let mut quantized = [0; IN];
-            for (cell, &weight) in quantized.iter_mut().zip(row) {
-                let rounded =
-                    (f64::from(weight) / weight_step).round().clamp(-WEIGHT_MAX, WEIGHT_MAX);
-                *cell = (rounded as i8).cast_unsigned();
-            }
+            let round = |&weight: &f32| {
+                (f64::from(weight) / weight_step).round().clamp(-WEIGHT_MAX, WEIGHT_MAX) as i8
+            };
+            let row: Vec<i8> = row.iter().map(round).collect();
             let bias = (f64::from(bias) / step).round() as i32;
             let multiplier = match output_step {
                 None => Multiplier::ONE,
                 Some(output_step) => Multiplier::from_f64_bits((step / output_step).to_bits())
                     .ok_or(Error::Multiplier { layer, channel })?,
             };
-            let bound = u32::try_from(accumulator_bound(&quantized, bias))
+            let bound = u32::try_from(accumulator_bound(row.iter().copied().map(i16::from), bias))
                 .map_err(|_| FormatError::Bound(layer))?;
-            weights.push(quantized);
+            weights.push(row);
             channels.push(Channel { bias, multiplier, bound }.emit());
         }
         let first_step = input_step * weight_steps[0];
         Ok(Self { weights, channels, first_step })
     }
 
-    fn layer(&self) -> Layer<'_, OUT, IN> {
-        Layer {
-            weights: self.weights[..].try_into().expect("there is a row an output"),
-            channels: self.channels[..].try_into().expect("there is a channel an output"),
+    /// The word of a pair of outputs and these inputs.
+    fn word(&self, outputs: usize, inputs: [Option<usize>; 2]) -> Word {
+        let weight = |output: usize, input: Option<usize>| {
+            input.map_or(0, |input| self.weights[output][input])
+        };
+        pack(inputs.map(|input| [weight(2 * outputs, input), weight(2 * outputs + 1, input)]))
+    }
+
+    /// Words as [`Convolution`](crate::format::Convolution) has them, of `IN` pairs of inputs.
+    fn convolution<const IN: usize, const OUT: usize, const WORDS: usize>(
+        &self,
+        inputs: impl Fn(usize, usize) -> [Option<usize>; 2],
+    ) -> Vec<[[Word; WORDS]; OUT]> {
+        let mut weights = vec![[[[0; 4]; WORDS]; OUT]; IN];
+        for (pair, tiles) in weights.iter_mut().enumerate() {
+            for (outputs, words) in tiles.iter_mut().enumerate() {
+                for (index, word) in words.iter_mut().enumerate() {
+                    *word = self.word(outputs, inputs(pair, index));
+                }
+            }
         }
+        weights
+    }
+
+    /// Words as [`Dense`](crate::format::Dense) has them, of so many blocks.
+    fn dense<const BLOCKS: usize, const IN: usize>(&self) -> Vec<[[Word; BLOCK]; IN]> {
+        let mut weights = vec![[[[0; 4]; BLOCK]; IN]; BLOCKS];
+        for (block, rows) in weights.iter_mut().enumerate() {
+            for (pair, words) in rows.iter_mut().enumerate() {
+                for (outputs, word) in words.iter_mut().enumerate() {
+                    *word = self.word(block * BLOCK + outputs, dense_inputs(pair));
+                }
+            }
+        }
+        weights
     }
 }
 
-/// The largest weight over 127, or more where the bias or the multiplier would not fit otherwise.
+/// A slice as the array that it is: its length follows from the geometry, which was checked.
+fn whole<T, const N: usize>(slice: &[T]) -> &[T; N] {
+    slice.try_into().expect("lengths follow from the geometry")
+}
+
+/// The largest weight over 127, or more where the sums or the multiplier would not fit otherwise.
 fn weight_step(weights: &[f32], bias: f32, input_step: f64, output_step: Option<f64>) -> f64 {
-    let largest = weights.iter().map(|weight| f64::from(weight.abs())).fold(0.0, f64::max);
-    let for_bias = f64::from(bias.abs()) / input_step / BIAS_MAX;
+    let magnitudes = || weights.iter().map(|weight| f64::from(weight.abs()));
+    let largest = magnitudes().fold(0.0, f64::max);
+    // every weight and the bias may be rounded up by a half
+    let room = f64::from(SUM_MAX) - ACTIVATION_MAX / 2.0 * weights.len() as f64 - 1.0;
+    let for_sums =
+        (ACTIVATION_MAX * magnitudes().sum::<f64>() + f64::from(bias.abs()) / input_step) / room;
     let for_multiplier = output_step.map_or(0.0, |step| step / input_step * MULTIPLIER_MIN);
-    (largest / WEIGHT_MAX).max(for_bias).max(for_multiplier)
+    (largest / WEIGHT_MAX).max(for_sums).max(for_multiplier)
 }

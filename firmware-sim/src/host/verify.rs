@@ -6,7 +6,8 @@ use runtime::{Classifier, Image28};
 
 use super::error::Error;
 use super::identity;
-use crate::engine::{Logits, Scratch};
+use crate::answer::Logits;
+use crate::engine::Scratch;
 use crate::format::Model;
 
 /// An ONNX model ready to run, that knows which file it was.

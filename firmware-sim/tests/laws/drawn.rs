@@ -1,8 +1,9 @@
 //! Models and images drawn from a seed: proptest's own byte vectors of 400,000 would take seconds each.
 
 use firmware_sim::Model;
+use firmware_sim::format::words::{BLOCK, CONV1_WORDS, Word, pack, unpack};
 use firmware_sim::format::{
-    self, CHANNEL_LEN, Channel, Contents, Layer, Scales, accumulator_bound,
+    self, CHANNEL_LEN, Channel, Contents, Convolution, Dense, Scales, accumulator_bound,
 };
 use firmware_sim::geometry::{CLASSES, FAN_IN2, FLAT, HIDDEN, MAPS1, MAPS2, PIXELS, TAPS};
 use firmware_sim::multiplier::Multiplier;
@@ -39,48 +40,102 @@ pub(crate) fn image(random: &mut Random) -> [u8; PIXELS] {
     })
 }
 
-type Weights<const OUT: usize, const IN: usize> = Box<[[u8; IN]; OUT]>;
+/// The words and channels of a layer, as the file has them: nested arrays are what is left of their sizes.
+struct Drawn {
+    words: Vec<Word>,
+    channels: Vec<[u8; CHANNEL_LEN]>,
+}
 
-/// The bytes of a layer; multipliers keep most activations inside 0 to 255, so that errors show.
-fn layer<const OUT: usize, const IN: usize>(
-    random: &mut Random,
-    gives_logits: bool,
-) -> (Weights<OUT, IN>, Box<[[u8; CHANNEL_LEN]; OUT]>) {
+/// Words of weights, for outputs of so many inputs.
+fn words(random: &mut Random, count: usize, inputs: usize) -> Vec<Word> {
+    let bits = weight_bits(inputs);
     // a model of extremes now and then: its sums come closest to the bounds
     let extreme = random.next().is_multiple_of(4);
-    let mut weights: Weights<OUT, IN> = vec![[0; IN]; OUT].try_into().unwrap();
-    for row in weights.iter_mut() {
-        random.fill(row);
-        if extreme {
-            for weight in row {
-                *weight = if *weight & 1 == 0 { 0x7f } else { 0x80 };
+    let mut weight = || {
+        let drawn = random.next();
+        let largest = i8::MAX >> (7 - bits);
+        let magnitude = if extreme { largest } else { (drawn >> 8) as i8 & largest };
+        if drawn & 1 == 0 { magnitude } else { -magnitude }
+    };
+    (0..count).map(|_| pack([[weight(), weight()], [weight(), weight()]])).collect()
+}
+
+/// Sums must stay below 2^23: those of 800 weights of full size might not.
+fn weight_bits(inputs: usize) -> u8 {
+    if inputs > 200 { 5 } else { 7 }
+}
+
+/// A layer of these words; `outputs` says to which pair of outputs a word belongs. Multipliers keep most
+/// activations inside 0 to 255, so that errors show.
+fn layer(
+    random: &mut Random,
+    words: Vec<Word>,
+    pairs: usize,
+    outputs: impl Fn(usize) -> usize,
+    gives_logits: bool,
+) -> Drawn {
+    let inputs = 2 * words.len() / pairs;
+    let width = weight_bits(inputs);
+    let mut bounds = vec![0_u64; 2 * pairs];
+    for (index, &word) in words.iter().enumerate() {
+        for input in unpack(word) {
+            for (odd, weight) in input.into_iter().enumerate() {
+                bounds[2 * outputs(index) + odd] += accumulator_bound([weight], 0);
             }
         }
     }
-    let channels: Vec<[u8; CHANNEL_LEN]> = weights
+    let channels = bounds
         .iter()
-        .map(|weights| {
-            let bias = random.signed(20);
-            // sums of IN products have a spread of about 2^13 · sqrt(IN)
-            let shift = 30 + 6 + (IN.ilog2() / 2) as u8 + (random.next() % 3) as u8;
+        .map(|bound| {
+            let bias = random.signed(12 + u32::from(width));
+            // sums of IN products have a spread of about 2^(6 + width) · sqrt(IN)
+            let shift = 30 + width - 1 + (inputs.ilog2() / 2) as u8 + (random.next() % 3) as u8;
             let mantissa = Multiplier::MIN_MANTISSA | random.next() as i32 & i32::MAX;
             let multiplier = Multiplier::from_parts(mantissa, shift).unwrap();
             let multiplier = if gives_logits { Multiplier::ONE } else { multiplier };
-            let bound = accumulator_bound(weights, bias) as u32;
+            let bound = (bound + u64::from(bias.unsigned_abs())) as u32;
             Channel { bias, multiplier, bound }.emit()
         })
         .collect();
-    (weights, channels.into_boxed_slice().try_into().unwrap())
+    Drawn { words, channels }
+}
+
+impl Drawn {
+    fn convolution<const I: usize, const O: usize, const W: usize>(
+        &self,
+    ) -> Convolution<'_, I, O, W> {
+        Convolution {
+            weights: self.words.as_chunks().0.as_chunks().0.try_into().unwrap(),
+            channels: self.channels.as_chunks().0.try_into().unwrap(),
+        }
+    }
+
+    fn dense<const BLOCKS: usize, const I: usize>(&self) -> Dense<'_, BLOCKS, I> {
+        Dense {
+            weights: self.words.as_chunks().0.as_chunks().0.try_into().unwrap(),
+            channels: self.channels.as_chunks().0.as_chunks().0.try_into().unwrap(),
+        }
+    }
 }
 
 /// A file with a model drawn from `random`.
 pub(crate) fn file(random: &mut Random) -> Box<[u8; format::LEN]> {
     let mut identity = [0; 32];
     random.fill(&mut identity);
-    let conv1 = layer::<MAPS1, TAPS>(random, false);
-    let conv2 = layer::<MAPS2, FAN_IN2>(random, false);
-    let dense1 = layer::<HIDDEN, FLAT>(random, false);
-    let dense2 = layer::<CLASSES, HIDDEN>(random, true);
+    let dense =
+        |inputs: usize| move |word: usize| word / (BLOCK * inputs / 2) * BLOCK + word % BLOCK;
+    let (maps1, maps2) = (MAPS1 / 2, MAPS2 / 2);
+    let mut conv1 = words(random, maps1 * CONV1_WORDS, TAPS);
+    for [.., [_, _, b_even, b_odd]] in conv1.as_chunks_mut::<CONV1_WORDS>().0 {
+        (*b_even, *b_odd) = (0, 0); // the last tap is alone
+    }
+    let conv1 = layer(random, conv1, maps1, |word| word / CONV1_WORDS, false);
+    let conv2 = words(random, maps1 * maps2 * TAPS, FAN_IN2);
+    let conv2 = layer(random, conv2, maps2, |word| word / TAPS % maps2, false);
+    let dense1 = words(random, HIDDEN * FLAT / 4, FLAT);
+    let dense1 = layer(random, dense1, HIDDEN / 2, dense(FLAT), false);
+    let dense2 = words(random, CLASSES * HIDDEN / 4, HIDDEN);
+    let dense2 = layer(random, dense2, CLASSES / 2, dense(HIDDEN), true);
     let contents = Contents {
         identity: &identity,
         scales: Scales {
@@ -90,10 +145,11 @@ pub(crate) fn file(random: &mut Random) -> Box<[u8; format::LEN]> {
             logits: f32::MAX.to_bits(),
         },
         calibration_images: random.next() as u32,
-        conv1: Layer { weights: &conv1.0, channels: &conv1.1 },
-        conv2: Layer { weights: &conv2.0, channels: &conv2.1 },
-        dense1: Layer { weights: &dense1.0, channels: &dense1.1 },
-        dense2: Layer { weights: &dense2.0, channels: &dense2.1 },
+        guard: random.next() as u32,
+        conv1: conv1.convolution(),
+        conv2: conv2.convolution(),
+        dense1: dense1.dense(),
+        dense2: dense2.dense(),
     };
     let mut file: Box<[u8; format::LEN]> = vec![0; format::LEN].try_into().unwrap();
     Model::new(contents).unwrap().emit(&mut file);

@@ -1,9 +1,11 @@
 //! The engine is LeNet's definition, in 128 bits: whole maps, one sum at a time, pooling after
 //! requantisation.
 
-use firmware_sim::format::{Channel, Layer};
+use firmware_sim::format::words::{BLOCK, Word, conv1_inputs, conv2_inputs, dense_inputs, unpack};
+use firmware_sim::format::{CHANNEL_LEN, Channel, Convolution, Dense};
 use firmware_sim::geometry::{
-    CLASSES, CONV1_SIDE, CONV2_SIDE, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, PIXELS, POOL, SIDE1,
+    CLASSES, CONV1_SIDE, CONV2_SIDE, FAN_IN2, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, PIXELS, POOL,
+    SIDE1, TAPS,
 };
 use firmware_sim::{Model, Scratch};
 use proptest::prelude::*;
@@ -14,69 +16,123 @@ use crate::drawn::{self, Random};
 /// `[map][row][column]` of any sizes.
 type Maps = Vec<Vec<Vec<i128>>>;
 
-fn weight(byte: u8) -> i128 {
-    i128::from(byte as i8)
+/// A layer as its definition has it.
+struct Plain {
+    /// `[out][in]`
+    weights: Vec<Vec<i128>>,
+    channels: Vec<Channel>,
 }
 
-/// Convolution and requantisation of every place, then the largest of each 2×2.
-fn stage<const OUT: usize, const IN: usize>(
-    layer: &Layer<'_, OUT, IN>,
-    input: &Maps,
-    side: usize,
-) -> Maps {
-    let convolved = |out: usize, y: usize, x: usize| {
-        let channel = Channel::parse(&layer.channels[out]).unwrap();
-        let mut acc = i128::from(channel.bias);
-        for (map, rows) in input.iter().enumerate() {
-            for ky in 0..KERNEL {
-                for kx in 0..KERNEL {
-                    let index = (map * KERNEL + ky) * KERNEL + kx;
-                    acc += weight(layer.weights[out][index]) * rows[y + ky][x + kx];
+impl Plain {
+    fn new(
+        outputs: usize,
+        inputs: usize,
+        channels: impl Iterator<Item = [u8; CHANNEL_LEN]>,
+    ) -> Self {
+        let channels = channels.map(|bytes| Channel::parse(&bytes).unwrap()).collect();
+        Self { weights: vec![vec![0; inputs]; outputs], channels }
+    }
+
+    fn place(&mut self, outputs: usize, inputs: [Option<usize>; 2], word: Word) {
+        for (input, weights) in inputs.into_iter().zip(unpack(word)) {
+            for (odd, weight) in weights.into_iter().enumerate() {
+                match input {
+                    Some(input) => self.weights[2 * outputs + odd][input] = weight.into(),
+                    None => assert_eq!(weight, 0),
                 }
             }
         }
-        assert!(acc.abs() <= channel.bound.into(), "the stored bound holds");
-        requantize(acc, channel.multiplier)
-    };
-    let pooled = |out: usize, y: usize, x: usize| {
-        let window =
-            (0..POOL).flat_map(|dy| (0..POOL).map(move |dx| (y * POOL + dy, x * POOL + dx)));
-        window.map(|(y, x)| convolved(out, y, x)).max().unwrap()
-    };
-    let range = || 0..side / POOL;
-    (0..OUT)
-        .map(|out| range().map(|y| range().map(|x| pooled(out, y, x)).collect()).collect())
-        .collect()
-}
+    }
 
-fn dense<const OUT: usize, const IN: usize>(
-    layer: &Layer<'_, OUT, IN>,
-    input: &[i128],
-) -> Vec<(i128, Channel)> {
-    assert_eq!(input.len(), IN);
-    (0..OUT)
-        .map(|out| {
-            let channel = Channel::parse(&layer.channels[out]).unwrap();
-            let products =
-                layer.weights[out].iter().zip(input).map(|(&w, value)| weight(w) * value);
-            (i128::from(channel.bias) + products.sum::<i128>(), channel)
-        })
-        .collect()
+    fn convolution<const I: usize, const O: usize, const W: usize>(
+        layer: &Convolution<'_, I, O, W>,
+        fan_in: usize,
+        inputs: impl Fn(usize, usize) -> [Option<usize>; 2],
+    ) -> Self {
+        let mut plain = Self::new(2 * O, fan_in, layer.channels.iter().flatten().copied());
+        for (pair, tiles) in layer.weights.iter().enumerate() {
+            for (outputs, words) in tiles.iter().enumerate() {
+                for (index, &word) in words.iter().enumerate() {
+                    plain.place(outputs, inputs(pair, index), word);
+                }
+            }
+        }
+        plain
+    }
+
+    fn dense<const B: usize, const I: usize>(layer: &Dense<'_, B, I>) -> Self {
+        let channels = layer.channels.iter().flatten().flatten().copied();
+        let mut plain = Self::new(2 * B * BLOCK, 2 * I, channels);
+        for (block, rows) in layer.weights.iter().enumerate() {
+            for (pair, words) in rows.iter().enumerate() {
+                for (outputs, &word) in words.iter().enumerate() {
+                    plain.place(block * BLOCK + outputs, dense_inputs(pair), word);
+                }
+            }
+        }
+        plain
+    }
+
+    /// Convolution and requantisation of every place, then the largest of each 2×2.
+    fn convolve(&self, input: &Maps, side: usize) -> Maps {
+        let convolved = |out: usize, y: usize, x: usize| {
+            let channel = self.channels[out];
+            let mut acc = i128::from(channel.bias);
+            for (map, rows) in input.iter().enumerate() {
+                for ky in 0..KERNEL {
+                    for kx in 0..KERNEL {
+                        let index = (map * KERNEL + ky) * KERNEL + kx;
+                        acc += self.weights[out][index] * rows[y + ky][x + kx];
+                    }
+                }
+            }
+            assert!(acc.abs() <= channel.bound.into(), "the stored bound holds");
+            requantize(acc, channel.multiplier)
+        };
+        let pooled = |out: usize, y: usize, x: usize| {
+            let window =
+                (0..POOL).flat_map(|dy| (0..POOL).map(move |dx| (y * POOL + dy, x * POOL + dx)));
+            window.map(|(y, x)| convolved(out, y, x)).max().unwrap()
+        };
+        let range = || 0..side / POOL;
+        (0..self.channels.len())
+            .map(|out| range().map(|y| range().map(|x| pooled(out, y, x)).collect()).collect())
+            .collect()
+    }
+
+    /// The sums of a dense layer.
+    fn apply(&self, input: &[i128]) -> Vec<i128> {
+        let sum =
+            |weights: &[i128]| weights.iter().zip(input).map(|(w, value)| w * value).sum::<i128>();
+        let channels = self.channels.iter().map(|channel| i128::from(channel.bias));
+        self.weights.iter().zip(channels).map(|(weights, bias)| bias + sum(weights)).collect()
+    }
 }
 
 fn logits(model: &Model<'_>, image: &[u8; PIXELS]) -> Vec<i128> {
     let contents = model.contents();
-    let rows = image.chunks(IMAGE_SIDE).map(|row| row.iter().map(|&pixel| pixel.into()).collect());
-    let maps = stage(&contents.conv1, &vec![rows.collect()], CONV1_SIDE);
+    let maps = first_maps(model, image);
     assert_eq!(maps[0].len(), SIDE1);
-    let maps = stage(&contents.conv2, &maps, CONV2_SIDE);
+    let maps =
+        Plain::convolution(&contents.conv2, FAN_IN2, conv2_inputs).convolve(&maps, CONV2_SIDE);
     let flat: Vec<i128> = maps.into_iter().flatten().flatten().collect();
     assert_eq!(flat.len(), FLAT);
-    let hidden = dense(&contents.dense1, &flat);
-    let hidden: Vec<i128> =
-        hidden.into_iter().map(|(acc, channel)| requantize(acc, channel.multiplier)).collect();
+    let dense1 = Plain::dense(&contents.dense1);
+    let channels = &dense1.channels;
+    let hidden: Vec<i128> = dense1
+        .apply(&flat)
+        .into_iter()
+        .zip(channels)
+        .map(|(acc, channel)| requantize(acc, channel.multiplier))
+        .collect();
     assert_eq!(hidden.len(), HIDDEN);
-    dense(&contents.dense2, &hidden).into_iter().map(|(acc, _)| acc).collect()
+    Plain::dense(&contents.dense2).apply(&hidden)
+}
+
+fn first_maps(model: &Model<'_>, image: &[u8; PIXELS]) -> Maps {
+    let rows = image.chunks(IMAGE_SIDE).map(|row| row.iter().map(|&pixel| pixel.into()).collect());
+    Plain::convolution(&model.contents().conv1, TAPS, |_, word| conv1_inputs(word))
+        .convolve(&vec![rows.collect()], CONV1_SIDE)
 }
 
 proptest! {
@@ -106,10 +162,9 @@ fn drawn_models_do_not_saturate_or_the_law_above_would_say_little() {
         let file = drawn::file(&mut random);
         let model = Model::parse(&file[..]).unwrap();
         let image = drawn::image(&mut random);
-        let rows =
-            image.chunks(IMAGE_SIDE).map(|row| row.iter().map(|&pixel| pixel.into()).collect());
-        let maps = stage(&model.contents().conv1, &vec![rows.collect()], CONV1_SIDE);
-        let maps = stage(&model.contents().conv2, &maps, CONV2_SIDE);
+        let maps = first_maps(&model, &image);
+        let conv2 = Plain::convolution(&model.contents().conv2, FAN_IN2, conv2_inputs);
+        let maps = conv2.convolve(&maps, CONV2_SIDE);
         inside += maps.iter().flatten().flatten().filter(|value| (1..255).contains(*value)).count();
         all += FLAT;
     }

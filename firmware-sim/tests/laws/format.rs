@@ -1,8 +1,9 @@
 //! Parse accepts what emit writes, and nothing else.
 
 use firmware_sim::Model;
+use firmware_sim::format::words::CONV1_WORDS;
 use firmware_sim::format::{self, Channel, FormatError, MAGIC};
-use firmware_sim::geometry::{MAPS1, TAPS};
+use firmware_sim::geometry::MAPS1;
 use firmware_sim::multiplier::Multiplier;
 use proptest::prelude::*;
 
@@ -81,8 +82,8 @@ proptest! {
     }
 }
 
-/// Where the second channel of the first layer lies: after the header, 20 kernels and a channel.
-const CHANNEL: usize = 76 + MAPS1 * TAPS + format::CHANNEL_LEN;
+/// Where the second channel of the first layer lies: after the header, its weights and a channel.
+const CHANNEL: usize = 80 + MAPS1 / 2 * CONV1_WORDS * 4 + format::CHANNEL_LEN;
 
 #[test]
 fn each_fault_is_told_apart() {
@@ -98,7 +99,7 @@ fn each_fault_is_told_apart() {
         Model::parse(b"\x08\x08\x12\x07onnx"),
         Err(FormatError::Magic(*b"\x08\x08\x12\x07"))
     );
-    assert_eq!(fault(&|file| file[4] = 2), FormatError::Version(2));
+    assert_eq!(fault(&|file| file[4] = 1), FormatError::Version(1));
     assert_eq!(fault(&|file| file[8] = 27), FormatError::Geometry);
     assert_eq!(fault(&|file| file[56..60].fill(0)), FormatError::Scale(0));
     assert_eq!(fault(&|file| file[59] = 0xff), FormatError::Scale(0xff00_0000));

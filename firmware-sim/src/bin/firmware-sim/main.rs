@@ -1,4 +1,5 @@
 //! The `firmware-sim` command: quantize, verify.
+#![forbid(unsafe_code)]
 
 mod cli;
 mod quantize;

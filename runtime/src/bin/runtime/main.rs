@@ -1,4 +1,5 @@
 //! The `runtime` command: predict, evaluate, inspect, bench.
+#![forbid(unsafe_code)]
 
 mod bench;
 mod canvas;
