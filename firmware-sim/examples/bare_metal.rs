@@ -3,6 +3,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+use firmware_sim::format::File;
 use firmware_sim::geometry::{IMAGE_SIDE, PIXELS};
 use firmware_sim::{Model, Scratch, format};
 
@@ -18,7 +19,7 @@ static INFER: extern "C" fn(&Flash, &[u8; PIXELS], &mut Scratch) -> u8 = infer;
 static STREAM: extern "C" fn(&Flash, extern "C" fn(&mut [u8; IMAGE_SIDE]), &mut Scratch) -> u8 =
     stream;
 #[used]
-static COPY: extern "C" fn(&[u8; 1 << 20], usize, &mut Flash) -> bool = copy;
+static COPY: extern "C" fn(&[u8; 1 << 20], usize, &mut File) -> bool = copy;
 
 /// A whole image.
 extern "C" fn infer(flash: &Flash, image: &[u8; PIXELS], scratch: &mut Scratch) -> u8 {
@@ -42,11 +43,11 @@ extern "C" fn stream(
 }
 
 /// A model of any claimed length, as from an update, into flash.
-extern "C" fn copy(update: &[u8; 1 << 20], length: usize, flash: &mut Flash) -> bool {
+extern "C" fn copy(update: &[u8; 1 << 20], length: usize, flash: &mut File) -> bool {
     update
         .get(..length)
         .and_then(|update| Model::parse(update).ok())
-        .map(|model| model.emit(flash))
+        .map(|model| flash.clone_from(model.file()))
         .is_some()
 }
 

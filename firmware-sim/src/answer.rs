@@ -31,9 +31,9 @@ impl Logits {
 
     /// The digit if its margin is at least the guard band of `model`, which gave these logits.
     #[must_use]
-    pub fn answer(&self, model: &Model<'_>) -> Answer {
+    pub fn answer(&self, model: Model<'_>) -> Answer {
         let (digit, margin) = self.ranked();
-        if margin >= model.contents().guard { Answer::Confident(digit) } else { Answer::Unsure }
+        if margin >= model.file().guard.get() { Answer::Confident(digit) } else { Answer::Unsure }
     }
 
     /// The best class and its margin.

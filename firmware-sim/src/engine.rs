@@ -5,9 +5,9 @@
 
 use crate::answer::Logits;
 use crate::format::words::BLOCK;
-use crate::format::{Channel, ChannelPair, Contents, Conv1, Conv2, Dense, Model};
+use crate::format::{Channel, Conv1, Conv2, Dense1, Dense2, File, Model};
 use crate::geometry::{
-    CLASSES, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, PIXELS, POOL, SIDE1, SIDE2, WINDOW,
+    CLASSES, FLAT, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, PIXELS, POOL, SIDE1, SIDE2, WINDOW,
 };
 use crate::kernels::{self, Pair, Patch, WindowSums};
 
@@ -25,12 +25,14 @@ const RING_WORDS: usize = size_of::<StageRing>() / size_of::<u32>();
 const SUM_WORDS: usize = MAPS2 / 2 * size_of::<WindowSums>() / size_of::<u32>();
 const PATCH_WORDS: usize = WINDOW * WINDOW;
 
+/// What [`Maps`] divides up; then the inputs of a dense layer as [`Pair`]s.
+type Words = [u32; RING_WORDS + SUM_WORDS + PATCH_WORDS];
+
 /// Working memory of one inference; place it in a `static` or on the stack.
 #[derive(Debug, Clone)]
 pub struct Scratch {
     image: ImageRing,
-    /// What [`Maps`] divides up; then the inputs of a dense layer as [`Pair`]s.
-    words: [u32; RING_WORDS + SUM_WORDS + PATCH_WORDS],
+    words: Words,
     /// `[map][row][column]` of the second stage, then the hidden features.
     features: [u8; FLAT],
 }
@@ -67,7 +69,7 @@ struct Maps<'s> {
 
 impl<'s> Maps<'s> {
     /// `None` is never: the sizes are constants, and add up.
-    fn of(words: &'s mut [u32; RING_WORDS + SUM_WORDS + PATCH_WORDS]) -> Option<Self> {
+    fn of(words: &'s mut Words) -> Option<Self> {
         let (ring, rest) = words.split_at_mut(RING_WORDS);
         let (sums, patch) = rest.split_at_mut(SUM_WORDS);
         Some(Self {
@@ -94,53 +96,48 @@ pub enum Layer {
 /// What [`Frame::step`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing: it needs the next row, by [`Frame::push_row`].
-    NeedsRow,
     /// Computed some of a layer; more may be due.
     Computed(Layer),
-    /// Nothing: here is the answer.
-    Done(Logits),
+    /// Nothing: it needs the next row, by [`Frame::push_row`].
+    NeedsRow,
+    /// Nothing: only the last layer is left, for [`Frame::finish`].
+    Ready,
 }
 
 /// An image that is coming in.
 #[derive(Debug)]
 pub struct Frame<'a> {
-    model: &'a Model<'a>,
+    model: Model<'a>,
     scratch: &'a mut Scratch,
     /// Image rows so far.
-    rows: usize,
+    rows: u8,
     /// Rows of the first stage so far.
-    rows1: usize,
+    rows1: u8,
     /// Rows of the second stage so far.
-    rows2: usize,
+    rows2: u8,
     /// Whether the hidden features are there.
     hidden: bool,
-    logits: Option<Logits>,
 }
 
 impl<'a> Model<'a> {
     /// Begins an image; what `scratch` held does not matter.
     #[must_use]
-    pub fn start(&'a self, scratch: &'a mut Scratch) -> Frame<'a> {
-        Frame { model: self, scratch, rows: 0, rows1: 0, rows2: 0, hidden: false, logits: None }
+    pub fn start<'m>(&self, scratch: &'m mut Scratch) -> Frame<'m>
+    where
+        'a: 'm,
+    {
+        Frame { model: *self, scratch, rows: 0, rows1: 0, rows2: 0, hidden: false }
     }
 
     /// Scores a whole image: row by row, 0 = background, 255 = ink.
     #[must_use]
     pub fn infer(&self, image: &[u8; PIXELS], scratch: &mut Scratch) -> Logits {
-        let mut frame = Frame {
-            model: self,
-            scratch,
-            rows: 0,
-            rows1: 0,
-            rows2: 0,
-            hidden: false,
-            logits: None,
-        };
+        let mut frame = self.start(scratch);
         for row in image.as_chunks().0 {
             frame.push_row(row);
         }
-        frame.run().unwrap_or(Logits([0; CLASSES]))
+        frame.run();
+        frame.last_layer()
     }
 }
 
@@ -148,9 +145,9 @@ impl Frame<'_> {
     /// Takes the next row from the top, after computing what the rows before it have made possible; rows after
     /// the last are ignored.
     pub fn push_row(&mut self, row: &[u8; IMAGE_SIDE]) {
-        while let Progress::Computed(_) = self.step() {}
+        self.run();
         if !self.is_complete() {
-            self.scratch.image[self.rows % WINDOW] = *row;
+            self.scratch.image[usize::from(self.rows) % WINDOW] = *row;
             self.rows += 1;
         }
     }
@@ -158,81 +155,72 @@ impl Frame<'_> {
     /// Whether all rows are there.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.rows == IMAGE_SIDE
+        usize::from(self.rows) == IMAGE_SIDE
     }
 
     /// Does the next thing that is due, at most a row of one layer: for those who do something in between, or
     /// measure.
     pub fn step(&mut self) -> Progress {
-        let Contents { conv1, conv2, dense1, dense2, .. } = self.model.contents();
+        let File { conv1, conv2, dense1, .. } = self.model.file();
         let Scratch { image, words, features } = &mut *self.scratch;
-        if let Some(logits) = self.logits {
-            return Progress::Done(logits);
-        }
+        let [rows, rows1, rows2] = [self.rows, self.rows1, self.rows2].map(usize::from);
         if self.hidden {
-            let hidden = features.first_chunk::<HIDDEN>();
-            if let (Some(hidden), Some(pairs)) = (hidden, words.first_chunk_mut()) {
-                self.logits = Some(logits(dense2, hidden, pairs));
-            }
-            return Progress::Computed(Layer::Dense2);
+            return Progress::Ready;
         }
-        if self.rows2 == SIDE2 {
-            if let Some(pairs) = words.first_chunk_mut() {
-                hidden(dense1, features, pairs);
-            }
+        if rows2 == SIDE2 {
+            hidden(dense1, features, words);
             self.hidden = true;
             return Progress::Computed(Layer::Dense1);
         }
-        let Some(maps) = Maps::of(words) else { return Progress::NeedsRow };
-        if self.rows1 >= self.rows2 * POOL + WINDOW {
-            stage2(conv2, maps, self.rows2, features);
+        if rows1 >= rows2 * POOL + WINDOW {
+            stage2(conv2, words, rows2, features);
             self.rows2 += 1;
             return Progress::Computed(Layer::Conv2);
         }
-        if self.rows >= self.rows1 * POOL + WINDOW {
-            stage1(conv1, image, maps, self.rows1);
+        if rows >= rows1 * POOL + WINDOW {
+            stage1(conv1, image, words, rows1);
             self.rows1 += 1;
             return Progress::Computed(Layer::Conv1);
         }
         Progress::NeedsRow
     }
 
-    /// The answer, once all rows are there.
-    #[must_use]
-    pub fn finish(self) -> Option<Logits> {
-        self.run()
+    /// Does all that is due.
+    fn run(&mut self) {
+        while let Progress::Computed(_) = self.step() {}
     }
 
-    fn run(mut self) -> Option<Logits> {
-        loop {
-            match self.step() {
-                Progress::NeedsRow => return None,
-                Progress::Computed(_) => {}
-                Progress::Done(logits) => return Some(logits),
-            }
-        }
+    /// The answer, once all rows are there.
+    #[must_use]
+    pub fn finish(mut self) -> Option<Logits> {
+        self.run();
+        self.hidden.then(|| self.last_layer())
+    }
+
+    fn last_layer(self) -> Logits {
+        let Scratch { words, features, .. } = self.scratch;
+        logits(&self.model.file().dense2, features, words)
     }
 }
 
 /// Row `row` of the first stage.
-fn stage1(layer: &Conv1<'_>, image: &ImageRing, maps: Maps<'_>, row: usize) {
-    let Maps { ring, sums, patch } = maps;
-    let [weights] = layer.weights;
+#[inline(never)] // as the others: their locals are not on the stack at once
+fn stage1(layer: &Conv1, image: &ImageRing, words: &mut Words, row: usize) {
+    let Some(Maps { ring, sums, patch }) = Maps::of(words) else { return };
+    let [weights] = &layer.weights;
     let Some(sums) = sums.first_chunk_mut() else { return };
     let rows: [&[u8; IMAGE_SIDE]; WINDOW] =
         core::array::from_fn(|below| &image[(row * POOL + below) % WINDOW]);
     for column in 0..SIDE1 {
-        let windows = rows.map(|row| row.get(column * POOL..).and_then(|row| row.first_chunk()));
-        if gather_pixels(windows, patch) {
+        let ink = gather_pixels(&rows, column * POOL, patch);
+        if ink {
             kernels::conv1(weights, patch, sums);
-        } else {
-            // most of a digit's image is background
-            *sums = [[0; 8]; MAPS1 / 2];
         }
-        for ((sums, channels), quads) in
-            sums.iter().zip(layer.channels).zip(&mut ring[row % WINDOW])
-        {
-            let [a, b] = pool(sums, channels).map(u32::from);
+        let quads = &mut ring[row % WINDOW];
+        for ((sums, channels), quads) in sums.iter().zip(&layer.channels).zip(quads) {
+            // most of a digit's image is background: 0 times anything
+            let sums = if ink { largest(sums) } else { [0; 2] };
+            let [a, b] = requantize(sums, channels).map(u32::from);
             if let Some(quad) = quads.get_mut(column / 2) {
                 *quad = match column % 2 {
                     0 => a | b << 16,
@@ -243,32 +231,42 @@ fn stage1(layer: &Conv1<'_>, image: &ImageRing, maps: Maps<'_>, row: usize) {
     }
 }
 
-/// Lays a window of pixels out as [`kernels::conv1`] wants them; whether there is any ink.
-fn gather_pixels(window: [Option<&[u8; WINDOW]>; WINDOW], patch: &mut Patch) -> bool {
-    let [Some(r0), Some(r1), Some(r2), Some(r3), Some(r4), Some(r5)] = window else { return false };
-    let [first, second, third, fourth, last, last_below] = patch;
-    let mut ink = 0;
-    let mut pair = |a: u8, b: u8| {
-        let pair = Pair::from(a) | Pair::from(b) << 16;
-        ink |= pair;
-        pair
+/// Lays a window of pixels out as [`kernels::conv1`] wants them, if there is any ink in it.
+fn gather_pixels(rows: &[&[u8; IMAGE_SIDE]; WINDOW], column: usize, patch: &mut Patch) -> bool {
+    let window = |row: usize| {
+        rows[row].get(column..).and_then(|row| row.first_chunk()).unwrap_or(&[0; WINDOW])
     };
-    for (row, (above, below)) in
-        [(first, (r0, r1)), (second, (r1, r2)), (third, (r2, r3)), (fourth, (r3, r4))]
-    {
-        for (cell, (&above, &below)) in row.iter_mut().zip(above.iter().zip(below)) {
-            *cell = pair(above, below);
-        }
+    if rows.iter().enumerate().all(|(row, _)| *window(row) == [0; WINDOW]) {
+        return false;
     }
-    for (row, &[p0, p1, p2, p3, p4, p5]) in [(last, r4), (last_below, r5)] {
-        *row = [pair(p0, p1), pair(p1, p2), pair(p2, p3), pair(p3, p4), pair(p4, 0), pair(p5, 0)];
+    let [stacked @ .., last, last_below] = patch;
+    for (row, cells) in stacked.iter_mut().enumerate() {
+        stack(window(row), window(row + 1), cells);
     }
-    ink != 0
+    join(window(WINDOW - 2), last);
+    join(window(WINDOW - 1), last_below);
+    true
+}
+
+/// Pixels with the ones below them.
+#[inline(never)] // short of registers, it would be spread over twice the stack
+fn stack(above: &[u8; WINDOW], below: &[u8; WINDOW], cells: &mut [Pair; WINDOW]) {
+    for (cell, (&above, &below)) in cells.iter_mut().zip(above.iter().zip(below)) {
+        *cell = Pair::from(above) | Pair::from(below) << 16;
+    }
+}
+
+/// Pixels with the ones to their right, but the last two with zero: these weigh a tap that is alone.
+#[inline(never)]
+fn join(row: &[u8; WINDOW], cells: &mut [Pair; WINDOW]) {
+    let [p0, p1, p2, p3, p4, p5] = row.map(Pair::from);
+    *cells = [p0 | p1 << 16, p1 | p2 << 16, p2 | p3 << 16, p3 | p4 << 16, p4, p5];
 }
 
 /// Row `row` of the second stage.
-fn stage2(layer: &Conv2<'_>, maps: Maps<'_>, row: usize, features: &mut [u8; FLAT]) {
-    let Maps { ring, sums, patch } = maps;
+#[inline(never)]
+fn stage2(layer: &Conv2, words: &mut Words, row: usize, features: &mut [u8; FLAT]) {
+    let Some(Maps { ring, sums, patch }) = Maps::of(words) else { return };
     let rows: [&[[Quad; SIDE1 / 2]; MAPS1 / 2]; WINDOW] =
         core::array::from_fn(|below| &ring[(row * POOL + below) % WINDOW]);
     for column in 0..SIDE2 {
@@ -284,8 +282,8 @@ fn stage2(layer: &Conv2<'_>, maps: Maps<'_>, row: usize, features: &mut [u8; FLA
             kernels::conv2(weights, patch, sums);
         }
         let maps = features.as_chunks_mut::<{ SIDE2 * SIDE2 }>().0.as_chunks_mut::<2>().0;
-        for ((sums, channels), maps) in sums.iter().zip(layer.channels).zip(maps) {
-            for (feature, map) in pool(sums, channels).into_iter().zip(maps) {
+        for ((sums, channels), maps) in sums.iter().zip(&layer.channels).zip(maps) {
+            for (feature, map) in requantize(largest(sums), channels).into_iter().zip(maps) {
                 if let Some(cell) = map.get_mut(row * SIDE2 + column) {
                     *cell = feature;
                 }
@@ -304,60 +302,54 @@ const fn high(quad: Quad) -> Pair {
     (quad >> 8) & 0x00ff_00ff
 }
 
-/// ReLU, 2×2 max-pooling and requantisation of a pair of maps.
+/// 2×2 max-pooling of the sums of an even and the odd output after it.
 ///
 /// Requantisation never decreases, so the largest of four requantised sums is the requantised largest sum.
-fn pool(sums: &WindowSums, channels: &ChannelPair) -> [u8; 2] {
-    let [first, rest @ ..] = sums.as_chunks::<2>().0 else { return [0; 2] };
-    let largest = rest.iter().fold(kernels::apart(first[0], first[1]), |largest, sums| {
-        let sums = kernels::apart(sums[0], sums[1]);
+fn largest(sums: &WindowSums) -> [i32; 2] {
+    let [first, rest @ ..] = sums.as_chunks().0 else { return [0; 2] };
+    rest.iter().fold(kernels::apart(first), |largest, sums| {
+        let sums = kernels::apart(sums);
         [largest[0].max(sums[0]), largest[1].max(sums[1])]
-    });
-    requantize(largest, channels)
+    })
 }
 
-/// Adds the biases and makes activations.
-fn requantize(sums: [i32; 2], [even, odd]: &ChannelPair) -> [u8; 2] {
-    let (even, odd) = (Channel::parse_checked(even), Channel::parse_checked(odd));
-    [even.multiplier.requantize(sums[0] + even.bias), odd.multiplier.requantize(sums[1] + odd.bias)]
+/// Activations of sums of products: with the bias, ReLU and requantisation.
+fn requantize(sums: [i32; 2], channels: &[Channel; 2]) -> [u8; 2] {
+    let [even, odd] = channels.each_ref().map(Channel::multiplier);
+    let sums = with_bias(sums, channels);
+    [even.requantize(sums[0]), odd.requantize(sums[1])]
+}
+
+fn with_bias(sums: [i32; 2], channels: &[Channel; 2]) -> [i32; 2] {
+    let [even, odd] = channels.each_ref().map(Channel::bias);
+    [sums[0] + even, sums[1] + odd]
 }
 
 /// The hidden features, over the ones that they are made of.
-fn hidden<const BLOCKS: usize, const IN: usize>(
-    layer: &Dense<'_, BLOCKS, IN>,
-    features: &mut [u8],
-    pairs: &mut [Pair; IN],
-) {
+#[inline(never)]
+fn hidden(layer: &Dense1, features: &mut [u8; FLAT], words: &mut Words) {
+    let Some(pairs) = words.first_chunk_mut() else { return };
     gather_pairs(features, pairs);
     let outputs = features.as_chunks_mut::<2>().0.as_chunks_mut::<BLOCK>().0;
-    for ((weights, channels), outputs) in layer.weights.iter().zip(layer.channels).zip(outputs) {
+    for ((weights, channels), outputs) in layer.weights.iter().zip(&layer.channels).zip(outputs) {
         let sums = kernels::dense(weights, pairs);
-        for ((sums, channels), outputs) in sums.as_chunks::<2>().0.iter().zip(channels).zip(outputs)
-        {
-            *outputs = requantize(kernels::apart(sums[0], sums[1]), channels);
+        for ((sums, channels), outputs) in sums.as_chunks().0.iter().zip(channels).zip(outputs) {
+            *outputs = requantize(kernels::apart(sums), channels);
         }
     }
 }
 
 /// The scores of the classes.
-fn logits<const BLOCKS: usize, const IN: usize>(
-    layer: &Dense<'_, BLOCKS, IN>,
-    hidden: &[u8; HIDDEN],
-    pairs: &mut [Pair; IN],
-) -> Logits {
-    gather_pairs(hidden, pairs);
+#[inline(never)]
+fn logits(layer: &Dense2, features: &[u8; FLAT], words: &mut Words) -> Logits {
     let mut logits = [0; CLASSES];
+    let Some(pairs) = words.first_chunk_mut() else { return Logits(logits) };
+    gather_pairs(features, pairs);
     let outputs = logits.as_chunks_mut::<2>().0.as_chunks_mut::<BLOCK>().0;
-    for ((weights, channels), outputs) in layer.weights.iter().zip(layer.channels).zip(outputs) {
+    for ((weights, channels), outputs) in layer.weights.iter().zip(&layer.channels).zip(outputs) {
         let sums = kernels::dense(weights, pairs);
-        for ((sums, [even, odd]), outputs) in
-            sums.as_chunks::<2>().0.iter().zip(channels).zip(outputs)
-        {
-            let [even_sum, odd_sum] = kernels::apart(sums[0], sums[1]);
-            *outputs = [
-                even_sum + Channel::parse_checked(even).bias,
-                odd_sum + Channel::parse_checked(odd).bias,
-            ];
+        for ((sums, channels), outputs) in sums.as_chunks().0.iter().zip(channels).zip(outputs) {
+            *outputs = with_bias(kernels::apart(sums), channels);
         }
     }
     Logits(logits)

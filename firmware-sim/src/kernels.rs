@@ -31,7 +31,7 @@ pub type BlockSums = [u32; 2 * BLOCK];
 
 /// Sums of an even and the odd output after it.
 #[must_use]
-pub const fn apart(whole: u32, even: u32) -> [i32; 2] {
+pub const fn apart(&[whole, even]: &[u32; 2]) -> [i32; 2] {
     [even.cast_signed(), whole.wrapping_sub(even).cast_signed() >> 8]
 }
 

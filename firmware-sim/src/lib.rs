@@ -30,6 +30,7 @@
 #![cfg_attr(not(dsp), forbid(unsafe_code))]
 
 mod answer;
+pub mod camera;
 mod engine;
 pub mod format;
 pub mod geometry;

@@ -72,8 +72,21 @@ impl Multiplier {
     /// Cannot overflow: `|acc · mantissa| ≤ 2⁶²` and the rounding term is at most 2⁶¹.
     #[must_use]
     pub const fn requantize(self, acc: i32) -> u8 {
-        let rounding = 1_i64 << (self.shift - 1);
-        let rounded = (acc as i64 * self.mantissa as i64 + rounding) >> self.shift;
+        let product = acc as i64 * self.mantissa as i64;
+        let rounded = if self.shift > 32 {
+            // As below: the low half has no part in the rounding but to be cut off. Half the work in 32 bits.
+            let high = (product >> 32) as i32;
+            (high + ((1 << (self.shift - 32)) >> 1)) >> (self.shift - 32)
+        } else {
+            let rounded = (product + (1 << (self.shift - 1))) >> self.shift;
+            if rounded < 0 {
+                0
+            } else if rounded > 255 {
+                255
+            } else {
+                rounded as i32
+            }
+        };
         if rounded < 0 {
             0
         } else if rounded > 255 {

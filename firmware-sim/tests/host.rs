@@ -54,7 +54,7 @@ fn calibration_images_are_spread_over_the_whole_file() {
 #[test]
 fn blank_calibration_images_still_give_a_model_that_parses() {
     let q8 = quantize(EMBEDDED_MODEL, &[Image28([0; PIXELS])]).unwrap();
-    assert!(Model::parse(&q8).is_ok());
+    assert!(Model::new(&q8).is_ok());
 }
 
 #[test]
@@ -78,11 +78,11 @@ fn what_is_not_our_network_is_refused_by_the_node_that_does_not_fit() {
 fn an_int8_model_of_another_file_is_not_compared() {
     let images = &mnist_500(Part::Train).images[..10];
     let q8 = quantize(EMBEDDED_MODEL, images).unwrap();
-    let int8 = Model::parse(&q8).unwrap();
+    let int8 = Model::new(&q8).unwrap();
     let other = FloatModel::parse(&edited(b"MNIST", b"mnist")).unwrap();
-    let error = compare(&other, &int8, &mnist_500(Part::Test), |_| ()).unwrap_err();
+    let error = compare(&other, int8, &mnist_500(Part::Test), |_| ()).unwrap_err();
     assert!(matches!(error, Error::Origin { stated, .. } if stated == identity(EMBEDDED_MODEL)));
     let empty = Split { images: vec![], labels: vec![] };
     let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
-    assert!(matches!(compare(&float, &int8, &empty, |_| ()), Err(Error::NoImages)));
+    assert!(matches!(compare(&float, int8, &empty, |_| ()), Err(Error::NoImages)));
 }

@@ -17,13 +17,13 @@ const MIN_SQNR_DB: f64 = 39.0;
 #[test]
 fn int8_reads_what_float_reads() {
     let q8 = quantize(EMBEDDED_MODEL, &crate::mnist_500(Part::Train).images).unwrap();
-    let int8 = Model::parse(&q8).unwrap();
-    assert_eq!(*int8.contents().identity, identity(EMBEDDED_MODEL));
-    assert_eq!(int8.contents().calibration_images, 500);
+    let int8 = Model::new(&q8).unwrap();
+    assert_eq!(int8.file().identity, identity(EMBEDDED_MODEL));
+    assert_eq!(int8.file().calibration_images, 500);
     let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
     let test = crate::mnist_500(Part::Test);
     let mut done = vec![];
-    let found = compare(&float, &int8, &test, |images| done.push(images)).unwrap();
+    let found = compare(&float, int8, &test, |images| done.push(images)).unwrap();
     assert!(found.images == 500 && found.equal >= MIN_EQUAL, "{found:?}");
     assert!(found.sqnr_db() > MIN_SQNR_DB, "{} dB", found.sqnr_db());
     assert!(found.rms_difference() <= found.largest_difference);

@@ -46,7 +46,7 @@ fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
     assert!(report.accuracy() > MIN_ACCURACY, "{report}");
 
     let q8 = quantize(&onnx, &training.images).unwrap();
-    let int8 = Model::parse(&q8).unwrap();
-    let found = compare(&FloatModel::parse(&onnx).unwrap(), &int8, &test, |_| ()).unwrap();
+    let int8 = Model::new(&q8).unwrap();
+    let found = compare(&FloatModel::parse(&onnx).unwrap(), int8, &test, |_| ()).unwrap();
     assert!(found.equal >= MIN_EQUAL, "{found:?}");
 }

@@ -65,6 +65,9 @@ pub enum Error {
         /// The shape expected.
         shape: String,
     },
+    /// Half a megabyte was not to be had.
+    #[error("out of memory")]
+    Memory,
     /// Nothing to calibrate on, or to compare with.
     #[error("there are no images")]
     NoImages,

@@ -11,21 +11,21 @@
 //! The graph's normalisation of pixels is folded into the first layer, so that its input is the pixel itself,
 //! step 1. The fold takes the weights before rounding: over a blank background only the bias is rounded.
 
-use std::vec;
+use std::boxed::Box;
 use std::vec::Vec;
 
 use runtime::Image28;
 use runtime::graph::Graph;
+use zerocopy::FromZeros;
+use zerocopy::little_endian::U32;
 
 use super::error::Error;
 use super::lenet::{Affine, LeNet};
 use super::{graph, identity};
 use crate::format::words::{BLOCK, Word, conv1_inputs, conv2_inputs, dense_inputs, pack};
 use crate::format::{
-    self, CHANNEL_LEN, Channel, Contents, Conv1, Conv2, Dense1, Dense2, FormatError, Model,
-    SUM_MAX, Scales, accumulator_bound,
+    Channel, Convolution, Dense, File, FormatError, Model, SUM_MAX, Scales, accumulator_bound,
 };
-use crate::geometry::{CLASSES, HIDDEN, MAPS1};
 use crate::multiplier::Multiplier;
 
 /// Most images that are worth calibrating on.
@@ -50,10 +50,7 @@ pub fn calibration_images(training: &[Image28]) -> Vec<Image28> {
 ///
 /// # Errors
 /// What is wrong with the ONNX file, or that it is not the LeNet that the engine is made for.
-///
-/// # Panics
-/// Never: the sizes in question follow from the geometry, which was checked.
-pub fn quantize(onnx: &[u8], calibration: &[Image28]) -> Result<Vec<u8>, Error> {
+pub fn quantize(onnx: &[u8], calibration: &[Image28]) -> Result<Box<File>, Error> {
     let network = graph::read(&Graph::parse(onnx)?)?;
     let steps = Steps::calibrate(&network, calibration)?;
     let (stage1, stage2, hidden) =
@@ -62,42 +59,21 @@ pub fn quantize(onnx: &[u8], calibration: &[Image28]) -> Result<Vec<u8>, Error> 
     let conv2 = Quantized::new("conv2", &network.conv2, stage1, Some(stage2))?;
     let dense1 = Quantized::new("dense1", &network.dense1, stage2, Some(hidden))?;
     let dense2 = Quantized::new("dense2", &network.dense2, hidden, None)?;
-    let conv1_words = conv1.convolution::<1, _, _>(|_, word| conv1_inputs(word));
-    let conv2_words = conv2.convolution::<{ MAPS1 / 2 }, _, _>(conv2_inputs);
-    let dense1_words = dense1.dense::<{ HIDDEN / (2 * BLOCK) }, _>();
-    let dense2_words = dense2.dense::<{ CLASSES / (2 * BLOCK) }, _>();
-    let identity = identity(onnx);
-    let model = Model::new(Contents {
-        identity: &identity,
-        scales: Scales {
-            stage1: steps.stage1.to_bits(),
-            stage2: steps.stage2.to_bits(),
-            hidden: steps.hidden.to_bits(),
-            logits: (dense2.first_step as f32).to_bits(),
-        },
-        calibration_images: calibration.len() as u32,
-        guard: 0,
-        conv1: Conv1 {
-            weights: whole(&conv1_words),
-            channels: whole(conv1.channels.as_chunks().0),
-        },
-        conv2: Conv2 {
-            weights: whole(&conv2_words),
-            channels: whole(conv2.channels.as_chunks().0),
-        },
-        dense1: Dense1 {
-            weights: whole(&dense1_words),
-            channels: whole(dense1.channels.as_chunks().0.as_chunks().0),
-        },
-        dense2: Dense2 {
-            weights: whole(&dense2_words),
-            channels: whole(dense2.channels.as_chunks().0.as_chunks().0),
-        },
-    })?;
-    let mut file = vec![0; format::LEN];
-    let whole: &mut [u8; format::LEN] =
-        (&mut file[..]).try_into().expect("it was made with this length");
-    model.emit(whole);
+    let mut file = File::new_box_zeroed().map_err(|_| Error::Memory)?;
+    file.identity = identity(onnx);
+    file.scales = Scales {
+        stage1: U32::new(steps.stage1.to_bits()),
+        stage2: U32::new(steps.stage2.to_bits()),
+        hidden: U32::new(steps.hidden.to_bits()),
+        logits: U32::new((dense2.first_step as f32).to_bits()),
+    };
+    file.calibration_images = U32::new(calibration.len() as u32);
+    conv1.fill_convolution(&mut file.conv1, |_, word| conv1_inputs(word));
+    conv2.fill_convolution(&mut file.conv2, conv2_inputs);
+    dense1.fill_dense(&mut file.dense1);
+    dense2.fill_dense(&mut file.dense2);
+    file.seal();
+    Model::new(&file)?;
     Ok(file)
 }
 
@@ -140,7 +116,7 @@ impl Steps {
 struct Quantized {
     /// `[out][in]`
     weights: Vec<Vec<i8>>,
-    channels: Vec<[u8; CHANNEL_LEN]>,
+    channels: Vec<Channel>,
     /// What one unit of the first output's sum is worth.
     first_step: f64,
 }
@@ -181,7 +157,7 @@ impl Quantized {
             let bound = u32::try_from(accumulator_bound(row.iter().copied().map(i16::from), bias))
                 .map_err(|_| FormatError::Bound(layer))?;
             weights.push(row);
-            channels.push(Channel { bias, multiplier, bound }.emit());
+            channels.push(Channel::new(bias, multiplier, bound));
         }
         let first_step = input_step * weight_steps[0];
         Ok(Self { weights, channels, first_step })
@@ -195,39 +171,32 @@ impl Quantized {
         pack(inputs.map(|input| [weight(2 * outputs, input), weight(2 * outputs + 1, input)]))
     }
 
-    /// Words as [`Convolution`](crate::format::Convolution) has them, of `IN` pairs of inputs.
-    fn convolution<const IN: usize, const OUT: usize, const WORDS: usize>(
+    /// `inputs` are those of a word, by its pair of maps and its place.
+    fn fill_convolution<const IN: usize, const OUT: usize, const WORDS: usize>(
         &self,
+        layer: &mut Convolution<IN, OUT, WORDS>,
         inputs: impl Fn(usize, usize) -> [Option<usize>; 2],
-    ) -> Vec<[[Word; WORDS]; OUT]> {
-        let mut weights = vec![[[[0; 4]; WORDS]; OUT]; IN];
-        for (pair, tiles) in weights.iter_mut().enumerate() {
+    ) {
+        for (pair, tiles) in layer.weights.iter_mut().enumerate() {
             for (outputs, words) in tiles.iter_mut().enumerate() {
                 for (index, word) in words.iter_mut().enumerate() {
                     *word = self.word(outputs, inputs(pair, index));
                 }
             }
         }
-        weights
+        layer.channels.as_flattened_mut().copy_from_slice(&self.channels);
     }
 
-    /// Words as [`Dense`](crate::format::Dense) has them, of so many blocks.
-    fn dense<const BLOCKS: usize, const IN: usize>(&self) -> Vec<[[Word; BLOCK]; IN]> {
-        let mut weights = vec![[[[0; 4]; BLOCK]; IN]; BLOCKS];
-        for (block, rows) in weights.iter_mut().enumerate() {
+    fn fill_dense<const BLOCKS: usize, const IN: usize>(&self, layer: &mut Dense<BLOCKS, IN>) {
+        for (block, rows) in layer.weights.iter_mut().enumerate() {
             for (pair, words) in rows.iter_mut().enumerate() {
                 for (outputs, word) in words.iter_mut().enumerate() {
                     *word = self.word(block * BLOCK + outputs, dense_inputs(pair));
                 }
             }
         }
-        weights
+        layer.channels.as_flattened_mut().as_flattened_mut().copy_from_slice(&self.channels);
     }
-}
-
-/// A slice as the array that it is: its length follows from the geometry, which was checked.
-fn whole<T, const N: usize>(slice: &[T]) -> &[T; N] {
-    slice.try_into().expect("lengths follow from the geometry")
 }
 
 /// The largest weight over 127, or more where the sums or the multiplier would not fit otherwise.

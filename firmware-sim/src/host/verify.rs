@@ -53,11 +53,11 @@ pub struct Verification {
 /// [`Error::Origin`] if `int8` was not made from `float`, [`Error::NoImages`] if `split` is empty.
 pub fn compare(
     float: &FloatModel,
-    int8: &Model<'_>,
+    int8: Model<'_>,
     split: &Split,
     mut progress: impl FnMut(usize),
 ) -> Result<Verification, Error> {
-    let stated = *int8.contents().identity;
+    let stated = int8.file().identity;
     if stated != float.identity {
         return Err(Error::Origin { stated, given: float.identity });
     }
@@ -83,11 +83,11 @@ impl Verification {
         &mut self,
         float: &[f32],
         float_digit: usize,
-        model: &Model<'_>,
+        model: Model<'_>,
         int8: &Logits,
         label: u8,
     ) {
-        let step = f64::from(f32::from_bits(model.contents().scales.logits));
+        let step = f64::from(f32::from_bits(model.file().scales.logits.get()));
         let int8_digit = int8.digit();
         self.images += 1;
         self.equal += u64::from(float_digit == usize::from(int8_digit));

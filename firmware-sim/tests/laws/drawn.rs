@@ -1,12 +1,11 @@
 //! Models and images drawn from a seed: proptest's own byte vectors of 400,000 would take seconds each.
 
-use firmware_sim::Model;
 use firmware_sim::format::words::{BLOCK, CONV1_WORDS, Word, pack, unpack};
-use firmware_sim::format::{
-    self, CHANNEL_LEN, Channel, Contents, Convolution, Dense, Scales, accumulator_bound,
-};
+use firmware_sim::format::{Channel, Convolution, Dense, File, Scales, accumulator_bound};
 use firmware_sim::geometry::{CLASSES, FAN_IN2, FLAT, HIDDEN, MAPS1, MAPS2, PIXELS, TAPS};
 use firmware_sim::multiplier::Multiplier;
+use zerocopy::FromZeros;
+use zerocopy::little_endian::U32;
 
 /// `SplitMix64`: <https://prng.di.unimi.it/splitmix64.c>.
 pub(crate) struct Random(pub(crate) u64);
@@ -43,7 +42,7 @@ pub(crate) fn image(random: &mut Random) -> [u8; PIXELS] {
 /// The words and channels of a layer, as the file has them: nested arrays are what is left of their sizes.
 struct Drawn {
     words: Vec<Word>,
-    channels: Vec<[u8; CHANNEL_LEN]>,
+    channels: Vec<Channel>,
 }
 
 /// Words of weights, for outputs of so many inputs.
@@ -94,34 +93,36 @@ fn layer(
             let multiplier = Multiplier::from_parts(mantissa, shift).unwrap();
             let multiplier = if gives_logits { Multiplier::ONE } else { multiplier };
             let bound = (bound + u64::from(bias.unsigned_abs())) as u32;
-            Channel { bias, multiplier, bound }.emit()
+            Channel::new(bias, multiplier, bound)
         })
         .collect();
     Drawn { words, channels }
 }
 
 impl Drawn {
-    fn convolution<const I: usize, const O: usize, const W: usize>(
-        &self,
-    ) -> Convolution<'_, I, O, W> {
-        Convolution {
-            weights: self.words.as_chunks().0.as_chunks().0.try_into().unwrap(),
-            channels: self.channels.as_chunks().0.try_into().unwrap(),
-        }
+    fn fill(&self, words: &mut [Word], channels: &mut [Channel]) {
+        words.copy_from_slice(&self.words);
+        channels.copy_from_slice(&self.channels);
     }
 
-    fn dense<const BLOCKS: usize, const I: usize>(&self) -> Dense<'_, BLOCKS, I> {
-        Dense {
-            weights: self.words.as_chunks().0.as_chunks().0.try_into().unwrap(),
-            channels: self.channels.as_chunks().0.as_chunks().0.try_into().unwrap(),
-        }
+    fn convolution<const I: usize, const O: usize, const W: usize>(
+        &self,
+        layer: &mut Convolution<I, O, W>,
+    ) {
+        let words = layer.weights.as_flattened_mut().as_flattened_mut();
+        self.fill(words, layer.channels.as_flattened_mut());
+    }
+
+    fn dense<const BLOCKS: usize, const I: usize>(&self, layer: &mut Dense<BLOCKS, I>) {
+        let words = layer.weights.as_flattened_mut().as_flattened_mut();
+        self.fill(words, layer.channels.as_flattened_mut().as_flattened_mut());
     }
 }
 
 /// A file with a model drawn from `random`.
-pub(crate) fn file(random: &mut Random) -> Box<[u8; format::LEN]> {
-    let mut identity = [0; 32];
-    random.fill(&mut identity);
+pub(crate) fn file(random: &mut Random) -> Box<File> {
+    let mut file = File::new_box_zeroed().unwrap();
+    random.fill(&mut file.identity);
     let dense =
         |inputs: usize| move |word: usize| word / (BLOCK * inputs / 2) * BLOCK + word % BLOCK;
     let (maps1, maps2) = (MAPS1 / 2, MAPS2 / 2);
@@ -136,22 +137,18 @@ pub(crate) fn file(random: &mut Random) -> Box<[u8; format::LEN]> {
     let dense1 = layer(random, dense1, HIDDEN / 2, dense(FLAT), false);
     let dense2 = words(random, CLASSES * HIDDEN / 4, HIDDEN);
     let dense2 = layer(random, dense2, CLASSES / 2, dense(HIDDEN), true);
-    let contents = Contents {
-        identity: &identity,
-        scales: Scales {
-            stage1: 0.5f32.to_bits(),
-            stage2: 0.25f32.to_bits(),
-            hidden: 1e-3f32.to_bits(),
-            logits: f32::MAX.to_bits(),
-        },
-        calibration_images: random.next() as u32,
-        guard: random.next() as u32,
-        conv1: conv1.convolution(),
-        conv2: conv2.convolution(),
-        dense1: dense1.dense(),
-        dense2: dense2.dense(),
+    file.scales = Scales {
+        stage1: U32::new(0.5f32.to_bits()),
+        stage2: U32::new(0.25f32.to_bits()),
+        hidden: U32::new(1e-3f32.to_bits()),
+        logits: U32::new(f32::MAX.to_bits()),
     };
-    let mut file: Box<[u8; format::LEN]> = vec![0; format::LEN].try_into().unwrap();
-    Model::new(contents).unwrap().emit(&mut file);
+    file.calibration_images = U32::new(random.next() as u32);
+    file.guard = U32::new(random.next() as u32);
+    conv1.convolution(&mut file.conv1);
+    conv2.convolution(&mut file.conv2);
+    dense1.dense(&mut file.dense1);
+    dense2.dense(&mut file.dense2);
+    file.seal();
     file
 }

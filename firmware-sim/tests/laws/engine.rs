@@ -2,7 +2,7 @@
 //! requantisation.
 
 use firmware_sim::format::words::{BLOCK, Word, conv1_inputs, conv2_inputs, dense_inputs, unpack};
-use firmware_sim::format::{CHANNEL_LEN, Channel, Convolution, Dense};
+use firmware_sim::format::{Channel, Convolution, Dense};
 use firmware_sim::geometry::{
     CLASSES, CONV1_SIDE, CONV2_SIDE, FAN_IN2, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, PIXELS, POOL,
     SIDE1, TAPS,
@@ -24,13 +24,8 @@ struct Plain {
 }
 
 impl Plain {
-    fn new(
-        outputs: usize,
-        inputs: usize,
-        channels: impl Iterator<Item = [u8; CHANNEL_LEN]>,
-    ) -> Self {
-        let channels = channels.map(|bytes| Channel::parse(&bytes).unwrap()).collect();
-        Self { weights: vec![vec![0; inputs]; outputs], channels }
+    fn new(outputs: usize, inputs: usize, channels: impl Iterator<Item = Channel>) -> Self {
+        Self { weights: vec![vec![0; inputs]; outputs], channels: channels.collect() }
     }
 
     fn place(&mut self, outputs: usize, inputs: [Option<usize>; 2], word: Word) {
@@ -45,7 +40,7 @@ impl Plain {
     }
 
     fn convolution<const I: usize, const O: usize, const W: usize>(
-        layer: &Convolution<'_, I, O, W>,
+        layer: &Convolution<I, O, W>,
         fan_in: usize,
         inputs: impl Fn(usize, usize) -> [Option<usize>; 2],
     ) -> Self {
@@ -60,7 +55,7 @@ impl Plain {
         plain
     }
 
-    fn dense<const B: usize, const I: usize>(layer: &Dense<'_, B, I>) -> Self {
+    fn dense<const B: usize, const I: usize>(layer: &Dense<B, I>) -> Self {
         let channels = layer.channels.iter().flatten().flatten().copied();
         let mut plain = Self::new(2 * B * BLOCK, 2 * I, channels);
         for (block, rows) in layer.weights.iter().enumerate() {
@@ -77,7 +72,7 @@ impl Plain {
     fn convolve(&self, input: &Maps, side: usize) -> Maps {
         let convolved = |out: usize, y: usize, x: usize| {
             let channel = self.channels[out];
-            let mut acc = i128::from(channel.bias);
+            let mut acc = i128::from(channel.bias());
             for (map, rows) in input.iter().enumerate() {
                 for ky in 0..KERNEL {
                     for kx in 0..KERNEL {
@@ -86,8 +81,8 @@ impl Plain {
                     }
                 }
             }
-            assert!(acc.abs() <= channel.bound.into(), "the stored bound holds");
-            requantize(acc, channel.multiplier)
+            assert!(acc.abs() <= channel.bound().into(), "the stored bound holds");
+            requantize(acc, channel.multiplier())
         };
         let pooled = |out: usize, y: usize, x: usize| {
             let window =
@@ -104,34 +99,33 @@ impl Plain {
     fn apply(&self, input: &[i128]) -> Vec<i128> {
         let sum =
             |weights: &[i128]| weights.iter().zip(input).map(|(w, value)| w * value).sum::<i128>();
-        let channels = self.channels.iter().map(|channel| i128::from(channel.bias));
+        let channels = self.channels.iter().map(|channel| i128::from(channel.bias()));
         self.weights.iter().zip(channels).map(|(weights, bias)| bias + sum(weights)).collect()
     }
 }
 
-fn logits(model: &Model<'_>, image: &[u8; PIXELS]) -> Vec<i128> {
-    let contents = model.contents();
+fn logits(model: Model<'_>, image: &[u8; PIXELS]) -> Vec<i128> {
+    let file = model.file();
     let maps = first_maps(model, image);
     assert_eq!(maps[0].len(), SIDE1);
-    let maps =
-        Plain::convolution(&contents.conv2, FAN_IN2, conv2_inputs).convolve(&maps, CONV2_SIDE);
+    let maps = Plain::convolution(&file.conv2, FAN_IN2, conv2_inputs).convolve(&maps, CONV2_SIDE);
     let flat: Vec<i128> = maps.into_iter().flatten().flatten().collect();
     assert_eq!(flat.len(), FLAT);
-    let dense1 = Plain::dense(&contents.dense1);
+    let dense1 = Plain::dense(&file.dense1);
     let channels = &dense1.channels;
     let hidden: Vec<i128> = dense1
         .apply(&flat)
         .into_iter()
         .zip(channels)
-        .map(|(acc, channel)| requantize(acc, channel.multiplier))
+        .map(|(acc, channel)| requantize(acc, channel.multiplier()))
         .collect();
     assert_eq!(hidden.len(), HIDDEN);
-    Plain::dense(&contents.dense2).apply(&hidden)
+    Plain::dense(&file.dense2).apply(&hidden)
 }
 
-fn first_maps(model: &Model<'_>, image: &[u8; PIXELS]) -> Maps {
+fn first_maps(model: Model<'_>, image: &[u8; PIXELS]) -> Maps {
     let rows = image.chunks(IMAGE_SIDE).map(|row| row.iter().map(|&pixel| pixel.into()).collect());
-    Plain::convolution(&model.contents().conv1, TAPS, |_, word| conv1_inputs(word))
+    Plain::convolution(&model.file().conv1, TAPS, |_, word| conv1_inputs(word))
         .convolve(&vec![rows.collect()], CONV1_SIDE)
 }
 
@@ -142,13 +136,13 @@ proptest! {
     fn the_engine_is_the_definition(seed in any::<u64>()) {
         let mut random = Random(seed);
         let file = drawn::file(&mut random);
-        let model = Model::parse(&file[..]).unwrap();
+        let model = Model::new(&file).unwrap();
         // one memory for all: nothing of the image before may show
         let mut scratch = Scratch::new();
         for _ in 0..3 {
             let image = drawn::image(&mut random);
             let fast = model.infer(&image, &mut scratch);
-            prop_assert_eq!(fast.0.map(i128::from).to_vec(), logits(&model, &image));
+            prop_assert_eq!(fast.0.map(i128::from).to_vec(), logits(model, &image));
             prop_assert!(usize::from(fast.digit()) < CLASSES);
         }
     }
@@ -160,10 +154,10 @@ fn drawn_models_do_not_saturate_or_the_law_above_would_say_little() {
     let (mut inside, mut all) = (0, 0);
     for _ in 0..4 {
         let file = drawn::file(&mut random);
-        let model = Model::parse(&file[..]).unwrap();
+        let model = Model::new(&file).unwrap();
         let image = drawn::image(&mut random);
-        let maps = first_maps(&model, &image);
-        let conv2 = Plain::convolution(&model.contents().conv2, FAN_IN2, conv2_inputs);
+        let maps = first_maps(model, &image);
+        let conv2 = Plain::convolution(&model.file().conv2, FAN_IN2, conv2_inputs);
         let maps = conv2.convolve(&maps, CONV2_SIDE);
         inside += maps.iter().flatten().flatten().filter(|value| (1..255).contains(*value)).count();
         all += FLAT;
@@ -175,7 +169,7 @@ fn drawn_models_do_not_saturate_or_the_law_above_would_say_little() {
 fn rows_give_what_the_whole_image_gives_and_no_answer_comes_early() {
     let mut random = Random(7);
     let file = drawn::file(&mut random);
-    let model = Model::parse(&file[..]).unwrap();
+    let model = Model::new(&file).unwrap();
     let image = drawn::image(&mut random);
     let (rows, _) = image.as_chunks::<IMAGE_SIDE>();
     let mut scratch = Scratch::new();

@@ -8,6 +8,7 @@ use atomic_write_file::AtomicWriteFile;
 use firmware_sim::host::quantize::{calibration_images, quantize};
 use runtime::idx::{self, Part};
 use runtime::read_model;
+use zerocopy::IntoBytes;
 
 use crate::cli;
 
@@ -17,13 +18,13 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     let calibration = calibration_images(&training.images);
     let file =
         quantize(&onnx, &calibration).with_context(|| arguments.model.display().to_string())?;
-    write(&arguments.output, &file)
+    write(&arguments.output, file.as_bytes())
         .with_context(|| format!("cannot write {}", arguments.output.display()))?;
     writeln!(
         io::stdout(),
         "{}: {} bytes, were {}; calibrated on {} training images",
         arguments.output.display(),
-        file.len(),
+        file.as_bytes().len(),
         onnx.len(),
         calibration.len(),
     )?;

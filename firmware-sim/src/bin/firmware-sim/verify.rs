@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
 
     let bar = progress_bar(split.images.len());
     let started = Instant::now();
-    let verification = compare(&float, &int8, &split, |done| bar.set_position(done as u64));
+    let verification = compare(&float, int8, &split, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     let verification = verification.with_context(|| format!("{q8_path} against {onnx_path}"))?;
 
