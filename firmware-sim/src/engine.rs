@@ -243,14 +243,14 @@ fn gather_pixels(rows: &[&[u8; IMAGE_SIDE]; WINDOW], column: usize, patch: &mut 
     for (row, cells) in stacked.iter_mut().enumerate() {
         stack(window(row), window(row + 1), cells);
     }
-    join(window(WINDOW - 2), last);
-    join(window(WINDOW - 1), last_below);
+    join(*window(WINDOW - 2), last);
+    join(*window(WINDOW - 1), last_below);
     true
 }
 
 /// Pixels with the ones below them.
 #[inline(never)] // short of registers, it would be spread over twice the stack
-fn stack(above: &[u8; WINDOW], below: &[u8; WINDOW], cells: &mut [Pair; WINDOW]) {
+fn stack(above: &[u8], below: &[u8], cells: &mut [Pair; WINDOW]) {
     for (cell, (&above, &below)) in cells.iter_mut().zip(above.iter().zip(below)) {
         *cell = Pair::from(above) | Pair::from(below) << 16;
     }
@@ -258,7 +258,7 @@ fn stack(above: &[u8; WINDOW], below: &[u8; WINDOW], cells: &mut [Pair; WINDOW])
 
 /// Pixels with the ones to their right, but the last two with zero: these weigh a tap that is alone.
 #[inline(never)]
-fn join(row: &[u8; WINDOW], cells: &mut [Pair; WINDOW]) {
+fn join(row: [u8; WINDOW], cells: &mut [Pair; WINDOW]) {
     let [p0, p1, p2, p3, p4, p5] = row.map(Pair::from);
     *cells = [p0 | p1 << 16, p1 | p2 << 16, p2 | p3 << 16, p3 | p4 << 16, p4, p5];
 }

@@ -1,4 +1,5 @@
-//! The sums of products, in two builds that give the same bits: [`portable`], and `dsp` for Cortex-M4 and M7.
+//! The sums of products, in three builds that give the same bits: [`portable`], `dsp` for Cortex-M4 and M7, and
+//! `mla` for Cortex-M3.
 //!
 //! Activations come as [`Pair`]s of 16 bits, weights as [`Word`]s of two inputs `a`, `b` and two outputs. The
 //! halves of a word are `h = 256 · odd + even`, so of the two sums that are held for two outputs,
@@ -11,8 +12,10 @@
 
 pub mod portable;
 
-#[cfg(dsp)]
+#[cfg(kernels = "dsp")]
 pub mod dsp;
+#[cfg(kernels = "mla")]
+pub mod mla;
 
 use crate::format::words::{BLOCK, CONV1_WORDS, CONV2_WORDS, Word};
 use crate::geometry::{MAPS1, MAPS2, WINDOW};
@@ -35,14 +38,12 @@ pub const fn apart(&[whole, even]: &[u32; 2]) -> [i32; 2] {
     [even.cast_signed(), whole.wrapping_sub(even).cast_signed() >> 8]
 }
 
-macro_rules! chosen {
-    ($($call:tt)*) => {{
-        #[cfg(dsp)]
-        { dsp::$($call)* }
-        #[cfg(not(dsp))]
-        { portable::$($call)* }
-    }};
-}
+#[cfg(kernels = "dsp")]
+use dsp as chosen;
+#[cfg(kernels = "mla")]
+use mla as chosen;
+#[cfg(kernels = "portable")]
+use portable as chosen;
 
 /// The first convolution over one pooling window: sets the sums of all pairs of maps.
 ///
@@ -54,7 +55,7 @@ pub fn conv1(
     patch: &Patch,
     sums: &mut [WindowSums; MAPS1 / 2],
 ) {
-    chosen!(conv1(weights, patch, sums));
+    chosen::conv1(weights, patch, sums);
 }
 
 /// The second convolution over one pooling window: adds the products of two input maps to the sums of all
@@ -66,11 +67,11 @@ pub fn conv2(
     patch: &Patch,
     sums: &mut [WindowSums; MAPS2 / 2],
 ) {
-    chosen!(conv2(weights, patch, sums));
+    chosen::conv2(weights, patch, sums);
 }
 
 /// Ten outputs of a dense layer.
 #[must_use]
 pub fn dense<const IN: usize>(weights: &[[Word; BLOCK]; IN], pairs: &[Pair; IN]) -> BlockSums {
-    chosen!(dense(weights, pairs))
+    chosen::dense(weights, pairs)
 }

@@ -27,7 +27,7 @@
 //!
 //! What it does not do: other geometries than this LeNet, or training.
 #![no_std]
-#![cfg_attr(not(dsp), forbid(unsafe_code))]
+#![cfg_attr(kernels = "portable", forbid(unsafe_code))]
 
 mod answer;
 pub mod camera;

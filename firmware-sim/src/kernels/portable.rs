@@ -1,31 +1,33 @@
-//! Safe scalar code for any target, and what `dsp` is tested against.
+//! Safe code for any target, and what the others are tested against.
 
 use super::{BlockSums, Pair, Patch, WindowSums};
 use crate::format::words::{BLOCK, CONV1_WORDS, CONV2_WORDS, Word};
 use crate::geometry::{KERNEL, MAPS1, MAPS2, WINDOW};
 
 /// See [`super::conv1`].
+#[inline(never)] // alone, it has all registers
 pub fn conv1(
     weights: &[[Word; CONV1_WORDS]; MAPS1 / 2],
     patch: &Patch,
     sums: &mut [WindowSums; MAPS1 / 2],
 ) {
+    let [stacked @ .., last, last_below] = patch;
     for (words, sums) in weights.iter().zip(sums) {
         *sums = [0; 8];
-        let (two_rows, last_row) = words.as_chunks::<KERNEL>();
-        for (words, rows) in two_rows.iter().zip(patch.as_chunks().0) {
-            for (column, word) in words.iter().enumerate() {
-                add(*word, rows, column, sums);
+        let (columns, rest) = words.as_chunks::<KERNEL>();
+        for (words, [above, below]) in columns.iter().zip(stacked.as_chunks().0) {
+            for ((word, above), below) in words.iter().zip(above.windows(2)).zip(below.windows(2)) {
+                add(*word, above, below, sums);
             }
         }
-        let [.., above, below] = *patch;
-        for (pair, word) in last_row.iter().enumerate() {
-            add(*word, &[above, below], 2 * pair, sums);
+        for ((word, above), below) in rest.iter().zip(last.chunks(2)).zip(last_below.chunks(2)) {
+            add(*word, above, below, sums);
         }
     }
 }
 
 /// See [`super::conv2`].
+#[inline(never)]
 pub fn conv2(
     weights: &[[Word; CONV2_WORDS]; MAPS2 / 2],
     patch: &Patch,
@@ -33,8 +35,10 @@ pub fn conv2(
 ) {
     for (words, sums) in weights.iter().zip(sums) {
         for (column, words) in words.as_chunks::<KERNEL>().0.iter().enumerate() {
-            for (row, word) in words.iter().enumerate() {
-                add(*word, &[patch[row], patch[row + 1]], column, sums);
+            // every row from this column on, and a little of the next one
+            let rows = || patch.as_flattened().get(column..).unwrap_or_default().chunks(WINDOW);
+            for ((word, above), below) in words.iter().zip(rows()).zip(rows().skip(1)) {
+                add(*word, above, below, sums);
             }
         }
     }
@@ -55,10 +59,10 @@ pub fn dense<const IN: usize>(weights: &[[Word; BLOCK]; IN], pairs: &[Pair; IN])
     sums
 }
 
-/// Adds a word's products with the four places of a window whose left column is `column`.
-fn add(word: Word, [above, below]: &[[Pair; WINDOW]; 2], column: usize, sums: &mut WindowSums) {
-    let places = [above[column], above[column + 1], below[column], below[column + 1]];
-    for (pair, sums) in places.into_iter().zip(sums.as_chunks_mut().0) {
+/// Adds a word's products with the four places of a window, which its rows begin with.
+fn add(word: Word, above: &[Pair], below: &[Pair], sums: &mut WindowSums) {
+    let (&[p0, p1, ..], &[p2, p3, ..]) = (above, below) else { return };
+    for (pair, sums) in [p0, p1, p2, p3].into_iter().zip(sums.as_chunks_mut().0) {
         multiply(word, pair, sums);
     }
 }

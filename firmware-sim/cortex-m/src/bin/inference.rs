@@ -25,11 +25,13 @@ fn with_camera<T>(action: impl FnOnce(&mut Camera) -> T) -> Option<T> {
     })
 }
 
+/// What the sensor sees after the last image.
+static DARK: PixelRow = PixelRow([0; IMAGE_SIDE]);
+
 /// The row clock: the sensor sees the images which the host has laid into memory, and then the dark, so that
 /// whoever waits for a row that was dropped sees that it is over.
 #[exception]
 fn SysTick() {
-    static DARK: PixelRow = PixelRow([0; IMAGE_SIDE]);
     static mut ROWS_SEEN: usize = 0;
     let PixelRow(pixels) = Scenes::loaded().rows.get(*ROWS_SEEN).unwrap_or(&DARK);
     *ROWS_SEEN += 1;
@@ -153,9 +155,7 @@ impl Board<'_> {
 /// Sleeps until the camera has a row.
 #[inline(never)]
 fn next_row(row: &mut Row) {
-    while !with_camera(|camera| camera.next_row().map(|next| *row = next))
-        .is_some_and(|taken| taken.is_some())
-    {
+    while with_camera(|camera| camera.next_row().map(|next| *row = next)).flatten().is_none() {
         // A row that comes just before it is looked for again at the next one.
         cortex_m::asm::wfi();
     }
