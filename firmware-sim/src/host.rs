@@ -1,7 +1,9 @@
 //! Makes `.q8` models out of ONNX files, and compares the two; needs `std`.
 //!
-//! `ONNX bytes ──quantize──▶ .q8 bytes`, then `both ──verify::compare──▶ Verification`
+//! `ONNX bytes ──quantize──▶ .q8 file`, then `both ──verify::compare──▶ Verification`, and
+//! `.q8 file ──board::Workshop::run──▶ Report`
 
+pub mod board;
 mod error;
 mod graph;
 mod lenet;

@@ -2,6 +2,7 @@
 
 use core::{ptr, slice};
 
+use cortex_m::peripheral::MPU;
 use firmware_sim::geometry::IMAGE_SIDE;
 
 unsafe extern "C" {
@@ -28,6 +29,26 @@ pub fn statics() -> usize {
 pub fn flash() -> usize {
     // flash starts at 0 and ends with the first values of the statics
     (&raw const __sidata).addr() + ((&raw const __edata).addr() - (&raw const __sdata).addr())
+}
+
+/// Forbids the memory below the stack, so that an overflow is a fault at once: QEMU's MPS2 boards let a program read
+/// zeros and write nothing where there is no memory.
+///
+/// A region of the memory protection unit: Arm DDI 0403E, section B3.5.
+pub fn guard_stack(mpu: &mut MPU) {
+    const MEGABYTE: u32 = 19 << 1; // 2^(19 + 1) bytes
+    const ENABLE: u32 = 1;
+    const DEFAULT_MAP_ELSEWHERE: u32 = 1 << 2;
+    let region = (&raw const _stack_end).addr() as u32 - (1 << 20);
+    // SAFETY: the region holds nothing; all other memory stays as it was. No access is the access bits' zero.
+    unsafe {
+        mpu.rnr.write(0);
+        mpu.rbar.write(region);
+        mpu.rasr.write(MEGABYTE | ENABLE);
+        mpu.ctrl.write(DEFAULT_MAP_ELSEWHERE | ENABLE);
+    }
+    cortex_m::asm::dsb();
+    cortex_m::asm::isb();
 }
 
 /// Fills the stack that is not in use.

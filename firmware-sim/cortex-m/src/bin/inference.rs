@@ -41,8 +41,9 @@ fn SysTick() {
 #[entry]
 fn main() -> ! {
     static mut SCRATCH: Scratch = Scratch::new();
+    let Some(mut peripherals) = cortex_m::Peripherals::take() else { fail(c"no-peripherals") };
+    memory::guard_stack(&mut peripherals.MPU);
     let Ok(model) = Model::parse(board::model()) else { fail(c"no-model") };
-    let Some(peripherals) = cortex_m::Peripherals::take() else { fail(c"no-peripherals") };
     let clock = Clock::start();
     calibrate(clock);
     let scenes = Scenes::loaded();

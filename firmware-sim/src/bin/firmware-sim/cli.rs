@@ -1,9 +1,12 @@
 //! Arguments of the `firmware-sim` command; their help is their documentation.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use firmware_sim::host::board::Machine;
 
 /// Turn an ONNX model into one for a microcontroller, and prove that they agree
 #[derive(Debug, Parser)]
@@ -19,6 +22,8 @@ pub(crate) enum Command {
     Quantize(Quantize),
     /// Compare an int8 model with the ONNX file that it was made from, on the test images
     Verify(Verify),
+    /// Run an int8 model on an emulated Cortex-M board, and compare every logit with this machine's
+    Board(Board),
 }
 
 #[derive(Debug, Args)]
@@ -49,6 +54,47 @@ pub(crate) struct Verify {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Board {
+    /// Test images to read, from the first on
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) images: NonZeroUsize,
+    /// Board
+    #[arg(long, value_name = "BOARD", default_value = "m4", value_parser = machine())]
+    pub(crate) machine: Machine,
+    /// Int8 model [default: the embedded model, calibrated on the training images]
+    #[arg(long, value_name = "MODEL.q8")]
+    pub(crate) quantized: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Instructions from a row of the camera to the next [default: what the board keeps up with]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+    pub(crate) row_period: Option<u32>,
+    /// Also show multiply-accumulates, and instructions each
+    #[arg(long)]
+    pub(crate) profile: bool,
+    /// Print the counts as CSV: machine, layer, multiply-accumulates, mean and most instructions
+    #[arg(long, conflicts_with_all = ["profile", "json"])]
+    pub(crate) csv: bool,
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "profile")]
+    pub(crate) json: bool,
+    /// Folder firmware-sim/cortex-m of this project [default: that of the clone this was built in]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sources: Option<PathBuf>,
+}
+
+/// A [`Machine`] by its name.
+fn machine() -> impl TypedValueParser<Value = Machine> {
+    PossibleValuesParser::new(
+        Machine::ALL.map(|machine| PossibleValue::new(machine.name()).help(machine.title())),
+    )
+    .map(|name| {
+        let named = |machine: &Machine| machine.name() == name;
+        Machine::ALL.into_iter().find(named).expect("only names of machines are possible")
+    })
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,9 @@
-//! The `firmware-sim` command: quantize, verify.
+//! The `firmware-sim` command: quantize, verify, board.
 #![forbid(unsafe_code)]
 
+mod board;
 mod cli;
+mod model;
 mod quantize;
 mod verify;
 
@@ -27,6 +29,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Quantize(arguments) => quantize::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Board(arguments) => board::run(&arguments),
     }
 }
 

@@ -1,30 +1,26 @@
 //! `firmware-sim verify`: how much the int8 model differs from the float model.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use firmware_sim::Model;
-use firmware_sim::format;
 use firmware_sim::host::verify::{FloatModel, Verification, compare};
-use indicatif::{ProgressBar, ProgressStyle};
 use runtime::idx::{self, Part};
 use runtime::read_model;
 use serde_json::json;
 
-use crate::cli;
+use crate::{cli, model};
 
 pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let (onnx_path, q8_path) = (arguments.model.display(), arguments.quantized.display());
     let onnx = read_model(&arguments.model)?;
     let float = FloatModel::parse(&onnx).with_context(|| onnx_path.to_string())?;
-    let file = read(&arguments.quantized).with_context(|| format!("cannot read {q8_path}"))?;
-    let int8 = Model::parse(&file).with_context(|| q8_path.to_string())?;
+    let file = model::read(&arguments.quantized)?;
+    let int8 = Model::new(&file).with_context(|| q8_path.to_string())?;
     let split = idx::load(&arguments.data.folder()?, Part::Test)?;
 
-    let bar = progress_bar(split.images.len());
+    let bar = model::progress_bar(split.images.len());
     let started = Instant::now();
     let verification = compare(&float, int8, &split, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
@@ -44,20 +40,6 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         arguments.min_agreement
     );
     Ok(())
-}
-
-/// One byte more than a model has is enough to see that a file is none.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(format::LEN + 1);
-    File::open(path)?.take(format::LEN as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// On standard error, and only on a terminal.
-fn progress_bar(images: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} images, {eta} left")
-        .expect("the template is constant and valid");
-    ProgressBar::new(images as u64).with_style(style)
 }
 
 fn text(verification: &Verification, seconds: f64) -> String {

@@ -1,0 +1,91 @@
+//! Compares the kernels that this target gets with the portable ones, on random tiles.
+#![no_std]
+#![no_main]
+
+use board::memory;
+use board::report::{self, FAILED};
+use cortex_m_rt::entry;
+use firmware_sim::format::words::{BLOCK, CONV1_WORDS, CONV2_WORDS, Word};
+use firmware_sim::geometry::{MAPS1, MAPS2, WINDOW};
+use firmware_sim::kernels::{self, Pair, Patch, WindowSums, portable};
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+/// Tiles of each kind.
+const ROUNDS: u32 = 100;
+
+/// What the convolutions work in.
+type Sums = [WindowSums; MAPS2 / 2];
+
+#[entry]
+fn main() -> ! {
+    static mut FAST: Sums = [[0; 8]; MAPS2 / 2];
+    static mut PLAIN: Sums = [[0; 8]; MAPS2 / 2];
+    static mut PATCH: Patch = [[0; WINDOW]; WINDOW];
+    static mut PAIRS: [Pair; 100] = [0; 100];
+    if let Some(mut peripherals) = cortex_m::Peripherals::take() {
+        memory::guard_stack(&mut peripherals.MPU);
+    }
+    let mut random = Random(1);
+    let mut equal = 0;
+    for _ in 0..ROUNDS {
+        PATCH.as_flattened_mut().fill_with(|| random.pair());
+        PAIRS.fill_with(|| random.pair());
+        let (Some(conv1), Some(conv2), Some(dense)) = (
+            random.weights::<[[Word; CONV1_WORDS]; MAPS1 / 2]>(),
+            random.weights::<[[Word; CONV2_WORDS]; MAPS2 / 2]>(),
+            random.weights::<[[Word; BLOCK]; 100]>(),
+        ) else {
+            break;
+        };
+        let (Some(fast), Some(plain)) = (FAST.first_chunk_mut(), PLAIN.first_chunk_mut()) else {
+            break;
+        };
+        kernels::conv1(conv1, PATCH, fast);
+        portable::conv1(conv1, PATCH, plain);
+        equal += i32::from(fast == plain);
+        // on top of what is there: sums wrap around, and must do so alike
+        for (fast, plain) in FAST.as_flattened_mut().iter_mut().zip(PLAIN.as_flattened_mut()) {
+            let sum = random.next();
+            (*fast, *plain) = (sum, sum);
+        }
+        kernels::conv2(conv2, PATCH, FAST);
+        portable::conv2(conv2, PATCH, PLAIN);
+        equal += i32::from(FAST == PLAIN);
+        equal += i32::from(kernels::dense(dense, PAIRS) == portable::dense(dense, PAIRS));
+    }
+    report::line(c"equal", &[equal]);
+    semihosting::process::exit(if equal == 3 * ROUNDS.cast_signed() { 0 } else { FAILED })
+}
+
+/// Marsaglia's xorshift, 32 bits: <https://doi.org/10.18637/jss.v008.i14>.
+struct Random(u32);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0
+    }
+
+    /// Two activations; a fourth are pairs of zeros, and a fourth of the others the largest.
+    fn pair(&mut self) -> Pair {
+        let drawn = self.next();
+        match drawn >> 28 {
+            0..4 => 0,
+            4..7 => 0x00ff_00ff,
+            _ => drawn & 0x00ff_00ff,
+        }
+    }
+
+    /// Any bytes are weights: those of the model from anywhere on, whatever they mean there and however they are
+    /// aligned.
+    fn weights<T: FromBytes + KnownLayout + Immutable + Unaligned>(
+        &mut self,
+    ) -> Option<&'static T> {
+        let model = board::model();
+        let start = self.next() as usize % (model.len() - size_of::<T>());
+        let bytes = model.get(start..)?;
+        T::ref_from_prefix(bytes).ok().map(|(weights, _)| weights)
+    }
+}

@@ -1,0 +1,40 @@
+//! Reading int8 models, and showing progress over images.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use firmware_sim::format::{self, File, FormatError};
+use indicatif::{ProgressBar, ProgressStyle};
+use zerocopy::{FromZeros, IntoBytes};
+
+/// A file as it is, of the right length.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Box<File>> {
+    let name = path.display();
+    let bytes = read_bytes(path).with_context(|| format!("cannot read {name}"))?;
+    if bytes.len() != format::LEN {
+        // what kind of file it is comes before its length: it makes the better message
+        let error = firmware_sim::Model::parse(&bytes).err();
+        return Err(error.unwrap_or(FormatError::Length(bytes.len())))
+            .with_context(|| name.to_string());
+    }
+    let mut file = File::new_box_zeroed().map_err(|_| anyhow::anyhow!("out of memory"))?;
+    ensure!(size_of_val(&*file) == bytes.len());
+    file.as_mut_bytes().copy_from_slice(&bytes);
+    Ok(file)
+}
+
+/// One byte more than a model has is enough to see that a file is none.
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(format::LEN + 1);
+    fs::File::open(path)?.take(format::LEN as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// On standard error, and only on a terminal.
+pub(crate) fn progress_bar(images: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} images, {eta} left")
+        .expect("the template is constant and valid");
+    ProgressBar::new(images as u64).with_style(style)
+}
