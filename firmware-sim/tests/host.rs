@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use firmware_sim::Model;
 use firmware_sim::host::quantize::{CALIBRATION_IMAGES, calibration_images, quantize};
 use firmware_sim::host::verify::{FloatModel, compare};
 use firmware_sim::host::{Error, identity};
+use firmware_sim::{Answer, Model, Scratch};
 use runtime::idx::{self, Part, Split};
-use runtime::{EMBEDDED_MODEL, Image28, PIXELS};
+use runtime::{Classifier, EMBEDDED_MODEL, Image28, PIXELS};
 
 fn mnist_500(part: Part) -> Split {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500");
@@ -31,9 +31,9 @@ fn edited(from: &[u8], to: &[u8]) -> Vec<u8> {
 #[test]
 fn the_file_is_a_pure_function_of_model_and_images() {
     let images = &mnist_500(Part::Train).images[..20];
-    let once = quantize(EMBEDDED_MODEL, images).unwrap();
-    assert!(once == quantize(EMBEDDED_MODEL, images).unwrap());
-    assert!(once != quantize(EMBEDDED_MODEL, &images[..10]).unwrap());
+    let once = quantize(EMBEDDED_MODEL, images, images).unwrap();
+    assert!(once == quantize(EMBEDDED_MODEL, images, images).unwrap());
+    assert!(once != quantize(EMBEDDED_MODEL, &images[..10], images).unwrap());
 }
 
 #[test]
@@ -53,13 +53,35 @@ fn calibration_images_are_spread_over_the_whole_file() {
 
 #[test]
 fn blank_calibration_images_still_give_a_model_that_parses() {
-    let q8 = quantize(EMBEDDED_MODEL, &[Image28([0; PIXELS])]).unwrap();
+    let q8 = quantize(EMBEDDED_MODEL, &[Image28([0; PIXELS])], &[]).unwrap();
     assert!(Model::new(&q8).is_ok());
 }
 
 #[test]
+fn every_image_of_the_guard_band_that_int8_reads_otherwise_is_unsure() {
+    let images = mnist_500(Part::Train).images;
+    // calibrated on a blank page, it saturates and reads much otherwise
+    let q8 = quantize(EMBEDDED_MODEL, &[Image28([0; PIXELS])], &images).unwrap();
+    let model = Model::new(&q8).unwrap();
+    let float = Classifier::embedded();
+    let mut scratch = Scratch::new();
+    let (mut unequal, mut widest) = (0, 0);
+    for image in &images {
+        let logits = model.infer(&image.0, &mut scratch);
+        if usize::from(logits.digit()) != float.classify(image).digit() {
+            assert_eq!(logits.answer(model), Answer::Unsure);
+            (unequal, widest) = (unequal + 1, logits.margin().max(widest));
+        }
+    }
+    assert!(unequal > 0);
+    assert_eq!(model.file().guard, widest + 1, "and no wider than that");
+    // where nothing is read otherwise, a tie is unsure and nothing else
+    assert_eq!(quantize(EMBEDDED_MODEL, &images[..10], &[]).unwrap().guard, 1);
+}
+
+#[test]
 fn what_is_not_our_network_is_refused_by_the_node_that_does_not_fit() {
-    let refused = |onnx: &[u8]| quantize(onnx, &[Image28([0; PIXELS])]).unwrap_err();
+    let refused = |onnx: &[u8]| quantize(onnx, &[Image28([0; PIXELS])], &[]).unwrap_err();
     let message = |onnx: &[u8]| refused(onnx).to_string();
     assert_eq!(
         message(&edited(b"Relu", b"Tanh")),
@@ -71,13 +93,13 @@ fn what_is_not_our_network_is_refused_by_the_node_that_does_not_fit() {
     );
     assert!(matches!(refused(&[]), Error::Onnx(runtime::Error::Empty)));
     assert!(matches!(refused(&EMBEDDED_MODEL[..1000]), Error::Onnx(_)));
-    assert!(matches!(quantize(EMBEDDED_MODEL, &[]), Err(Error::NoImages)));
+    assert!(matches!(quantize(EMBEDDED_MODEL, &[], &[]), Err(Error::NoImages)));
 }
 
 #[test]
 fn an_int8_model_of_another_file_is_not_compared() {
     let images = &mnist_500(Part::Train).images[..10];
-    let q8 = quantize(EMBEDDED_MODEL, images).unwrap();
+    let q8 = quantize(EMBEDDED_MODEL, images, images).unwrap();
     let int8 = Model::new(&q8).unwrap();
     let other = FloatModel::parse(&edited(b"MNIST", b"mnist")).unwrap();
     let error = compare(&other, int8, &mnist_500(Part::Test), |_| ()).unwrap_err();

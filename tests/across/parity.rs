@@ -16,7 +16,8 @@ const MIN_SQNR_DB: f64 = 39.0;
 
 #[test]
 fn int8_reads_what_float_reads() {
-    let q8 = quantize(EMBEDDED_MODEL, &crate::mnist_500(Part::Train).images).unwrap();
+    let training = crate::mnist_500(Part::Train).images;
+    let q8 = quantize(EMBEDDED_MODEL, &training, &training).unwrap();
     let int8 = Model::new(&q8).unwrap();
     assert_eq!(int8.file().identity, identity(EMBEDDED_MODEL));
     assert_eq!(int8.file().calibration_images, 500);

@@ -45,7 +45,7 @@ fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
     assert_eq!(report.correct(), evaluate(&network, &test).unwrap().correct());
     assert!(report.accuracy() > MIN_ACCURACY, "{report}");
 
-    let q8 = quantize(&onnx, &training.images).unwrap();
+    let q8 = quantize(&onnx, &training.images, &training.images).unwrap();
     let int8 = Model::new(&q8).unwrap();
     let found = compare(&FloatModel::parse(&onnx).unwrap(), int8, &test, |_| ()).unwrap();
     assert!(found.equal >= MIN_EQUAL, "{found:?}");

@@ -7,21 +7,25 @@
 //! - an activation's step is the layer's largest over all calibration images, over 255;
 //! - a sum's step is the product of the weight's and the input's, and the bias is rounded to it;
 //! - the multiplier is the sum's step over the activation's.
+//! - the guard band is the least margin of the logits at which no training image is read otherwise than by float.
 //!
 //! The graph's normalisation of pixels is folded into the first layer, so that its input is the pixel itself,
 //! step 1. The fold takes the weights before rounding: over a blank background only the bias is rounded.
 
 use std::boxed::Box;
+use std::thread;
 use std::vec::Vec;
 
-use runtime::Image28;
+use runtime::evaluate::BATCH;
 use runtime::graph::Graph;
+use runtime::{Classifier, Image28};
 use zerocopy::FromZeros;
 use zerocopy::little_endian::U32;
 
 use super::error::Error;
 use super::lenet::{Affine, LeNet};
 use super::{graph, identity};
+use crate::engine::Scratch;
 use crate::format::words::{BLOCK, Word, conv1_inputs, conv2_inputs, dense_inputs, pack};
 use crate::format::{
     Channel, Convolution, Dense, File, FormatError, Model, SUM_MAX, Scales, accumulator_bound,
@@ -48,9 +52,16 @@ pub fn calibration_images(training: &[Image28]) -> Vec<Image28> {
 
 /// The `.q8` file of an ONNX file; a pure function of its arguments.
 ///
+/// `calibration` sets the activations' steps, `guard` the guard band: the least margin at which int8 agrees with
+/// float on all these images, and on none with a tie. The more there are the better; they cost an inference each.
+///
 /// # Errors
 /// What is wrong with the ONNX file, or that it is not the LeNet that the engine is made for.
-pub fn quantize(onnx: &[u8], calibration: &[Image28]) -> Result<Box<File>, Error> {
+pub fn quantize(
+    onnx: &[u8],
+    calibration: &[Image28],
+    guard: &[Image28],
+) -> Result<Box<File>, Error> {
     let network = graph::read(&Graph::parse(onnx)?)?;
     let steps = Steps::calibrate(&network, calibration)?;
     let (stage1, stage2, hidden) =
@@ -59,6 +70,7 @@ pub fn quantize(onnx: &[u8], calibration: &[Image28]) -> Result<Box<File>, Error
     let conv2 = Quantized::new("conv2", &network.conv2, stage1, Some(stage2))?;
     let dense1 = Quantized::new("dense1", &network.dense1, stage2, Some(hidden))?;
     let dense2 = Quantized::new("dense2", &network.dense2, hidden, None)?;
+    let float = Classifier::parse(onnx)?;
     let mut file = File::new_box_zeroed().map_err(|_| Error::Memory)?;
     file.identity = identity(onnx);
     file.scales = Scales {
@@ -73,8 +85,37 @@ pub fn quantize(onnx: &[u8], calibration: &[Image28]) -> Result<Box<File>, Error
     dense1.fill_dense(&mut file.dense1);
     dense2.fill_dense(&mut file.dense2);
     file.seal();
-    Model::new(&file)?;
+    file.guard = U32::new(guard_band(&float, Model::new(&file)?, guard));
+    file.seal();
     Ok(file)
+}
+
+/// One more than the largest int8 margin among images that the two read differently.
+fn guard_band(float: &Classifier, int8: Model<'_>, images: &[Image28]) -> u32 {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let part = images.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let parts: Vec<_> = images
+            .chunks(part)
+            .map(|images| scope.spawn(move || largest_wrong_margin(float, int8, images)))
+            .collect();
+        let margins = parts.into_iter().map(|part| part.join().expect("inference does not panic"));
+        margins.max().unwrap_or(0) + 1
+    })
+}
+
+fn largest_wrong_margin(float: &Classifier, int8: Model<'_>, images: &[Image28]) -> u32 {
+    let mut scratch = Scratch::new();
+    let mut largest = 0;
+    for batch in images.chunks(BATCH) {
+        for (image, prediction) in batch.iter().zip(float.classify_batch(batch)) {
+            let logits = int8.infer(&image.0, &mut scratch);
+            if usize::from(logits.digit()) != prediction.digit() {
+                largest = largest.max(logits.margin());
+            }
+        }
+    }
+    largest
 }
 
 /// Steps of the activations, as `f32` since the file holds them so.

@@ -6,7 +6,7 @@ use runtime::{Classifier, Image28};
 
 use super::error::Error;
 use super::identity;
-use crate::answer::Logits;
+use crate::answer::{Answer, Logits};
 use crate::engine::Scratch;
 use crate::format::Model;
 
@@ -38,6 +38,12 @@ pub struct Verification {
     pub float_correct: u64,
     /// Images that the int8 model reads right.
     pub int8_correct: u64,
+    /// Images whose int8 answer is [`Answer::Confident`].
+    pub confident: u64,
+    /// Of these, the ones that are read right.
+    pub confident_correct: u64,
+    /// Of these, the ones that the float model reads as another digit.
+    pub confident_unequal: u64,
     /// Largest difference of two logits, in units of the float model's.
     pub largest_difference: f64,
     logits: u64,
@@ -93,6 +99,11 @@ impl Verification {
         self.equal += u64::from(float_digit == usize::from(int8_digit));
         self.float_correct += u64::from(float_digit == usize::from(label));
         self.int8_correct += u64::from(int8_digit == label);
+        if let Answer::Confident(digit) = int8.answer(model) {
+            self.confident += 1;
+            self.confident_correct += u64::from(digit == label);
+            self.confident_unequal += u64::from(usize::from(digit) != float_digit);
+        }
         for (&float, &int8) in float.iter().zip(&int8.0) {
             let (float, int8) = (f64::from(float), f64::from(int8) * step);
             let difference = (float - int8).abs();
@@ -119,6 +130,18 @@ impl Verification {
     #[must_use]
     pub fn int8_accuracy(&self) -> f64 {
         self.int8_correct as f64 / self.images as f64
+    }
+
+    /// Confident answers among all: 0 to 1.
+    #[must_use]
+    pub fn coverage(&self) -> f64 {
+        self.confident as f64 / self.images as f64
+    }
+
+    /// Right answers among the confident ones: 0 to 1; NaN if there are none.
+    #[must_use]
+    pub fn confident_accuracy(&self) -> f64 {
+        self.confident_correct as f64 / self.confident as f64
     }
 
     /// Root of the mean squared difference of the logits.

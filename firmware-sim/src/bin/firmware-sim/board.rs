@@ -39,7 +39,8 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         model::read(path)?
     } else {
         let training = idx::load(&folder, Part::Train)?;
-        quantize(runtime::EMBEDDED_MODEL, &calibration_images(&training.images))?
+        let calibration = calibration_images(&training.images);
+        quantize(runtime::EMBEDDED_MODEL, &calibration, &training.images)?
     };
     let mut workshop = Workshop::of_this_build();
     if let Some(sources) = &arguments.sources {

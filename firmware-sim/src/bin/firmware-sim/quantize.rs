@@ -16,17 +16,18 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     let onnx = read_model(&arguments.model)?;
     let training = idx::load(&arguments.data.folder()?, Part::Train)?;
     let calibration = calibration_images(&training.images);
-    let file =
-        quantize(&onnx, &calibration).with_context(|| arguments.model.display().to_string())?;
+    let file = quantize(&onnx, &calibration, &training.images)
+        .with_context(|| arguments.model.display().to_string())?;
     write(&arguments.output, file.as_bytes())
         .with_context(|| format!("cannot write {}", arguments.output.display()))?;
     writeln!(
         io::stdout(),
-        "{}: {} bytes, were {}; calibrated on {} training images",
+        "{}: {} bytes, were {}; calibrated on {} training images; confident from a margin of {} on",
         arguments.output.display(),
         file.as_bytes().len(),
         onnx.len(),
         calibration.len(),
+        file.guard,
     )?;
     Ok(())
 }

@@ -45,14 +45,18 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
 fn text(verification: &Verification, seconds: f64) -> String {
     let Verification { images, equal, float_correct, int8_correct, largest_difference, .. } =
         verification;
+    let Verification { confident, confident_unequal, .. } = verification;
     format!(
         "float   {:.2} % right  ({float_correct} of {images})\n\
          int8    {:.2} % right  ({int8_correct} of {images})\n\
          equal   {:.2} % of predictions  ({equal} of {images}, {seconds:.1} s)\n\
+         guard   {:.2} % of answers confident  ({confident}), {:.2} % of these right, {confident_unequal} unequal\n\
          logits  differ by {largest_difference:.4} at most, {:.4} RMS; SQNR {:.1} dB",
         verification.float_accuracy() * 100.0,
         verification.int8_accuracy() * 100.0,
         verification.agreement() * 100.0,
+        verification.coverage() * 100.0,
+        verification.confident_accuracy() * 100.0,
         verification.rms_difference(),
         verification.sqnr_db(),
     )
@@ -65,6 +69,9 @@ fn json_line(verification: &Verification) -> serde_json::Value {
         "int8_accuracy": verification.int8_accuracy(),
         "equal": verification.equal,
         "agreement": verification.agreement(),
+        "confident": verification.confident,
+        "confident_correct": verification.confident_correct,
+        "confident_unequal": verification.confident_unequal,
         "largest_logit_difference": verification.largest_difference,
         "rms_logit_difference": verification.rms_difference(),
         "sqnr_db": verification.sqnr_db(),
