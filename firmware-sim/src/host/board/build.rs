@@ -65,6 +65,7 @@ fn cargo(target: &'static str) -> Result<Command, BoardError> {
     let linker = std::format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_"));
     cargo
         .args(["-Zbuild-std=core"])
+        .env("BUILD_STD", "1")
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTC", DEBIAN_RUSTC)
         .env("RUSTDOC", "/usr/bin/rustdoc")

@@ -1,0 +1,138 @@
+//! The engine on emulated boards. Each test needs QEMU and Rust for the boards, which `firmware-sim/cortex-m/setup`
+//! installs and `tests/run` uses; so without `--ignored` they are passed over.
+#![cfg(feature = "host")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use firmware_sim::format::File;
+use firmware_sim::host::board::{BoardError, Machine, Report, Workshop};
+use firmware_sim::host::quantize::quantize;
+use firmware_sim::{Answer, Layer};
+use runtime::idx::{self, Part, Split};
+use runtime::{EMBEDDED_MODEL, Image28};
+
+fn mnist_500(part: Part) -> Split {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500");
+    idx::load(&folder, part).unwrap()
+}
+
+fn model() -> Box<File> {
+    let training = mnist_500(Part::Train).images;
+    quantize(EMBEDDED_MODEL, &training, &training).unwrap()
+}
+
+fn run(machine: Machine, images: &[Image28], row_period: u32) -> Report {
+    Workshop::of_this_build().run(machine, &model(), images, row_period, |_| ()).unwrap()
+}
+
+/// All RAM of an inference, and what there is of flash beside the parameters: the targets of the firmware.
+const RAM: usize = 4096;
+const CODE_AND_TABLES: usize = 24 * 1024;
+const PARAMETERS: usize = 432_820;
+
+fn assert_equal_and_small(report: &Report, images: usize) {
+    assert_eq!((report.equal(), report.lost, report.dropped), (images, 0, 0));
+    assert!(report.ram() <= RAM, "{} bytes of RAM", report.ram());
+    assert!(report.flash - PARAMETERS <= CODE_AND_TABLES, "{} bytes of flash", report.flash);
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/run"]
+fn a_thousand_images_give_every_logit_of_the_host() {
+    let images = [mnist_500(Part::Test).images, mnist_500(Part::Train).images].concat();
+    let report = run(Machine::M4, &images, Machine::M4.row_period());
+    assert_equal_and_small(&report, 1000);
+    let confident = report.frames.iter().filter(|frame| frame.answer != Answer::Unsure).count();
+    assert!(confident > 950, "{confident}");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/run"]
+fn other_cores_give_the_same() {
+    let images = &mnist_500(Part::Test).images[..50];
+    for machine in [Machine::M3, Machine::M7] {
+        assert_equal_and_small(&run(machine, images, machine.row_period()), 50);
+    }
+    let report = run(Machine::V6m, &images[..10], Machine::V6m.row_period());
+    assert_eq!((report.equal(), report.dropped), (10, 0));
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/run"]
+fn each_machine_s_kernels_are_the_portable_ones() {
+    for machine in Machine::ALL {
+        let equal = Workshop::of_this_build().check_kernels(machine, &model(), 1536).unwrap();
+        assert_eq!(equal, 300, "{}", machine.title());
+    }
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/run"]
+fn a_stack_that_overflows_is_a_fault_and_not_a_wrong_answer() {
+    let outcome = Workshop::of_this_build().check_kernels(Machine::M4, &model(), 320);
+    assert!(matches!(outcome, Err(BoardError::Emulator(_))), "{outcome:?}");
+}
+
+#[test]
+#[ignore = "needs QEMU: tests/run"]
+fn a_camera_that_is_too_fast_loses_frames_and_spoils_none() {
+    let report = run(Machine::M4, &mnist_500(Part::Test).images[..50], 60_000);
+    assert!(report.dropped > 0 && report.lost > 0, "{report:?}");
+    assert_eq!(report.equal(), report.frames.len(), "what is read whole is read right");
+    assert_eq!(report.frames.len() + report.lost, 50);
+}
+
+/// Instructions repeat exactly, but for what another compiler makes of the code around the kernels.
+const TOLERANCE: f64 = 1.02;
+
+#[test]
+#[ignore = "needs QEMU: tests/run"]
+fn no_layer_takes_more_instructions_than_the_committed_profile_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cortex-m");
+    let profile = fs::read_to_string(folder.join("profile.csv")).unwrap();
+    let report = run(Machine::M4, &mnist_500(Part::Test).images[..100], Machine::M4.row_period());
+    let layers = [Layer::Conv1, Layer::Conv2, Layer::Dense1, Layer::Dense2];
+    let lines: Vec<_> = profile.lines().skip(1).collect();
+    assert_eq!(lines.len(), layers.len());
+    for (line, layer) in lines.into_iter().zip(layers) {
+        let ["m4", _, _, mean, _] = line.split(',').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let (found, committed) = (report.instructions(Some(layer)).0, mean.parse::<f64>().unwrap());
+        assert!(found <= committed * TOLERANCE, "{layer:?}: {found:.0}, were {committed:.0}");
+    }
+}
+
+/// That each proof can fail: a program that does what none may, and what the build says of it.
+#[test]
+#[ignore = "needs QEMU: tests/run"]
+fn what_a_device_must_not_do_does_not_link_and_the_line_says_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.q8");
+    fs::write(&path, zerocopy::IntoBytes::as_bytes(&*model())).unwrap();
+    let workshop = Workshop::of_this_build();
+    let build = |feature: &str| {
+        let output = Command::new("cargo")
+            .args(["build", "--release", "--locked", "--bin", "broken", "--features", feature])
+            .args(["--target", Machine::M4.target(), "--manifest-path"])
+            .arg(workshop.sources.join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(&workshop.target)
+            .env("LENET_Q8", &path)
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert!(build("").0, "without any of it, it links");
+    for (feature, line) in [
+        ("_panic", "error: this build can panic, and must not"),
+        ("_allocator", "error: no global memory allocator found"),
+        ("_float", "error: floating point on the device, by __aeabi_"),
+        ("_division", "error: 64-bit division on the device, by __aeabi_uldivmod"),
+    ] {
+        let (built, message) = build(feature);
+        assert!(!built && message.contains(line), "{feature}: {message}");
+    }
+}
