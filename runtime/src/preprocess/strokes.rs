@@ -1,6 +1,6 @@
 //! Which pixels are strokes, and which strokes are the digit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use image::{ImageBuffer, Luma};
 use imageproc::distance_transform::euclidean_squared_distance_transform;
@@ -124,34 +124,41 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
     let main = *groups.first()?;
     let mut rest = groups.split_off(1);
     let mut whole = main;
-    let mut chosen = vec![main.label];
-    loop {
+    let mut chosen = BTreeSet::from([main.label]);
+    let digit = loop {
         let digit = mask(size, |x, y| chosen.contains(&labels.get_pixel(x, y).0[0]));
         let gaps = gaps(&digit, &labels);
-        let belongs = |group: &Group| {
-            let reach = if group.touches_border && !main.touches_border {
-                SAME_DIGIT_AT_BORDER
-            } else {
-                SAME_DIGIT
-            };
-            group.area as f32 > SPECK * main.area as f32
-                && gaps[&group.label] < reach * whole.size() as f32
-        };
-        let Some(next) = rest.iter().position(belongs) else {
-            let [size, area] = OTHER_DRAWING;
-            let several = rest.iter().any(|group| {
-                group.size() as f32 > size * main.size() as f32
-                    && group.area as f32 > area * main.area as f32
-                    && !group.touches_border
-            });
-            let area = |mask: &Mask| mask.pixels().filter(|pixel| pixel.0[0] > 0).count() as f32;
-            let share = area(&digit) / area(strokes);
-            return Some(Digit { strokes: digit, share, several });
-        };
-        let next = rest.remove(next);
-        whole = whole.with(&next);
-        chosen.push(next.label);
-    }
+        // all at once: what joins only brings others nearer, so the order decides nothing
+        let joining: Vec<Group> = rest
+            .extract_if(.., |group| belongs(group, gaps[&group.label], &main, &whole))
+            .collect();
+        if joining.is_empty() {
+            break digit;
+        }
+        for group in joining {
+            whole = whole.with(&group);
+            chosen.insert(group.label);
+        }
+    };
+    let [size, area] = OTHER_DRAWING;
+    let several = rest.iter().any(|group| {
+        group.size() as f32 > size * main.size() as f32
+            && group.area as f32 > area * main.area as f32
+            && !group.touches_border
+    });
+    let area = |mask: &Mask| mask.pixels().filter(|pixel| pixel.0[0] > 0).count() as f32;
+    let share = area(&digit) / area(strokes);
+    Some(Digit { strokes: digit, share, several })
+}
+
+/// Whether `group`, so many pixels from the digit, is part of it: of `main` and what joined that, together `whole`.
+fn belongs(group: &Group, gap: f32, main: &Group, whole: &Group) -> bool {
+    let reach = if group.touches_border && !main.touches_border {
+        SAME_DIGIT_AT_BORDER
+    } else {
+        SAME_DIGIT
+    };
+    group.area as f32 > SPECK * main.area as f32 && gap < reach * whole.size() as f32
 }
 
 /// Numbers the strokes, those of a dashed line alike.
@@ -236,6 +243,47 @@ mod tests {
         let found = digit(&drawn(&five)).unwrap();
         assert_eq!(area(&found.strokes), area(&drawn(&five)));
         assert!(!found.several);
+    }
+
+    #[test]
+    fn hundreds_of_dots_that_lead_from_one_to_the_next_are_joined() {
+        let dots = mask((448, 448), |x, y| {
+            let line = (60..124).contains(&x) && y == 225;
+            let beside_it = (47..140).contains(&x) && (212..239).contains(&y);
+            line || x % 15 < 2 && y % 15 < 2 && !beside_it
+        });
+        let found = digit(&dots).unwrap();
+        assert!(found.strokes == dots);
+        assert!(!found.several);
+    }
+
+    #[test]
+    fn strokes_are_joined_as_if_one_by_one_whatever_comes_first() {
+        let mut state = 1_u32;
+        let mut below = |most: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % most
+        };
+        for _ in 0..50 {
+            let strokes = drawn(&[(); 12].map(|()| [90, 90, 12, 12].map(|most| 1 + below(most))));
+            let labels = label(&strokes);
+            let mut rest = groups(&labels);
+            let size = strokes.dimensions();
+            rest.sort_by(|a, b| a.worth(size).total_cmp(&b.worth(size)));
+            let main = rest.pop().unwrap();
+            let (mut whole, mut chosen) = (main, vec![main.label]);
+            let joined = loop {
+                let joined = mask(size, |x, y| chosen.contains(&labels.get_pixel(x, y).0[0]));
+                let gaps = gaps(&joined, &labels);
+                let next =
+                    rest.iter().position(|group| belongs(group, gaps[&group.label], &main, &whole));
+                let Some(next) = next else { break joined };
+                let next = rest.remove(next);
+                whole = whole.with(&next);
+                chosen.push(next.label);
+            };
+            assert!(digit(&strokes).unwrap().strokes == joined);
+        }
     }
 
     #[test]
