@@ -1,4 +1,5 @@
 //! What holds for every model, image and file, checked against slow and obviously correct counterparts.
+#![cfg(feature = "host")]
 
 #[path = "laws/arithmetic.rs"]
 mod arithmetic; // requantisation is its formula in 128 bits
