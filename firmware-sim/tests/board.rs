@@ -132,7 +132,7 @@ fn what_a_device_must_not_do_does_not_link_and_the_line_says_which() {
         ("_float", "error: floating point on the device, by __aeabi_"),
         ("_division", "error: 64-bit division on the device, by __aeabi_uldivmod"),
     ] {
-        let (built, message) = build(feature);
-        assert!(!built && message.contains(line), "{feature}: {message}");
+        let (linked, message) = build(feature);
+        assert!(!linked && message.contains(line), "{feature}: {message}");
     }
 }
