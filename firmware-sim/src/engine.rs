@@ -93,6 +93,22 @@ pub enum Layer {
     Dense2,
 }
 
+impl Layer {
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Conv1, Self::Conv2, Self::Dense1, Self::Dense2];
+
+    /// As the model file and every report call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Conv1 => "conv1",
+            Self::Conv2 => "conv2",
+            Self::Dense1 => "dense1",
+            Self::Dense2 => "dense2",
+        }
+    }
+}
+
 /// What [`Frame::step`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {

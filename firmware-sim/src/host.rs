@@ -4,8 +4,10 @@
 //! `.q8 file ──board::Workshop::run──▶ Report`
 
 pub mod board;
+mod calibration;
 mod error;
 mod graph;
+mod int8;
 mod lenet;
 pub mod quantize;
 pub mod verify;

@@ -1,10 +1,12 @@
-//! The float network on raw pixels: the plain definition, used to calibrate.
+//! The network by its plain definition, on raw pixels, with what every layer gives: slow, and used to calibrate
+//! and to compare.
 
 use std::vec;
 use std::vec::Vec;
 
 use runtime::Image28;
 
+use crate::engine::Layer;
 use crate::geometry::{CONV1_SIDE, CONV2_SIDE, IMAGE_SIDE, KERNEL, POOL, SIDE1, TAPS};
 
 /// Weights and biases on raw pixels: 0 = background, 255 = ink.
@@ -25,39 +27,69 @@ pub(super) struct Affine {
     pub(super) bias: Vec<f32>,
 }
 
-/// What the layers give for one image; all but the logits are ≥ 0.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Activations {
-    /// `[MAPS1][SIDE1][SIDE1]`
-    pub(super) stage1: Vec<f32>,
-    /// `[MAPS2][SIDE2][SIDE2]`
-    pub(super) stage2: Vec<f32>,
-    /// `[HIDDEN]`
-    pub(super) hidden: Vec<f32>,
-    /// `[CLASSES]`
-    pub(super) logits: Vec<f32>,
-}
+/// What the layers give for one image, in order; all but the logits are ≥ 0.
+///
+/// `[MAPS1][SIDE1][SIDE1]`, `[MAPS2][SIDE2][SIDE2]`, `[HIDDEN]`, `[CLASSES]`
+pub(super) type Activations = [Vec<f32>; 4];
 
 impl LeNet {
+    pub(super) fn layer(&self, layer: Layer) -> &Affine {
+        match layer {
+            Layer::Conv1 => &self.conv1,
+            Layer::Conv2 => &self.conv2,
+            Layer::Dense1 => &self.dense1,
+            Layer::Dense2 => &self.dense2,
+        }
+    }
+
     pub(super) fn run(&self, image: &Image28) -> Activations {
-        let pixels: Vec<f32> = image.0.iter().copied().map(f32::from).collect();
-        let stage1 = pool(&relu(self.conv1.convolve(&pixels, IMAGE_SIDE)), CONV1_SIDE);
-        let stage2 = pool(&relu(self.conv2.convolve(&stage1, SIDE1)), CONV2_SIDE);
-        let hidden = relu(self.dense1.apply(&stage2));
-        let logits = self.dense2.apply(&hidden);
-        Activations { stage1, stage2, hidden, logits }
+        let mut values = pixels(image);
+        Layer::ALL.map(|layer| {
+            values = activate(layer, pooled(layer, self.layer(layer).sums(layer, &values)));
+            values.clone()
+        })
     }
 }
 
+/// What the first layer takes.
+pub(super) fn pixels(image: &Image28) -> Vec<f32> {
+    image.0.iter().copied().map(f32::from).collect()
+}
+
+/// What `layer` hands on of its sums before the ReLU, with which pooling commutes.
+pub(super) fn pooled(layer: Layer, sums: Vec<f32>) -> Vec<f32> {
+    match layer {
+        Layer::Conv1 => pool(&sums, CONV1_SIDE),
+        Layer::Conv2 => pool(&sums, CONV2_SIDE),
+        Layer::Dense1 | Layer::Dense2 => sums,
+    }
+}
+
+fn activate(layer: Layer, sums: Vec<f32>) -> Vec<f32> {
+    if layer == Layer::Dense2 { sums } else { relu(sums) }
+}
+
 impl Affine {
+    /// Inputs of each output.
+    pub(super) fn fan_in(&self) -> usize {
+        self.weights.len() / self.bias.len()
+    }
+
     /// Weights of each output.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[f32]> {
-        self.weights.chunks(self.weights.len() / self.bias.len())
+        self.weights.chunks(self.fan_in())
+    }
+
+    /// The same with `excess` taken off the bias of each output.
+    pub(super) fn with_less_bias(&self, excess: &[f64]) -> Self {
+        let less = |(&bias, excess): (&f32, &f64)| (f64::from(bias) - excess) as f32;
+        let bias = self.bias.iter().zip(excess).map(less).collect();
+        Self { weights: self.weights.clone(), bias }
     }
 
     /// Takes `x` where it took `factor · x + offset`.
     pub(super) fn fold_input(&mut self, factor: f64, offset: f64) {
-        let fan_in = self.weights.len() / self.bias.len();
+        let fan_in = self.fan_in();
         for (weights, bias) in self.weights.chunks_mut(fan_in).zip(&mut self.bias) {
             let sum: f64 = weights.iter().copied().map(f64::from).sum();
             *bias = (f64::from(*bias) + offset * sum) as f32;
@@ -67,33 +99,53 @@ impl Affine {
         }
     }
 
+    /// Sums of products and biases, `[out][row][column]`, of the activations that `layer` takes.
+    ///
+    /// Of whole numbers whose sums stay below 2²⁴ it is exact.
+    pub(super) fn sums(&self, layer: Layer, input: &[f32]) -> Vec<f32> {
+        match layer {
+            Layer::Conv1 => self.convolve(input, IMAGE_SIDE),
+            Layer::Conv2 => self.convolve(input, SIDE1),
+            Layer::Dense1 | Layer::Dense2 => self.apply(input),
+        }
+    }
+
     /// Valid convolution of maps with `side` rows and columns.
     fn convolve(&self, input: &[f32], side: usize) -> Vec<f32> {
         let convolved = side - KERNEL + 1;
         let mut output = Vec::with_capacity(self.bias.len() * convolved * convolved);
+        // Rows of the input are summed whole, which is quick; windows that begin in one row and end in the next
+        // are dropped.
+        let windows = side * (convolved - 1) + convolved;
         for (weights, &bias) in self.rows().zip(&self.bias) {
-            let mut map = vec![bias; convolved * convolved];
-            for (kernel, input) in weights.chunks(TAPS).zip(input.chunks(side * side)) {
-                for (y, sums) in map.chunks_mut(convolved).enumerate() {
-                    for (weights, row) in kernel.chunks(KERNEL).zip(input.chunks(side).skip(y)) {
-                        for (x, weight) in weights.iter().enumerate() {
-                            for (sum, value) in sums.iter_mut().zip(&row[x..]) {
-                                *sum += weight * value;
-                            }
-                        }
+            let mut sums = vec![bias; windows];
+            for (kernel, map) in weights.chunks(TAPS).zip(input.chunks(side * side)) {
+                for (tap, weight) in kernel.iter().enumerate() {
+                    let first = tap / KERNEL * side + tap % KERNEL;
+                    for (sum, value) in sums.iter_mut().zip(&map[first..]) {
+                        *sum += weight * value;
                     }
                 }
             }
-            output.extend(map);
+            output.extend(sums.chunks(side).flat_map(|row| &row[..convolved]));
         }
         output
     }
 
     fn apply(&self, input: &[f32]) -> Vec<f32> {
-        let dot =
-            |weights: &[f32]| weights.iter().zip(input).map(|(w, value)| w * value).sum::<f32>();
-        self.rows().zip(&self.bias).map(|(weights, bias)| bias + dot(weights)).collect()
+        self.rows().zip(&self.bias).map(|(weights, bias)| bias + dot(weights, input)).collect()
     }
+}
+
+/// In eight partial sums, which is quick.
+fn dot(weights: &[f32], values: &[f32]) -> f32 {
+    let mut sums = [0.0; 8];
+    for (weights, values) in weights.chunks(sums.len()).zip(values.chunks(sums.len())) {
+        for ((sum, weight), value) in sums.iter_mut().zip(weights).zip(values) {
+            *sum += weight * value;
+        }
+    }
+    sums.iter().sum()
 }
 
 fn relu(mut values: Vec<f32>) -> Vec<f32> {
@@ -136,7 +188,7 @@ mod tests {
                 let stroke = (i * (seed + 3) / 7) % 29 < 6;
                 if stroke { (i * 31 % 256) as u8 } else { 0 }
             }));
-            let logits = network.run(&image).logits;
+            let [.., logits] = network.run(&image);
             let expected = classifier.classify(&image).logits;
             for (found, expected) in logits.iter().zip(&expected) {
                 assert!((found - expected).abs() < SUM_ORDER, "{logits:?} {expected:?}");
