@@ -26,7 +26,7 @@ use crate::session::Session;
 pub const EMBEDDED_MODEL: &[u8] = include_bytes!("../lenet.onnx");
 
 /// Most bytes of a model file; ours has 1.7 million.
-const LIMIT_BYTES: u64 = 256 << 20;
+const LIMIT_BYTES: u64 = 64 << 20;
 
 /// How a model is to be run.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -114,15 +114,11 @@ impl Classifier {
                 return Err(Error::OutputShape { found: vec![2, scores.len() / 2] });
             }
         }
-        let named: Vec<String> = graph
-            .metadata
-            .get("classes")
-            .map_or(vec![], |names| names.split(',').map(|name| name.trim().to_owned()).collect());
-        classifier.classes = if named.len() == classes {
-            named
-        } else {
-            (0..classes).map(|class| class.to_string()).collect()
-        };
+        let numbers = || (0..classes).map(|class| class.to_string()).collect();
+        classifier.classes = graph.class_names().unwrap_or_else(numbers);
+        if classifier.classes.len() != classes {
+            return Err(Error::OutputShape { found: vec![1, classes] });
+        }
         Ok(classifier)
     }
 
@@ -214,7 +210,7 @@ impl Classifier {
     }
 }
 
-/// Reads the bytes of a model file, of 256 MiB at most.
+/// Reads the bytes of a model file, of 64 MiB at most.
 ///
 /// # Errors
 /// [`Error::Read`], or [`Error::File`] around [`Error::TooLarge`].

@@ -5,6 +5,8 @@
 
 mod check;
 mod proto;
+mod shapes;
+mod wire;
 
 pub use check::GraphFault;
 
@@ -123,9 +125,17 @@ impl Graph {
         if bytes.is_empty() {
             return Err(Error::Empty);
         }
+        wire::check(bytes).map_err(Error::Graph)?;
         let model = pb::ModelProto::decode(bytes).map_err(Error::NotOnnx)?;
         let graph = proto::read(&model).and_then(|graph| check::check(&graph).map(|()| graph));
         Ok((graph.map_err(Error::Graph)?, model))
+    }
+
+    /// Names of the classes in the order of the scores, if the metadata tell.
+    #[must_use]
+    pub fn class_names(&self) -> Option<Vec<String>> {
+        let names = self.metadata.get("classes")?;
+        Some(names.split(',').map(|name| name.trim().to_owned()).collect())
     }
 
     /// Weights and biases: elements of all `float32` constants.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Attribute, Graph, Node, Values};
+use super::{Attribute, Graph, Node, Values, shapes};
 
 /// Most nodes of a graph; LeNet has 13.
 const MAX_NODES: usize = 10_000;
@@ -122,6 +122,45 @@ pub enum GraphFault {
         /// Nodes there are.
         found: usize,
     },
+    /// So many parts that they would take far more memory than the file.
+    #[error("it has more parts than any network for such pictures")]
+    TooManyParts,
+    /// Something of ONNX that is not read here.
+    #[error("it has {what}, which are not supported")]
+    Refused {
+        /// What it is.
+        what: &'static str,
+    },
+    /// Inputs whose shapes do not go together.
+    #[error("node `{node}` ({op}) cannot take inputs of such shapes")]
+    Shapes {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+    },
+    /// More memory or time than such pictures are worth.
+    #[error("node `{node}` makes {shape:?}: with it the network takes too much memory or time")]
+    TooMuchWork {
+        /// The node with which it is too much.
+        node: String,
+        /// What that makes for one image.
+        shape: Vec<usize>,
+    },
+    /// The answer is not a row of class scores an image.
+    #[error("its output is {shape:?} for one image, expected [1, classes] with 2 to 256 classes")]
+    Output {
+        /// Shape of the answer to one image.
+        shape: Vec<usize>,
+    },
+    /// The metadata name another number of classes than the graph scores.
+    #[error("its metadata name {named} classes, its output has {scored}")]
+    Classes {
+        /// Names there are.
+        named: usize,
+        /// Scores there are.
+        scored: usize,
+    },
 }
 
 /// Whether the engine may see `graph`.
@@ -158,10 +197,20 @@ pub(super) fn check(graph: &Graph) -> Result<(), GraphFault> {
             }
         }
     }
-    if graph.nodes.iter().any(|node| node.outputs.contains(&output.name)) {
-        Ok(())
-    } else {
-        Err(GraphFault::Unmade { value: output.name.clone(), reader: "the graph's output".into() })
+    if !graph.nodes.iter().any(|node| node.outputs.contains(&output.name)) {
+        let reader = "the graph's output".into();
+        return Err(GraphFault::Unmade { value: output.name.clone(), reader });
+    }
+    check_output(graph)
+}
+
+/// Whether the answer is a row of scores an image, one for each class that has a name.
+fn check_output(graph: &Graph) -> Result<(), GraphFault> {
+    let shape = shapes::output(graph)?;
+    let [1, scored @ 2..=256] = shape[..] else { return Err(GraphFault::Output { shape }) };
+    match graph.class_names().map(|names| names.len()) {
+        Some(named) if named != scored => Err(GraphFault::Classes { named, scored }),
+        _ => Ok(()),
     }
 }
 

@@ -1,0 +1,296 @@
+//! What shape every value has, for one image: so that memory and time are known before the engine spends them.
+//!
+//! Source: <https://github.com/onnx/onnx/blob/main/docs/Operators.md>, for the operators that [`super::check`]
+//! lets through. An axis whose length the caller chooses counts as 1.
+
+use std::collections::BTreeMap;
+
+use super::{Attribute, Dimension, Graph, GraphFault, Node, Values};
+
+/// Most elements of all values together: 64 MiB of `float32`.
+const MAX_ELEMENTS: usize = 1 << 24;
+/// Most multiplications with additions for one image; LeNet has 2.3 million.
+const MAX_MACS: usize = 1 << 31;
+/// Most axes of a value.
+const MAX_AXES: usize = 8;
+
+type Shape = Vec<usize>;
+
+/// The shape of the graph's output, if no value and no operator exceeds the limits.
+pub(super) fn output(graph: &Graph) -> Result<Shape, GraphFault> {
+    let mut shapes: BTreeMap<&str, Shape> =
+        graph.tensors.iter().map(|(name, tensor)| (&name[..], tensor.shape.clone())).collect();
+    for input in &graph.inputs {
+        let length = |dimension: &Dimension| match dimension {
+            Dimension::Fixed(length) => *length,
+            Dimension::Symbol(_) => 1,
+        };
+        shapes.insert(&input.name, input.shape.iter().map(length).collect());
+    }
+    let (mut elements, mut macs) = (0, 0);
+    for node in &graph.nodes {
+        let fault = || GraphFault::Shapes { node: node.name.clone(), op: node.op.clone() };
+        let inputs: Vec<&[usize]> =
+            node.inputs.iter().filter_map(|name| shapes.get(&name[..]).map(|s| &s[..])).collect();
+        let (shape, work) = of(node, &inputs, graph).ok_or_else(fault)?;
+        elements = count(&shape).and_then(|count| count.checked_add(elements)).unwrap_or(usize::MAX);
+        macs = work.checked_add(macs).unwrap_or(usize::MAX);
+        if elements > MAX_ELEMENTS || macs > MAX_MACS || shape.len() > MAX_AXES {
+            return Err(GraphFault::TooMuchWork { node: node.name.clone(), shape });
+        }
+        for name in &node.outputs {
+            shapes.insert(name, shape.clone());
+        }
+    }
+    let shape = graph.outputs.first().and_then(|output| shapes.remove(&output.name[..]));
+    Ok(shape.unwrap_or_default())
+}
+
+fn count(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length))
+}
+
+/// Shape that a node makes, and its multiplications; `None` if the inputs do not fit each other.
+///
+/// Optional inputs that are left out are not among `inputs`: no operator with any needs them here.
+fn of(node: &Node, inputs: &[&[usize]], graph: &Graph) -> Option<(Shape, usize)> {
+    let first = || inputs.first().map(|shape| shape.to_vec());
+    let shape = match node.op.as_str() {
+        "Conv" => return convolution(node, inputs.first()?, inputs.get(1)?),
+        "Gemm" => return product(&gemm(node, "transA", inputs.first()?)?, &gemm(node, "transB", inputs.get(1)?)?),
+        "MatMul" => return product(inputs.first()?, inputs.get(1)?),
+        "Add" | "Sub" | "Mul" | "Div" | "PRelu" => broadcast(inputs.first()?, inputs.get(1)?)?,
+        "MaxPool" | "AveragePool" => {
+            let kernel = ints(node, "kernel_shape", 2)?;
+            slide(node, inputs.first()?, &kernel)?
+        }
+        "GlobalAveragePool" | "GlobalMaxPool" => match inputs.first()? {
+            [batch, maps, ..] => vec![*batch, *maps, 1, 1],
+            _ => return None,
+        },
+        "Flatten" => {
+            let shape = inputs.first()?;
+            let (rows, columns) = shape.split_at_checked(axis(node, 1, shape.len())?)?;
+            vec![count(rows)?, count(columns)?]
+        }
+        "Reshape" => reshape(inputs.first()?, graph.tensors.get(node.inputs.get(1)?).map(|t| &t.values)?)?,
+        "Transpose" => transpose(node, inputs.first()?)?,
+        "Concat" => concat(node, inputs)?,
+        "Constant" => match graph.tensors.get(node.outputs.first()?) {
+            Some(tensor) => tensor.shape.clone(),
+            None => match node.attributes.values().next()? {
+                Attribute::Ints(values) => vec![values.len()],
+                Attribute::Floats(values) => vec![values.len()],
+                _ => vec![],
+            },
+        },
+        // one element each
+        _ => first()?,
+    };
+    Some((shape, 0))
+}
+
+/// A list of whole numbers above or at 0; ones if it is missing.
+fn ints(node: &Node, name: &str, length: usize) -> Option<Vec<usize>> {
+    match node.attributes.get(name) {
+        None => Some(vec![1; length]),
+        Some(Attribute::Ints(values)) if values.len() == length => {
+            values.iter().map(|&value| value.try_into().ok()).collect()
+        }
+        Some(_) => None,
+    }
+}
+
+/// Where an axis lies; those below 0 count from the end.
+fn axis(node: &Node, default: i64, axes: usize) -> Option<usize> {
+    let axis = match node.attributes.get("axis") {
+        None => default,
+        Some(Attribute::Int(axis)) => *axis,
+        Some(_) => return None,
+    };
+    usize::try_from(if axis < 0 { axis + axes as i64 } else { axis }).ok()
+}
+
+fn convolution(node: &Node, input: &[usize], weights: &[usize]) -> Option<(Shape, usize)> {
+    let (&[_, maps, ..], &[outputs, fan_in, rows, columns]) = (input, weights) else { return None };
+    let groups = match node.attributes.get("group") {
+        Some(Attribute::Int(groups)) => usize::try_from(*groups).ok()?,
+        _ => 1,
+    };
+    let mut shape = slide(node, input, &[rows, columns])?;
+    (fan_in.checked_mul(groups)? == maps && outputs.is_multiple_of(groups)).then_some(())?;
+    shape[1] = outputs;
+    let macs = count(&shape)?.checked_mul(count(&[fan_in, rows, columns])?)?;
+    Some((shape, macs))
+}
+
+/// `[batch, maps, rows, columns]` under a window that slides over rows and columns.
+fn slide(node: &Node, input: &[usize], kernel: &[usize]) -> Option<Shape> {
+    let &[batch, maps, rows, columns] = input else { return None };
+    let (strides, dilations) = (ints(node, "strides", 2)?, ints(node, "dilations", 2)?);
+    let pads = if node.attributes.contains_key("pads") { ints(node, "pads", 4)? } else { vec![0; 4] };
+    let padded_to_fit = matches!(
+        node.attributes.get("auto_pad"),
+        Some(Attribute::Text(mode)) if mode.starts_with("SAME")
+    );
+    let up = matches!(node.attributes.get("ceil_mode"), Some(Attribute::Int(1)));
+    let side = |axis: usize, length: usize| {
+        if padded_to_fit {
+            return Some(length.div_ceil(strides[axis]));
+        }
+        let window = dilations[axis].checked_mul(kernel[axis].checked_sub(1)?)?.checked_add(1)?;
+        let room = length.checked_add(pads[axis])?.checked_add(pads[axis + 2])?.checked_sub(window)?;
+        Some(1 + if up { room.div_ceil(strides[axis]) } else { room / strides[axis] })
+    };
+    Some(vec![batch, maps, side(0, rows)?, side(1, columns)?])
+}
+
+/// An operand of a Gemm as it is multiplied.
+fn gemm(node: &Node, transposed: &str, shape: &[usize]) -> Option<Shape> {
+    match (shape, node.attributes.get(transposed)) {
+        (&[rows, columns], None | Some(Attribute::Int(0))) => Some(vec![rows, columns]),
+        (&[rows, columns], Some(Attribute::Int(1))) => Some(vec![columns, rows]),
+        _ => None,
+    }
+}
+
+/// Matrices, or stacks of them, as `numpy.matmul` has it.
+fn product(left: &[usize], right: &[usize]) -> Option<(Shape, usize)> {
+    let (stacks_left, &[rows, inner]) = left.split_last_chunk()?;
+    let (stacks_right, &[inner_right, columns]) = right.split_last_chunk()?;
+    (inner == inner_right).then_some(())?;
+    let mut shape = broadcast(stacks_left, stacks_right)?;
+    shape.extend([rows, columns]);
+    let macs = count(&shape)?.checked_mul(inner)?;
+    Some((shape, macs))
+}
+
+fn broadcast(left: &[usize], right: &[usize]) -> Option<Shape> {
+    let (long, short) = if left.len() < right.len() { (right, left) } else { (left, right) };
+    let (outer, inner) = long.split_at(long.len() - short.len());
+    let pairs = inner.iter().zip(short).map(|lengths| match lengths {
+        (&a, &b) if a == b => Some(a),
+        (&length, 1) | (1, &length) => Some(length),
+        _ => None,
+    });
+    outer.iter().copied().map(Some).chain(pairs).collect()
+}
+
+fn reshape(input: &[usize], target: &Values) -> Option<Shape> {
+    let Values::I64(target) = target else { return None };
+    let mut shape = vec![];
+    let mut rest = None;
+    for (axis, &length) in target.iter().enumerate() {
+        shape.push(match length {
+            0 => *input.get(axis)?,
+            -1 if rest.is_none() => {
+                rest = Some(axis);
+                1
+            }
+            length => usize::try_from(length).ok()?,
+        });
+    }
+    let (all, given) = (count(input)?, count(&shape)?);
+    match rest {
+        Some(axis) => {
+            shape[axis] = all.checked_div(given)?;
+            all.is_multiple_of(given).then_some(shape)
+        }
+        None => (all == given).then_some(shape),
+    }
+}
+
+fn transpose(node: &Node, input: &[usize]) -> Option<Shape> {
+    match node.attributes.get("perm") {
+        None => Some(input.iter().rev().copied().collect()),
+        Some(Attribute::Ints(axes)) if axes.len() == input.len() => {
+            axes.iter().map(|&axis| input.get(usize::try_from(axis).ok()?).copied()).collect()
+        }
+        Some(_) => None,
+    }
+}
+
+fn concat(node: &Node, inputs: &[&[usize]]) -> Option<Shape> {
+    let mut shape = inputs.first()?.to_vec();
+    let joined = axis(node, 0, shape.len())?;
+    let mut length = 0_usize;
+    for input in inputs {
+        length = length.checked_add(*input.get(joined)?)?;
+        let fits = input.len() == shape.len()
+            && (0..shape.len()).all(|axis| axis == joined || input[axis] == shape[axis]);
+        fits.then_some(())?;
+    }
+    shape[joined] = length;
+    Some(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(op: &str, attributes: &[(&str, Attribute)]) -> Node {
+        Node {
+            name: "node".into(),
+            op: op.into(),
+            inputs: vec!["a".into(), "b".into()],
+            outputs: vec!["c".into()],
+            attributes: attributes.iter().map(|(n, a)| ((*n).into(), a.clone())).collect(),
+        }
+    }
+
+    fn graph() -> Graph {
+        Graph {
+            inputs: vec![],
+            outputs: vec![],
+            nodes: vec![],
+            tensors: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+            opset: 13,
+            ir_version: 8,
+            producer: String::new(),
+        }
+    }
+
+    fn made(op: &str, attributes: &[(&str, Attribute)], inputs: &[&[usize]]) -> Option<Shape> {
+        of(&node(op, attributes), inputs, &graph()).map(|(shape, _)| shape)
+    }
+
+    fn ints(values: &[i64]) -> Attribute {
+        Attribute::Ints(values.to_vec())
+    }
+
+    #[test]
+    fn each_operator_s_shape_is_that_of_its_definition() {
+        let image: &[usize] = &[1, 3, 28, 28];
+        let (one, two) = (Attribute::Int(1), ints(&[2, 2]));
+        assert_eq!(made("Conv", &[], &[image, &[8, 3, 5, 5]]), Some(vec![1, 8, 24, 24]));
+        let strided = [("strides", two.clone()), ("pads", ints(&[1, 1, 1, 1]))];
+        assert_eq!(made("Conv", &strided, &[image, &[8, 3, 3, 3]]), Some(vec![1, 8, 14, 14]));
+        let same = [("strides", ints(&[3, 3])), ("auto_pad", Attribute::Text("SAME_UPPER".into()))];
+        assert_eq!(made("Conv", &same, &[image, &[8, 3, 3, 3]]), Some(vec![1, 8, 10, 10]));
+        let grouped = [("group", Attribute::Int(3))];
+        assert_eq!(made("Conv", &grouped, &[image, &[9, 1, 5, 5]]), Some(vec![1, 9, 24, 24]));
+        assert_eq!(made("Conv", &[], &[image, &[8, 4, 5, 5]]), None);
+        assert_eq!(made("Conv", &[], &[&[1, 3, 4, 4], &[8, 3, 5, 5]]), None);
+        let pool = [("kernel_shape", two.clone()), ("strides", two.clone())];
+        assert_eq!(made("MaxPool", &pool, &[&[1, 3, 5, 5]]), Some(vec![1, 3, 2, 2]));
+        let up = [("kernel_shape", two.clone()), ("strides", two), ("ceil_mode", one.clone())];
+        assert_eq!(made("MaxPool", &up, &[&[1, 3, 5, 5]]), Some(vec![1, 3, 3, 3]));
+        assert_eq!(made("Gemm", &[("transB", one)], &[&[1, 800], &[10, 800]]), Some(vec![1, 10]));
+        assert_eq!(made("Gemm", &[], &[&[1, 800], &[10, 800]]), None);
+        assert_eq!(made("MatMul", &[], &[&[7, 1, 2, 3], &[5, 3, 4]]), Some(vec![7, 5, 2, 4]));
+        assert_eq!(made("Add", &[], &[&[3, 1, 5], &[4, 1]]), Some(vec![3, 4, 5]));
+        assert_eq!(made("Add", &[], &[&[3], &[4]]), None);
+        assert_eq!(made("Flatten", &[], &[image]), Some(vec![1, 2352]));
+        assert_eq!(made("Flatten", &[("axis", Attribute::Int(-1))], &[image]), Some(vec![84, 28]));
+        assert_eq!(made("Transpose", &[], &[&[2, 3, 4]]), Some(vec![4, 3, 2]));
+        assert_eq!(made("Transpose", &[("perm", ints(&[1, 0]))], &[&[2, 3, 4]]), None);
+        assert_eq!(
+            made("Concat", &[("axis", Attribute::Int(-1))], &[&[2, 3], &[2, 4]]),
+            Some(vec![2, 7])
+        );
+        assert_eq!(reshape(&[2, 3, 4], &Values::I64(vec![0, -1])), Some(vec![2, 12]));
+        assert_eq!(reshape(&[2, 3, 4], &Values::I64(vec![5, -1])), None);
+        assert_eq!(reshape(&[2, 3, 4], &Values::I64(vec![-1, -1])), None);
+    }
+}

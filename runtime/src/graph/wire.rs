@@ -1,0 +1,124 @@
+//! How many parts a file has, counted before memory is given to any of them.
+//!
+//! A message without content takes two bytes in a file and hundreds in memory. Sources: the encoding,
+//! <https://protobuf.dev/programming-guides/encoding/>, and the numbers of the fields,
+//! <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>.
+
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+
+use super::GraphFault;
+
+/// Most parts of a file: operators, their inputs and settings, constants, axes, names.
+const MAX_PARTS: usize = 200_000;
+
+/// What the fields of a message are that are neither numbers nor text.
+struct Message(&'static [(u32, Field)]);
+
+enum Field {
+    Message(&'static Message),
+    /// Never read here, whatever is in it.
+    Refused(&'static str),
+}
+
+use Field::Refused;
+
+const LEAF: Field = Field::Message(&Message(&[]));
+const SPARSE: Field = Refused("sparse tensors");
+const SUBGRAPH: Field = Refused("graphs within operators, that is control flow");
+const TYPES: Field = Refused("attributes that are types");
+
+const SHAPE: Field = Field::Message(&Message(&[(1, LEAF)]));
+const TENSOR_TYPE: Field = Field::Message(&Message(&[(2, SHAPE)]));
+const TYPE: Field = Field::Message(&Message(&[(1, TENSOR_TYPE)]));
+const PORT: Field = Field::Message(&Message(&[(2, TYPE)]));
+const TENSOR: Field = Field::Message(&Message(&[(3, LEAF), (13, LEAF)]));
+const ATTRIBUTE: Field = Field::Message(&Message(&[
+    (5, TENSOR),
+    (6, SUBGRAPH),
+    (10, TENSOR),
+    (11, SUBGRAPH),
+    (14, TYPES),
+    (15, TYPES),
+    (22, SPARSE),
+    (23, SPARSE),
+]));
+const NODE: Field = Field::Message(&Message(&[(5, ATTRIBUTE)]));
+const ANNOTATION: Field = Field::Message(&Message(&[(2, LEAF)]));
+const GRAPH: Field = Field::Message(&Message(&[
+    (1, NODE),
+    (5, TENSOR),
+    (11, PORT),
+    (12, PORT),
+    (13, PORT),
+    (14, ANNOTATION),
+    (15, SPARSE),
+]));
+const MODEL: Message = Message(&[
+    (7, GRAPH),
+    (8, LEAF),
+    (14, LEAF),
+    (20, Refused("training information")),
+    (25, Refused("functions of its own")),
+]);
+
+/// Refuses a file of more than [`MAX_PARTS`]. What is no protobuf is left to the decoder to tell.
+pub(super) fn check(bytes: &[u8]) -> Result<(), GraphFault> {
+    count(bytes, &MODEL, &mut 0)
+}
+
+fn count(mut bytes: &[u8], message: &Message, parts: &mut usize) -> Result<(), GraphFault> {
+    while let Some((number, content)) = next_field(&mut bytes) {
+        *parts += 1;
+        if *parts > MAX_PARTS {
+            return Err(GraphFault::TooManyParts);
+        }
+        match message.0.iter().find(|(known, _)| *known == number) {
+            Some((_, Field::Message(message))) => count(content, message, parts)?,
+            Some((_, Refused(what))) => return Err(GraphFault::Refused { what }),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// A field's number and its bytes, if it is not a number; none at the end, or where the bytes are damaged.
+fn next_field<'a>(bytes: &mut &'a [u8]) -> Option<(u32, &'a [u8])> {
+    let (number, kind) = decode_key(bytes).ok()?;
+    if kind != WireType::LengthDelimited {
+        skip_field(kind, number, bytes, DecodeContext::default()).ok()?;
+        return Some((number, &[]));
+    }
+    let length = usize::try_from(decode_varint(bytes).ok()?).ok()?;
+    let (content, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some((number, content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_messages_count_and_other_bytes_do_not() {
+        assert!(check(crate::EMBEDDED_MODEL).is_ok());
+        // a graph, field 7, of nodes, field 1, without content
+        let graph = |nodes: usize| {
+            let mut bytes = vec![0x3a];
+            prost::encoding::encode_varint(2 * nodes as u64, &mut bytes);
+            bytes.extend([0x0a, 0].repeat(nodes));
+            bytes
+        };
+        assert!(check(&graph(MAX_PARTS - 1)).is_ok());
+        assert_eq!(check(&graph(MAX_PARTS)), Err(GraphFault::TooManyParts));
+        assert!(check(b"no protobuf").is_ok() && check(&[]).is_ok());
+    }
+
+    #[test]
+    fn what_is_never_read_is_refused_by_name() {
+        // a graph, of a node, of an attribute, of a graph
+        let message = check(&[0x3a, 6, 0x0a, 4, 0x2a, 2, 0x32, 0]).unwrap_err().to_string();
+        assert!(message.contains("control flow"), "{message}");
+        let message = check(&[0xca, 0x01, 0]).unwrap_err().to_string();
+        assert!(message.contains("functions"), "{message}");
+    }
+}
