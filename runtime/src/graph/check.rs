@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use super::{Attribute, Graph, Node, Values, shapes};
 
-/// Most nodes of a graph; LeNet has 13.
-const MAX_NODES: usize = 10_000;
+/// Most nodes of a graph, and most constants; LeNet has 13 and 10. The engine takes a second for so many.
+const MAX_NODES: usize = 2_000;
 /// Largest kernel side, stride, dilation or padding; an image has 28 pixels a side.
 const MAX_STEP: i64 = 64;
 
@@ -116,10 +116,10 @@ pub enum GraphFault {
         /// Outputs of the graph.
         outputs: usize,
     },
-    /// More nodes than any network for such pictures has.
-    #[error("it has {found} nodes, more than {MAX_NODES}")]
+    /// More nodes, or more constants, than any network for such pictures has.
+    #[error("it has {found} nodes or constants, more than {MAX_NODES}")]
     TooManyNodes {
-        /// Nodes there are.
+        /// Nodes or constants there are.
         found: usize,
     },
     /// So many parts that they would take far more memory than the file.
@@ -168,8 +168,9 @@ pub(super) fn check(graph: &Graph) -> Result<(), GraphFault> {
     let ([input], [output]) = (&graph.inputs[..], &graph.outputs[..]) else {
         return Err(GraphFault::Ports { inputs: graph.inputs.len(), outputs: graph.outputs.len() });
     };
-    if graph.nodes.len() > MAX_NODES {
-        return Err(GraphFault::TooManyNodes { found: graph.nodes.len() });
+    let found = graph.nodes.len().max(graph.tensors.len());
+    if found > MAX_NODES {
+        return Err(GraphFault::TooManyNodes { found });
     }
     let constants = graph.nodes.iter().filter(|node| node.op == "Constant");
     let from_nodes: BTreeSet<&str> =

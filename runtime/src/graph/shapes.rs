@@ -10,7 +10,7 @@ use super::{Attribute, Dimension, Graph, GraphFault, Node, Values};
 /// Most elements of all values together: 64 MiB of `float32`.
 const MAX_ELEMENTS: usize = 1 << 24;
 /// Most multiplications with additions for one image; LeNet has 2.3 million.
-const MAX_MACS: usize = 1 << 31;
+const MAX_MACS: usize = 1 << 29;
 /// Most axes of a value.
 const MAX_AXES: usize = 8;
 

@@ -1,0 +1,175 @@
+//! What must hold for any bytes: one law for each kind of file that is read.
+//!
+//! The fuzzer looks for bytes that break one; `tests/across/laws.rs` holds all seeds, and changes of them, to the
+//! same laws on stable Rust.
+
+use std::io::Cursor;
+
+use firmware_sim::format::words::{Word, unpack};
+use firmware_sim::format::{Channel, Convolution, Dense, File, LEN, Scales, accumulator_bound};
+use firmware_sim::multiplier::Multiplier;
+use firmware_sim::{Model, Scratch};
+use image::{DynamicImage, ImageFormat};
+use runtime::graph::{Graph, Values};
+use runtime::picture::{self, Limits};
+use runtime::preprocess::{self, Content};
+use runtime::{Classifier, IMAGE_SIDE, Image28, Kernels, Options, PIXELS, idx};
+use zerocopy::little_endian::U32;
+use zerocopy::{FromZeros, IntoBytes};
+
+/// Weights of this size and less keep sums so small that two orders of summing differ little.
+const TAME: f32 = 4.0;
+/// By how much logits may differ that are summed in two orders, in parts of the largest.
+const SUM_ORDER: f32 = 1e-3;
+
+/// An ONNX file is refused or runs, by our kernels as by tract's: as many scores as classes, and the same ones.
+pub fn model(bytes: &[u8]) {
+    let graph = Graph::parse(bytes);
+    let fused = Classifier::parse(bytes);
+    let Ok(graph) = graph else {
+        assert!(fused.is_err(), "loads, though its graph does not pass");
+        return;
+    };
+    let Ok(fused) = fused else { return };
+    let plain = Options { kernels: Kernels::Tract, ..Options::default() };
+    let plain = Classifier::parse_with(bytes, plain).expect("what loads fused loads plain");
+    let ramp = Image28(std::array::from_fn(|i| (i * 7) as u8));
+    for image in [Image28([0; PIXELS]), ramp] {
+        let (fused, plain) = (fused.classify(&image), plain.classify(&image));
+        assert_eq!(fused.probabilities.len(), plain.probabilities.len());
+        let largest = plain.logits.iter().fold(1.0_f32, |largest, logit| largest.max(logit.abs()));
+        if is_tame(&graph) && largest < 1e6 {
+            for (fused, plain) in fused.logits.iter().zip(&plain.logits) {
+                assert!((fused - plain).abs() <= SUM_ORDER * largest, "{fused} for {plain}");
+            }
+        }
+    }
+}
+
+/// Whether no weight is large, and nothing is divided or raised by what may be near 0.
+fn is_tame(graph: &Graph) -> bool {
+    let small = |values: &Values| match values {
+        Values::F32(values) => values.iter().all(|value| value.abs() <= TAME),
+        _ => true,
+    };
+    graph.tensors.values().all(|tensor| small(&tensor.values))
+        && graph.nodes.iter().all(|node| {
+            ["Conv", "Relu", "MaxPool", "Gemm", "Flatten", "Reshape", "Cast", "Constant"]
+                .contains(&node.op.as_str())
+        })
+}
+
+/// An IDX file is refused, or is exactly what its items are written as.
+pub fn idx(bytes: &[u8]) {
+    if let Ok(images) = idx::images(bytes) {
+        assert!(idx::emit_images(&images) == bytes);
+    }
+    if let Ok(labels) = idx::labels(bytes) {
+        assert!(idx::emit_labels(&labels) == bytes);
+    }
+}
+
+/// A picture is refused or prepared; written again without loss, it gives the same; and what is called blank has
+/// no ink.
+pub fn picture(bytes: &[u8]) {
+    let limits = Limits { bytes: 1 << 20, pixels: 1 << 16 };
+    let Ok(decoded) = picture::decode(bytes, limits) else { return };
+    assert!(u64::from(decoded.width()) * u64::from(decoded.height()) <= limits.pixels);
+    let prepared = preprocess::prepare(&decoded);
+    if prepared.content == Content::Blank {
+        assert_eq!(prepared.image, Image28([0; PIXELS]));
+    }
+    // PNG holds whole numbers only
+    let decoded = match decoded {
+        DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_) => return,
+        decoded => decoded,
+    };
+    let mut file = Cursor::new(vec![]);
+    decoded.write_to(&mut file, ImageFormat::Png).expect("what was decoded can be written");
+    let again = picture::decode(file.get_ref(), Limits::default()).expect("and read again");
+    assert_eq!(preprocess::prepare(&again), prepared);
+}
+
+/// A `.q8` file is refused, or is used as it lies there, and no logit leaves its bound.
+///
+/// A model of 440 KB and its checksum are too much for a fuzzer to guess: the bytes are changes of a blank one, a
+/// place of 3 bytes, a length of 1, and so many bytes. The checksum is made to fit, and if there is an odd number of
+/// changes, the bounds of the sums too.
+pub fn q8(mut bytes: &[u8]) {
+    assert!(Model::parse(bytes).is_err() || bytes.len() == LEN);
+    let mut file = blank();
+    let header = file.as_bytes()[..HEADER].to_vec();
+    let mut changes = 0;
+    while let Some((&[low, middle, high, length], rest)) = bytes.split_first_chunk() {
+        let place = u32::from_le_bytes([low, middle, high, 0]) as usize % LEN;
+        let (change, rest) = rest.split_at(rest.len().min(length.into()));
+        let change = &change[..change.len().min(LEN - place)];
+        file.as_mut_bytes()[place..][..change.len()].copy_from_slice(change);
+        (bytes, changes) = (rest, changes + 1);
+    }
+    // sealing writes the header too: what was changed there is refused by itself
+    assert!(file.as_bytes()[..HEADER] == header || Model::new(&file).is_err());
+    if changes % 2 == 1 {
+        bound_convolution(&mut file.conv1);
+        bound_convolution(&mut file.conv2);
+        bound_dense(&mut file.dense1);
+        bound_dense(&mut file.dense2);
+    }
+    file.seal();
+    let Ok(model) = Model::parse(file.as_bytes()) else { return };
+    assert!(std::ptr::eq(model.file(), &raw const *file));
+    let mut scratch = Scratch::new();
+    let ramp = std::array::from_fn(|i| (i * 7 / IMAGE_SIDE) as u8);
+    for image in [[0; PIXELS], [255; PIXELS], ramp] {
+        let logits = model.infer(&image, &mut scratch);
+        let channels = file.dense2.channels.as_flattened().as_flattened();
+        for (logit, channel) in logits.0.iter().zip(channels) {
+            assert!(logit.unsigned_abs() <= channel.bound());
+        }
+        assert!(usize::from(logits.digit()) < logits.0.len());
+    }
+}
+
+/// Bytes of magic, version and geometry.
+const HEADER: usize = 24;
+
+/// A model without weights that passes every check.
+fn blank() -> Box<File> {
+    let mut file = File::new_box_zeroed().expect("there is memory");
+    let one = U32::new(1.0_f32.to_bits());
+    file.scales = Scales { stage1: one, stage2: one, hidden: one, logits: one };
+    let channel = Channel::new(0, Multiplier::ONE, 0);
+    file.conv1.channels.as_flattened_mut().fill(channel);
+    file.conv2.channels.as_flattened_mut().fill(channel);
+    file.dense1.channels.as_flattened_mut().as_flattened_mut().fill(channel);
+    file.dense2.channels.as_flattened_mut().as_flattened_mut().fill(channel);
+    file.seal();
+    assert!(Model::new(&file).is_ok());
+    file
+}
+
+fn bound_convolution<const I: usize, const O: usize, const W: usize>(
+    layer: &mut Convolution<I, O, W>,
+) {
+    for (pair, channels) in layer.channels.iter_mut().enumerate() {
+        bound(channels, layer.weights.iter().flat_map(|tiles| &tiles[pair]));
+    }
+}
+
+fn bound_dense<const B: usize, const I: usize>(layer: &mut Dense<B, I>) {
+    for (weights, channels) in layer.weights.iter().zip(&mut layer.channels) {
+        for (pair, channels) in channels.iter_mut().enumerate() {
+            bound(channels, weights.iter().map(|words| &words[pair]));
+        }
+    }
+}
+
+/// States the true bounds of a pair of outputs, as the file has them at its bytes 8 to 12.
+fn bound<'a>(channels: &mut [Channel; 2], words: impl Iterator<Item = &'a Word> + Clone) {
+    for (odd, channel) in channels.iter_mut().enumerate() {
+        let weights = words.clone().flat_map(|&word| unpack(word).map(|input| input[odd]));
+        let bound = accumulator_bound(weights, channel.bias());
+        let bytes = channel.as_mut_bytes();
+        bytes[8..12].copy_from_slice(&u32::try_from(bound).unwrap_or(u32::MAX).to_le_bytes());
+    }
+}
