@@ -1,5 +1,9 @@
 //! How good a classifier is on labelled images: accuracy, scores per class, confusion matrix.
 
+mod interval;
+
+pub use interval::Interval;
+
 use std::cmp::Reverse;
 use std::fmt;
 

@@ -3,6 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
+use runtime::evaluate::Interval;
+
 use crate::evaluate::Score;
 use crate::plots::{self, Figures, Format, grouped, write_whole};
 use crate::train::Epoch;
@@ -47,23 +49,6 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Where the true rate lies with 95 % confidence, 0 to 1: the score interval of Wilson 1927.
-///
-/// Unlike the mean ± 2 standard errors it holds near 100 %, where test accuracies are. Of no answers: anywhere.
-#[must_use]
-pub fn wilson(correct: u64, total: u64) -> (f64, f64) {
-    /// The normal distribution's 97.5 % quantile.
-    const Z: f64 = 1.959_963_984_540_054;
-    if total == 0 {
-        return (0.0, 1.0);
-    }
-    let (count, rate) = (total as f64, correct as f64 / total as f64);
-    let middle = rate + Z * Z / (2.0 * count);
-    let half = Z * (rate * (1.0 - rate) / count + (Z / (2.0 * count)).powi(2)).sqrt();
-    let whole = 1.0 + Z * Z / count;
-    (((middle - half) / whole).max(0.0), ((middle + half) / whole).min(1.0))
-}
-
 /// Writes the page to `path`; a file that is there is replaced as a whole.
 ///
 /// # Errors
@@ -85,7 +70,7 @@ pub fn emit(figures: &Figures<'_>, facts: &[(&str, String)]) -> anyhow::Result<S
         unreachable!("there are five plots")
     };
     let report = figures.report;
-    let (low, high) = wilson(report.correct(), report.total());
+    let Interval { low, high } = Interval::wilson(report.correct(), report.total());
     let mut page = String::new();
     write!(
         page,
@@ -179,22 +164,6 @@ mod tests {
     use super::*;
     use crate::plots::tests::Made;
     use crate::recipe::Recipe;
-
-    #[test]
-    fn intervals_are_the_published_ones() {
-        // Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3
-        for (correct, total, low, high) in [
-            (81, 263, 0.2553, 0.3662),
-            (15, 148, 0.0624, 0.1605),
-            (0, 20, 0.0000, 0.1611),
-            (1, 29, 0.0061, 0.1718),
-        ] {
-            let found = wilson(correct, total);
-            assert!((found.0 - low).abs() < 5e-5 && (found.1 - high).abs() < 5e-5, "{found:?}");
-        }
-        assert_eq!(wilson(0, 0), (0.0, 1.0));
-        assert!((wilson(20, 20).1 - 1.0).abs() < f64::EPSILON);
-    }
 
     #[test]
     fn the_page_says_all_and_escapes_what_is_not_its_own() {
