@@ -4,11 +4,13 @@
 //! known operators in one file, of bounded sizes; see [`GraphFault`] for what is not.
 
 mod check;
+mod emit;
 mod proto;
 mod shapes;
 mod wire;
 
 pub use check::GraphFault;
+pub use emit::{Constant, Draft, Elements};
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -78,7 +78,15 @@ fn export_bytes(
     Ok(parity)
 }
 
-fn compare(classifier: &Classifier, network: &LeNet, images: &[Image28]) -> anyhow::Result<Parity> {
+/// How `classifier`, made of a file, and `network` score the same images.
+///
+/// # Errors
+/// With the first image that they score differently, by more than the order of their sums explains.
+pub fn compare(
+    classifier: &Classifier,
+    network: &LeNet,
+    images: &[Image28],
+) -> anyhow::Result<Parity> {
     let device = network.weights().device();
     let mut parity = Parity { images: 0, largest_difference: 0.0 };
     for batch in images.chunks(BATCH) {

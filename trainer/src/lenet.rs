@@ -37,6 +37,11 @@ const fn layers(classes: i64) -> [(&'static str, &'static str, [i64; 4]); 4] {
     ]
 }
 
+/// Names of weights and biases, in the order of the layers.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    layers(0).into_iter().flat_map(|(weight, bias, _)| [weight, bias])
+}
+
 /// The network with its weights.
 ///
 /// They lie in one tensor, so that the optimiser, the average and a checkpoint have one thing to treat. There,
@@ -126,6 +131,22 @@ impl LeNet {
         Self { classes, weights, leaves }
     }
 
+    /// The network of these [`Self::parameters`].
+    ///
+    /// # Panics
+    /// If they are not all of them, in the order of the layers.
+    #[must_use]
+    pub fn from_parameters(parameters: &[Parameter]) -> Self {
+        let classes = parameters.last().map_or(0, |bias| bias.shape[0]);
+        assert!(names().eq(parameters.iter().map(|parameter| parameter.name)), "of all layers");
+        let flat = parameters.iter().map(|Parameter { shape, values, .. }| {
+            let tensor = Tensor::from_slice(values).view(&shape[..]);
+            let tensor = if shape.len() == 4 { tensor.permute([0, 2, 3, 1]) } else { tensor };
+            tensor.reshape(-1)
+        });
+        Self::from_weights(&Tensor::cat(&flat.collect::<Vec<_>>(), 0), classes)
+    }
+
     /// Number of classes.
     #[must_use]
     pub fn classes(&self) -> i64 {
@@ -204,8 +225,7 @@ impl LeNet {
     /// Never: every one is float32.
     #[must_use]
     pub fn parameters(&self) -> Vec<Parameter> {
-        let names = layers(self.classes).into_iter().flat_map(|(weight, bias, _)| [weight, bias]);
-        names
+        names()
             .zip(&self.leaves)
             .map(|(name, leaf)| Parameter {
                 name,
