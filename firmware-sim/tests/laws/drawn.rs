@@ -64,17 +64,14 @@ fn weight_bits(inputs: usize) -> u8 {
     if inputs > 200 { 5 } else { 7 }
 }
 
-/// A layer of these words; `outputs` says to which pair of outputs a word belongs. Multipliers keep most
-/// activations inside 0 to 255, so that errors show.
+/// A layer of these words; `outputs` says to which pair of outputs a word belongs, `channel` what else each output has:
+/// its bias and its multiplier.
 fn layer(
-    random: &mut Random,
     words: Vec<Word>,
     pairs: usize,
     outputs: impl Fn(usize) -> usize,
-    gives_logits: bool,
+    mut channel: impl FnMut() -> (i32, Multiplier),
 ) -> Drawn {
-    let inputs = 2 * words.len() / pairs;
-    let width = weight_bits(inputs);
     let mut bounds = vec![0_u64; 2 * pairs];
     for (index, &word) in words.iter().enumerate() {
         for input in unpack(word) {
@@ -86,17 +83,21 @@ fn layer(
     let channels = bounds
         .iter()
         .map(|bound| {
-            let bias = random.signed(12 + u32::from(width));
-            // sums of IN products have a spread of about 2^(6 + width) · sqrt(IN)
-            let shift = 30 + width - 1 + (inputs.ilog2() / 2) as u8 + (random.next() % 3) as u8;
-            let mantissa = Multiplier::MIN_MANTISSA | random.next() as i32 & i32::MAX;
-            let multiplier = Multiplier::from_parts(mantissa, shift).unwrap();
-            let multiplier = if gives_logits { Multiplier::ONE } else { multiplier };
-            let bound = (bound + u64::from(bias.unsigned_abs())) as u32;
-            Channel::new(bias, multiplier, bound)
+            let (bias, multiplier) = channel();
+            Channel::new(bias, multiplier, (bound + u64::from(bias.unsigned_abs())) as u32)
         })
         .collect();
     Drawn { words, channels }
+}
+
+/// A bias and a multiplier that keeps most activations inside 0 to 255, so that errors show.
+fn channel(random: &mut Random, inputs: usize) -> (i32, Multiplier) {
+    let width = weight_bits(inputs);
+    let bias = random.signed(12 + u32::from(width));
+    // sums of IN products have a spread of about 2^(6 + width) · sqrt(IN)
+    let shift = 30 + width - 1 + (inputs.ilog2() / 2) as u8 + (random.next() % 3) as u8;
+    let mantissa = Multiplier::MIN_MANTISSA | random.next() as i32 & i32::MAX;
+    (bias, Multiplier::from_parts(mantissa, shift).unwrap())
 }
 
 impl Drawn {
@@ -121,34 +122,67 @@ impl Drawn {
 
 /// A file with a model drawn from `random`.
 pub(crate) fn file(random: &mut Random) -> Box<File> {
+    let [conv1, conv2, dense1, dense2] = WORDS;
+    let mut identity = [0; 32];
+    random.fill(&mut identity);
+    let mut drawn = |[count, inputs]: [usize; 2]| {
+        let words = words(random, count, inputs);
+        let channels: Vec<_> = (0..HIDDEN).map(|_| channel(random, inputs)).collect();
+        (words, channels)
+    };
+    let layers = [drawn(conv1), drawn(conv2), drawn(dense1), drawn(dense2)];
+    let mut file = assemble(layers.map(|(words, channels)| {
+        let mut channels = channels.into_iter();
+        (words, move || channels.next().unwrap())
+    }));
+    file.identity = identity;
+    file.calibration_images = U32::new(random.next() as u32);
+    file.guard = U32::new(random.next() as u32);
+    file.seal();
+    file
+}
+
+/// A file whose outputs are all alike: every weight of a layer is `weight` of its number of inputs.
+pub(crate) fn uniform(
+    weight: impl Fn(usize) -> i8,
+    bias: i32,
+    multiplier: Multiplier,
+) -> Box<File> {
+    assemble(WORDS.map(|[count, inputs]| {
+        let weight = weight(inputs);
+        (vec![pack([[weight; 2]; 2]); count], move || (bias, multiplier))
+    }))
+}
+
+/// Words of every layer, and the inputs of its outputs.
+const WORDS: [[usize; 2]; 4] = [
+    [MAPS1 / 2 * CONV1_WORDS, TAPS],
+    [MAPS1 / 2 * (MAPS2 / 2) * TAPS, FAN_IN2],
+    [HIDDEN * FLAT / 4, FLAT],
+    [CLASSES * HIDDEN / 4, HIDDEN],
+];
+
+fn assemble(layers: [(Vec<Word>, impl FnMut() -> (i32, Multiplier)); 4]) -> Box<File> {
     let mut file = File::new_box_zeroed().unwrap();
-    random.fill(&mut file.identity);
     let dense =
         |inputs: usize| move |word: usize| word / (BLOCK * inputs / 2) * BLOCK + word % BLOCK;
     let (maps1, maps2) = (MAPS1 / 2, MAPS2 / 2);
-    let mut conv1 = words(random, maps1 * CONV1_WORDS, TAPS);
-    for [.., [_, _, b_even, b_odd]] in conv1.as_chunks_mut::<CONV1_WORDS>().0 {
+    let [(mut words1, channel1), (words2, channel2), (words3, channel3), (words4, mut channel4)] =
+        layers;
+    for [.., [_, _, b_even, b_odd]] in words1.as_chunks_mut::<CONV1_WORDS>().0 {
         (*b_even, *b_odd) = (0, 0); // the last tap is alone
     }
-    let conv1 = layer(random, conv1, maps1, |word| word / CONV1_WORDS, false);
-    let conv2 = words(random, maps1 * maps2 * TAPS, FAN_IN2);
-    let conv2 = layer(random, conv2, maps2, |word| word / TAPS % maps2, false);
-    let dense1 = words(random, HIDDEN * FLAT / 4, FLAT);
-    let dense1 = layer(random, dense1, HIDDEN / 2, dense(FLAT), false);
-    let dense2 = words(random, CLASSES * HIDDEN / 4, HIDDEN);
-    let dense2 = layer(random, dense2, CLASSES / 2, dense(HIDDEN), true);
+    let logit = || (channel4().0, Multiplier::ONE);
+    layer(words1, maps1, |word| word / CONV1_WORDS, channel1).convolution(&mut file.conv1);
+    layer(words2, maps2, |word| word / TAPS % maps2, channel2).convolution(&mut file.conv2);
+    layer(words3, HIDDEN / 2, dense(FLAT), channel3).dense(&mut file.dense1);
+    layer(words4, CLASSES / 2, dense(HIDDEN), logit).dense(&mut file.dense2);
     file.scales = Scales {
         stage1: U32::new(0.5f32.to_bits()),
         stage2: U32::new(0.25f32.to_bits()),
         hidden: U32::new(1e-3f32.to_bits()),
         logits: U32::new(f32::MAX.to_bits()),
     };
-    file.calibration_images = U32::new(random.next() as u32);
-    file.guard = U32::new(random.next() as u32);
-    conv1.convolution(&mut file.conv1);
-    conv2.convolution(&mut file.conv2);
-    dense1.dense(&mut file.dense1);
-    dense2.dense(&mut file.dense2);
     file.seal();
     file
 }

@@ -2,11 +2,12 @@
 //! requantisation.
 
 use firmware_sim::format::words::{BLOCK, Word, conv1_inputs, conv2_inputs, dense_inputs, unpack};
-use firmware_sim::format::{Channel, Convolution, Dense};
+use firmware_sim::format::{Channel, Convolution, Dense, SUM_MAX};
 use firmware_sim::geometry::{
     CLASSES, CONV1_SIDE, CONV2_SIDE, FAN_IN2, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, PIXELS, POOL,
     SIDE1, TAPS,
 };
+use firmware_sim::multiplier::Multiplier;
 use firmware_sim::{Model, Scratch};
 use proptest::prelude::*;
 
@@ -146,6 +147,48 @@ proptest! {
             prop_assert!(usize::from(fast.digit()) < CLASSES);
         }
     }
+}
+
+/// The largest magnitude that all weights of an output can have.
+fn largest_weight(inputs: usize) -> i8 {
+    let fits = (SUM_MAX as usize - LARGEST_BIAS as usize) / (255 * inputs);
+    i8::try_from(fits).unwrap_or(i8::MAX)
+}
+
+const LARGEST_BIAS: i32 = 1000;
+
+#[test]
+fn the_engine_is_the_definition_at_the_extremes() {
+    let half = Multiplier::from_parts(1 << 30, 31).unwrap();
+    let least = Multiplier::from_parts(Multiplier::MIN_MANTISSA, Multiplier::MAX_SHIFT).unwrap();
+    let most = Multiplier::from_parts(i32::MAX, 1).unwrap();
+    let ramp = std::array::from_fn(|i| (i / IMAGE_SIDE * 9 + i % 3) as u8);
+    let mut scratch = Scratch::new();
+    let mut ties = 0;
+    let weights: [fn(usize) -> i8; 5] =
+        [|inputs| -largest_weight(inputs), largest_weight, |_| -1, |_| 1, |_| 0];
+    for weight in weights {
+        for bias in [-LARGEST_BIAS, -1, 0, 1, LARGEST_BIAS] {
+            for multiplier in [half, least, most, Multiplier::ONE] {
+                let file = drawn::uniform(weight, bias, multiplier);
+                let model = Model::new(&file).expect("sums of these weights are within bounds");
+                for image in [[0; PIXELS], [255; PIXELS], [1; PIXELS], ramp] {
+                    let fast = model.infer(&image, &mut scratch).0;
+                    assert_eq!(
+                        fast.map(i128::from).to_vec(),
+                        logits(model, &image),
+                        "{} {bias} {multiplier:?}",
+                        weight(1)
+                    );
+                    // an odd sum, halved, lies between two activations
+                    let first = 25 * i128::from(weight(TAPS)) * i128::from(image[0]);
+                    let odd = (first + i128::from(bias)) % 2 != 0;
+                    ties += usize::from(multiplier == half && odd && image[1] == image[0]);
+                }
+            }
+        }
+    }
+    assert!(ties > 20, "{ties} of the first sums were ties");
 }
 
 #[test]
