@@ -1,15 +1,18 @@
 //! Makes `.q8` models out of ONNX files, and compares the two; needs `std`.
 //!
-//! `ONNX bytes ──quantize──▶ .q8 file`, then `both ──verify::compare──▶ Verification`, and
-//! `.q8 file ──board::Workshop::run──▶ Report`
+//! `ONNX bytes ──quantize──▶ .q8 file`, then `both ──verify::compare──▶ Verification`,
+//! `.q8 file ──board::Workshop::run──▶ Report`, and `.q8 file ──onnx::emit, source::emit──▶ other forms of it`
 
 pub mod board;
+pub mod calibrate;
 mod calibration;
 mod error;
 mod graph;
-mod int8;
+pub mod int8;
 mod lenet;
+pub mod onnx;
 pub mod quantize;
+pub mod source;
 pub mod verify;
 
 pub use error::Error;

@@ -68,7 +68,7 @@ fn a_model_is_made_and_verified() {
     let output = bench.run(&[&verify[..], &["--json"]].concat());
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["images"], 500);
-    assert!(json["agreement"].as_f64().unwrap() > 0.99, "{json}");
+    assert!(json["equal"]["share"].as_f64().unwrap() > 0.99, "{json}");
 }
 
 #[test]

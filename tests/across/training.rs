@@ -6,11 +6,14 @@ use std::fs;
 use firmware_sim::Model;
 use firmware_sim::host::quantize::quantize;
 use firmware_sim::host::verify::{FloatModel, compare};
-use runtime::Classifier;
-use runtime::idx::Part;
+use runtime::graph::Graph;
+use runtime::idx::{self, Part};
+use runtime::{Classifier, EMBEDDED_MODEL, Image28};
 use trainer::device::Choice;
 use trainer::evaluate::evaluate;
-use trainer::export::export;
+use trainer::export::{compare as compare_with_libtorch, export};
+use trainer::lenet::LeNet;
+use trainer::onnx;
 use trainer::recipe::Recipe;
 use trainer::train::{Options, Run, Watch};
 
@@ -48,5 +51,32 @@ fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
     let q8 = quantize(&onnx, &training.images, &training.images).unwrap();
     let int8 = Model::new(&q8).unwrap();
     let found = compare(&FloatModel::parse(&onnx).unwrap(), int8, &test, |_| ()).unwrap();
-    assert!(found.equal >= MIN_EQUAL, "{found:?}");
+    assert!(found.equal() >= MIN_EQUAL, "{:?}", found.unequal().collect::<Vec<_>>());
+}
+
+/// Sums in another order, of at most 800 products of the size of 1.
+const MOST_OFF: f32 = 1e-4;
+
+fn assert_libtorch_agrees(images: &[Image28]) {
+    let graph = Graph::parse(EMBEDDED_MODEL).unwrap();
+    let network = LeNet::from_parameters(&onnx::parameters(&graph).unwrap());
+    let parity = compare_with_libtorch(&Classifier::embedded(), &network, images).unwrap();
+    assert_eq!(parity.images, images.len());
+    let largest = parity.largest_difference;
+    println!("float, {} images: logits within {largest:.1e} of libtorch's", images.len());
+    assert!(largest <= MOST_OFF, "{largest}");
+}
+
+#[test]
+fn libtorch_scores_the_committed_model_as_we_do() {
+    assert_libtorch_agrees(&crate::mnist_500(Part::Test).images);
+}
+
+/// `cargo test --release -p lenet-tests --features training -- --ignored --nocapture libtorch_on_all_ten_thousand`
+#[test]
+#[ignore = "needs all of MNIST, where trainer/run puts it"]
+fn libtorch_on_all_ten_thousand() {
+    let images = idx::load(&idx::default_folder().unwrap(), Part::Test).unwrap().images;
+    assert_eq!(images.len(), 10_000);
+    assert_libtorch_agrees(&images);
 }

@@ -56,9 +56,7 @@ impl Calibration {
         let bins = match self {
             Self::Max => BINS,
             Self::Percentile => histogram.percentile(PERCENTILE),
-            Self::MeanSquare => {
-                least(histogram.candidates(), |bins| histogram.squared_error(bins))
-            }
+            Self::MeanSquare => least(histogram.candidates(), |bins| histogram.squared_error(bins)),
             Self::Divergence => least(histogram.candidates(), |bins| histogram.divergence(bins)),
         };
         histogram.edge(bins)

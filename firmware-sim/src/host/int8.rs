@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use runtime::Image28;
 
-use super::lenet::{Activations, Affine, pixels, pooled};
+use super::lenet::{Affine, pixels, pooled};
 use crate::engine::Layer;
 use crate::format::words::{BLOCK, Word, conv1_inputs, conv2_inputs, dense_inputs, pack, unpack};
 use crate::format::{Channel, Convolution, Dense, File, Model};
@@ -20,7 +20,7 @@ const CONV2: Inputs = conv2_inputs;
 
 /// All layers in order.
 #[derive(Debug, Clone)]
-pub(super) struct Network {
+pub struct Network {
     pub(super) layers: [Int8; 4],
 }
 
@@ -35,15 +35,19 @@ pub(super) struct Int8 {
 
 /// What the layers give for one image, as whole numbers: exact, since every sum stays below 2²³.
 #[derive(Debug, Clone)]
-pub(super) struct Trace {
+pub struct Trace {
     /// Sums before pooling and ReLU, `[out][row][column]`.
-    pub(super) sums: [Vec<f32>; 4],
+    pub sums: [Vec<f32>; 4],
+    /// The same after pooling: what is requantised.
+    pub pooled: [Vec<f32>; 4],
     /// Activations, and the sums of the last layer.
-    pub(super) activations: Activations,
+    pub activations: [Vec<f32>; 4],
 }
 
 impl Network {
-    pub(super) fn of(model: Model<'_>) -> Self {
+    /// The layers of `model`, unpacked.
+    #[must_use]
+    pub fn of(model: Model<'_>) -> Self {
         let File { conv1, conv2, dense1, dense2, .. } = model.file();
         let layers = [
             Int8::of_convolution(conv1, TAPS, CONV1),
@@ -63,25 +67,28 @@ impl Network {
         dense2.fill_dense(&mut file.dense2);
     }
 
-    pub(super) fn run(&self, image: &Image28) -> Trace {
-        let mut sums = [const { vec![] }; 4];
-        let mut activations: Activations = [const { vec![] }; 4];
+    /// What every layer gives for `image`.
+    #[must_use]
+    pub fn run(&self, image: &Image28) -> Trace {
+        let empty = || [const { vec![] }; 4];
+        let mut trace = Trace { sums: empty(), pooled: empty(), activations: empty() };
         let mut input = pixels(image);
         for layer in Layer::ALL {
             let index = layer as usize;
             let int8 = &self.layers[index];
-            sums[index] = int8.affine.sums(layer, &input);
-            input = int8.activations(layer, sums[index].clone());
-            activations[index].clone_from(&input);
+            let sums = int8.affine.sums(layer, &input);
+            let pooled = pooled(layer, sums.clone());
+            input = int8.activations(layer, pooled.clone());
+            (trace.sums[index], trace.pooled[index]) = (sums, pooled);
+            trace.activations[index].clone_from(&input);
         }
-        Trace { sums, activations }
+        trace
     }
 }
 
 impl Int8 {
-    /// What the layer hands on of its sums; the last one's are the logits.
-    pub(super) fn activations(&self, layer: Layer, sums: Vec<f32>) -> Vec<f32> {
-        let mut values = pooled(layer, sums);
+    /// What the layer hands on of its pooled sums; the last one's are the logits.
+    pub(super) fn activations(&self, layer: Layer, mut values: Vec<f32>) -> Vec<f32> {
         if layer == Layer::Dense2 {
             return values;
         }
@@ -150,8 +157,7 @@ impl Int8 {
         layer: &Dense<BLOCKS, IN>,
         fan_in: usize,
     ) -> Self {
-        let mut int8 =
-            Self::of_channels(layer.channels.as_flattened().as_flattened(), fan_in);
+        let mut int8 = Self::of_channels(layer.channels.as_flattened().as_flattened(), fan_in);
         for (block, rows) in layer.weights.iter().enumerate() {
             for (pair, words) in rows.iter().enumerate() {
                 for (outputs, &word) in words.iter().enumerate() {

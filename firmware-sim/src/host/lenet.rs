@@ -45,9 +45,19 @@ impl LeNet {
     pub(super) fn run(&self, image: &Image28) -> Activations {
         let mut values = pixels(image);
         Layer::ALL.map(|layer| {
-            values = activate(layer, pooled(layer, self.layer(layer).sums(layer, &values)));
+            values = self.apply(layer, &values);
             values.clone()
         })
+    }
+
+    /// The logits that come of what `layer` hands on.
+    pub(super) fn run_after(&self, layer: Layer, values: Vec<f32>) -> Vec<f32> {
+        let rest = &Layer::ALL[layer as usize + 1..];
+        rest.iter().fold(values, |values, &layer| self.apply(layer, &values))
+    }
+
+    fn apply(&self, layer: Layer, input: &[f32]) -> Vec<f32> {
+        activate(layer, pooled(layer, self.layer(layer).sums(layer, input)))
     }
 }
 

@@ -29,7 +29,7 @@ use zerocopy::little_endian::U32;
 use super::calibration::Histogram;
 use super::error::Error;
 use super::int8::Network;
-use super::lenet::{Activations, LeNet, pixels};
+use super::lenet::{Activations, LeNet, pixels, pooled};
 use super::{graph, identity};
 use crate::engine::{Layer, Scratch};
 use crate::format::{File, Model, Scales};
@@ -58,6 +58,15 @@ pub struct Options {
     ///
     /// Source: Nagel et al. 2019, <https://arxiv.org/abs/1906.04721>, section 4.2, with real images.
     pub correct_bias: bool,
+}
+
+impl Options {
+    /// All combinations.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Calibration::ALL.into_iter().flat_map(|calibration| {
+            [false, true].map(|correct_bias| Self { calibration, correct_bias })
+        })
+    }
 }
 
 impl Default for Options {
@@ -129,7 +138,8 @@ fn layers(
             let corrected = affine.with_less_bias(&errors);
             quantized = Quantized::new(layer, &corrected, input_step, output_step)?;
             inputs.par_iter_mut().for_each(|input| {
-                *input = quantized.int8.activations(layer, quantized.int8.affine.sums(layer, input));
+                let sums = quantized.int8.affine.sums(layer, input);
+                *input = quantized.int8.activations(layer, pooled(layer, sums));
             });
         }
         input_step = output_step.unwrap_or(1.0);

@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         workshop.sources.clone_from(sources);
     }
     let row_period = arguments.row_period.unwrap_or(machine.row_period());
-    let bar = model::progress_bar(count);
+    let bar = model::progress_bar(count, "images");
     let started = Instant::now();
     let report = workshop.run(machine, &file, &test.images[..count], row_period, |done| {
         bar.set_position(done as u64);

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use firmware_sim::host::board::Machine;
+use firmware_sim::host::quantize::{Calibration, Options};
 
 /// Turn an ONNX model into one for a microcontroller, and prove that they agree
 #[derive(Debug, Parser)]
@@ -20,6 +21,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Make an int8 model, calibrated on training images
     Quantize(Quantize),
+    /// Compare the ways of making one, on training images that they were not calibrated on, and on the test images
+    Calibrate(Calibrate),
     /// Compare an int8 model with the ONNX file that it was made from, on the test images
     Verify(Verify),
     /// Run an int8 model on an emulated Cortex-M board, and compare every logit with this machine's
@@ -34,8 +37,29 @@ pub(crate) struct Quantize {
     #[command(flatten)]
     pub(crate) data: Data,
     /// Where to write the int8 model
-    #[arg(long, short, value_name = "OUT.q8")]
+    #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// In what form
+    #[arg(long, value_name = "FORM", default_value = "q8")]
+    pub(crate) emit: Form,
+    /// How far the steps of the activations reach
+    #[arg(long, value_name = "HOW", default_value = Options::default().calibration.name(), value_parser = calibration())]
+    pub(crate) calibration: Calibration,
+    /// Only round the biases; do not take the mean errors over the calibration images off them
+    #[arg(long)]
+    pub(crate) plain_biases: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Calibrate {
+    /// ONNX file that trainer exported
+    #[arg(value_name = "MODEL.onnx")]
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Print one JSON object for each
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -51,9 +75,12 @@ pub(crate) struct Verify {
     /// Fail if fewer predictions than this fraction are equal
     #[arg(long, value_name = "F", default_value_t = 0.998, value_parser = fraction)]
     pub(crate) min_agreement: f64,
-    /// Print one JSON object
+    /// Print one JSON object; its fields are described in verify/json.rs
     #[arg(long)]
     pub(crate) json: bool,
+    /// Also write a page with plots and pictures: one file, for any browser
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +111,28 @@ pub(crate) struct Board {
     /// Folder firmware-sim/cortex-m of this project [default: that of the clone this was built in]
     #[arg(long, value_name = "DIR")]
     pub(crate) sources: Option<PathBuf>,
+}
+
+/// Forms of one int8 model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// The file that firmware uses in place, and that verify and board take
+    Q8,
+    /// ONNX with QuantizeLinear and DequantizeLinear, for other engines
+    Onnx,
+    /// A module of Rust source with the file's bytes, for firmware that is built without a file
+    Rust,
+}
+
+/// A [`Calibration`] by its name.
+fn calibration() -> impl TypedValueParser<Value = Calibration> {
+    PossibleValuesParser::new(
+        Calibration::ALL.map(|way| PossibleValue::new(way.name()).help(way.title())),
+    )
+    .map(|name| {
+        let named = |way: &Calibration| way.name() == name;
+        Calibration::ALL.into_iter().find(named).expect("only names of calibrations are possible")
+    })
 }
 
 /// A [`Machine`] by its name.

@@ -1,7 +1,8 @@
-//! The `firmware-sim` command: quantize, verify, board.
+//! The `firmware-sim` command: quantize, calibrate, verify, board.
 #![forbid(unsafe_code)]
 
 mod board;
+mod calibrate;
 mod cli;
 mod model;
 mod quantize;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Quantize(arguments) => quantize::run(&arguments),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Board(arguments) => board::run(&arguments),
     }

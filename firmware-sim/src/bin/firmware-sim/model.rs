@@ -33,8 +33,8 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// On standard error, and only on a terminal.
-pub(crate) fn progress_bar(images: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} images, {eta} left")
+pub(crate) fn progress_bar(count: usize, what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} {msg}, {eta} left")
         .expect("the template is constant and valid");
-    ProgressBar::new(images as u64).with_style(style)
+    ProgressBar::new(count as u64).with_style(style).with_message(what)
 }

@@ -1,16 +1,41 @@
 //! `firmware-sim verify`: how much the int8 model differs from the float model.
 
+mod json;
+mod page;
+mod text;
+
+use std::fmt;
 use std::io::{self, Write};
-use std::time::Instant;
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use firmware_sim::Model;
+use firmware_sim::host::identity;
 use firmware_sim::host::verify::{FloatModel, Verification, compare};
-use runtime::idx::{self, Part};
+use runtime::evaluate::Interval;
+use runtime::idx::{self, Part, Split};
 use runtime::read_model;
-use serde_json::json;
+use sha2::{Digest, Sha256};
+use zerocopy::IntoBytes;
 
+use crate::quantize::write;
 use crate::{cli, model};
+
+/// What was compared on what, and what came of it.
+struct Report<'a> {
+    onnx: Source<'a>,
+    q8: Source<'a>,
+    data: Source<'a>,
+    split: &'a Split,
+    int8: Model<'a>,
+    verification: &'a Verification,
+}
+
+/// A file or a dataset.
+struct Source<'a> {
+    path: &'a PathBuf,
+    sha256: [u8; 32],
+}
 
 pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let (onnx_path, q8_path) = (arguments.model.display(), arguments.quantized.display());
@@ -18,62 +43,98 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let float = FloatModel::parse(&onnx).with_context(|| onnx_path.to_string())?;
     let file = model::read(&arguments.quantized)?;
     let int8 = Model::new(&file).with_context(|| q8_path.to_string())?;
-    let split = idx::load(&arguments.data.folder()?, Part::Test)?;
+    let folder = arguments.data.folder()?;
+    let split = idx::load(&folder, Part::Test)?;
 
-    let bar = model::progress_bar(split.images.len());
-    let started = Instant::now();
+    let bar = model::progress_bar(split.images.len(), "images");
     let verification = compare(&float, int8, &split, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     let verification = verification.with_context(|| format!("{q8_path} against {onnx_path}"))?;
+    let report = Report {
+        onnx: Source { path: &arguments.model, sha256: identity(&onnx) },
+        q8: Source { path: &arguments.quantized, sha256: identity(file.as_bytes()) },
+        data: Source { path: &folder, sha256: hash(&split) },
+        split: &split,
+        int8,
+        verification: &verification,
+    };
 
+    if let Some(path) = &arguments.report {
+        let page = page::html(&report)?;
+        write(path, page.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     let mut output = io::stdout().lock();
     if arguments.json {
-        writeln!(output, "{}", json_line(&verification))?;
+        writeln!(output, "{}", json::object(&report))?;
     } else {
-        writeln!(output, "{}", text(&verification, started.elapsed().as_secs_f64()))?;
+        writeln!(output, "{}", text::text(&report))?;
     }
     ensure!(
         verification.agreement() >= arguments.min_agreement,
         "{q8_path} and {onnx_path} agree on {} of {} images, below --min-agreement {}",
-        verification.equal,
-        verification.images,
+        verification.equal(),
+        verification.images(),
         arguments.min_agreement
     );
     Ok(())
 }
 
-fn text(verification: &Verification, seconds: f64) -> String {
-    let Verification { images, equal, float_correct, int8_correct, largest_difference, .. } =
-        verification;
-    let Verification { confident, confident_unequal, .. } = verification;
-    format!(
-        "float   {:.2} % right  ({float_correct} of {images})\n\
-         int8    {:.2} % right  ({int8_correct} of {images})\n\
-         equal   {:.2} % of predictions  ({equal} of {images}, {seconds:.1} s)\n\
-         guard   {:.2} % of answers confident  ({confident}), {:.2} % of these right, {confident_unequal} unequal\n\
-         logits  differ by {largest_difference:.4} at most, {:.4} RMS; SQNR {:.1} dB",
-        verification.float_accuracy() * 100.0,
-        verification.int8_accuracy() * 100.0,
-        verification.agreement() * 100.0,
-        verification.coverage() * 100.0,
-        verification.confident_accuracy() * 100.0,
-        verification.rms_difference(),
-        verification.sqnr_db(),
-    )
+/// SHA-256 of the image file and the label file after it, unpacked.
+fn hash(split: &Split) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(idx::emit_images(&split.images));
+    hash.update(idx::emit_labels(&split.labels));
+    hash.finalize().into()
 }
 
-fn json_line(verification: &Verification) -> serde_json::Value {
-    json!({
-        "images": verification.images,
-        "float_accuracy": verification.float_accuracy(),
-        "int8_accuracy": verification.int8_accuracy(),
-        "equal": verification.equal,
-        "agreement": verification.agreement(),
-        "confident": verification.confident,
-        "confident_correct": verification.confident_correct,
-        "confident_unequal": verification.confident_unequal,
-        "largest_logit_difference": verification.largest_difference,
-        "rms_logit_difference": verification.rms_difference(),
-        "sqnr_db": verification.sqnr_db(),
-    })
+impl Source<'_> {
+    fn hex(&self) -> String {
+        base16ct::lower::encode_string(&self.sha256)
+    }
+}
+
+impl fmt::Display for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, SHA-256 {}…", self.path.display(), &self.hex()[..16])
+    }
+}
+
+/// A count among all, with its share and the interval around it.
+struct Share {
+    count: u64,
+    all: u64,
+}
+
+impl Share {
+    fn percent(&self) -> f64 {
+        self.count as f64 / self.all as f64 * 100.0
+    }
+
+    fn interval(&self) -> Interval {
+        Interval::wilson(self.count, self.all)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { count, all } = self;
+        let Interval { low, high } = self.interval();
+        let (low, high) = (low * 100.0, high * 100.0);
+        write!(
+            f,
+            "{:.2} %  ({count} of {all}; with 95 % confidence {low:.2} to {high:.2} %)",
+            self.percent()
+        )
+    }
+}
+
+impl Report<'_> {
+    fn share(&self, count: u64) -> Share {
+        Share { count, all: self.verification.images() }
+    }
+
+    /// The same of the confident answers.
+    fn among_confident(&self, count: u64) -> Share {
+        Share { count, all: self.verification.confident() }
+    }
 }

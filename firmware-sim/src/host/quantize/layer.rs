@@ -80,9 +80,8 @@ impl Quantized {
         inputs: &[Vec<f32>],
         activations: &[Activations],
     ) -> Vec<f64> {
-        let mean = |sums: &[f32]| {
-            sums.iter().copied().map(f64::from).sum::<f64>() / sums.len() as f64
-        };
+        let mean =
+            |sums: &[f32]| sums.iter().copied().map(f64::from).sum::<f64>() / sums.len() as f64;
         let errors = |(input, activations): (&Vec<f32>, &Activations)| -> Vec<f64> {
             let before = match layer {
                 Layer::Conv1 => input, // pixels are whole numbers

@@ -1,0 +1,76 @@
+//! `firmware-sim calibrate`: what each way of quantising gives.
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use firmware_sim::host::calibrate::{Fidelity, Outcome, best, compare};
+use firmware_sim::host::quantize::Options;
+use runtime::idx::{self, Part};
+use runtime::read_model;
+use serde_json::json;
+
+use crate::{cli, model};
+
+pub(crate) fn run(arguments: &cli::Calibrate) -> anyhow::Result<()> {
+    let onnx = read_model(&arguments.model)?;
+    let folder = arguments.data.folder()?;
+    let training = idx::load(&folder, Part::Train)?;
+    let test = idx::load(&folder, Part::Test)?;
+    let bar = model::progress_bar(Options::all().count(), "ways");
+    let outcomes = compare(&onnx, &training.images, &test.images, || bar.inc(1));
+    bar.finish_and_clear();
+    let outcomes = outcomes.with_context(|| arguments.model.display().to_string())?;
+    let best = best(&outcomes);
+
+    let mut output = io::stdout().lock();
+    if arguments.json {
+        for outcome in &outcomes {
+            writeln!(output, "{}", json_line(outcome, Some(outcome) == best))?;
+        }
+    } else {
+        writeln!(output, "{}", table(&outcomes, best))?;
+    }
+    Ok(())
+}
+
+fn table(outcomes: &[Outcome], best: Option<&Outcome>) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header([
+        "calibration",
+        "biases",
+        "validation, unequal",
+        "SQNR dB",
+        "test, unequal",
+        "SQNR dB",
+        "",
+    ]);
+    for outcome in outcomes {
+        let unequal = |fidelity: &Fidelity| format!("{} of {}", fidelity.unequal, fidelity.images);
+        table.add_row([
+            outcome.options.calibration.name().to_owned(),
+            if outcome.options.correct_bias { "corrected" } else { "rounded" }.to_owned(),
+            unequal(&outcome.validation),
+            format!("{:.2}", outcome.validation.sqnr_db),
+            unequal(&outcome.test),
+            format!("{:.2}", outcome.test.sqnr_db),
+            if Some(outcome) == best { "best on validation" } else { "" }.to_owned(),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(2).take(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn json_line(outcome: &Outcome, best: bool) -> serde_json::Value {
+    let fidelity = |fidelity: &Fidelity| json!({ "images": fidelity.images, "unequal": fidelity.unequal, "sqnr_db": fidelity.sqnr_db });
+    json!({
+        "calibration": outcome.options.calibration.name(),
+        "correct_bias": outcome.options.correct_bias,
+        "validation": fidelity(&outcome.validation),
+        "test": fidelity(&outcome.test),
+        "best": best,
+    })
+}
