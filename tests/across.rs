@@ -5,6 +5,8 @@
 mod golden; // the committed model reads the committed pictures
 #[path = "across/linking.rs"]
 mod linking; // someone else's crate links `runtime` and predicts
+#[path = "across/onnxruntime.rs"]
+mod onnxruntime; // ONNX Runtime answers as we do, in float and in int8
 #[path = "across/papers.rs"]
 mod papers; // digits are read on papers of all kinds
 #[path = "across/parity.rs"]

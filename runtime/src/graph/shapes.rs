@@ -33,7 +33,8 @@ pub(super) fn output(graph: &Graph) -> Result<Shape, GraphFault> {
         let inputs: Vec<&[usize]> =
             node.inputs.iter().filter_map(|name| shapes.get(&name[..]).map(|s| &s[..])).collect();
         let (shape, work) = of(node, &inputs, graph).ok_or_else(fault)?;
-        elements = count(&shape).and_then(|count| count.checked_add(elements)).unwrap_or(usize::MAX);
+        elements =
+            count(&shape).and_then(|count| count.checked_add(elements)).unwrap_or(usize::MAX);
         macs = work.checked_add(macs).unwrap_or(usize::MAX);
         if elements > MAX_ELEMENTS || macs > MAX_MACS || shape.len() > MAX_AXES {
             return Err(GraphFault::TooMuchWork { node: node.name.clone(), shape });
@@ -57,7 +58,12 @@ fn of(node: &Node, inputs: &[&[usize]], graph: &Graph) -> Option<(Shape, usize)>
     let first = || inputs.first().map(|shape| shape.to_vec());
     let shape = match node.op.as_str() {
         "Conv" => return convolution(node, inputs.first()?, inputs.get(1)?),
-        "Gemm" => return product(&gemm(node, "transA", inputs.first()?)?, &gemm(node, "transB", inputs.get(1)?)?),
+        "Gemm" => {
+            return product(
+                &gemm(node, "transA", inputs.first()?)?,
+                &gemm(node, "transB", inputs.get(1)?)?,
+            );
+        }
         "MatMul" => return product(inputs.first()?, inputs.get(1)?),
         "Add" | "Sub" | "Mul" | "Div" | "PRelu" => broadcast(inputs.first()?, inputs.get(1)?)?,
         "MaxPool" | "AveragePool" => {
@@ -73,7 +79,9 @@ fn of(node: &Node, inputs: &[&[usize]], graph: &Graph) -> Option<(Shape, usize)>
             let (rows, columns) = shape.split_at_checked(axis(node, 1, shape.len())?)?;
             vec![count(rows)?, count(columns)?]
         }
-        "Reshape" => reshape(inputs.first()?, graph.tensors.get(node.inputs.get(1)?).map(|t| &t.values)?)?,
+        "Reshape" => {
+            reshape(inputs.first()?, graph.tensors.get(node.inputs.get(1)?).map(|t| &t.values)?)?
+        }
         "Transpose" => transpose(node, inputs.first()?)?,
         "Concat" => concat(node, inputs)?,
         "Constant" => match graph.tensors.get(node.outputs.first()?) {
@@ -128,7 +136,8 @@ fn convolution(node: &Node, input: &[usize], weights: &[usize]) -> Option<(Shape
 fn slide(node: &Node, input: &[usize], kernel: &[usize]) -> Option<Shape> {
     let &[batch, maps, rows, columns] = input else { return None };
     let (strides, dilations) = (ints(node, "strides", 2)?, ints(node, "dilations", 2)?);
-    let pads = if node.attributes.contains_key("pads") { ints(node, "pads", 4)? } else { vec![0; 4] };
+    let pads =
+        if node.attributes.contains_key("pads") { ints(node, "pads", 4)? } else { vec![0; 4] };
     let padded_to_fit = matches!(
         node.attributes.get("auto_pad"),
         Some(Attribute::Text(mode)) if mode.starts_with("SAME")
@@ -139,7 +148,8 @@ fn slide(node: &Node, input: &[usize], kernel: &[usize]) -> Option<Shape> {
             return Some(length.div_ceil(strides[axis]));
         }
         let window = dilations[axis].checked_mul(kernel[axis].checked_sub(1)?)?.checked_add(1)?;
-        let room = length.checked_add(pads[axis])?.checked_add(pads[axis + 2])?.checked_sub(window)?;
+        let room =
+            length.checked_add(pads[axis])?.checked_add(pads[axis + 2])?.checked_sub(window)?;
         Some(1 + if up { room.div_ceil(strides[axis]) } else { room / strides[axis] })
     };
     Some(vec![batch, maps, side(0, rows)?, side(1, columns)?])

@@ -1,0 +1,210 @@
+//! ONNX Runtime answers as we do: in float within 1e-4, in int8 with equal digits and whole numbers one step apart at
+//! most.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use firmware_sim::format::{Channel, File};
+use firmware_sim::host::int8::Network;
+use firmware_sim::host::onnx::{self, ACTIVATIONS};
+use firmware_sim::host::quantize::{calibration_images, quantize};
+use firmware_sim::{Layer, Logits, Model};
+use runtime::idx::{self, Part};
+use runtime::{Classifier, EMBEDDED_MODEL, Image28};
+use tempfile::TempDir;
+
+/// Sums in another order, of at most 800 products of the size of 1.
+const MOST_OFF: f32 = 1e-4;
+
+/// Python with ONNX Runtime, or nothing and a line that says so: the environment is made where it is missing, and
+/// cannot be without a package index.
+fn python() -> Option<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/environment");
+    let output = Command::new(script).arg("runtime").stderr(Stdio::inherit()).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            Some(PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end()))
+        }
+        _ => {
+            // past the test harness, which keeps what passing tests print to itself
+            let line =
+                "skipped: no Python environment with ONNX Runtime, see tests/peers/environment";
+            writeln!(io::stderr(), "{line}").unwrap();
+            None
+        }
+    }
+}
+
+/// The bytes of `tensors` of `model`, of all `images`.
+fn onnx_runtime(
+    python: &Path,
+    model: &[u8],
+    images: &[Image28],
+    tensors: &[&str],
+    fused: bool,
+) -> Vec<Vec<u8>> {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("model.onnx"), model).unwrap();
+    fs::write(path("images"), idx::emit_images(images)).unwrap();
+    let status = Command::new(python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/tensors.py"))
+        .args([path("model.onnx"), path("images"), folder.path().into()])
+        .args(tensors)
+        .args(fused.then_some("--fused"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    tensors.iter().map(|name| fs::read(path(name)).unwrap()).collect()
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect()
+}
+
+fn digit(logits: &[f32]) -> usize {
+    (0..logits.len()).fold(0, |best, class| if logits[class] > logits[best] { class } else { best })
+}
+
+fn assert_float_models_agree(python: &Path, images: &[Image28]) {
+    let [logits] = &onnx_runtime(python, EMBEDDED_MODEL, images, &["logits"], true)[..] else {
+        unreachable!("one tensor was asked for")
+    };
+    let found = floats(logits);
+    let ours: Vec<_> =
+        images.chunks(250).flat_map(|batch| Classifier::embedded().classify_batch(batch)).collect();
+    assert_eq!(found.len(), 10 * ours.len());
+    let mut largest = 0.0_f32;
+    for (found, ours) in found.chunks(10).zip(&ours) {
+        assert_eq!(digit(found), ours.digit());
+        for (found, ours) in found.iter().zip(&ours.logits) {
+            largest = largest.max((found - ours).abs());
+        }
+    }
+    println!("float, {} images: logits within {largest:.1e} of ONNX Runtime's", images.len());
+    assert!(largest <= MOST_OFF, "{largest}");
+}
+
+#[test]
+fn onnx_runtime_scores_the_float_model_as_we_do() {
+    let Some(python) = python() else { return };
+    assert_float_models_agree(&python, &crate::mnist_500(Part::Test).images);
+}
+
+/// What ONNX Runtime's activations are to ours, of one layer.
+#[derive(Debug, Default)]
+struct Compared {
+    values: usize,
+    /// Values that differ.
+    unequal: usize,
+    largest_difference: u8,
+    /// Values that differ though all inputs of the layer are equal: so by rounding alone.
+    rounded: usize,
+    /// Of these, the exact values that are halves of a step.
+    halves: usize,
+    /// Of these, how far the exact value is from a half at most, in steps.
+    farthest: f64,
+}
+
+/// The channels of the three layers that requantise.
+fn channels(file: &File) -> [Vec<Channel>; 3] {
+    [
+        file.conv1.channels.as_flattened().to_vec(),
+        file.conv2.channels.as_flattened().to_vec(),
+        file.dense1.channels.as_flattened().as_flattened().to_vec(),
+    ]
+}
+
+/// Compares image by image, and prints a line for each layer.
+fn compare(model: Model<'_>, images: &[Image28], tensors: &[Vec<u8>], how: &str) -> [Compared; 3] {
+    let network = Network::of(model);
+    let channels = channels(model.file());
+    let [activations @ .., logits] = tensors else { unreachable!("four tensors were asked for") };
+    let logits = floats(logits);
+    let mut compared: [Compared; 3] = Default::default();
+    for (index, image) in images.iter().enumerate() {
+        let ours = network.run(image);
+        let mut inputs_equal = true;
+        for (layer, compared) in compared.iter_mut().enumerate() {
+            let own = &ours.activations[layer];
+            let found = &activations[layer][index * own.len()..][..own.len()];
+            let places = own.len() / channels[layer].len();
+            let mut equal = true;
+            for (place, (&own, &found)) in own.iter().zip(found).enumerate() {
+                let difference = (own as u8).abs_diff(found);
+                compared.largest_difference = compared.largest_difference.max(difference);
+                if difference == 0 {
+                    continue;
+                }
+                (equal, compared.unequal) = (false, compared.unequal + 1);
+                if inputs_equal {
+                    let multiplier = channels[layer][place / places].multiplier();
+                    let exact = f64::from(ours.pooled[layer][place])
+                        * f64::from(multiplier.mantissa())
+                        / (1_u64 << multiplier.shift()) as f64;
+                    let off = (exact - exact.floor() - 0.5).abs();
+                    compared.rounded += 1;
+                    compared.halves += usize::from(off == 0.0);
+                    compared.farthest = compared.farthest.max(off);
+                }
+            }
+            compared.values += own.len();
+            inputs_equal &= equal;
+        }
+        let found = digit(&logits[index * 10..][..10]);
+        let [.., own] = &ours.activations;
+        let own = Logits(std::array::from_fn(|class| own[class] as i32)).digit();
+        assert_eq!(found, usize::from(own), "{how}, image {index}");
+    }
+    for (layer, Compared { values, unequal, largest_difference, rounded, halves, farthest }) in
+        Layer::ALL.into_iter().zip(&compared)
+    {
+        println!(
+            "int8, {how}, {}: {unequal} of {values} values differ, by {largest_difference} at most; of {rounded} with \
+             equal inputs {halves} are halves, the others within {farthest:.1e} of one",
+            layer.name()
+        );
+    }
+    println!("int8, {how}: {} of {} digits equal", images.len(), images.len());
+    compared
+}
+
+fn assert_int8_models_agree(python: &Path, q8: &File, images: &[Image28]) {
+    let model = Model::new(q8).unwrap();
+    let onnx = onnx::emit(model);
+    let run = |fused| onnx_runtime(python, &onnx, images, &ACTIVATIONS, fused);
+    for (fused, how) in [(false, "by definition"), (true, "fused")] {
+        for compared in compare(model, images, &run(fused), how) {
+            assert!(compared.largest_difference <= 1, "{compared:?}");
+            assert!(compared.farthest < MOST_ROUNDED, "{compared:?}");
+        }
+    }
+}
+
+/// A sum of 800 products in `f32`, and steps of 24 bits for our multipliers of 31, move an activation of up to 255
+/// steps by this much at most, in steps: `255 · 2⁻²⁴ · (√800 + 2)`.
+const MOST_ROUNDED: f64 = 5e-4;
+
+#[test]
+fn onnx_runtime_reads_the_int8_model_as_the_device_does() {
+    let Some(python) = python() else { return };
+    let training = crate::mnist_500(Part::Train).images;
+    let q8 = quantize(EMBEDDED_MODEL, &training, &[]).unwrap();
+    assert_int8_models_agree(&python, &q8, &crate::mnist_500(Part::Test).images);
+}
+
+/// `cargo test --release -p lenet-tests -- --ignored --nocapture onnx_runtime_on_all_ten_thousand`
+#[test]
+#[ignore = "needs all of MNIST, where trainer/run puts it"]
+fn onnx_runtime_on_all_ten_thousand() {
+    let Some(python) = python() else { panic!("nothing to compare with") };
+    let folder = idx::default_folder().unwrap();
+    let images = idx::load(&folder, Part::Test).unwrap().images;
+    assert_eq!(images.len(), 10_000);
+    assert_float_models_agree(&python, &images);
+    let training = idx::load(&folder, Part::Train).unwrap().images;
+    let q8 = quantize(EMBEDDED_MODEL, &calibration_images(&training), &[]).unwrap();
+    assert_int8_models_agree(&python, &q8, &images);
+}
