@@ -11,52 +11,33 @@ const RAM: u32 = 4096;
 const STACK: u32 = 584;
 /// ARMv6-M has half the registers to work with: more of what the compiler makes of it lies on the stack.
 const STACK_V6M: u32 = 1160;
+/// RISC-V has none of the kernels that spare the stack, and an interrupt lays sixteen registers on it. No target.
+const STACK_RISCV: u32 = 1280;
 
 /// Functions that the compiler calls for what a device must not do: Arm IHI 0043, sections 5.1.2 and 5.3.1.
-const FORBIDDEN: [(&str, &[&str]); 2] = [
-    ("64-bit division", &["__aeabi_ldivmod", "__aeabi_uldivmod"]),
+const FORBIDDEN_ARM: [(&str, &str); 2] = [
+    ("64-bit division", "__aeabi_ldivmod __aeabi_uldivmod"),
     (
         "floating point",
-        &[
-            "__aeabi_dadd",
-            "__aeabi_dcmpeq",
-            "__aeabi_dcmpge",
-            "__aeabi_dcmpgt",
-            "__aeabi_dcmple",
-            "__aeabi_dcmplt",
-            "__aeabi_dcmpun",
-            "__aeabi_ddiv",
-            "__aeabi_dmul",
-            "__aeabi_dsub",
-            "__aeabi_d2f",
-            "__aeabi_d2iz",
-            "__aeabi_d2lz",
-            "__aeabi_d2uiz",
-            "__aeabi_d2ulz",
-            "__aeabi_fadd",
-            "__aeabi_fcmpeq",
-            "__aeabi_fcmpge",
-            "__aeabi_fcmpgt",
-            "__aeabi_fcmple",
-            "__aeabi_fcmplt",
-            "__aeabi_fcmpun",
-            "__aeabi_fdiv",
-            "__aeabi_fmul",
-            "__aeabi_fsub",
-            "__aeabi_f2d",
-            "__aeabi_f2iz",
-            "__aeabi_f2lz",
-            "__aeabi_f2uiz",
-            "__aeabi_f2ulz",
-            "__aeabi_i2d",
-            "__aeabi_i2f",
-            "__aeabi_l2d",
-            "__aeabi_l2f",
-            "__aeabi_ui2d",
-            "__aeabi_ui2f",
-            "__aeabi_ul2d",
-            "__aeabi_ul2f",
-        ],
+        "__aeabi_dadd __aeabi_dcmpeq __aeabi_dcmpge __aeabi_dcmpgt __aeabi_dcmple __aeabi_dcmplt \
+         __aeabi_dcmpun __aeabi_ddiv __aeabi_dmul __aeabi_dsub __aeabi_d2f __aeabi_d2iz __aeabi_d2lz \
+         __aeabi_d2uiz __aeabi_d2ulz __aeabi_fadd __aeabi_fcmpeq __aeabi_fcmpge __aeabi_fcmpgt \
+         __aeabi_fcmple __aeabi_fcmplt __aeabi_fcmpun __aeabi_fdiv __aeabi_fmul __aeabi_fsub __aeabi_f2d \
+         __aeabi_f2iz __aeabi_f2lz __aeabi_f2uiz __aeabi_f2ulz __aeabi_i2d __aeabi_i2f __aeabi_l2d \
+         __aeabi_l2f __aeabi_ui2d __aeabi_ui2f __aeabi_ul2d __aeabi_ul2f",
+    ),
+];
+
+/// The same on RISC-V: <https://gcc.gnu.org/onlinedocs/gccint/Libgcc.html>, sections 4.1 and 4.2.
+const FORBIDDEN_RISCV: [(&str, &str); 2] = [
+    ("64-bit division", "__divdi3 __divmoddi4 __moddi3 __udivdi3 __udivmoddi4 __umoddi3"),
+    (
+        "floating point",
+        "__addsf3 __subsf3 __mulsf3 __divsf3 __eqsf2 __nesf2 __ltsf2 __lesf2 __gtsf2 __gesf2 __unordsf2 \
+         __fixsfsi __fixsfdi __fixunssfsi __fixunssfdi __floatsisf __floatdisf __floatunsisf \
+         __floatundisf __adddf3 __subdf3 __muldf3 __divdf3 __eqdf2 __nedf2 __ltdf2 __ledf2 __gtdf2 \
+         __gedf2 __unorddf2 __fixdfsi __fixdfdi __fixunsdfsi __fixunsdfdi __floatsidf __floatdidf \
+         __floatunsidf __floatundidf __extendsfdf2 __truncdfsf2",
     ),
 ];
 
@@ -66,32 +47,59 @@ fn main() {
     println!("cargo::rerun-if-env-changed=STACK");
     println!("cargo::rerun-if-env-changed=BUILD_STD");
     println!("cargo::rerun-if-changed=build.rs");
-    let board = env::var("BOARD").unwrap_or_else(|_| "mps2-an386".into());
-    // QEMU, hw/arm/mps2.c
-    let images = match board.as_str() {
-        "mps2-an385" | "mps2-an386" => 0x2100_0000_u32,
-        "mps2-an500" => 0x6000_0000,
-        other => panic!("BOARD={other} is none of mps2-an385, mps2-an386, mps2-an500"),
+    let target = env::var("TARGET").expect("cargo sets it");
+    let riscv = target.starts_with("riscv32");
+    let default = if riscv { "virt" } else { "mps2-an386" };
+    let board = env::var("BOARD").unwrap_or_else(|_| default.into());
+    // QEMU, hw/arm/mps2.c and hw/riscv/virt.c
+    let (flash, ram, images) = match board.as_str() {
+        "mps2-an385" | "mps2-an386" => (0, 0x2000_0000, 0x2100_0000_u32),
+        "mps2-an500" => (0, 0x2000_0000, 0x6000_0000),
+        // one memory, which begins with where the processor starts; a megabyte is left below what stands for RAM
+        "virt" => (0x8000_0000_u32, 0x8080_0000_u32, 0x8100_0000),
+        other => panic!("BOARD={other} is none of mps2-an385, mps2-an386, mps2-an500, virt"),
     };
-    let v6m = env::var("TARGET").is_ok_and(|target| target.starts_with("thumbv6m"));
-    let stack = if v6m { STACK_V6M } else { STACK };
-    let ram = RAM - STACK + stack;
+    let stack = match &target[..] {
+        v6m if v6m.starts_with("thumbv6m") => STACK_V6M,
+        _ if riscv => STACK_RISCV,
+        _ => STACK,
+    };
+    let size = RAM - STACK + stack;
     // the program that compares kernels has few statics and the portable ones, which need more of the stack
     let stack = env::var("STACK").map_or(stack, |bytes| bytes.parse().expect("STACK is a number"));
     let mut map = format!(
         "MEMORY {{\n  \
-           FLASH (rx) : ORIGIN = 0x00000000, LENGTH = 4M\n  \
-           RAM (rwx) : ORIGIN = 0x20000000 + {stack}, LENGTH = {ram} - {stack}\n\
+           FLASH (rx) : ORIGIN = {flash:#x}, LENGTH = 4M\n  \
+           STACK (rw) : ORIGIN = {ram:#x}, LENGTH = {stack}\n  \
+           RAM (rwx) : ORIGIN = {ram:#x} + {stack}, LENGTH = {size} - {stack}\n\
          }}\n\
+         _flash = ORIGIN(FLASH);\n\
          _stack_start = ORIGIN(RAM);\n\
-         _stack_end = 0x20000000;\n\
+         _stack_end = ORIGIN(STACK);\n\
          _images = {images:#x};\n"
     );
+    if riscv {
+        for (section, region) in [
+            ("TEXT", "FLASH"),
+            ("RODATA", "FLASH"),
+            ("DATA", "RAM"),
+            ("BSS", "RAM"),
+            ("HEAP", "RAM"),
+            ("STACK", "STACK"),
+        ] {
+            writeln!(map, "REGION_ALIAS(\"REGION_{section}\", {region});")
+                .expect("a String takes everything");
+        }
+    }
     // With `core` built here, all that the compiler may call comes in one piece, called or not: these proofs are for
     // rustup's targets. That nothing panics is proven either way.
-    let forbidden = if env::var_os("BUILD_STD").is_none() { &FORBIDDEN[..] } else { &[] };
+    let forbidden = match env::var_os("BUILD_STD") {
+        Some(_) => &[][..],
+        None if riscv => &FORBIDDEN_RISCV,
+        None => &FORBIDDEN_ARM,
+    };
     for (what, symbols) in forbidden {
-        for symbol in *symbols {
+        for symbol in symbols.split(' ') {
             writeln!(
                 map,
                 "ASSERT(!DEFINED({symbol}), \"error: {what} on the device, by {symbol}\");"
@@ -104,6 +112,10 @@ fn main() {
     println!("cargo::rustc-link-search={}", folder.display());
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     println!("cargo::rustc-link-arg-bins=--nmagic");
+    if riscv {
+        // Debian's linker takes it for 64 bits unless told
+        println!("cargo::rustc-link-arg-bins=-melf32lriscv");
+    }
     let model = env::var("LENET_Q8").expect("LENET_Q8 is the path of a .q8 model");
     println!("cargo::rerun-if-changed={model}");
     println!("cargo::rustc-env=LENET_Q8={model}");

@@ -1,9 +1,21 @@
-//! What both programs for the board need: the model, the memory, the clock and a way to tell.
+//! What all programs for a board need: the model, the memory, the clock and a way to tell.
+//!
+//! What differs from machine to machine, start, timers, traps, is in [`machine`]: `mps2` for Cortex-M, `virt` for
+//! RISC-V, with the same items.
 #![no_std]
 
 pub mod clock;
 pub mod memory;
+#[cfg(target_arch = "arm")]
+pub mod mps2;
 pub mod report;
+#[cfg(target_arch = "riscv32")]
+pub mod virt;
+
+#[cfg(target_arch = "arm")]
+pub use mps2 as machine;
+#[cfg(target_arch = "riscv32")]
+pub use virt as machine;
 
 use firmware_sim::format;
 
@@ -28,10 +40,4 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     }
     // SAFETY: never called: it would not have linked.
     unsafe { reachable_panic() }
-}
-
-/// A bus error or the like, such as a stack that overflows: the run failed.
-#[cortex_m_rt::exception]
-unsafe fn HardFault(_: &cortex_m_rt::ExceptionFrame) -> ! {
-    semihosting::process::exit(report::FAULT)
 }

@@ -2,12 +2,14 @@
 
 use core::{ptr, slice};
 
-use cortex_m::peripheral::MPU;
 use firmware_sim::geometry::IMAGE_SIDE;
+
+use crate::machine;
 
 unsafe extern "C" {
     static __sdata: u32;
     static __ebss: u32;
+    static _flash: u8;
     static __sidata: u8;
     static __edata: u32;
     static _stack_start: u32;
@@ -27,34 +29,21 @@ pub fn statics() -> usize {
 /// Bytes of flash: code, constants and the model.
 #[must_use]
 pub fn flash() -> usize {
-    // flash starts at 0 and ends with the first values of the statics
-    (&raw const __sidata).addr() + ((&raw const __edata).addr() - (&raw const __sdata).addr())
+    // it ends with the first values of the statics
+    let of_statics = (&raw const __edata).addr() - (&raw const __sdata).addr();
+    (&raw const __sidata).addr() - (&raw const _flash).addr() + of_statics
 }
 
-/// Forbids the memory below the stack, so that an overflow is a fault at once: QEMU's MPS2 boards let a program read
-/// zeros and write nothing where there is no memory.
-///
-/// A region of the memory protection unit: Arm DDI 0403E, section B3.5.
-pub fn guard_stack(mpu: &mut MPU) {
-    const MEGABYTE: u32 = 19 << 1; // 2^(19 + 1) bytes
-    const ENABLE: u32 = 1;
-    const DEFAULT_MAP_ELSEWHERE: u32 = 1 << 2;
-    let region = (&raw const _stack_end).addr() as u32 - (1 << 20);
-    // SAFETY: the region holds nothing; all other memory stays as it was. No access is the access bits' zero.
-    unsafe {
-        mpu.rnr.write(0);
-        mpu.rbar.write(region);
-        mpu.rasr.write(MEGABYTE | ENABLE);
-        mpu.ctrl.write(DEFAULT_MAP_ELSEWHERE | ENABLE);
-    }
-    cortex_m::asm::dsb();
-    cortex_m::asm::isb();
+/// The lowest address of the stack.
+#[must_use]
+pub fn stack_end() -> usize {
+    (&raw const _stack_end).addr()
 }
 
 /// Fills the stack that is not in use.
 #[inline(never)]
 pub fn paint_stack() {
-    let here = stack_pointer();
+    let here = machine::stack_pointer();
     let mut cell = &raw mut _stack_end;
     // a little is left for this function itself
     while cell.addr() < here - 16 {
@@ -77,13 +66,6 @@ pub fn stack_high_water() -> usize {
         cell = cell.wrapping_add(1);
     }
     start.addr() - cell.addr()
-}
-
-fn stack_pointer() -> usize {
-    let pointer: usize;
-    // SAFETY: reads a register.
-    unsafe { core::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack)) };
-    pointer
 }
 
 /// A row of pixels, aligned so that it is copied a word at a time.

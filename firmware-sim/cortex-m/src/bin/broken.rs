@@ -2,9 +2,9 @@
 #![no_std]
 #![no_main]
 
+use board::machine::entry;
 use board::memory;
 use board::report;
-use cortex_m_rt::entry;
 
 #[cfg(feature = "_allocator")]
 extern crate alloc;

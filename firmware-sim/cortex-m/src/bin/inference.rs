@@ -4,13 +4,13 @@
 
 use core::cell::RefCell;
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use board::clock::{Clock, spin};
+use board::clock::Clock;
+use board::machine::{self, entry};
 use board::memory::{self, PixelRow, Scenes};
 use board::report::{self, FAILED};
-use cortex_m::interrupt::{self, Mutex};
-use cortex_m::peripheral::syst::SystClkSource;
-use cortex_m_rt::{entry, exception};
+use critical_section::Mutex;
 use firmware_sim::camera::{Camera, Row};
 use firmware_sim::geometry::IMAGE_SIDE;
 use firmware_sim::{Answer, Layer, Logits, Model, Progress, Scratch};
@@ -20,7 +20,7 @@ static CAMERA: Mutex<RefCell<Camera>> = Mutex::new(RefCell::new(Camera::new()));
 
 /// Uses the camera, with interrupts held back for a few dozen instructions.
 fn with_camera<T>(action: impl FnOnce(&mut Camera) -> T) -> Option<T> {
-    interrupt::free(|token| {
+    critical_section::with(|token| {
         CAMERA.borrow(token).try_borrow_mut().ok().map(|mut camera| action(&mut camera))
     })
 }
@@ -28,32 +28,34 @@ fn with_camera<T>(action: impl FnOnce(&mut Camera) -> T) -> Option<T> {
 /// What the sensor sees after the last image.
 static DARK: PixelRow = PixelRow([0; IMAGE_SIDE]);
 
+board::on_row!(take_row);
+
 /// The row clock: the sensor sees the images which the host has laid into memory, and then the dark, so that
 /// whoever waits for a row that was dropped sees that it is over.
-#[exception]
-fn SysTick() {
-    static mut ROWS_SEEN: usize = 0;
-    let PixelRow(pixels) = Scenes::loaded().rows.get(*ROWS_SEEN).unwrap_or(&DARK);
-    *ROWS_SEEN += 1;
+fn take_row() {
+    // only changed here: an interrupt, which nothing interrupts
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    let seen = SEEN.load(Ordering::Relaxed);
+    let PixelRow(pixels) = Scenes::loaded().rows.get(seen).unwrap_or(&DARK);
+    SEEN.store(seen + 1, Ordering::Relaxed);
     with_camera(|camera| camera.on_row(pixels));
 }
 
+/// What [`main`] has inference work in.
+static mut SCRATCH: Scratch = Scratch::new();
+
 #[entry]
 fn main() -> ! {
-    static mut SCRATCH: Scratch = Scratch::new();
-    let Some(mut peripherals) = cortex_m::Peripherals::take() else { fail(c"no-peripherals") };
-    memory::guard_stack(&mut peripherals.MPU);
+    machine::guard_stack();
     let Ok(model) = Model::parse(board::model()) else { fail(c"no-model") };
     let clock = Clock::start();
     calibrate(clock);
     let scenes = Scenes::loaded();
-    let mut row_clock = peripherals.SYST;
-    row_clock.set_clock_source(SystClkSource::Core);
-    row_clock.set_reload(scenes.row_period - 1);
-    row_clock.clear_current();
-    row_clock.enable_interrupt();
-    row_clock.enable_counter();
-    Board { clock, model, scratch: SCRATCH }.run(scenes.count);
+    let scratch = &raw mut SCRATCH;
+    // SAFETY: the program starts here, once, and nothing else uses it.
+    let scratch = unsafe { &mut *scratch };
+    machine::start_row_clock(scenes.row_period);
+    Board { clock, model, scratch }.run(scenes.count);
     semihosting::process::exit(0)
 }
 
@@ -66,7 +68,7 @@ fn fail(why: &CStr) -> ! {
 fn calibrate(clock: Clock) {
     for turns in [1_000, 101_000] {
         let before = clock.now();
-        spin(turns);
+        machine::spin(turns);
         let ticks = clock.since(before);
         report::line(c"spin", &[2 * turns.cast_signed(), ticks.cast_signed()]);
     }
@@ -158,6 +160,6 @@ impl Board<'_> {
 fn next_row(row: &mut Row) {
     while with_camera(|camera| camera.next_row().map(|next| *row = next)).flatten().is_none() {
         // A row that comes just before it is looked for again at the next one.
-        cortex_m::asm::wfi();
+        machine::sleep();
     }
 }

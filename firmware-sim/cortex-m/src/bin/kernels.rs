@@ -2,9 +2,8 @@
 #![no_std]
 #![no_main]
 
-use board::memory;
+use board::machine::{self, entry};
 use board::report::{self, FAILED};
-use cortex_m_rt::entry;
 use firmware_sim::format::words::{BLOCK, CONV1_WORDS, CONV2_WORDS, Word};
 use firmware_sim::geometry::{MAPS1, MAPS2, WINDOW};
 use firmware_sim::kernels::{self, Pair, Patch, WindowSums, portable};
@@ -16,20 +15,32 @@ const ROUNDS: u32 = 100;
 /// What the convolutions work in.
 type Sums = [WindowSums; MAPS2 / 2];
 
+/// What [`main`] works in, too large for the stack.
+struct Work {
+    fast: Sums,
+    plain: Sums,
+    patch: Patch,
+    pairs: [Pair; 100],
+}
+
+static mut WORK: Work = Work {
+    fast: [[0; 8]; MAPS2 / 2],
+    plain: [[0; 8]; MAPS2 / 2],
+    patch: [[0; WINDOW]; WINDOW],
+    pairs: [0; 100],
+};
+
 #[entry]
 fn main() -> ! {
-    static mut FAST: Sums = [[0; 8]; MAPS2 / 2];
-    static mut PLAIN: Sums = [[0; 8]; MAPS2 / 2];
-    static mut PATCH: Patch = [[0; WINDOW]; WINDOW];
-    static mut PAIRS: [Pair; 100] = [0; 100];
-    if let Some(mut peripherals) = cortex_m::Peripherals::take() {
-        memory::guard_stack(&mut peripherals.MPU);
-    }
+    machine::guard_stack();
+    let work = &raw mut WORK;
+    // SAFETY: the program starts here, once, and nothing else uses it.
+    let Work { fast, plain, patch, pairs } = unsafe { &mut *work };
     let mut random = Random(1);
     let mut equal = 0;
     for _ in 0..ROUNDS {
-        PATCH.as_flattened_mut().fill_with(|| random.pair());
-        PAIRS.fill_with(|| random.pair());
+        patch.as_flattened_mut().fill_with(|| random.pair());
+        pairs.fill_with(|| random.pair());
         let (Some(conv1), Some(conv2), Some(dense)) = (
             random.weights::<[[Word; CONV1_WORDS]; MAPS1 / 2]>(),
             random.weights::<[[Word; CONV2_WORDS]; MAPS2 / 2]>(),
@@ -37,21 +48,21 @@ fn main() -> ! {
         ) else {
             break;
         };
-        let (Some(fast), Some(plain)) = (FAST.first_chunk_mut(), PLAIN.first_chunk_mut()) else {
+        let (Some(fast1), Some(plain1)) = (fast.first_chunk_mut(), plain.first_chunk_mut()) else {
             break;
         };
-        kernels::conv1(conv1, PATCH, fast);
-        portable::conv1(conv1, PATCH, plain);
-        equal += i32::from(fast == plain);
+        kernels::conv1(conv1, patch, fast1);
+        portable::conv1(conv1, patch, plain1);
+        equal += i32::from(fast1 == plain1);
         // on top of what is there: sums wrap around, and must do so alike
-        for (fast, plain) in FAST.as_flattened_mut().iter_mut().zip(PLAIN.as_flattened_mut()) {
+        for (fast, plain) in fast.as_flattened_mut().iter_mut().zip(plain.as_flattened_mut()) {
             let sum = random.next();
             (*fast, *plain) = (sum, sum);
         }
-        kernels::conv2(conv2, PATCH, FAST);
-        portable::conv2(conv2, PATCH, PLAIN);
-        equal += i32::from(FAST == PLAIN);
-        equal += i32::from(kernels::dense(dense, PAIRS) == portable::dense(dense, PAIRS));
+        kernels::conv2(conv2, patch, fast);
+        portable::conv2(conv2, patch, plain);
+        equal += i32::from(fast == plain);
+        equal += i32::from(kernels::dense(dense, pairs) == portable::dense(dense, pairs));
     }
     report::line(c"equal", &[equal]);
     semihosting::process::exit(if equal == 3 * ROUNDS.cast_signed() { 0 } else { FAILED })
