@@ -1,5 +1,5 @@
-//! The engine on an emulated Cortex-M board: builds the image in `firmware-sim/cortex-m`, runs it in QEMU, and
-//! compares every logit with the host's.
+//! The engine on an emulated Cortex-M or RISC-V board: builds the image in `firmware-sim/cortex-m`, runs it in QEMU,
+//! and compares every logit with the host's.
 
 mod build;
 mod emulator;
@@ -34,11 +34,13 @@ pub enum Machine {
     M7,
     /// Code for Cortex-M0 (ARMv6-M), on the M3 of AN385: QEMU's M0 board has too little flash.
     V6m,
+    /// RISC-V with 32 bits, multiplication, atomic and compressed instructions, on QEMU's own board.
+    Rv32imac,
 }
 
 impl Machine {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::M3, Self::M4, Self::M7, Self::V6m];
+    pub const ALL: [Self; 5] = [Self::M3, Self::M4, Self::M7, Self::V6m, Self::Rv32imac];
 
     /// What the command line calls it.
     #[must_use]
@@ -48,6 +50,7 @@ impl Machine {
             Self::M4 => "m4",
             Self::M7 => "m7",
             Self::V6m => "v6m",
+            Self::Rv32imac => "rv32imac",
         }
     }
 
@@ -59,6 +62,7 @@ impl Machine {
             Self::M4 => "Cortex-M4, mps2-an386",
             Self::M7 => "Cortex-M7, mps2-an500",
             Self::V6m => "ARMv6-M code, mps2-an385",
+            Self::Rv32imac => "RV32IMAC, virt",
         }
     }
 
@@ -68,6 +72,15 @@ impl Machine {
             Self::M3 | Self::V6m => "mps2-an385",
             Self::M4 => "mps2-an386",
             Self::M7 => "mps2-an500",
+            Self::Rv32imac => "virt",
+        }
+    }
+
+    /// The QEMU that has it, and Debian's package of that.
+    const fn emulator(self) -> [&'static str; 2] {
+        match self {
+            Self::M3 | Self::M4 | Self::M7 | Self::V6m => ["qemu-system-arm", "qemu-system-arm"],
+            Self::Rv32imac => ["qemu-system-riscv32", "qemu-system-misc"],
         }
     }
 
@@ -78,14 +91,32 @@ impl Machine {
             Self::M3 => "thumbv7m-none-eabi",
             Self::M4 | Self::M7 => "thumbv7em-none-eabi",
             Self::V6m => "thumbv6m-none-eabi",
+            Self::Rv32imac => "riscv32imac-unknown-none-elf",
         }
     }
 
-    /// Where the images lie, and the image in flash looks for them: QEMU, `hw/arm/mps2.c`.
+    /// The linker beside Debian's Rust: of `binutils-arm-none-eabi` or `binutils-riscv64-unknown-elf`.
+    const fn debian_linker(self) -> &'static str {
+        match self {
+            Self::M3 | Self::M4 | Self::M7 | Self::V6m => "arm-none-eabi-ld",
+            Self::Rv32imac => "riscv64-unknown-elf-ld",
+        }
+    }
+
+    /// Where the images lie, and the image in flash looks for them: QEMU, `hw/arm/mps2.c` and `hw/riscv/virt.c`.
     const fn images_at(self) -> u32 {
         match self {
             Self::M3 | Self::M4 | Self::V6m => 0x2100_0000,
             Self::M7 => 0x6000_0000,
+            Self::Rv32imac => 0x8100_0000,
+        }
+    }
+
+    /// Ticks a second of the timer that rows come by: the same files, and `hw/intc/riscv_aclint.c`.
+    const fn timer_hz(self) -> u64 {
+        match self {
+            Self::M3 | Self::M4 | Self::M7 | Self::V6m => 25_000_000,
+            Self::Rv32imac => 10_000_000,
         }
     }
 
@@ -96,7 +127,7 @@ impl Machine {
         match self {
             Self::M4 | Self::M7 => 200_000,
             Self::M3 => 400_000,
-            Self::V6m => 2_000_000,
+            Self::V6m | Self::Rv32imac => 2_000_000,
         }
     }
 }
@@ -153,8 +184,8 @@ impl Workshop {
         let folder = tempfile::tempdir()?;
         let (model_path, scenes) = (folder.path().join("model.q8"), folder.path().join("scenes"));
         std::fs::write(&model_path, file.as_bytes())?;
-        // 25 MHz ticks, of 64 ns instructions
-        let ticks = row_period / 5 * 8;
+        let nanoseconds = u64::from(row_period) * emulator::INSTRUCTION_NS;
+        let ticks = (nanoseconds * machine.timer_hz() / 1_000_000_000) as u32;
         let mut block: Vec<u8> = (images.len() as u32).to_le_bytes().into();
         block.extend(ticks.to_le_bytes());
         block.extend(images.iter().flat_map(|image| image.0));
@@ -170,7 +201,8 @@ impl Workshop {
     }
 
     /// Compares the kernels that are made for this machine with the portable ones, on the machine itself and with a
-    /// stack of so many bytes: how many random tiles were equal. On [`Machine::V6m`] these are the same.
+    /// stack of so many bytes: how many random tiles were equal. On [`Machine::V6m`] and [`Machine::Rv32imac`] these
+    /// are the same.
     ///
     /// # Errors
     /// What is missing, or [`BoardError::Emulator`] if they differ or the stack is too small.
@@ -217,9 +249,14 @@ pub enum BoardError {
     },
     /// No emulator.
     #[error(
-        "qemu-system-arm is not installed: run firmware-sim/cortex-m/setup, or `apt install qemu-system-arm`"
+        "{emulator} is not installed: run firmware-sim/cortex-m/setup, or `apt install {package}`"
     )]
-    Qemu,
+    Qemu {
+        /// The program.
+        emulator: &'static str,
+        /// Debian's package.
+        package: &'static str,
+    },
     /// Cargo is missing or failed.
     #[error("the board image does not build:\n{0}")]
     Build(String),

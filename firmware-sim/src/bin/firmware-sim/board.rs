@@ -1,4 +1,4 @@
-//! `firmware-sim board`: the engine on an emulated Cortex-M.
+//! `firmware-sim board`: the engine on an emulated board.
 
 use std::io::{self, Write};
 use std::iter;

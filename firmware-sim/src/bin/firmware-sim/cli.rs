@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Calibrate(Calibrate),
     /// Compare an int8 model with the ONNX file that it was made from, on the test images
     Verify(Verify),
-    /// Run an int8 model on an emulated Cortex-M board, and compare every logit with this machine's
+    /// Run an int8 model on an emulated Cortex-M or RISC-V board, and compare every logit with this machine's
     Board(Board),
 }
 

@@ -25,7 +25,7 @@ impl Workshop {
             return Err(BoardError::Sources(self.sources.clone()));
         }
         let target = machine.target();
-        let mut cargo = cargo(target)?;
+        let mut cargo = cargo(machine)?;
         let output = cargo
             .args(["build", "--release", "--locked", "--target", target, "--bin", program])
             .arg("--manifest-path")
@@ -48,7 +48,8 @@ impl Workshop {
 }
 
 /// The cargo that can build for this target.
-fn cargo(target: &'static str) -> Result<Command, BoardError> {
+fn cargo(machine: Machine) -> Result<Command, BoardError> {
+    let target = machine.target();
     let folder =
         Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
     let has_core = folder.is_ok_and(|output| {
@@ -69,6 +70,6 @@ fn cargo(target: &'static str) -> Result<Command, BoardError> {
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTC", DEBIAN_RUSTC)
         .env("RUSTDOC", "/usr/bin/rustdoc")
-        .env(linker, "arm-none-eabi-ld");
+        .env(linker, machine.debian_linker());
     Ok(cargo)
 }

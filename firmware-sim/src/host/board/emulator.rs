@@ -14,6 +14,9 @@ use super::{BoardError, Machine};
 /// No board thinks for so long.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What an instruction takes of the board's time: 2⁶ ns, by `shift=6`.
+pub(super) const INSTRUCTION_NS: u64 = 64;
+
 /// Starts the image; `scenes` are laid into the board's memory before.
 ///
 /// With `-icount` an instruction takes 64 ns of the board's time, whatever the host does, and sleep takes none of the
@@ -23,8 +26,11 @@ pub(super) fn run(
     image: &Path,
     scenes: Option<&Path>,
 ) -> Result<Lines, BoardError> {
-    let mut qemu = Command::new("qemu-system-arm");
+    let [emulator, package] = machine.emulator();
+    let mut qemu = Command::new(emulator);
     qemu.args(["-machine", machine.board()])
+        // no firmware but the image, where QEMU would bring one
+        .args(["-bios", "none"])
         .args(["-display", "none", "-serial", "none", "-monitor", "none"])
         .args(["-icount", "shift=6,sleep=off"])
         .args(["-chardev", "stdio,id=host,signal=off"])
@@ -43,7 +49,7 @@ pub(super) fn run(
     let mut child =
         qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(
             |error| match error.kind() {
-                ErrorKind::NotFound => BoardError::Qemu,
+                ErrorKind::NotFound => BoardError::Qemu { emulator, package },
                 _ => BoardError::Io(error),
             },
         )?;
