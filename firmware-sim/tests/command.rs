@@ -65,10 +65,73 @@ fn a_model_is_made_and_verified() {
     assert!(text.contains(" of 500") && text.contains("SQNR"), "{text}");
     assert!(output.stderr.is_empty(), "no progress bar without a terminal");
 
-    let output = bench.run(&[&verify[..], &["--json"]].concat());
+    let output = bench.run(&[&verify[..], &["--json", "--report", "report.html"]].concat());
+    assert_eq!(output.stdout.iter().filter(|&&byte| byte == b'\n').count(), 1, "one line");
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["images"], 500);
-    assert!(json["equal"]["share"].as_f64().unwrap() > 0.99, "{json}");
+    let equal = &json["equal"];
+    let [share, low, high] = ["share", "low", "high"].map(|part| equal[part].as_f64().unwrap());
+    assert!(0.99 < share && low < share && share <= high && high <= 1.0, "{json}");
+    let unequal = json["unequal"].as_array().unwrap();
+    assert_eq!(500 - unequal.len(), usize::try_from(equal["count"].as_u64().unwrap()).unwrap());
+    for reading in unequal {
+        assert!(reading["float"] != reading["int8"] && reading["turns_at"].is_string(), "{json}");
+    }
+    let counts = json["logits"]["histogram"].as_array().unwrap().iter();
+    assert_eq!(counts.map(|bin| bin[1].as_u64().unwrap()).sum::<u64>(), 5000);
+    for (layer, name) in json["layers"].as_array().unwrap().iter().zip(LAYERS) {
+        assert_eq!(layer["layer"], name);
+        let [sum, bound, limit] =
+            ["sum_bits", "bound_bits", "limit_bits"].map(|bits| layer[bits].as_u64().unwrap());
+        assert!(sum <= bound && bound <= limit, "{layer}");
+        assert!(layer["sqnr_db"].as_f64().unwrap() > 30.0, "{layer}");
+    }
+    for (name, field) in [("float", "lenet.onnx"), ("int8", "lenet.q8")] {
+        assert_eq!(json[name]["path"], field);
+        assert_eq!(json[name]["sha256"], sha256(&fs::read(bench.path(field)).unwrap()));
+    }
+
+    let page = fs::read_to_string(bench.path("report.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 3);
+    // the unequal images and the 20 least certain ones
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), unequal.len() + 20);
+    assert!(page.contains(json["data"]["sha256"].as_str().unwrap()));
+    let elsewhere = page.replace("http://www.w3.org/2000/svg", "");
+    assert!(!elsewhere.contains("http") && !elsewhere.contains("<script"), "one file, no network");
+}
+
+const LAYERS: [&str; 4] = ["conv1", "conv2", "dense1", "dense2"];
+
+fn sha256(bytes: &[u8]) -> String {
+    let identity = firmware_sim::host::identity(bytes);
+    identity.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_model_is_written_in_three_forms_and_by_four_calibrations() {
+    let bench = Bench::new();
+    let data = mnist_500();
+    let mut written = vec![];
+    for (form, start) in [("q8", "LNQ8"), ("onnx", "\u{8}\u{8}\u{12}"), ("rust", "//! LeNet")] {
+        let quantize =
+            ["quantize", "lenet.onnx", "--data", &data, "--emit", form, "-o", "out"].to_vec();
+        let output = bench.run(&quantize);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let bytes = fs::read(bench.path("out")).unwrap();
+        assert!(bytes.starts_with(start.as_bytes()), "{form}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.starts_with(&format!("out: {} bytes", bytes.len())), "{text}");
+        written.push(bytes);
+    }
+    for way in ["max", "mse", "kl"] {
+        let quantize =
+            ["quantize", "lenet.onnx", "--data", &data, "--calibration", way, "-o", "out"];
+        assert!(bench.run(&quantize).status.success());
+        let bytes = fs::read(bench.path("out")).unwrap();
+        assert!(!written.contains(&bytes), "{way} gives what another way gave");
+        written.push(bytes);
+    }
+    assert_eq!(fs::read_dir(bench.0.path()).unwrap().count(), 2, "and leaves nothing else");
 }
 
 #[test]
@@ -169,6 +232,13 @@ fn bad_datasets_end_in_one_line() {
             &[folder, "train-images-idx3-ubyte", "not a usable IDX file"],
         );
     }
+}
+
+#[test]
+fn ways_are_not_judged_by_the_images_that_they_were_calibrated_on() {
+    let data = mnist_500();
+    let parts = ["mnist-500 has 500 training images", "more than 2000"];
+    Bench::new().refuses(&["calibrate", "lenet.onnx", "--data", &data], &parts);
 }
 
 #[test]

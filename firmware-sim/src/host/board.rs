@@ -127,7 +127,8 @@ impl Machine {
         match self {
             Self::M4 | Self::M7 => 200_000,
             Self::M3 => 400_000,
-            Self::V6m | Self::Rv32imac => 2_000_000,
+            Self::Rv32imac => 2_000_000,
+            Self::V6m => 3_000_000,
         }
     }
 }

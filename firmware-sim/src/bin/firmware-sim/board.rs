@@ -134,7 +134,7 @@ fn text(machine: Machine, report: &Report, labels: &[u8], profile: bool, seconds
             name.to_owned(),
             format!("{mean:.0}"),
             format!("{most:.0}"),
-            format!("{:.1} %", 100.0 * mean / total),
+            format!("{:.1} %", 100.0 * mean / total.max(1.0)),
         ];
         if profile && let Some(macs) = macs {
             cells.extend([macs.to_string(), format!("{:.2}", mean / macs as f64)]);

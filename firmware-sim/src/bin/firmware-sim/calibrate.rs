@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use firmware_sim::host::calibrate::{Fidelity, Outcome, best, compare};
-use firmware_sim::host::quantize::Options;
+use firmware_sim::host::quantize::{CALIBRATION_IMAGES, Options};
 use runtime::idx::{self, Part};
 use runtime::read_model;
 use serde_json::json;
@@ -18,6 +18,12 @@ pub(crate) fn run(arguments: &cli::Calibrate) -> anyhow::Result<()> {
     let folder = arguments.data.folder()?;
     let training = idx::load(&folder, Part::Train)?;
     let test = idx::load(&folder, Part::Test)?;
+    ensure!(
+        training.images.len() > CALIBRATION_IMAGES,
+        "{} has {} training images: more than {CALIBRATION_IMAGES} are needed, to judge by those that nothing was calibrated on",
+        folder.display(),
+        training.images.len()
+    );
     let bar = model::progress_bar(Options::all().count(), "ways");
     let outcomes = compare(&onnx, &training.images, &test.images, || bar.inc(1));
     bar.finish_and_clear();

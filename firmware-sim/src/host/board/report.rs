@@ -68,7 +68,8 @@ impl Report {
 
     fn spread(&self, count: impl Fn(&Frame) -> f64) -> (f64, f64) {
         let counts = || self.frames.iter().map(&count);
-        (counts().sum::<f64>() / self.frames.len() as f64, counts().fold(0.0, f64::max))
+        let mean = counts().sum::<f64>() / self.frames.len().max(1) as f64;
+        (mean, counts().fold(0.0, f64::max))
     }
 }
 

@@ -212,14 +212,13 @@ fn presented(drawn: Drawn) -> anyhow::Result<()> {
 fn sqnr(area: &Area, layers: &[LayerFidelity]) -> anyhow::Result<()> {
     let top =
         layers.iter().map(|layer| layer.sqnr_db).filter(|db| db.is_finite()).fold(10.0, f64::max);
-    let count = layers.len() as f64;
     let mut chart = presented_chart(
         ChartBuilder::on(area)
             .caption("SQNR of what each layer hands on, dB", ("sans-serif", 16))
             .margin(10)
             .x_label_area_size(24)
             .y_label_area_size(40)
-            .build_cartesian_2d(0.0..count, 0.0..top * 1.1),
+            .build_cartesian_2d(0.0..layers.len() as f64, 0.0..top * 1.1),
     )?;
     let name = |x: &f64| {
         let layer =
@@ -246,12 +245,26 @@ fn errors(area: &Area, verification: &Verification) -> anyhow::Result<()> {
             .y_label_area_size(60)
             .build_cartesian_2d(-largest..largest, 0.0..most * 1.05),
     )?;
-    presented(chart.configure_mesh().disable_x_mesh().y_desc("logits").draw())?;
+    presented(
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .x_label_formatter(&|x| format!("{:.2}", (x * 100.0).round() / 100.0 + 0.0)) // no −0.00
+            .y_label_formatter(&count)
+            .y_desc("logits")
+            .draw(),
+    )?;
     let width = 2.0 * largest / BINS as f64;
     let bars = bins.iter().map(|&(edge, count)| {
         Rectangle::new([(edge - width, 0.0), (edge, count as f64)], BLUE.filled())
     });
     presented(chart.draw_series(bars).map(|_| ()))
+}
+
+/// A label without decimals.
+fn count(y: &f64) -> String {
+    format!("{y:.0}")
 }
 
 /// How close the answers are to the next class, and where those lie that are read otherwise.
@@ -274,7 +287,15 @@ fn margins(area: &Area, verification: &Verification) -> anyhow::Result<()> {
             .y_label_area_size(60)
             .build_cartesian_2d(0.0..largest, 0.0..most * 1.05),
     )?;
-    presented(chart.configure_mesh().disable_x_mesh().y_desc("images").draw())?;
+    presented(
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .y_label_formatter(&count)
+            .y_desc("images")
+            .draw(),
+    )?;
     let width = largest / BINS as f64;
     let bars = bins.iter().enumerate().map(|(bin, &count)| {
         let x = bin as f64 * width;
