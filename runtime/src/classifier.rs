@@ -16,6 +16,7 @@ use crate::graph::Graph;
 use crate::image28::{Image28, PIXELS};
 use crate::input::{Input, Normalization};
 use crate::kernels::Kernels;
+use crate::line::OneLine;
 use crate::prediction::{Calibration, Prediction, Verdict};
 use crate::preprocess::{Content, Prepared};
 use crate::session::Session;
@@ -91,7 +92,9 @@ impl Classifier {
     pub fn parse_with(bytes: &[u8], options: Options) -> Result<Self, Error> {
         let (graph, proto) = Graph::parse_with_proto(bytes)?;
         let input = Input::of(&graph.inputs[0], options.normalization)?;
-        let unusable = |error: TractError| Error::Engine(error.into());
+        // its words hold names of the file
+        let unusable =
+            |error: TractError| Error::Engine(OneLine(format!("{error:#}")).to_string().into());
         let last = graph.nodes.iter().find(|node| node.outputs.contains(&graph.outputs[0].name));
         let mut classifier = Self {
             engine: Arc::new(Engine::build(&proto, input, options.kernels).map_err(unusable)?),
@@ -115,14 +118,17 @@ impl Classifier {
             }
         }
         let numbers = || (0..classes).map(|class| class.to_string()).collect();
-        classifier.classes = graph.class_names().unwrap_or_else(numbers);
+        let one_line = |name: String| OneLine(name).to_string();
+        classifier.classes = graph
+            .class_names()
+            .map_or_else(numbers, |names| names.into_iter().map(one_line).collect());
         if classifier.classes.len() != classes {
             return Err(Error::OutputShape { found: vec![1, classes] });
         }
         Ok(classifier)
     }
 
-    /// Names of the classes, in the order of the scores.
+    /// Names of the classes, in the order of the scores; each fit for a line, see [`OneLine`].
     #[must_use]
     pub fn classes(&self) -> &[String] {
         &self.classes

@@ -4,13 +4,14 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::graph::GraphFault;
+use crate::line::OneLine;
 
-/// Why a picture, a dataset or a model was refused.
+/// Why a picture, a dataset or a model was refused; in one line, whatever names are in it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file cannot be opened or read.
-    #[error("cannot read {path}")]
+    #[error("cannot read {}", OneLine(path.display()))]
     Read {
         /// What was asked for.
         path: PathBuf,
@@ -18,7 +19,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file's content was refused.
-    #[error("{path}")]
+    #[error("{}", OneLine(path.display()))]
     File {
         /// The file that was read.
         path: PathBuf,
@@ -33,7 +34,8 @@ pub enum Error {
     },
     /// Neither the plain file nor its `.gz` is in the dataset's folder.
     #[error(
-        "neither {name} nor {name}.gz is in {folder}; run trainer/run once, or copy the four IDX files there"
+        "neither {name} nor {name}.gz is in {}; run trainer/run once, or copy the four IDX files there",
+        OneLine(folder.display())
     )]
     MissingDataset {
         /// The IDX file's name.
@@ -45,7 +47,7 @@ pub enum Error {
     #[error("not a usable IDX file: {0}")]
     Idx(IdxFault),
     /// A dataset's images and labels are not of one number.
-    #[error("{folder} holds {images} images but {labels} labels")]
+    #[error("{} holds {images} images but {labels} labels", OneLine(folder.display()))]
     Unpaired {
         /// The dataset's folder.
         folder: PathBuf,
@@ -88,7 +90,7 @@ pub enum Error {
     #[error("not a PNG, JPEG, GIF, BMP, WebP or PNM picture")]
     UnknownFormat,
     /// The file starts like a picture, but the rest is broken, cut off, or of a kind that is not read here.
-    #[error("cannot decode this {format} picture: {reason}")]
+    #[error("cannot decode this {format} picture: {}", OneLine(reason))]
     Picture {
         /// `PNG`, `JPEG`, ….
         format: &'static str,
@@ -102,11 +104,13 @@ pub enum Error {
     #[error("not an ONNX file")]
     NotOnnx(#[source] prost::DecodeError),
     /// The graph is not one that runs safely here.
-    #[error("unusable ONNX graph: {0}")]
+    #[error("unusable ONNX graph: {}", OneLine(.0))]
     Graph(GraphFault),
     /// The graph's input cannot take a 28×28 picture.
     #[error(
-        "model input `{name}` is {found}, expected uint8 or float32 of 28x28 pixels, such as [batch, 1, 28, 28]"
+        "model input `{}` is {}, expected uint8 or float32 of 28x28 pixels, such as [batch, 1, 28, 28]",
+        OneLine(name),
+        OneLine(found)
     )]
     InputShape {
         /// The graph's input.
@@ -122,7 +126,8 @@ pub enum Error {
     },
     /// A model that normalises by itself was given a normalisation.
     #[error(
-        "model input `{name}` is uint8: it normalises by itself, so leave out --mean and --std"
+        "model input `{}` is uint8: it normalises by itself, so leave out --mean and --std",
+        OneLine(name)
     )]
     Normalized {
         /// The graph's input.
@@ -161,13 +166,19 @@ pub enum IdxFault {
         /// Columns a picture.
         columns: u32,
     },
-    /// The header promises another number of bytes.
+    /// The header promises more bytes.
     #[error("{found} bytes after the header, which promises {expected}")]
     Length {
         /// Bytes that the header promises.
         expected: u64,
         /// Bytes that follow it.
         found: usize,
+    },
+    /// The header promises fewer bytes.
+    #[error("more bytes after the header than the {expected} that it promises")]
+    Trailing {
+        /// Bytes that the header promises.
+        expected: u64,
     },
     /// No picture at all.
     #[error("it holds no item")]

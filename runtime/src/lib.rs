@@ -27,6 +27,9 @@ pub mod idx;
 mod image28;
 mod input;
 mod kernels;
+mod line;
+#[cfg(feature = "output")]
+pub mod output;
 pub mod picture;
 mod prediction;
 pub mod preprocess;
@@ -39,6 +42,7 @@ pub use error::Error;
 pub use image28::{IMAGE_SIDE, Image28, PIXELS};
 pub use input::Normalization;
 pub use kernels::{Instructions, Kernels};
+pub use line::OneLine;
 pub use prediction::{Calibration, Prediction, Verdict};
 pub use profile::OperatorTime;
 pub use session::Session;

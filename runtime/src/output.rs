@@ -1,0 +1,207 @@
+//! Files that commands write: whole under their names, or not there.
+//!
+//! A regular file is replaced in one step when the new one is complete, so a kill, a full disk or another writer
+//! leaves a whole one: the old or a new. On Linux nothing else is left, but for a kill in the last step: it may leave
+//! the complete file as `.NAME.xxxxxx` beside. Elsewhere, and on file systems without unnamed files, any kill may.
+//!
+//! What is no regular file, such as a pipe or `/dev/stdout` into one, is written straight to: it has no content to
+//! lose, and would be gone if it were replaced. Opening a pipe waits for its reader, as always. Links are followed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use atomic_write_file::AtomicWriteFile;
+
+/// Longest file name that has room for `.` before it and `.xxxxxx` behind, of 255 bytes on all usual systems.
+const LONGEST_NAME_BYTES: usize = 255 - 8;
+
+/// More links than any system follows.
+const MOST_LINKS: usize = 40;
+
+/// A file in the making.
+#[derive(Debug)]
+pub struct Output(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Whole(AtomicWriteFile),
+    Straight(File),
+}
+
+impl Output {
+    /// Begins a file; nothing has changed at `path` until [`Self::commit`], if a regular file is there, or none.
+    ///
+    /// # Errors
+    /// The system's, or that `path` is a folder, read-only, or too long a name.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let kind = match regular(path)? {
+            Some(path) => Kind::Whole(AtomicWriteFile::open(path)?),
+            None => Kind::Straight(OpenOptions::new().write(true).open(path)?),
+        };
+        Ok(Self(kind))
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// The system's; then what was there is still there.
+    pub fn commit(self) -> io::Result<()> {
+        match self.0 {
+            Kind::Whole(file) => file.commit(),
+            Kind::Straight(mut file) => file.flush(),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Kind::Whole(file) => file.write(bytes),
+            Kind::Straight(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Kind::Whole(file) => file.flush(),
+            Kind::Straight(file) => file.flush(),
+        }
+    }
+}
+
+/// Writes a file that is in memory.
+///
+/// # Errors
+/// As [`Output::open`] and [`Output::commit`].
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = Output::open(path)?;
+    file.write_all(bytes)?;
+    file.commit()
+}
+
+/// Whether `path` can be written, asked before hours of work rather than after; a pipe is not opened for it.
+///
+/// # Errors
+/// As [`Output::open`].
+pub fn check(path: &Path) -> io::Result<()> {
+    match regular(path)? {
+        Some(path) => AtomicWriteFile::open(path)?.discard(),
+        None => Ok(()),
+    }
+}
+
+/// Whether nothing is at `path` but, at most, a regular file: what is written there can be read again.
+#[must_use]
+pub fn keeps(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |there| there.is_file())
+}
+
+/// The file to replace or to make, at the end of all links; none if something else is there.
+fn regular(path: &Path) -> io::Result<Option<PathBuf>> {
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => {
+            return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder, name a file"));
+        }
+        Ok(there) if !there.is_file() => return Ok(None),
+        Ok(there) if there.permissions().readonly() => {
+            return Err(io::Error::new(ErrorKind::PermissionDenied, "the file is read-only"));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    // such a name would be refused in the last step only
+    if path.file_name().is_some_and(|name| name.len() > LONGEST_NAME_BYTES) {
+        let reason = format!("the name is longer than {LONGEST_NAME_BYTES} bytes");
+        return Err(io::Error::new(ErrorKind::InvalidFilename, reason));
+    }
+    Ok(Some(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_the_old_one_until_the_new_one_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write(&path, b"old").unwrap();
+        let mut file = Output::open(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        check(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_a_file_is_refused_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("kept");
+        write(&kept, b"old").unwrap();
+        let mut permissions = fs::metadata(&kept).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&kept, permissions).unwrap();
+        for (path, reason) in [
+            (folder.path().to_owned(), "it is a folder"),
+            (kept.clone(), "read-only"),
+            (folder.path().join("no/such/file"), ""),
+            (folder.path().join("kept/file"), ""),
+            (folder.path().join("n".repeat(LONGEST_NAME_BYTES + 1)), "longer than 247 bytes"),
+        ] {
+            for refusal in [check(&path).unwrap_err(), write(&path, b"new").unwrap_err()] {
+                assert!(refusal.to_string().contains(reason), "{refusal}");
+            }
+        }
+        write(&folder.path().join("n".repeat(LONGEST_NAME_BYTES)), b"long").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert_eq!(fs::read(&kept).unwrap(), b"old");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_also_to_what_is_not_there_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let link = |to: &str, name| std::os::unix::fs::symlink(to, at(name)).unwrap();
+        fs::create_dir(at("deep")).unwrap();
+        link("deep/first", "link");
+        link("second", "deep/first");
+        link("round", "round");
+        for bytes in [b"one", b"two"] {
+            write(&at("link"), bytes).unwrap();
+            assert_eq!(fs::read(at("deep/second")).unwrap(), bytes);
+            assert!(at("link").is_symlink() && at("deep/first").is_symlink());
+        }
+        assert!(write(&at("round"), b"").is_err() && at("round").is_symlink());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_written_to_and_stays_a_pipe() {
+        use std::os::unix::fs::FileTypeExt;
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // waits for nobody
+        check(&pipe).unwrap();
+        assert!(!keeps(&pipe) && keeps(&folder.path().join("new")));
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe).unwrap()
+        });
+        write(&pipe, b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), b"through");
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
