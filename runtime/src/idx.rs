@@ -3,9 +3,12 @@
 //! Source: <http://yann.lecun.com/exdb/mnist/>, "the IDX file format": a magic number, the sizes, then the
 //! bytes; all numbers are big-endian `u32`.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
 
 pub use crate::error::IdxFault;
 
@@ -14,6 +17,9 @@ use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
+
+/// The image file's: four numbers.
+const LONGEST_HEADER_BYTES: u64 = 16;
 
 /// Most bytes that an IDX file may unpack to: a million images, against "zip bombs".
 const LIMIT_BYTES: u64 = 1_000_000 * PIXELS as u64;
@@ -69,8 +75,8 @@ pub fn default_folder() -> Option<std::path::PathBuf> {
 /// [`Error::MissingDataset`] or [`Error::Read`] if a file is not there, [`Error::File`] around the fault if
 /// one is not IDX, and [`Error::Unpaired`] if the two disagree.
 pub fn load(folder: &Path, part: Part) -> Result<Split, Error> {
-    let images = read(folder, part.image_file(), images)?;
-    let labels = read(folder, part.label_file(), labels)?;
+    let images = read(folder, part.image_file(), image_header, images)?;
+    let labels = read(folder, part.label_file(), label_header, labels)?;
     if images.len() != labels.len() {
         return Err(Error::Unpaired {
             folder: folder.to_owned(),
@@ -81,34 +87,46 @@ pub fn load(folder: &Path, part: Part) -> Result<Split, Error> {
     Ok(Split { images, labels })
 }
 
+/// What a header says, and what follows it.
+struct Header<'a> {
+    promised_bytes: u64,
+    items: &'a [u8],
+}
+
+/// Reads no more than the header promises and a byte, so that neither a device without end nor a small `.gz` that
+/// unpacks to much fills the memory.
 fn read<T>(
     folder: &Path,
     name: &'static str,
+    header: fn(&[u8]) -> Result<Header<'_>, IdxFault>,
     parse: fn(&[u8]) -> Result<T, IdxFault>,
 ) -> Result<T, Error> {
-    let plain = folder.join(name);
-    let (path, gzipped) =
-        if plain.exists() { (plain, false) } else { (folder.join(format!("{name}.gz")), true) };
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::MissingDataset { name, folder: folder.to_owned() });
+    let open = |name: &str| {
+        let path = folder.join(name);
+        match File::open(&path) {
+            Ok(file) => Ok(Some((file, path))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::Read { path, source }),
         }
-        Err(source) => return Err(Error::Read { path, source }),
     };
-    let mut bytes = Vec::new();
-    let count = if gzipped {
-        flate2::read::MultiGzDecoder::new(file).take(LIMIT_BYTES + 1).read_to_end(&mut bytes)
+    let (mut stream, path): (Box<dyn Read>, _) = if let Some((file, path)) = open(name)? {
+        (Box::new(file), path)
+    } else if let Some((file, path)) = open(&format!("{name}.gz"))? {
+        (Box::new(MultiGzDecoder::new(file)), path)
     } else {
-        file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes)
+        return Err(Error::MissingDataset { name, folder: folder.to_owned() });
     };
-    match count {
-        Err(source) => Err(Error::Read { path, source }),
-        Ok(count) if count as u64 > LIMIT_BYTES => {
-            Err(Error::TooLarge { limit_bytes: LIMIT_BYTES }.in_file(path))
-        }
-        Ok(_) => parse(&bytes).map_err(|fault| Error::Idx(fault).in_file(path)),
+    let faulty = |fault| Error::Idx(fault).in_file(&path);
+    let unreadable = |source| Error::Read { path: path.clone(), source };
+    let mut bytes = Vec::new();
+    stream.by_ref().take(LONGEST_HEADER_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+    let Header { promised_bytes, items } = header(&bytes).map_err(faulty)?;
+    if promised_bytes > LIMIT_BYTES {
+        return Err(Error::TooLarge { limit_bytes: LIMIT_BYTES }.in_file(&path));
     }
+    let rest_bytes = (promised_bytes + 1).saturating_sub(items.len() as u64);
+    stream.take(rest_bytes).read_to_end(&mut bytes).map_err(unreadable)?;
+    parse(&bytes).map_err(faulty)
 }
 
 /// Parses an image file: magic `0x0000_0803`, count, rows, columns, then the pixels row by row.
@@ -116,12 +134,7 @@ fn read<T>(
 /// # Errors
 /// The first [`IdxFault`] met; nothing is allocated before the sizes are known to be true.
 pub fn images(bytes: &[u8]) -> Result<Vec<Image28>, IdxFault> {
-    let ([magic, count, rows, columns], pixels) = header::<4>(bytes)?;
-    check_magic(IMAGES_MAGIC, magic)?;
-    if (rows, columns) != (IMAGE_SIDE as u32, IMAGE_SIDE as u32) {
-        return Err(IdxFault::Side { rows, columns });
-    }
-    check_length(u64::from(count) * PIXELS as u64, pixels.len())?;
+    let pixels = image_header(bytes)?.checked_items()?;
     Ok(pixels.as_chunks().0.iter().map(|&image| Image28(image)).collect())
 }
 
@@ -130,10 +143,35 @@ pub fn images(bytes: &[u8]) -> Result<Vec<Image28>, IdxFault> {
 /// # Errors
 /// The first [`IdxFault`] met.
 pub fn labels(bytes: &[u8]) -> Result<Vec<u8>, IdxFault> {
-    let ([magic, count], labels) = header::<2>(bytes)?;
+    Ok(label_header(bytes)?.checked_items()?.to_vec())
+}
+
+fn image_header(bytes: &[u8]) -> Result<Header<'_>, IdxFault> {
+    let ([magic, count, rows, columns], items) = numbers::<4>(bytes)?;
+    check_magic(IMAGES_MAGIC, magic)?;
+    if (rows, columns) != (IMAGE_SIDE as u32, IMAGE_SIDE as u32) {
+        return Err(IdxFault::Side { rows, columns });
+    }
+    Ok(Header { promised_bytes: u64::from(count) * PIXELS as u64, items })
+}
+
+fn label_header(bytes: &[u8]) -> Result<Header<'_>, IdxFault> {
+    let ([magic, count], items) = numbers::<2>(bytes)?;
     check_magic(LABELS_MAGIC, magic)?;
-    check_length(u64::from(count), labels.len())?;
-    Ok(labels.to_vec())
+    Ok(Header { promised_bytes: u64::from(count), items })
+}
+
+impl<'a> Header<'a> {
+    /// The items, if there are as many as promised, and any.
+    fn checked_items(self) -> Result<&'a [u8], IdxFault> {
+        let (expected, found) = (self.promised_bytes, self.items.len());
+        match expected.cmp(&(found as u64)) {
+            Ordering::Greater => Err(IdxFault::Length { expected, found }),
+            Ordering::Less => Err(IdxFault::Trailing { expected }),
+            Ordering::Equal if found == 0 => Err(IdxFault::NoItem),
+            Ordering::Equal => Ok(self.items),
+        }
+    }
 }
 
 /// The image file that [`images`] parses to `images`.
@@ -159,7 +197,7 @@ pub fn emit_labels(labels: &[u8]) -> Vec<u8> {
 }
 
 /// Splits `N` big-endian numbers off the front.
-fn header<const N: usize>(bytes: &[u8]) -> Result<([u32; N], &[u8]), IdxFault> {
+fn numbers<const N: usize>(bytes: &[u8]) -> Result<([u32; N], &[u8]), IdxFault> {
     let short = IdxFault::Header { header: 4 * N, found: bytes.len() };
     let (numbers, rest) = bytes.split_at_checked(4 * N).ok_or(short)?;
     let mut header = [0; N];
@@ -171,14 +209,6 @@ fn header<const N: usize>(bytes: &[u8]) -> Result<([u32; N], &[u8]), IdxFault> {
 
 fn check_magic(expected: u32, found: u32) -> Result<(), IdxFault> {
     if found == expected { Ok(()) } else { Err(IdxFault::Magic { expected, found }) }
-}
-
-fn check_length(expected: u64, found: usize) -> Result<(), IdxFault> {
-    match found {
-        _ if expected != found as u64 => Err(IdxFault::Length { expected, found }),
-        0 => Err(IdxFault::NoItem),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -222,20 +252,78 @@ mod tests {
             Err(IdxFault::Magic { expected: LABELS_MAGIC, found: IMAGES_MAGIC })
         );
         assert_eq!(labels(&emit_labels(&[])), Err(IdxFault::NoItem));
+        let more = [&good[..], &[0]].concat();
+        assert_eq!(images(&more), Err(IdxFault::Trailing { expected: 2 * PIXELS as u64 }));
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut zip = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        io::Write::write_all(&mut zip, bytes).unwrap();
+        zip.finish().unwrap()
+    }
+
+    /// Why labels in a file of this name are refused; nothing if they are not.
+    fn refusal(name: &str, bytes: &[u8]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+        let read = read(folder.path(), Part::Test.label_file(), label_header, labels);
+        let Err(error) = read else { return String::new() };
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        format!("{error}: {}", cause.unwrap_or_default())
+    }
+
+    #[test]
+    fn what_follows_the_items_or_the_zipped_stream_is_noticed() {
+        let good = emit_labels(&[1, 2]);
+        let (zip, plain) = ("t10k-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte");
+        assert_eq!(refusal(plain, &good), "");
+        assert_eq!(refusal(zip, &gzip(&good)), "");
+        // two streams one after the other unpack to one: RFC 1952, section 2.2
+        assert_eq!(refusal(zip, &[gzip(&good[..9]), gzip(&good[9..])].concat()), "");
+        let trailing = "more bytes after the header than the 2 that it promises";
+        let mut damaged = gzip(&good);
+        let checksum = damaged.len() - 8;
+        damaged[checksum] ^= 1;
+        for (name, bytes, reason) in [
+            (plain, [&good[..], b"x"].concat(), trailing),
+            (zip, gzip(&[&good[..], b"x"].concat()), trailing),
+            (zip, [gzip(&good), gzip(b"x")].concat(), trailing),
+            (zip, [gzip(&good), b"x".to_vec()].concat(), ""),
+            (zip, [gzip(&good), vec![0; 512]].concat(), ""),
+            (zip, damaged, ""),
+            (zip, gzip(&good)[..20].to_vec(), ""),
+            (zip, good, "gzip"),
+            (plain, vec![], "0 bytes, shorter"),
+            (zip, vec![], ""),
+        ] {
+            let refusal = refusal(name, &bytes);
+            assert!(refusal.contains(name) && refusal.contains(reason), "{bytes:?}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_promises_too_much_is_believed_in_nothing() {
+        let mut labels = emit_labels(&[1, 2]);
+        labels[4] = 0xff;
+        let refusal = refusal("t10k-labels-idx1-ubyte", &labels);
+        assert!(refusal.contains("more than 784000000 bytes"), "{refusal}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_without_end_is_no_dataset() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join("t10k-images-idx3-ubyte"))
+            .unwrap();
+        let refusal = load(folder.path(), Part::Test).unwrap_err();
+        assert!(matches!(refusal, Error::File { .. }), "{refusal:?}");
     }
 
     #[test]
     fn a_gzipped_dataset_reads_like_the_plain_one() {
         let folder = tempfile::tempdir().unwrap();
-        let gzip = |name: &str, bytes: &[u8]| {
-            let mut zip = flate2::write::GzEncoder::new(
-                File::create(folder.path().join(name)).unwrap(),
-                flate2::Compression::fast(),
-            );
-            io::Write::write_all(&mut zip, bytes).unwrap();
-            zip.finish().unwrap();
-        };
-        gzip("t10k-images-idx3-ubyte.gz", &emit_images(&two_images()));
+        let zipped = gzip(&emit_images(&two_images()));
+        std::fs::write(folder.path().join("t10k-images-idx3-ubyte.gz"), zipped).unwrap();
         std::fs::write(folder.path().join("t10k-labels-idx1-ubyte"), emit_labels(&[1, 2])).unwrap();
         let split = load(folder.path(), Part::Test).unwrap();
         assert_eq!((split.images, split.labels), (two_images(), vec![1, 2]));
