@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use runtime::idx::{self, Part};
-use runtime::{Classifier, Image28, OperatorTime};
+use runtime::{Classifier, Image28, OneLine, OperatorTime};
 use serde_json::json;
 
 use crate::cli;
@@ -166,7 +166,12 @@ fn profile(
             writeln!(output, "{line}")?;
         } else {
             let speed = speed.map_or(String::new(), |speed| format!("{speed:.1}"));
-            writeln!(output, "{an_image:10.2} µs  {:7.1} %  {speed:>8}  {name}", share * 100.0)?;
+            writeln!(
+                output,
+                "{an_image:10.2} µs  {:7.1} %  {speed:>8}  {}",
+                share * 100.0,
+                OneLine(name)
+            )?;
         }
     }
     if !arguments.json {

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use ab_glyph::{FontRef, PxScale};
 use anyhow::{Context, ensure};
-use atomic_write_file::AtomicWriteFile;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, Rgb, RgbImage, RgbaImage};
 use imageproc::drawing::{draw_filled_rect_mut, draw_hollow_rect_mut, draw_text_mut, text_size};
 use imageproc::rect::Rect;
+use runtime::output::{self, Output};
 
 pub(crate) const PAPER: Rgb<u8> = Rgb([250, 250, 248]);
 pub(crate) const INK: Rgb<u8> = Rgb([34, 36, 40]);
@@ -83,10 +83,10 @@ impl Canvas {
         }
     }
 
-    /// Writes a PNG file under a temporary name, then renames it.
+    /// Writes a PNG file.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         let write = || -> anyhow::Result<()> {
-            let mut file = BufWriter::new(AtomicWriteFile::open(path)?);
+            let mut file = BufWriter::new(Output::open(path)?);
             let mut png = png::Encoder::new(&mut file, self.pixels.width(), self.pixels.height());
             png.set_color(png::ColorType::Rgb);
             png.add_text_chunk(SOFTWARE.into(), OURS.into())?;
@@ -100,8 +100,13 @@ impl Canvas {
     }
 }
 
-/// Refuses a file that is there and was not written by [`Canvas::save`]: `--show a.png b.png` must not cost a photo.
-pub(crate) fn check_replaceable(path: &Path) -> anyhow::Result<()> {
+/// Refuses what cannot be written, and a file that is there and was not written by [`Canvas::save`]: `--show a.png b.png`
+/// must not cost a photo. `otherwise` says what can be done.
+pub(crate) fn check_replaceable(path: &Path, otherwise: &str) -> anyhow::Result<()> {
+    output::check(path).with_context(|| format!("cannot write {}", path.display()))?;
+    if !output::keeps(path) {
+        return Ok(());
+    }
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -113,8 +118,7 @@ pub(crate) fn check_replaceable(path: &Path) -> anyhow::Result<()> {
     });
     ensure!(
         ours,
-        "{} was not written by --show, and is left as it is: name another file, \
-         or put --show last to draw in the terminal",
+        "{} was not written by this program, and is left as it is: {otherwise}",
         path.display()
     );
     Ok(())
@@ -149,14 +153,14 @@ mod tests {
     fn only_pictures_of_ours_are_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name| folder.path().join(name);
-        check_replaceable(&path("new.png")).unwrap();
+        check_replaceable(&path("new.png"), "").unwrap();
         Canvas::new(3, 2).save(&path("page.png")).unwrap();
-        check_replaceable(&path("page.png")).unwrap();
+        check_replaceable(&path("page.png"), "").unwrap();
         assert_eq!(image::open(path("page.png")).unwrap().to_rgb8(), Canvas::new(3, 2).pixels);
         RgbImage::new(3, 2).save(path("photo.png")).unwrap();
         std::fs::write(path("empty.png"), "").unwrap();
         for name in ["photo.png", "empty.png"] {
-            let error = check_replaceable(&path(name)).unwrap_err().to_string();
+            let error = check_replaceable(&path(name), "").unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("left as it is"), "{error}");
         }
     }

@@ -122,13 +122,13 @@ pub(crate) struct Inspect {
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// Images a call
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,64,256")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,64,256", value_parser = count::<65_536>)]
     pub(crate) batch: Vec<NonZeroUsize>,
     /// Threads that share a batch [default: 1, and as many as there are cores]
-    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count::<1_024>)]
     pub(crate) threads: Vec<NonZeroUsize>,
     /// Time of each measurement
-    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = positive)]
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = an_hour)]
     pub(crate) seconds: f32,
     /// Print the time of each operator instead, at the first batch and on one thread
     #[arg(long)]
@@ -186,7 +186,8 @@ pub(crate) struct Limits {
         value_parser = clap::value_parser!(u64).range(1..=picture::Limits::MOST_PIXELS))]
     max_pixels: u64,
     /// Refuse longer picture files
-    #[arg(long, value_name = "N", default_value_t = picture::Limits::default().bytes)]
+    #[arg(long, value_name = "N", default_value_t = picture::Limits::default().bytes,
+        value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
     max_bytes: u64,
 }
 
@@ -198,6 +199,17 @@ impl From<&Limits> for picture::Limits {
 
 fn finite(text: &str) -> Result<f32, String> {
     text.parse().ok().filter(|value: &f32| value.is_finite()).ok_or_else(|| "not a number".into())
+}
+
+/// A number of things, of `MOST` at most.
+fn count<const MOST: usize>(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MOST);
+    number.ok_or_else(|| format!("not a whole number from 1 to {MOST}"))
+}
+
+/// Seconds of one measurement, whose calls are all remembered.
+fn an_hour(text: &str) -> Result<f32, String> {
+    positive(text).ok().filter(|&s| s <= 3600.0).ok_or_else(|| "not above 0 and up to 3600".into())
 }
 
 fn positive(text: &str) -> Result<f32, String> {

@@ -8,10 +8,12 @@ use std::process::ExitCode;
 
 use runtime::picture::{self, Limits};
 use runtime::reliability::{Reliability, Score};
-use runtime::{Prediction, Verdict, preprocess};
+use runtime::{OneLine, Prediction, Verdict, preprocess};
 use serde_json::{Value, json};
 
+use crate::canvas::check_replaceable;
 use crate::cli;
+use crate::complain;
 use crate::evaluate::{bins, verdicts};
 use crate::manifest::{self, Entry};
 use crate::sheet::{Sheet, Tile};
@@ -30,6 +32,9 @@ impl Answer {
 }
 
 pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &arguments.sheet {
+        check_replaceable(path, "name another file")?;
+    }
     let classifier = arguments.model.load()?;
     let limits = Limits::from(&arguments.limits);
     let mut sheet = arguments.sheet.as_ref().map(|_| Sheet::default());
@@ -46,25 +51,28 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
                 };
                 if let (Some(sheet), true) = (&mut sheet, wrong) {
                     let words = tally.words(&answer);
-                    sheet.push(Tile::new(&answer.entry.name, words, &picture, &prepared.image));
+                    let name = OneLine(&answer.entry.name).to_string();
+                    sheet.push(Tile::new(name, words, &picture, &prepared.image));
                 }
                 tally.answers.push(answer);
             }
             Err(error) => {
-                eprintln!("error: {:#}", anyhow::Error::from(error));
+                complain(&error.into());
                 tally.unread += 1;
             }
         }
     }
     let mut output = io::stdout().lock();
-    if arguments.json {
-        writeln!(output, "{}", tally.json())?;
+    let printed = if arguments.json {
+        writeln!(output, "{}", tally.json())
     } else {
-        write!(output, "{tally}")?;
-    }
+        write!(output, "{tally}")
+    };
+    // a reader that left early still gets its file
     if let (Some(sheet), Some(path)) = (sheet, &arguments.sheet) {
         sheet.save(path, &tally.headline())?;
     }
+    printed?;
     Ok(if tally.unread == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -169,8 +177,10 @@ impl fmt::Display for Tally<'_> {
                 self.mean_over_sources(),
                 sources.len()
             )?;
-            let longest = sources.keys().map(|name| name.chars().count()).max().unwrap_or(0);
-            for (name, score) in sources {
+            let shown = sources.into_iter().map(|(name, score)| (OneLine(name).to_string(), score));
+            let shown: Vec<(String, Score)> = shown.collect();
+            let longest = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+            for (name, score) in shown {
                 let Score { right, of } = score;
                 writeln!(f, "  {name:longest$}  {:6.2} %  ({right} of {of})", score.percent())?;
             }
@@ -190,7 +200,7 @@ impl fmt::Display for Tally<'_> {
         if all.right < all.of {
             writeln!(f, "\nerrors    label → answer")?;
             for answer in self.digits().filter(|answer| !answer.is_right()) {
-                writeln!(f, "  {}  {}", answer.entry.name, self.words(answer))?;
+                writeln!(f, "  {}  {}", OneLine(&answer.entry.name), self.words(answer))?;
             }
         }
         if self.unread > 0 {

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use runtime::Classifier;
 use runtime::graph::{Attribute, Graph, Node};
+use runtime::{Classifier, OneLine};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -62,9 +62,14 @@ fn text(
     let made = graph.metadata.iter().filter(|(key, _)| *key != "classes");
     rows.extend(made.map(|(key, value)| (key.clone(), value.clone())));
     rows.push(("graph".into(), graph.nodes.iter().map(operator).collect::<Vec<_>>().join(" → ")));
-    let width = rows.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+    // all of it is what the file says
+    let rows: Vec<[String; 2]> = rows
+        .into_iter()
+        .map(|(key, value)| [key, value].map(|text| OneLine(text).to_string()))
+        .collect();
+    let width = rows.iter().map(|[key, _]| key.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for (key, value) in rows {
+    for [key, value] in rows {
         let _ = writeln!(text, "{key:width$}  {value}"); // writing to a String cannot fail
     }
     text.trim_end().to_owned()

@@ -12,19 +12,25 @@ mod predict;
 mod sheet;
 mod show;
 
-use std::io;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use runtime::OneLine;
 
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        // `runtime predict … | head -1` is no failure
+        Err(error) if of_printing(&error) == Some(ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
+        Err(error) if of_printing(&error).is_some() => {
+            complain(&error.context("cannot write to standard output"));
+            ExitCode::FAILURE
+        }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
@@ -42,7 +48,13 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// `runtime predict … | head -1` is no failure.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+/// The kind of an error that the system gave while we printed: all others say what they are about.
+fn of_printing(error: &anyhow::Error) -> Option<ErrorKind> {
+    let alone = error.chain().len() == 1;
+    error.downcast_ref().filter(|_| alone).map(io::Error::kind)
+}
+
+/// Says what went wrong in one line; a standard error that is closed or full is no reason to stop.
+fn complain(error: &anyhow::Error) {
+    let _ = writeln!(io::stderr(), "error: {}", OneLine(format_args!("{error:#}")));
 }

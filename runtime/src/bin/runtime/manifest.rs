@@ -1,11 +1,17 @@
 //! A list of labelled pictures: a CSV file of path, label and, if there are several, source.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use runtime::OneLine;
 
 /// The label of pictures that show no digit: blank, several digits, something else.
 const NOTHING: &str = "none";
+
+/// Most bytes of a manifest: some hundred thousand pictures.
+const LIMIT_BYTES: u64 = 16 << 20;
 
 /// A picture and what it shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +30,14 @@ pub(crate) struct Entry {
 ///
 /// Paths are from the manifest's folder. Columns of other names are left alone.
 pub(crate) fn load(path: &Path, classes: &[String]) -> anyhow::Result<Vec<Entry>> {
-    let file = path.display();
+    let file = OneLine(path.display());
     let unreadable = || format!("cannot read {file}");
-    let mut reader =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).with_context(unreadable)?;
+    let mut bytes = vec![];
+    File::open(path)
+        .and_then(|file| file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes))
+        .with_context(unreadable)?;
+    ensure!(bytes.len() as u64 <= LIMIT_BYTES, "{file} holds more than {LIMIT_BYTES} bytes");
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(&bytes[..]);
     let headers = reader.headers().with_context(unreadable)?.clone();
     let column = |name: &str| headers.iter().position(|header| header == name);
     let (Some(paths), Some(labels)) = (column("path"), column("label")) else {

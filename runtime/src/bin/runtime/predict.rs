@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use runtime::picture::{self, Limits};
 use runtime::preprocess::{self, Content, Step};
-use runtime::{Classifier, Prediction, Verdict};
+use runtime::{Classifier, OneLine, Prediction, Verdict};
 use serde_json::{Value, json};
 
 use crate::canvas;
 use crate::cli::{self, Show};
+use crate::complain;
 use crate::show::{self, Page, Row};
 
 /// Endings of the files that are taken from a folder.
@@ -21,27 +22,39 @@ const PICTURES: [&str; 11] =
 pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
     let (images, show) = arguments.task().unwrap_or_else(|error| error.exit());
     if let Some(Show::File(path)) = &show {
-        canvas::check_replaceable(path)?;
+        let otherwise = "name another file, or put --show last to draw in the terminal";
+        canvas::check_replaceable(path, otherwise)?;
     }
     let classifier = arguments.model.load()?;
     let limits = Limits::from(&arguments.limits);
     let mut page = Page::default();
     let mut output = io::stdout().lock();
     let mut code = ExitCode::SUCCESS;
+    let mut printed = Ok(());
     for argument in images {
         let paths = pictures(argument).unwrap_or_else(|error| vec![(argument.clone(), Err(error))]);
         for (path, picture) in paths {
             let seen = picture.and_then(|()| see(&classifier, &path, limits, show.is_some()));
-            match (&seen, arguments.json) {
+            let line = match (&seen, arguments.json) {
                 (seen, true) => {
-                    let line = json_line(&classifier, &path, seen.as_ref(), arguments.top);
-                    writeln!(output, "{line}")?;
+                    writeln!(
+                        output,
+                        "{}",
+                        json_line(&classifier, &path, seen.as_ref(), arguments.top)
+                    )
                 }
                 (Ok(seen), false) => {
-                    let line = text_line(&classifier, &path, seen, arguments.top);
-                    writeln!(output, "{line}")?;
+                    writeln!(output, "{}", text_line(&classifier, &path, seen, arguments.top))
                 }
-                (Err(error), false) => eprintln!("error: {error:#}"),
+                (Err(error), false) => {
+                    complain(error);
+                    Ok(())
+                }
+            };
+            match &show {
+                // a reader that left early still gets its file
+                Some(Show::File(_)) => printed = printed.and(line),
+                _ => line?,
             }
             match (seen, &show) {
                 (Err(_), _) => code = ExitCode::FAILURE,
@@ -53,10 +66,10 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    output.flush()?;
     if let Some(Show::File(path)) = &show {
         page.save(path, classifier.classes())?;
     }
+    printed.and(output.flush())?;
     Ok(code)
 }
 
@@ -70,7 +83,8 @@ struct Seen {
 
 impl Seen {
     fn row(self, path: &Path) -> Row {
-        Row { title: path.display().to_string(), steps: self.steps, prediction: self.prediction }
+        let title = OneLine(path.display()).to_string();
+        Row { title, steps: self.steps, prediction: self.prediction }
     }
 
     fn in_terminal(&self, classifier: &Classifier) -> String {
@@ -98,7 +112,9 @@ impl Seen {
     }
 }
 
-/// The pictures that an argument means: itself, or what a folder holds, by name.
+/// The pictures that an argument means: itself, or the files that a folder holds, by name.
+///
+/// What is no file there is left alone: a pipe would wait for a writer, and nobody named it.
 fn pictures(argument: &Path) -> anyhow::Result<Vec<(PathBuf, anyhow::Result<()>)>> {
     if !argument.is_dir() {
         return Ok(vec![(argument.to_owned(), Ok(()))]);
@@ -108,7 +124,9 @@ fn pictures(argument: &Path) -> anyhow::Result<Vec<(PathBuf, anyhow::Result<()>)
     for entry in argument.read_dir().with_context(unreadable)? {
         let path = entry.with_context(unreadable)?.path();
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        if ending.is_some_and(|ending| PICTURES.contains(&ending.as_str())) {
+        let named = ending.is_some_and(|ending| PICTURES.contains(&ending.as_str()));
+        // a link to nowhere is one that cannot be read
+        if named && path.metadata().map_or(true, |there| there.is_file()) {
             paths.push(path);
         }
     }
@@ -135,7 +153,7 @@ fn text_line(classifier: &Classifier, path: &Path, seen: &Seen, top: u16) -> Str
         .into_iter()
         .map(|(class, p)| format!("{}  {:5.1} %", classifier.classes()[class], p * 100.0))
         .collect();
-    format!("{}  {}{}", path.display(), ranked.join("   "), seen.doubt())
+    format!("{}  {}{}", OneLine(path.display()), ranked.join("   "), seen.doubt())
 }
 
 fn json_line(

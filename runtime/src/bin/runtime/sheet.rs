@@ -28,14 +28,19 @@ pub(crate) struct Tile {
 }
 
 impl Tile {
-    pub(crate) fn new(name: &str, words: String, original: &DynamicImage, seen: &Image28) -> Self {
+    pub(crate) fn new(
+        name: String,
+        words: String,
+        original: &DynamicImage,
+        seen: &Image28,
+    ) -> Self {
         let large = original.width().max(original.height()) > SIDE;
         let original = if large { original.thumbnail(SIDE, SIDE) } else { original.clone() };
         let side = IMAGE_SIDE as u32;
         let seen = GrayImage::from_fn(side, side, |x, y| {
             Luma([seen.0[y as usize * IMAGE_SIDE + x as usize]])
         });
-        Self { name: name.to_owned(), words, original, seen: seen.into() }
+        Self { name, words, original, seen: seen.into() }
     }
 }
 
@@ -95,7 +100,7 @@ mod tests {
         let seen = Image28([255; 784]);
         for _ in 0..MOST_TILES + 3 {
             let original = GrayImage::new(900, 300).into();
-            sheet.push(Tile::new("a.png", "1 → 7".into(), &original, &seen));
+            sheet.push(Tile::new("a.png".into(), "1 → 7".into(), &original, &seen));
         }
         assert_eq!((sheet.tiles.len(), sheet.left_out), (MOST_TILES, 3));
         sheet.save(&path, "0.00 % right").unwrap();
