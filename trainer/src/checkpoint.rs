@@ -1,19 +1,20 @@
 //! A run on disk, to go on later: the only place that knows the checkpoint's format.
 //!
 //! It is a safetensors file (<https://github.com/huggingface/safetensors>): four `F32 [parameters]` tensors, and
-//! one metadata entry with the rest as JSON.
+//! one metadata entry, with the SHA-256 of all the rest, a space, and the rest as JSON.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use atomic_write_file::AtomicWriteFile;
+use runtime::{OneLine, output};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tch::Tensor;
 
 use crate::evaluate::Score;
@@ -22,7 +23,7 @@ use crate::train::{Epoch, Partial, State};
 /// Name of the metadata entry.
 const ENTRY: &str = "lenet-training";
 /// Layout of the JSON in it.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// Most bytes that are read: many times the largest network's.
 const LIMIT_BYTES: u64 = 64 << 20;
 
@@ -34,10 +35,8 @@ pub type Identity = Vec<(&'static str, String)>;
 /// # Errors
 /// If the file cannot be written.
 pub fn save(path: &Path, identity: &Identity, state: &State) -> anyhow::Result<()> {
-    let unwritable = || format!("cannot write checkpoint {}", path.display());
-    let mut file = AtomicWriteFile::open(path).with_context(unwritable)?;
-    file.write_all(&emit(identity, state)?).with_context(unwritable)?;
-    file.commit().with_context(unwritable)
+    output::write(path, &emit(identity, state)?)
+        .with_context(|| format!("cannot write checkpoint {}", OneLine(path.display())))
 }
 
 /// Reads what [`save`] has written.
@@ -48,8 +47,8 @@ pub fn load(path: &Path, identity: &Identity) -> anyhow::Result<State> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes))
-        .with_context(|| format!("cannot read checkpoint {}", path.display()))?;
-    parse(&bytes, identity).with_context(|| path.display().to_string())
+        .with_context(|| format!("cannot read checkpoint {}", OneLine(path.display())))?;
+    parse(&bytes, identity).with_context(|| OneLine(path.display()).to_string())
 }
 
 fn emit(identity: &Identity, state: &State) -> anyhow::Result<Vec<u8>> {
@@ -66,11 +65,13 @@ fn emit(identity: &Identity, state: &State) -> anyhow::Result<Vec<u8>> {
     let bytes = [("weights", weights), ("average", average), ("mean", mean), ("square", square)]
         .map(|(name, tensor)| Ok((name, bytes(tensor)?)));
     let bytes = bytes.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let rest = rest.to_string();
+    let sha256 = hash(&rest, bytes.iter().map(|(_, bytes)| &bytes[..]));
     let views = bytes.iter().map(|(name, bytes)| {
         Ok((name, TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?))
     });
     let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
-    let metadata = HashMap::from([(ENTRY.to_owned(), rest.to_string())]);
+    let metadata = HashMap::from([(ENTRY.to_owned(), format!("{sha256} {rest}"))]);
     Ok(safetensors::serialize(views, Some(metadata))?)
 }
 
@@ -78,9 +79,24 @@ fn parse(bytes: &[u8], identity: &Identity) -> anyhow::Result<State> {
     let (_, header) = SafeTensors::read_metadata(bytes).context("not a checkpoint")?;
     let tensors = SafeTensors::deserialize(bytes).context("not a checkpoint")?;
     let entry = header.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
+    let entry = entry.context("not a checkpoint: it holds no training run")?;
+    let tensor = |name| -> anyhow::Result<&[u8]> {
+        let view = tensors.tensor(name).context("not a checkpoint")?;
+        ensure!(
+            view.dtype() == Dtype::F32 && view.shape().len() == 1,
+            "tensor {name} is not float32 of one axis"
+        );
+        Ok(view.data())
+    };
+    let [weights, average, mean, square] =
+        [tensor("weights")?, tensor("average")?, tensor("mean")?, tensor("square")?];
+    let (sha256, rest) = entry.split_once(' ').unwrap_or_default();
+    ensure!(
+        tensors.len() == 4 && sha256 == hash(rest, [weights, average, mean, square]),
+        "a checkpoint that is damaged, or of another version of this program"
+    );
     let rest: Value =
-        serde_json::from_str(entry.context("not a checkpoint: it holds no training run")?)
-            .context("not a checkpoint: its training run is damaged")?;
+        serde_json::from_str(rest).context("not a checkpoint: its training run is damaged")?;
     ensure!(
         rest["version"] == VERSION,
         "a checkpoint of version {}, expected {VERSION}",
@@ -89,27 +105,24 @@ fn parse(bytes: &[u8], identity: &Identity) -> anyhow::Result<State> {
     for (name, ours) in identity {
         let theirs = rest["run"][*name].as_str().unwrap_or("unknown");
         if theirs != ours {
-            bail!("a checkpoint of another run: {name} is {theirs} there and {ours} here");
+            bail!(
+                "a checkpoint of another run: {name} is {} there and {ours} here",
+                OneLine(theirs)
+            );
         }
     }
     let damaged = "a number is missing in the checkpoint";
-    let tensor = |name| -> anyhow::Result<Tensor> {
-        let view = tensors.tensor(name).context("not a checkpoint")?;
-        ensure!(
-            view.dtype() == Dtype::F32 && view.shape().len() == 1,
-            "tensor {name} is not float32 of one axis"
-        );
-        let values: Vec<f32> =
-            view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-        Ok(Tensor::from_slice(&values))
+    let tensor = |bytes: &[u8]| {
+        let values = bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
+        Tensor::from_slice(&values.collect::<Vec<f32>>())
     };
     let partial = &rest["partial"];
     Ok(State {
         step: rest["step"].as_u64().context(damaged)?,
-        weights: tensor("weights")?,
-        average: tensor("average")?,
-        mean: tensor("mean")?,
-        square: tensor("square")?,
+        weights: tensor(weights),
+        average: tensor(average),
+        mean: tensor(mean),
+        square: tensor(square),
         partial: Partial {
             loss: partial["loss"].as_f64().context(damaged)?,
             correct: partial["correct"].as_i64().context(damaged)?,
@@ -120,6 +133,13 @@ fn parse(bytes: &[u8], identity: &Identity) -> anyhow::Result<State> {
             .and_then(|epochs| epochs.iter().map(epoch_from_json).collect())
             .context(damaged)?,
     })
+}
+
+/// Of all that a checkpoint holds.
+fn hash<'a>(rest: &str, tensors: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut sha256 = Sha256::new_with_prefix(rest);
+    tensors.into_iter().for_each(|tensor| sha256.update(tensor));
+    base16ct::lower::encode_string(&sha256.finalize())
 }
 
 fn bytes(tensor: &Tensor) -> anyhow::Result<Vec<u8>> {
@@ -212,5 +232,19 @@ mod tests {
             assert!(parse(&file[..length], &identity()).is_err(), "{length} bytes");
         }
         assert!(parse(b"PK\x03\x04 not a checkpoint at all", &identity()).is_err());
+    }
+
+    #[test]
+    fn a_change_anywhere_is_noticed_and_so_is_a_byte_more() {
+        let file = emit(&identity(), &some_state()).unwrap();
+        for at in 0..file.len() {
+            let mut damaged = file.clone();
+            damaged[at] ^= 1;
+            assert!(parse(&damaged, &identity()).is_err(), "byte {at}");
+        }
+        assert!(parse(&[&file[..], b"x"].concat(), &identity()).is_err());
+        let mut promising = file.clone();
+        promising[7] = 0xff; // of the header's length
+        assert!(parse(&promising, &identity()).is_err());
     }
 }

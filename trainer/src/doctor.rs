@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
+use runtime::OneLine;
 use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::data;
@@ -100,7 +101,7 @@ fn threads(threads: usize, cores: usize) -> Finding {
 }
 
 fn images(folder: &Path) -> Finding {
-    let place = folder.display();
+    let place = OneLine(folder.display());
     let (found, fix) = match data::present(folder) {
         Ok(Some(dataset)) => {
             let (training, test) = (dataset.train.images.len(), dataset.test.images.len());

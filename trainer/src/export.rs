@@ -1,12 +1,11 @@
 //! Writes `lenet.onnx` only if what was written answers like the network that was trained.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use atomic_write_file::AtomicWriteFile;
-use runtime::{Classifier, Image28};
+use runtime::output;
+use runtime::{Classifier, Image28, OneLine};
 
 use crate::evaluate::images_tensor;
 use crate::lenet::LeNet;
@@ -39,15 +38,25 @@ pub struct Parity {
 /// # Errors
 /// If it is a folder, or its folder is missing or read-only.
 pub fn check_writable(path: &Path) -> anyhow::Result<()> {
-    ensure!(!path.is_dir(), "cannot write {}: it is a folder, name a file", path.display());
-    let file =
-        AtomicWriteFile::open(path).with_context(|| format!("cannot write {}", path.display()))?;
-    file.discard().with_context(|| format!("cannot write {}", path.display()))
+    output::check(path).with_context(|| format!("cannot write {}", OneLine(path.display())))
 }
 
-/// Writes `network` to `path`, re-reads it with `runtime`, and compares the two on `images`.
+/// Whether what is written to `path` can be read again, unlike from a pipe or a device.
 ///
-/// The bytes get their final name only after the comparison: what stood there before is kept on failure.
+/// # Errors
+/// If it is one of those.
+pub fn check_rereadable(path: &Path) -> anyhow::Result<()> {
+    let path_shown = OneLine(path.display());
+    ensure!(
+        output::keeps(path),
+        "cannot write {path_shown}: it is no file that could be read again"
+    );
+    Ok(())
+}
+
+/// Reads `network` as an ONNX file with `runtime`, compares the two on `images`, and writes the file to `path`.
+///
+/// Nothing is written before the comparison: what stood there before is kept on failure.
 ///
 /// # Errors
 /// If the file cannot be written, does not load, or answers differently.
@@ -66,15 +75,11 @@ fn export_bytes(
     images: &[Image28],
     path: &Path,
 ) -> anyhow::Result<Parity> {
-    let unwritable = || format!("cannot write {}", path.display());
-    let mut file = AtomicWriteFile::options().read(true).open(path).with_context(unwritable)?;
-    file.write_all(bytes).and_then(|()| file.rewind()).with_context(unwritable)?;
-    let mut written = Vec::new();
-    file.read_to_end(&mut written).with_context(unwritable)?;
-    let refused = || format!("{} is not written: the exported graph is wrong", path.display());
-    let classifier = Classifier::parse(&written).with_context(refused)?;
+    let path_shown = OneLine(path.display());
+    let refused = || format!("{path_shown} is not written: the exported graph is wrong");
+    let classifier = Classifier::parse(bytes).with_context(refused)?;
     let parity = compare(&classifier, network, images).with_context(refused)?;
-    file.commit().with_context(unwritable)?;
+    output::write(path, bytes).with_context(|| format!("cannot write {path_shown}"))?;
     Ok(parity)
 }
 
@@ -162,7 +167,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("no/such/folder/lenet.onnx");
         assert!(check_writable(&missing).unwrap_err().to_string().contains("no/such/folder"));
-        assert!(check_writable(folder.path()).unwrap_err().to_string().contains("it is a folder"));
+        let refusal = format!("{:#}", check_writable(folder.path()).unwrap_err());
+        assert!(refusal.contains("it is a folder"), "{refusal}");
         check_writable(&folder.path().join("lenet.onnx")).unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
+use runtime::OneLine;
 use sha2::{Digest, Sha256};
 use tch::Device;
 use trainer::augment::Augmentation;
@@ -64,12 +65,12 @@ pub(crate) fn write(cli: &Cli, finished: &Finished<'_>) -> anyhow::Result<()> {
         say(format_args!(
             "plots     {} as PNG and SVG in {}",
             plots::NAMES.join(", "),
-            folder.display()
+            OneLine(folder.display())
         ));
     }
     if let Some(path) = &cli.report {
         report::write(&figures, &facts(cli, finished)?, path)?;
-        say(format_args!("report    {}", path.display()));
+        say(format_args!("report    {}", OneLine(path.display())));
     }
     Ok(())
 }
@@ -104,7 +105,8 @@ fn facts(cli: &Cli, finished: &Finished<'_>) -> anyhow::Result<Vec<(&'static str
         facts.push(("corrupted", corrupted.clone()));
     }
     if let Some(path) = &cli.export {
-        let model = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let model =
+            fs::read(path).with_context(|| format!("cannot read {}", OneLine(path.display())))?;
         facts.push(("model", path.display().to_string()));
         facts.push(("model.sha256", base16ct::lower::encode_string(&Sha256::digest(model))));
     }

@@ -3,21 +3,23 @@
 
 mod cli;
 mod illustrate;
+mod outputs;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use atomic_write_file::AtomicWriteFile;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use runtime::idx::default_folder;
-use runtime::{Calibration, Image28};
+use runtime::output::Output;
+use runtime::{Calibration, Image28, OneLine};
 use serde_json::json;
 use tch::Tensor;
 use trainer::calibrate::{calibrate, verdicts};
@@ -41,18 +43,27 @@ fn main() -> ExitCode {
         Some(Command::Doctor { data }) => doctor(data.as_deref()),
         None => train(&cli).map(|()| ExitCode::SUCCESS),
     };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let error = match (result, UNSAID.get()) {
+        (Ok(code), None) => return code,
+        (Ok(_), Some(error)) => format!("cannot write to standard output: {error}"),
+        (Err(error), _) => format!("{error:#}"),
+    };
+    // a standard error that is closed or full changes nothing
+    let _ = writeln!(io::stderr(), "error: {error}");
+    ExitCode::FAILURE
 }
 
-/// Prints a line; a reader that has gone, as that of `| head`, is no reason to lose a run.
+/// Why a line could not be printed.
+static UNSAID: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a line. What cannot be printed is no reason to lose a run: it is told at the end, and not at all where the
+/// reader has gone, as that of `| head`.
 fn say(line: impl Display) {
-    let _ = writeln!(io::stdout(), "{line}");
+    if let Err(error) = writeln!(io::stdout(), "{line}")
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let _ = UNSAID.set(error); // the first is enough
+    }
 }
 
 fn doctor(data: Option<&Path>) -> anyhow::Result<ExitCode> {
@@ -73,11 +84,7 @@ fn data_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
 
 fn train(cli: &Cli) -> anyhow::Result<()> {
     let checkpoint = cli.checkpoint();
-    // first, for it makes the folder that the others may name
-    illustrate::prepare(cli)?;
-    for path in cli.export.iter().chain(&cli.json).chain(&cli.report).chain(&checkpoint) {
-        export::check_writable(path)?;
-    }
+    outputs::check(cli)?;
     let folder = data_folder(cli.data.as_deref())?;
     let dataset = data::obtain(&folder)?;
     let (device, why) = cli.device.resolve()?;
@@ -92,7 +99,7 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
         dataset.name,
         dataset.train.images.len(),
         dataset.test.images.len(),
-        folder.display()
+        OneLine(folder.display())
     ));
     say(format_args!("device    {why}"));
 
@@ -104,7 +111,7 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
     let took: Duration = run.history().iter().map(|epoch| epoch.took).sum();
     if let Some(path) = &cli.json {
         write_history(run.history(), options.watch, path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+            .with_context(|| format!("cannot write {}", OneLine(path.display())))?;
     }
     let network = run.network();
     let examination = evaluate::examine(&network, &dataset.test)?;
@@ -132,7 +139,7 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
         let parity = export::export(&network, &metadata, &images, path)?;
         say(format_args!(
             "\nexported  {}: on {} test images runtime gives libtorch's digits, logits within {:.1e}",
-            path.display(),
+            OneLine(path.display()),
             parity.images,
             parity.largest_difference
         ));
@@ -149,9 +156,13 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
     };
     illustrate::write(cli, &finished)?;
     match checkpoint {
-        Some(path) => {
-            std::fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
-        }
+        Some(path) => match std::fs::remove_file(path) {
+            // another run with the same --export was faster
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => {
+                removed.with_context(|| format!("cannot remove {}", OneLine(path.display())))
+            }
+        },
         None => Ok(()),
     }
 }
@@ -213,14 +224,16 @@ fn begin(
 ) -> anyhow::Result<()> {
     match checkpoint {
         Some(path) if resume => {
-            let resumed = |state| run.resume(state).with_context(|| path.display().to_string());
+            let resumed =
+                |state| run.resume(state).with_context(|| OneLine(path.display()).to_string());
             checkpoint::load(path, identity).and_then(resumed)
         }
         None if resume => bail!(
             "there is nothing to resume: say --export or --checkpoint as in the run that stopped"
         ),
         Some(path) if path.exists() => {
-            bail!("{} is a run that was stopped: go on with --resume, or delete it", path.display())
+            let path = OneLine(path.display());
+            bail!("{path} is a run that was stopped: go on with --resume, or delete it")
         }
         _ => Ok(()),
     }
@@ -267,7 +280,7 @@ fn follow(
             match checkpoint {
                 Some(path) => bail!(
                     "stopped, and saved in {}: go on with the same arguments and --resume",
-                    path.display()
+                    OneLine(path.display())
                 ),
                 None => bail!("stopped; nothing is saved without --export or --checkpoint"),
             }
@@ -354,7 +367,7 @@ fn metadata(
 }
 
 fn write_history(history: &[Epoch], watch: Watch, path: &std::path::Path) -> std::io::Result<()> {
-    let mut file = AtomicWriteFile::open(path)?;
+    let mut file = Output::open(path)?;
     for Epoch { epoch, training, watched, took } in history {
         let mut line = json!({
             "epoch": epoch,

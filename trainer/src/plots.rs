@@ -16,16 +16,15 @@ mod smooth;
 mod worst;
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use atomic_write_file::AtomicWriteFile;
 use runtime::evaluate::Report;
 use runtime::idx::Split;
+use runtime::{OneLine, output};
 
 use crate::evaluate::Mistake;
-use crate::export::check_writable;
+use crate::export::{check_rereadable, check_writable};
 use crate::recipe::Recipe;
 use crate::train::{Epoch, Watch};
 use canvas::Plot;
@@ -117,9 +116,12 @@ pub fn all(figures: &Figures<'_>, format: Format) -> anyhow::Result<[Vec<u8>; NA
 /// If they cannot.
 pub fn prepare(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| {
-        format!("cannot make {}: name a folder for the plots", folder.display())
+        format!("cannot make {}: name a folder for the plots", OneLine(folder.display()))
     })?;
-    files().try_for_each(|(_, file)| check_writable(&folder.join(file)))
+    files().map(|(_, file)| folder.join(file)).try_for_each(|path| {
+        check_writable(&path)?;
+        check_rereadable(&path)
+    })
 }
 
 /// Writes all plots into `folder`, which is there; a file that is there is replaced as a whole.
@@ -143,12 +145,7 @@ fn files() -> impl Iterator<Item = (Format, String)> {
 
 /// Writes a file that has its name only once it is whole.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let write = || {
-        let mut file = AtomicWriteFile::open(path)?;
-        file.write_all(bytes)?;
-        file.commit()
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    output::write(path, bytes).with_context(|| format!("cannot write {}", OneLine(path.display())))
 }
 
 /// `12345` as `12,345`.
