@@ -12,7 +12,7 @@ use std::string::String;
 use std::time::Duration;
 use std::vec::Vec;
 
-use runtime::{Image28, PIXELS};
+use runtime::{Image28, OneLine, PIXELS};
 use zerocopy::IntoBytes;
 
 use crate::engine::{Layer, Scratch};
@@ -237,7 +237,7 @@ pub enum BoardError {
     /// The program was moved away from its sources.
     #[error(
         "the board's sources are not in {}: run this from a clone, or give --sources DIR/firmware-sim/cortex-m",
-        .0.display()
+        OneLine(.0.display())
     )]
     Sources(PathBuf),
     /// No Rust for this target.

@@ -2,6 +2,8 @@
 
 use std::string::String;
 
+use runtime::OneLine;
+
 use crate::format::FormatError;
 
 /// Why a model cannot be made or compared.
@@ -12,13 +14,20 @@ pub enum Error {
     #[error(transparent)]
     Onnx(#[from] runtime::Error),
     /// The graph takes other pictures.
-    #[error("model input is {found}, expected uint8 [batch, 1, 28, 28] as trainer exports it")]
+    #[error(
+        "model input is {}, expected uint8 [batch, 1, 28, 28] as trainer exports it",
+        OneLine(found)
+    )]
     Input {
         /// Element type and shape.
         found: String,
     },
     /// Another operator than LeNet has at this place.
-    #[error("not this project's LeNet: node `{node}` is a {found}, expected a {expected}")]
+    #[error(
+        "not this project's LeNet: node `{}` is a {}, expected a {expected}",
+        OneLine(node),
+        OneLine(found)
+    )]
     Operator {
         /// The node.
         node: String,
@@ -28,7 +37,10 @@ pub enum Error {
         expected: &'static str,
     },
     /// The graph is no chain.
-    #[error("not this project's LeNet: node `{node}` does not read what the node before it makes")]
+    #[error(
+        "not this project's LeNet: node `{}` does not read what the node before it makes",
+        OneLine(node)
+    )]
     Chain {
         /// The node.
         node: String,
@@ -40,13 +52,20 @@ pub enum Error {
         expected: &'static str,
     },
     /// The graph goes on, or answers with something else than its last node.
-    #[error("not this project's LeNet: the graph's output is not made by its last Gemm, `{node}`")]
+    #[error(
+        "not this project's LeNet: the graph's output is not made by its last Gemm, `{}`",
+        OneLine(node)
+    )]
     Output {
         /// The last node of LeNet.
         node: String,
     },
     /// A setting that LeNet does not have, or has with another value.
-    #[error("not this project's LeNet: attribute `{attribute}` of node `{node}`")]
+    #[error(
+        "not this project's LeNet: attribute `{}` of node `{}`",
+        OneLine(attribute),
+        OneLine(node)
+    )]
     Attribute {
         /// The node.
         node: String,
@@ -55,7 +74,8 @@ pub enum Error {
     },
     /// Weights, a bias or a normalisation of other sizes, or not constant.
     #[error(
-        "not this project's LeNet: input {input} of node `{node}` is no float32 constant [{shape}]"
+        "not this project's LeNet: input {input} of node `{}` is no float32 constant [{shape}]",
+        OneLine(node)
     )]
     Constant {
         /// The node.

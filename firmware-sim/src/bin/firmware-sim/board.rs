@@ -12,6 +12,7 @@ use firmware_sim::geometry::{CLASSES, FAN_IN2, FLAT, HIDDEN, MAPS1, MAPS2, TAPS}
 use firmware_sim::host::board::{Machine, Report, Workshop, macs};
 use firmware_sim::host::quantize::{calibration_images, quantize};
 use firmware_sim::{Answer, Layer, format};
+use runtime::OneLine;
 use runtime::idx::{self, Part};
 use serde_json::json;
 
@@ -32,7 +33,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     ensure!(
         count <= test.images.len(),
         "--images {count}: {} has {} test images",
-        folder.display(),
+        OneLine(folder.display()),
         test.images.len()
     );
     let file: Box<File> = if let Some(path) = &arguments.quantized {
@@ -57,7 +58,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         arguments
             .quantized
             .as_ref()
-            .map_or("embedded model".into(), |path| path.display().to_string())
+            .map_or("embedded model".into(), |path| OneLine(path.display()).to_string())
     };
     let report = report.with_context(|| format!("{} with {}", machine.title(), named()))?;
 

@@ -36,14 +36,15 @@ pub(super) fn run(
         .args(["-chardev", "stdio,id=host,signal=off"])
         .args(["-semihosting-config", "enable=on,target=native,chardev=host"])
         .arg("-kernel")
-        .arg(image);
+        .arg(std::path::absolute(image)?);
     if let Some(scenes) = scenes {
-        let device = format!(
-            "loader,file={},addr={:#x},force-raw=on",
-            // QEMU's way to have a comma in a value
-            scenes.display().to_string().replace(',', ",,"),
-            machine.images_at()
-        );
+        // QEMU splits its values at commas, so the file's folder, of any name, is where QEMU runs
+        let (Some(folder), Some(name)) = (scenes.parent(), scenes.file_name()) else {
+            return Err(BoardError::Io(ErrorKind::InvalidInput.into()));
+        };
+        qemu.current_dir(folder);
+        let name = name.display();
+        let device = format!("loader,file={name},addr={:#x},force-raw=on", machine.images_at());
         qemu.args(["-device", &device]);
     }
     let mut child =
