@@ -1,6 +1,9 @@
 //! Properties that no single crate can check.
 #![forbid(unsafe_code)]
 
+#[cfg(unix)]
+#[path = "across/drills.rs"]
+mod drills; // kills, full disks and rivals leave whole files
 #[path = "across/golden.rs"]
 mod golden; // the committed model reads the committed pictures
 #[path = "across/linking.rs"]
