@@ -89,6 +89,7 @@ impl Place {
         fs::write(place.at("one.onnx"), EMBEDDED_MODEL).unwrap();
         fs::write(place.at("other.onnx"), other).unwrap();
         fs::create_dir(place.out()).unwrap();
+        undisturbed(place.quantize("one.onnx", &place.at("one.q8")));
         place
     }
 
@@ -104,6 +105,14 @@ impl Place {
         let mut command = command("firmware-sim");
         command.arg("quantize").arg(self.at(model)).arg("--data").arg(self.folder.path());
         command.arg("--output").arg(output);
+        command
+    }
+
+    fn report(&self, page: &Path) -> Command {
+        let mut command = command("firmware-sim");
+        command.arg("verify").arg("--model").arg(self.at("one.onnx"));
+        command.arg("--quantized").arg(self.at("one.q8")).arg("--data").arg(self.folder.path());
+        command.args(["--min-agreement", "0", "--report"]).arg(page);
         command
     }
 
@@ -237,6 +246,12 @@ fn a_killed_evaluate_leaves_a_whole_sheet_or_none() {
 }
 
 #[test]
+fn a_killed_verify_leaves_a_whole_report_or_none() {
+    let place = Place::new();
+    drill("report.html", 4, b"old", |path| place.report(path), &place);
+}
+
+#[test]
 fn of_two_that_write_one_file_one_has_its_whole_file_there() {
     let place = Place::new();
     let models = ["one.onnx", "other.onnx"];
@@ -259,12 +274,17 @@ fn of_two_that_write_one_file_one_has_its_whole_file_there() {
 }
 
 /// What the commands write, over these files, which are `old`.
-fn writers(place: &Place, folder: &Path) -> [(PathBuf, Command); 3] {
-    let [model, page, sheet] = ["lenet.q8", "page.png", "sheet.png"].map(|name| folder.join(name));
-    let commands =
-        [place.quantize("one.onnx", &model), show(&[4, 5, 6], &page), place.sheet(&sheet)];
+fn writers(place: &Place, folder: &Path) -> [(PathBuf, Command); 4] {
+    let names = ["lenet.q8", "page.png", "sheet.png", "report.html"];
+    let [model, page, sheet, report] = names.map(|name| folder.join(name));
+    let commands = [
+        place.quantize("one.onnx", &model),
+        show(&[4, 5, 6], &page),
+        place.sheet(&sheet),
+        place.report(&report),
+    ];
     let mut commands = commands.into_iter();
-    [model, page, sheet].map(|path| (path, commands.next().unwrap()))
+    [model, page, sheet, report].map(|path| (path, commands.next().unwrap()))
 }
 
 /// A script that runs `command` as its arguments.
@@ -296,7 +316,7 @@ fn files_that_may_not_grow_are_refused_and_what_was_there_stays() {
         is_refusal(&output, &path, "File too large");
         assert!(fs::read(&path).unwrap() == fs::read(&old).unwrap());
     }
-    assert_eq!(files(&place.out()).len(), 3);
+    assert_eq!(files(&place.out()).len(), 4);
 }
 
 /// Runs the commands where `mount` made a file system at the folder, after `old` was copied to where they write. The file

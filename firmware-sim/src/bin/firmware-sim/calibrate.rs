@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table};
 use firmware_sim::host::calibrate::{Fidelity, Outcome, best, compare};
 use firmware_sim::host::quantize::{CALIBRATION_IMAGES, Options};
 use runtime::idx::{self, Part};
-use runtime::read_model;
+use runtime::{OneLine, read_model};
 use serde_json::json;
 
 use crate::{cli, model};
@@ -21,13 +21,13 @@ pub(crate) fn run(arguments: &cli::Calibrate) -> anyhow::Result<()> {
     ensure!(
         training.images.len() > CALIBRATION_IMAGES,
         "{} has {} training images: more than {CALIBRATION_IMAGES} are needed, to judge by those that nothing was calibrated on",
-        folder.display(),
+        OneLine(folder.display()),
         training.images.len()
     );
     let bar = model::progress_bar(Options::all().count(), "ways");
     let outcomes = compare(&onnx, &training.images, &test.images, || bar.inc(1));
     bar.finish_and_clear();
-    let outcomes = outcomes.with_context(|| arguments.model.display().to_string())?;
+    let outcomes = outcomes.with_context(|| OneLine(arguments.model.display()).to_string())?;
     let best = best(&outcomes);
 
     let mut output = io::stdout().lock();

@@ -8,9 +8,10 @@ mod model;
 mod quantize;
 mod verify;
 
-use std::io;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
+use anyhow::Error;
 use clap::Parser;
 
 use cli::{Cli, Command};
@@ -18,11 +19,12 @@ use cli::{Cli, Command};
 fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+        // `firmware-sim verify … | head -1` is no failure
+        Err(error) if of_printing(&error) == Some(ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
+        Err(error) if of_printing(&error).is_some() => {
+            complain(&error.context("cannot write to standard output"))
         }
+        Err(error) => complain(&error),
     }
 }
 
@@ -35,7 +37,14 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// `firmware-sim verify … | head -1` is no failure.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+/// The kind of an error that the system gave while we printed: all others say what they are about.
+fn of_printing(error: &Error) -> Option<ErrorKind> {
+    let alone = error.chain().len() == 1;
+    error.downcast_ref().filter(|_| alone).map(io::Error::kind)
+}
+
+/// Says what went wrong; a standard error that is closed or full is no reason to stop.
+fn complain(error: &Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "error: {error:#}");
+    ExitCode::FAILURE
 }

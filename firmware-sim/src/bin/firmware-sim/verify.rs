@@ -6,7 +6,7 @@ mod text;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 use firmware_sim::Model;
@@ -14,11 +14,10 @@ use firmware_sim::host::identity;
 use firmware_sim::host::verify::{FloatModel, Verification, compare};
 use runtime::evaluate::Interval;
 use runtime::idx::{self, Part, Split};
-use runtime::read_model;
+use runtime::{OneLine, output, read_model};
 use sha2::{Digest, Sha256};
 use zerocopy::IntoBytes;
 
-use crate::quantize::write;
 use crate::{cli, model};
 
 /// What was compared on what, and what came of it.
@@ -33,12 +32,17 @@ struct Report<'a> {
 
 /// A file or a dataset.
 struct Source<'a> {
-    path: &'a PathBuf,
+    path: &'a Path,
     sha256: [u8; 32],
 }
 
 pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
-    let (onnx_path, q8_path) = (arguments.model.display(), arguments.quantized.display());
+    let [onnx_path, q8_path] =
+        [&arguments.model, &arguments.quantized].map(|path| OneLine(path.display()));
+    let unwritable = |path: &Path| format!("cannot write {}", OneLine(path.display()));
+    if let Some(path) = &arguments.report {
+        output::check(path).with_context(|| unwritable(path))?;
+    }
     let onnx = read_model(&arguments.model)?;
     let float = FloatModel::parse(&onnx).with_context(|| onnx_path.to_string())?;
     let file = model::read(&arguments.quantized)?;
@@ -61,13 +65,13 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
 
     if let Some(path) = &arguments.report {
         let page = page::html(&report)?;
-        write(path, page.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+        output::write(path, page.as_bytes()).with_context(|| unwritable(path))?;
     }
-    let mut output = io::stdout().lock();
+    let mut stdout = io::stdout().lock();
     if arguments.json {
-        writeln!(output, "{}", json::object(&report))?;
+        writeln!(stdout, "{}", json::object(&report))?;
     } else {
-        writeln!(output, "{}", text::text(&report))?;
+        writeln!(stdout, "{}", text::text(&report))?;
     }
     ensure!(
         verification.agreement() >= arguments.min_agreement,
@@ -95,7 +99,7 @@ impl Source<'_> {
 
 impl fmt::Display for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, SHA-256 {}…", self.path.display(), &self.hex()[..16])
+        write!(f, "{}, SHA-256 {}…", OneLine(self.path.display()), &self.hex()[..16])
     }
 }
 

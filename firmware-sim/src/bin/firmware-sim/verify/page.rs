@@ -10,7 +10,7 @@ use image::{GrayImage, ImageFormat};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotters::prelude::*;
 use plotters::style::register_font;
-use runtime::{IMAGE_SIDE, Image28};
+use runtime::{IMAGE_SIDE, Image28, OneLine};
 
 use super::{Report, Share, Source};
 
@@ -42,7 +42,7 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";
-                title { "int8 against float: " (report.q8.path.display()) }
+                title { "int8 against float: " (OneLine(report.q8.path.display())) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -81,7 +81,7 @@ fn sources(report: &Report) -> Markup {
     let file = report.int8.file();
     let source = |name, source: &Source| {
         html! {
-            tr { td { (name) } td { (source.path.display()) } td { code { (source.hex()) } } }
+            tr { td { (name) } td { (OneLine(source.path.display())) } td { code { (source.hex()) } } }
         }
     };
     html! {
