@@ -225,7 +225,16 @@ fn sqnr(area: &Area, layers: &[LayerFidelity]) -> anyhow::Result<()> {
             layers.get((x - 0.5).round() as usize).filter(|_| (x.fract() - 0.5).abs() < 0.1);
         layer.map_or(String::new(), |layer| layer.layer.name().to_owned())
     };
-    presented(chart.configure_mesh().disable_x_mesh().x_labels(9).x_label_formatter(&name).draw())?;
+    presented(
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .x_labels(9)
+            .x_label_formatter(&name)
+            .y_label_formatter(&count)
+            .draw(),
+    )?;
     let bars = layers.iter().enumerate().map(|(index, layer)| {
         let x = index as f64;
         Rectangle::new([(x + 0.2, 0.0), (x + 0.8, layer.sqnr_db.clamp(0.0, top))], BLUE.filled())
