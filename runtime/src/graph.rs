@@ -122,15 +122,17 @@ impl Graph {
         Ok(Self::parse_with_proto(bytes)?.0)
     }
 
-    /// Also hands out the protobuf, so that the engine does not decode it again.
+    /// Also hands out the protobuf, without what was not checked, so that the engine does not decode it again.
     pub(crate) fn parse_with_proto(bytes: &[u8]) -> Result<(Self, pb::ModelProto), Error> {
         if bytes.is_empty() {
             return Err(Error::Empty);
         }
         wire::check(bytes).map_err(Error::Graph)?;
-        let model = pb::ModelProto::decode(bytes).map_err(Error::NotOnnx)?;
+        let mut model = pb::ModelProto::decode(bytes).map_err(Error::NotOnnx)?;
         let graph = proto::read(&model).and_then(|graph| check::check(&graph).map(|()| graph));
-        Ok((graph.map_err(Error::Graph)?, model))
+        let graph = graph.map_err(Error::Graph)?;
+        proto::strip(&mut model, &graph);
+        Ok((graph, model))
     }
 
     /// Names of the classes in the order of the scores, if the metadata tell.

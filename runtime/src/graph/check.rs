@@ -4,13 +4,18 @@
 //! and follows external data. All of that ends here, in one sentence.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
-use super::{Attribute, Graph, Node, Values, shapes};
+use super::{Attribute, Dimension, Graph, Node, Values, shapes};
 
 /// Most nodes of a graph, and most constants; LeNet has 13 and 10. The engine takes a second for so many.
 const MAX_NODES: usize = 2_000;
 /// Largest kernel side, stride, dilation or padding; an image has 28 pixels a side.
 const MAX_STEP: i64 = 64;
+/// Versions of the operator set: before 7 operators have other shapes, and after 25 nobody knows.
+const OPSETS: RangeInclusive<i64> = 7..=25;
+/// `TensorProto.DataType.FLOAT`
+const FLOAT: i64 = 1;
 
 /// Operators whose work depends on shapes alone, never on the pixels, with the inputs that each takes.
 ///
@@ -25,7 +30,7 @@ const OPERATORS: &[(&str, usize, usize)] = &[
     ("Constant", 0, 0),
     ("Conv", 2, 3),
     ("Div", 2, 2),
-    ("Dropout", 1, 3),
+    ("Dropout", 1, 2),
     ("Elu", 1, 1),
     ("Flatten", 1, 1),
     ("Gemm", 2, 3),
@@ -60,6 +65,12 @@ pub enum GraphFault {
     /// The file does not say which operators it means.
     #[error("the file names no operator set of ONNX")]
     NoOpset,
+    /// Operators of another time.
+    #[error("operator set {found}, expected {} to {}", OPSETS.start(), OPSETS.end())]
+    Opset {
+        /// The version that the file names.
+        found: i64,
+    },
     /// A constant that cannot be used.
     #[error("tensor `{name}`: {fault}")]
     Tensor {
@@ -131,8 +142,8 @@ pub enum GraphFault {
         /// What it is.
         what: &'static str,
     },
-    /// Inputs whose shapes do not go together.
-    #[error("node `{node}` ({op}) cannot take inputs of such shapes")]
+    /// Inputs whose types and shapes do not go together.
+    #[error("node `{node}` ({op}) cannot take inputs of such types and shapes")]
     Shapes {
         /// The node.
         node: String,
@@ -147,10 +158,14 @@ pub enum GraphFault {
         /// What that makes for one image.
         shape: Vec<usize>,
     },
-    /// The answer is not a row of class scores an image.
-    #[error("its output is {shape:?} for one image, expected [1, classes] with 2 to 256 classes")]
+    /// The answer is not a row of class scores an image; an answer that is not `float32` has no shape.
+    #[error(
+        "its output is {shape:?} for a batch of {images}, expected [{images}, classes] with 2 to 256 classes"
+    )]
     Output {
-        /// Shape of the answer to one image.
+        /// How many there are.
+        images: usize,
+        /// Shape of the answer to them.
         shape: Vec<usize>,
     },
     /// The metadata name another number of classes than the graph scores.
@@ -165,6 +180,9 @@ pub enum GraphFault {
 
 /// Whether the engine may see `graph`.
 pub(super) fn check(graph: &Graph) -> Result<(), GraphFault> {
+    if !OPSETS.contains(&graph.opset) {
+        return Err(GraphFault::Opset { found: graph.opset });
+    }
     let ([input], [output]) = (&graph.inputs[..], &graph.outputs[..]) else {
         return Err(GraphFault::Ports { inputs: graph.inputs.len(), outputs: graph.outputs.len() });
     };
@@ -207,8 +225,17 @@ pub(super) fn check(graph: &Graph) -> Result<(), GraphFault> {
 
 /// Whether the answer is a row of scores an image, one for each class that has a name.
 fn check_output(graph: &Graph) -> Result<(), GraphFault> {
-    let shape = shapes::output(graph)?;
-    let [1, scored @ 2..=256] = shape[..] else { return Err(GraphFault::Output { shape }) };
+    let shape = shapes::output(graph, 1)?;
+    let [1, scored @ 2..=256] = shape[..] else {
+        return Err(GraphFault::Output { images: 1, shape });
+    };
+    let takes_batches = graph.inputs[0].shape.iter().any(|d| matches!(d, Dimension::Symbol(_)));
+    if takes_batches {
+        let shape = shapes::output(graph, 2)?;
+        if shape != [2, scored] {
+            return Err(GraphFault::Output { images: 2, shape });
+        }
+    }
     match graph.class_names().map(|names| names.len()) {
         Some(named) if named != scored => Err(GraphFault::Classes { named, scored }),
         _ => Ok(()),
@@ -220,9 +247,14 @@ fn check_operator(node: &Node) -> Result<(), GraphFault> {
         return Err(GraphFault::Operator { node: node.name.clone(), op: node.op.clone() });
     };
     let found = node.inputs.len();
-    let first_ones_given = node.inputs.iter().take(least).all(|value| !value.is_empty());
+    // tract counts those that are left out in some operators; only the least value of a Clip has one after it
+    let given = |(index, value): (usize, &String)| {
+        !value.is_empty() || (node.op == "Clip" && index == 1 && found == 3)
+    };
+    let all_given = node.inputs.iter().enumerate().all(given);
     // the training outputs of Dropout and BatchNormalization are not computed here
-    if (least..=most).contains(&found) && first_ones_given && node.outputs.len() == 1 {
+    let one_output = matches!(&node.outputs[..], [output] if !output.is_empty());
+    if (least..=most).contains(&found) && all_given && one_output {
         Ok(())
     } else {
         Err(GraphFault::Arity { node: node.name.clone(), op: node.op.clone(), found })
@@ -241,9 +273,15 @@ fn check_attributes(node: &Node) -> Result<(), GraphFault> {
             ("group", Attribute::Int(value)) => (1..=1 << 16).contains(value),
             ("axis", Attribute::Int(value)) => (-4..=4).contains(value),
             ("perm", Attribute::Ints(values)) => is_permutation(values),
-            ("kernel_shape" | "strides" | "dilations" | "pads" | "group" | "axis" | "perm", _) => {
-                false
-            }
+            ("to", Attribute::Int(value)) => *value == FLOAT,
+            ("allowzero" | "training_mode", Attribute::Int(value)) => *value == 0,
+            (
+                "kernel_shape" | "strides" | "dilations" | "pads" | "group" | "axis" | "perm"
+                | "to" | "allowzero" | "training_mode",
+                _,
+            ) => false,
+            (_, Attribute::Float(value)) => value.is_finite(),
+            (_, Attribute::Floats(values)) => values.iter().all(|value| value.is_finite()),
             // a tensor is looked at as a constant; graphs and the like have no place in these operators
             (_, Attribute::Other) => node.op == "Constant" && name == "value",
             _ => true,

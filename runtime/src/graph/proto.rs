@@ -1,12 +1,13 @@
 //! From the protobuf's types to ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tract_onnx::pb;
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{tensor_shape_proto::dimension, type_proto};
 
+use super::shapes::MAX_AXES;
 use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Tensor, Values};
 
 /// `TensorProto.DataLocation.EXTERNAL`
@@ -20,29 +21,25 @@ pub(super) fn read(model: &pb::ModelProto) -> Result<Graph, GraphFault> {
         .iter()
         .find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"))
         .ok_or(GraphFault::NoOpset)?;
-    if !graph.sparse_initializer.is_empty() {
-        return Err(GraphFault::Tensor {
-            name: "sparse".into(),
-            fault: "sparse tensors are not read",
-        });
-    }
     let mut tensors = BTreeMap::new();
     for initializer in &graph.initializer {
         if tensors.insert(initializer.name.clone(), tensor(initializer)?).is_some() {
             return Err(GraphFault::MadeTwice { value: initializer.name.clone() });
         }
     }
+    let mut names = BTreeSet::new();
+    if let Some(twice) = graph.input.iter().find(|port| !names.insert(&port.name)) {
+        return Err(GraphFault::MadeTwice { value: twice.name.clone() });
+    }
     let inputs =
         graph.input.iter().filter(|port| !tensors.contains_key(&port.name)).map(port).collect();
     let mut nodes = Vec::with_capacity(graph.node.len());
     for proto in &graph.node {
         let node = node(proto)?;
-        if let ("Constant", [output]) = (node.op.as_str(), &node.outputs[..]) {
-            for attribute in &proto.attribute {
-                if let Some(value) = &attribute.t {
-                    tensors.insert(output.clone(), tensor(value)?);
-                }
-            }
+        if let ("Constant", [output]) = (node.op.as_str(), &node.outputs[..])
+            && tensors.insert(output.clone(), constant(proto, &node)?).is_some()
+        {
+            return Err(GraphFault::MadeTwice { value: output.clone() });
         }
         nodes.push(node);
     }
@@ -62,6 +59,33 @@ pub(super) fn read(model: &pb::ModelProto) -> Result<Graph, GraphFault> {
     })
 }
 
+/// Takes out of `model` what the engine reads without need, and `graph` does not hold.
+///
+/// Lengths of axes are formulas to it, whose parser exhausts the stack, and those of values between the nodes are
+/// claims that the shapes which were checked need not agree with.
+pub(super) fn strip(model: &mut pb::ModelProto, graph: &Graph) {
+    let Some(proto) = &mut model.graph else { return };
+    proto.value_info.clear();
+    for output in &mut proto.output {
+        output.r#type = None;
+    }
+    for port in &mut proto.input {
+        let read = graph.inputs.iter().find(|input| input.name == port.name);
+        let kind = port.r#type.as_mut().and_then(|kind| kind.value.as_mut());
+        let (Some(read), Some(type_proto::Value::TensorType(tensor))) = (read, kind) else {
+            continue;
+        };
+        let dim = read.shape.iter().map(|dimension| {
+            let value = match dimension {
+                Dimension::Fixed(length) => dimension::Value::DimValue(*length as i64),
+                Dimension::Symbol(_) => dimension::Value::DimParam("batch".to_owned()),
+            };
+            pb::tensor_shape_proto::Dimension { value: Some(value), ..Default::default() }
+        });
+        tensor.shape = Some(pb::TensorShapeProto { dim: dim.collect() });
+    }
+}
+
 fn node(proto: &pb::NodeProto) -> Result<Node, GraphFault> {
     let name = match (proto.name.as_str(), proto.output.first()) {
         ("", Some(output)) => output.clone(),
@@ -73,7 +97,13 @@ fn node(proto: &pb::NodeProto) -> Result<Node, GraphFault> {
             op: format!("{}.{}", proto.domain, proto.op_type),
         });
     }
-    let attributes = proto.attribute.iter().map(|a| (a.name.clone(), attribute(a))).collect();
+    let mut attributes = BTreeMap::new();
+    for proto in &proto.attribute {
+        // of two settings of one name the engine takes the first, and other programs the last
+        if attributes.insert(proto.name.clone(), attribute(proto)).is_some() {
+            return Err(GraphFault::Attribute { node: name, attribute: proto.name.clone() });
+        }
+    }
     Ok(Node {
         name,
         op: proto.op_type.clone(),
@@ -81,6 +111,34 @@ fn node(proto: &pb::NodeProto) -> Result<Node, GraphFault> {
         outputs: proto.output.clone(),
         attributes,
     })
+}
+
+/// What a `Constant` makes, which one setting says.
+fn constant(proto: &pb::NodeProto, node: &Node) -> Result<Tensor, GraphFault> {
+    let fault = |attribute: &str| {
+        Err(GraphFault::Attribute { node: node.name.clone(), attribute: attribute.to_owned() })
+    };
+    let ([proto], Some((name, attribute))) =
+        (&proto.attribute[..], node.attributes.first_key_value())
+    else {
+        return fault("value");
+    };
+    let (shape, values) = match (name.as_str(), attribute, &proto.t) {
+        ("value", Attribute::Other, Some(value)) => return tensor(value),
+        ("value_int", Attribute::Int(value), _) => (vec![], Values::I64(vec![*value])),
+        ("value_ints", Attribute::Ints(values), _) => {
+            (vec![values.len()], Values::I64(values.clone()))
+        }
+        ("value_float", Attribute::Float(value), _) => (vec![], Values::F32(vec![*value])),
+        ("value_floats", Attribute::Floats(values), _) => {
+            (vec![values.len()], Values::F32(values.clone()))
+        }
+        _ => return fault(name),
+    };
+    if shape == [0] {
+        return fault(name);
+    }
+    Ok(Tensor { shape, values })
 }
 
 fn attribute(proto: &pb::AttributeProto) -> Attribute {
@@ -104,12 +162,18 @@ fn tensor(proto: &pb::TensorProto) -> Result<Tensor, GraphFault> {
     if proto.segment.is_some() {
         return Err(fault("segmented tensors are not read"));
     }
+    if proto.dims.len() > MAX_AXES {
+        return Err(fault("it has too many axes"));
+    }
     let shape: Vec<usize> = proto
         .dims
         .iter()
         .map(|&length| usize::try_from(length))
         .collect::<Result<_, _>>()
         .map_err(|_| fault("its shape has a negative length"))?;
+    if shape.contains(&0) {
+        return Err(fault("it has no elements"));
+    }
     let count = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
     let count = count.ok_or_else(|| fault("its shape overflows"))?;
     let (found, values) = match DataType::try_from(proto.data_type) {

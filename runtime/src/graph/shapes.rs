@@ -1,101 +1,165 @@
-//! What shape every value has, for one image: so that memory and time are known before the engine spends them.
+//! What type and shape every value has, so that memory and time are known before the engine spends them.
 //!
 //! Source: <https://github.com/onnx/onnx/blob/main/docs/Operators.md>, for the operators that [`super::check`]
-//! lets through. An axis whose length the caller chooses counts as 1.
+//! lets through. The caller chooses how many images there are.
 
 use std::collections::BTreeMap;
 
 use super::{Attribute, Dimension, Graph, GraphFault, Node, Values};
 
-/// Most elements of all values together: 64 MiB of `float32`.
+/// Most elements of all values of an image together, and of what a convolution lays out: 64 MiB of `float32`.
 const MAX_ELEMENTS: usize = 1 << 24;
-/// Most multiplications with additions for one image; LeNet has 2.3 million.
-const MAX_MACS: usize = 1 << 29;
+/// Most multiplications, comparisons and elements read for one image; LeNet has 2.3 million.
+const MAX_WORK: usize = 1 << 29;
 /// Most axes of a value.
-const MAX_AXES: usize = 8;
+pub(super) const MAX_AXES: usize = 8;
 
 type Shape = Vec<usize>;
 
-/// The shape of the graph's output, if no value and no operator exceeds the limits.
-pub(super) fn output(graph: &Graph) -> Result<Shape, GraphFault> {
-    let mut shapes: BTreeMap<&str, Shape> =
-        graph.tensors.iter().map(|(name, tensor)| (&name[..], tensor.shape.clone())).collect();
+/// What is known of a value before there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Fact {
+    element: Element,
+    shape: Shape,
+}
+
+/// Arithmetic is done on `F32` alone: whole numbers overflow, and a division of them by 0 panics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Element {
+    U8,
+    I64,
+    F32,
+}
+
+/// What a node costs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cost {
+    /// Multiplications or comparisons.
+    work: usize,
+    /// Elements of memory besides those of the result.
+    scratch: usize,
+}
+
+/// The shape of the graph's output for so many images, if no value and no operator exceeds the limits.
+pub(super) fn output(graph: &Graph, images: usize) -> Result<Shape, GraphFault> {
+    let mut facts: BTreeMap<&str, Fact> = BTreeMap::new();
+    for (name, tensor) in &graph.tensors {
+        let element = match tensor.values {
+            Values::I64(_) => Element::I64,
+            Values::F32(_) | Values::Other => Element::F32,
+        };
+        facts.insert(name, Fact { element, shape: tensor.shape.clone() });
+    }
     for input in &graph.inputs {
         let length = |dimension: &Dimension| match dimension {
             Dimension::Fixed(length) => *length,
-            Dimension::Symbol(_) => 1,
+            Dimension::Symbol(_) => images,
         };
-        shapes.insert(&input.name, input.shape.iter().map(length).collect());
+        // other types are refused with the input itself
+        let element = if input.element == "uint8" { Element::U8 } else { Element::F32 };
+        let shape = input.shape.iter().map(length).collect();
+        facts.insert(&input.name, Fact { element, shape });
     }
-    let (mut elements, mut macs) = (0, 0);
+    let (mut elements, mut work) = (0_usize, 0_usize);
     for node in &graph.nodes {
         let fault = || GraphFault::Shapes { node: node.name.clone(), op: node.op.clone() };
-        let inputs: Vec<&[usize]> =
-            node.inputs.iter().filter_map(|name| shapes.get(&name[..]).map(|s| &s[..])).collect();
-        let (shape, work) = of(node, &inputs, graph).ok_or_else(fault)?;
-        elements =
-            count(&shape).and_then(|count| count.checked_add(elements)).unwrap_or(usize::MAX);
-        macs = work.checked_add(macs).unwrap_or(usize::MAX);
-        if elements > MAX_ELEMENTS || macs > MAX_MACS || shape.len() > MAX_AXES {
+        let inputs: Vec<&Fact> =
+            node.inputs.iter().filter_map(|name| facts.get(&name[..])).collect();
+        let read =
+            inputs.iter().try_fold(0_usize, |sum, fact| sum.checked_add(count(&fact.shape)?));
+        let element = element(node, &inputs, graph).ok_or_else(fault)?;
+        let shapes: Vec<&[usize]> = inputs.iter().map(|fact| &fact.shape[..]).collect();
+        let (shape, cost) = of(node, &shapes, graph).ok_or_else(fault)?;
+        let made = count(&shape).unwrap_or(usize::MAX);
+        elements = elements.saturating_add(made);
+        work = work.saturating_add(cost.work).saturating_add(read.unwrap_or(usize::MAX));
+        let most = elements.max(cost.scratch);
+        if most > MAX_ELEMENTS * images || work > MAX_WORK * images || shape.len() > MAX_AXES {
             return Err(GraphFault::TooMuchWork { node: node.name.clone(), shape });
         }
         for name in &node.outputs {
-            shapes.insert(name, shape.clone());
+            facts.insert(name, Fact { element, shape: shape.clone() });
         }
     }
-    let shape = graph.outputs.first().and_then(|output| shapes.remove(&output.name[..]));
-    Ok(shape.unwrap_or_default())
+    let output = graph.outputs.first().and_then(|output| facts.remove(&output.name[..]));
+    // scores are `F32`: a row of bytes or of `int64` is none
+    Ok(output.filter(|fact| fact.element == Element::F32).map_or(vec![], |fact| fact.shape))
 }
 
 fn count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length))
 }
 
-/// Shape that a node makes, and its multiplications; `None` if the inputs do not fit each other.
+/// Type that a node makes; `None` if it does not take those of its inputs.
+fn element(node: &Node, inputs: &[&Fact], graph: &Graph) -> Option<Element> {
+    let first = inputs.first().map(|fact| fact.element);
+    let all = |element| inputs.iter().all(|fact| fact.element == element);
+    match node.op.as_str() {
+        "Cast" => Some(Element::F32),
+        "Constant" => match graph.tensors.get(node.outputs.first()?)?.values {
+            Values::I64(_) => Some(Element::I64),
+            Values::F32(_) | Values::Other => Some(Element::F32),
+        },
+        "Concat" => first.filter(|&element| all(element)),
+        "Flatten" | "Identity" | "Reshape" | "Transpose" => first,
+        _ => all(Element::F32).then_some(Element::F32),
+    }
+}
+
+/// Shape that a node makes, and what it costs; `None` if the inputs do not fit each other.
 ///
-/// Optional inputs that are left out are not among `inputs`: no operator with any needs them here.
-fn of(node: &Node, inputs: &[&[usize]], graph: &Graph) -> Option<(Shape, usize)> {
-    let first = || inputs.first().map(|shape| shape.to_vec());
+/// Optional inputs that are left out are not among `inputs`: only those of Clip can be, which are alike.
+fn of(node: &Node, inputs: &[&[usize]], graph: &Graph) -> Option<(Shape, Cost)> {
+    let first = *inputs.first().unwrap_or(&&[][..]);
     let shape = match node.op.as_str() {
-        "Conv" => return convolution(node, inputs.first()?, inputs.get(1)?),
+        "Conv" => return convolution(node, inputs),
         "Gemm" => {
-            return product(
-                &gemm(node, "transA", inputs.first()?)?,
-                &gemm(node, "transB", inputs.get(1)?)?,
-            );
+            let (left, right) =
+                (gemm(node, "transA", first)?, gemm(node, "transB", inputs.get(1)?)?);
+            let (shape, cost) = product(&left, &right)?;
+            let fits =
+                inputs.get(2).is_none_or(|bias| broadcast(&shape, bias).as_ref() == Some(&shape));
+            return fits.then_some((shape, cost));
         }
-        "MatMul" => return product(inputs.first()?, inputs.get(1)?),
-        "Add" | "Sub" | "Mul" | "Div" | "PRelu" => broadcast(inputs.first()?, inputs.get(1)?)?,
+        "MatMul" => return product(first, inputs.get(1)?),
+        "Add" | "Sub" | "Mul" | "Div" => broadcast(first, inputs.get(1)?)?,
+        "PRelu" => broadcast(first, inputs.get(1)?).filter(|shape| shape == first)?,
         "MaxPool" | "AveragePool" => {
             let kernel = ints(node, "kernel_shape", 2)?;
-            slide(node, inputs.first()?, &kernel)?
+            let shape = slide(node, first, &kernel)?;
+            let work = count(&shape)?.checked_mul(count(&kernel)?)?;
+            return Some((shape, Cost { work, scratch: 0 }));
         }
-        "GlobalAveragePool" | "GlobalMaxPool" => match inputs.first()? {
-            [batch, maps, ..] => vec![*batch, *maps, 1, 1],
+        "GlobalAveragePool" | "GlobalMaxPool" => match first {
+            [batch, maps, sides @ ..] if !sides.is_empty() => {
+                [&[*batch, *maps][..], &vec![1; sides.len()]].concat()
+            }
             _ => return None,
         },
+        "BatchNormalization" => {
+            let maps = [*first.get(1)?];
+            inputs.get(1..)?.iter().all(|one| **one == maps).then(|| first.to_vec())?
+        }
+        "Clip" => {
+            let single = |bound: &&[usize]| matches!(bound, [] | [1]) && bound.len() <= first.len();
+            inputs.get(1..)?.iter().all(single).then(|| first.to_vec())?
+        }
+        "Softmax" | "LogSoftmax" => {
+            let default = if graph.opset < 13 { 1 } else { -1 };
+            (axis(node, default, first.len())? < first.len()).then(|| first.to_vec())?
+        }
         "Flatten" => {
-            let shape = inputs.first()?;
-            let (rows, columns) = shape.split_at_checked(axis(node, 1, shape.len())?)?;
+            let (rows, columns) = first.split_at_checked(axis(node, 1, first.len())?)?;
             vec![count(rows)?, count(columns)?]
         }
-        "Reshape" => {
-            reshape(inputs.first()?, graph.tensors.get(node.inputs.get(1)?).map(|t| &t.values)?)?
-        }
-        "Transpose" => transpose(node, inputs.first()?)?,
+        "Reshape" => reshape(first, &graph.tensors.get(node.inputs.get(1)?)?.values)?,
+        "Transpose" => transpose(node, first)?,
         "Concat" => concat(node, inputs)?,
-        "Constant" => match graph.tensors.get(node.outputs.first()?) {
-            Some(tensor) => tensor.shape.clone(),
-            None => match node.attributes.values().next()? {
-                Attribute::Ints(values) => vec![values.len()],
-                Attribute::Floats(values) => vec![values.len()],
-                _ => vec![],
-            },
-        },
+        "Constant" => graph.tensors.get(node.outputs.first()?)?.shape.clone(),
         // one element each
-        _ => first()?,
+        _ => first.to_vec(),
     };
-    Some((shape, 0))
+    Some((shape, Cost::default()))
 }
 
 /// A list of whole numbers above or at 0; ones if it is missing.
@@ -119,29 +183,42 @@ fn axis(node: &Node, default: i64, axes: usize) -> Option<usize> {
     usize::try_from(if axis < 0 { axis + axes as i64 } else { axis }).ok()
 }
 
-fn convolution(node: &Node, input: &[usize], weights: &[usize]) -> Option<(Shape, usize)> {
+fn convolution(node: &Node, inputs: &[&[usize]]) -> Option<(Shape, Cost)> {
+    let (input, weights) = (*inputs.first()?, *inputs.get(1)?);
     let (&[_, maps, ..], &[outputs, fan_in, rows, columns]) = (input, weights) else { return None };
     let groups = match node.attributes.get("group") {
         Some(Attribute::Int(groups)) => usize::try_from(*groups).ok()?,
         _ => 1,
     };
+    let of_weights = !node.attributes.contains_key("kernel_shape")
+        || ints(node, "kernel_shape", 2)? == [rows, columns];
+    let biased = inputs.get(2).is_none_or(|bias| *bias == [outputs]);
+    let grouped = fan_in.checked_mul(groups)? == maps && outputs.is_multiple_of(groups);
+    (of_weights && biased && grouped).then_some(())?;
     let mut shape = slide(node, input, &[rows, columns])?;
-    (fan_in.checked_mul(groups)? == maps && outputs.is_multiple_of(groups)).then_some(())?;
     shape[1] = outputs;
-    let macs = count(&shape)?.checked_mul(count(&[fan_in, rows, columns])?)?;
-    Some((shape, macs))
+    let work = count(&shape)?.checked_mul(count(&[fan_in, rows, columns])?)?;
+    // an engine may lay out what each output reads of the input, to multiply matrices
+    let scratch = count(&[shape[2], shape[3], maps, rows, columns])?;
+    Some((shape, Cost { work, scratch }))
 }
 
 /// `[batch, maps, rows, columns]` under a window that slides over rows and columns.
 fn slide(node: &Node, input: &[usize], kernel: &[usize]) -> Option<Shape> {
     let &[batch, maps, rows, columns] = input else { return None };
     let (strides, dilations) = (ints(node, "strides", 2)?, ints(node, "dilations", 2)?);
-    let pads =
-        if node.attributes.contains_key("pads") { ints(node, "pads", 4)? } else { vec![0; 4] };
-    let padded_to_fit = matches!(
-        node.attributes.get("auto_pad"),
-        Some(Attribute::Text(mode)) if mode.starts_with("SAME")
-    );
+    let padded = node.attributes.contains_key("pads");
+    let pads = if padded { ints(node, "pads", 4)? } else { vec![0; 4] };
+    let padded_to_fit = match node.attributes.get("auto_pad") {
+        Some(Attribute::Text(mode)) => match mode.as_str() {
+            "SAME_UPPER" | "SAME_LOWER" if !padded => true,
+            "VALID" if !padded => false,
+            "NOTSET" => false,
+            _ => return None,
+        },
+        Some(_) => return None,
+        None => false,
+    };
     let up = matches!(node.attributes.get("ceil_mode"), Some(Attribute::Int(1)));
     let side = |axis: usize, length: usize| {
         if padded_to_fit {
@@ -165,14 +242,14 @@ fn gemm(node: &Node, transposed: &str, shape: &[usize]) -> Option<Shape> {
 }
 
 /// Matrices, or stacks of them, as `numpy.matmul` has it.
-fn product(left: &[usize], right: &[usize]) -> Option<(Shape, usize)> {
+fn product(left: &[usize], right: &[usize]) -> Option<(Shape, Cost)> {
     let (stacks_left, &[rows, inner]) = left.split_last_chunk()?;
     let (stacks_right, &[inner_right, columns]) = right.split_last_chunk()?;
     (inner == inner_right).then_some(())?;
     let mut shape = broadcast(stacks_left, stacks_right)?;
     shape.extend([rows, columns]);
-    let macs = count(&shape)?.checked_mul(inner)?;
-    Some((shape, macs))
+    let work = count(&shape)?.checked_mul(inner)?;
+    Some((shape, Cost { work, scratch: 0 }))
 }
 
 fn broadcast(left: &[usize], right: &[usize]) -> Option<Shape> {

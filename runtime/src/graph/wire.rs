@@ -8,8 +8,9 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 
 use super::GraphFault;
 
-/// Most parts of a file: operators, their inputs and settings, constants, axes, names.
-const MAX_PARTS: usize = 200_000;
+/// Most parts of a file: operators, their inputs and settings, constants, axes, names; LeNet has 250. As many settings
+/// take 150 MiB.
+const MAX_PARTS: usize = 50_000;
 
 /// What the fields of a message are that are neither numbers nor text.
 struct Message(&'static [(u32, Field)]);

@@ -1,0 +1,497 @@
+//! Each clause of the check that a model passes before tract sees it: our model, with one thing in it changed.
+
+use prost::Message;
+use runtime::{Classifier, EMBEDDED_MODEL};
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorProto, ValueInfoProto, type_proto,
+};
+
+/// What is said about our model after `change`.
+fn refusal(change: impl FnOnce(&mut ModelProto)) -> String {
+    match Classifier::parse(&changed(change)) {
+        Ok(_) => "it loads".into(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn changed(change: impl FnOnce(&mut ModelProto)) -> Vec<u8> {
+    let mut model = ModelProto::decode(EMBEDDED_MODEL).unwrap();
+    change(&mut model);
+    model.encode_to_vec()
+}
+
+#[track_caller]
+fn assert_refused(reason: &str, change: impl FnOnce(&mut ModelProto)) {
+    let found = refusal(change);
+    assert!(found.contains(reason), "{found}, for {reason}");
+}
+
+/// Like [`assert_refused`], with the graph in hand.
+#[track_caller]
+fn assert_graph_refused(reason: &str, change: impl FnOnce(&mut GraphProto)) {
+    assert_refused(reason, |model| change(model.graph.as_mut().unwrap()));
+}
+
+/// Like [`assert_refused`], with the first of these operators in hand.
+#[track_caller]
+fn assert_node_refused(reason: &str, op: &str, change: impl FnOnce(&mut NodeProto)) {
+    assert_graph_refused(reason, |graph| change(node(graph, op)));
+}
+
+fn node<'a>(graph: &'a mut GraphProto, op: &str) -> &'a mut NodeProto {
+    graph.node.iter_mut().find(|node| node.op_type == op).unwrap()
+}
+
+/// Weights of the first convolution.
+fn weights(graph: &mut GraphProto) -> &mut TensorProto {
+    let name = node(graph, "Conv").input[1].clone();
+    graph.initializer.iter_mut().find(|tensor| tensor.name == name).unwrap()
+}
+
+fn int(name: &str, i: i64) -> AttributeProto {
+    let r#type = AttributeType::Int.into();
+    AttributeProto { name: name.into(), i, r#type, ..AttributeProto::default() }
+}
+
+fn ints(name: &str, ints: &[i64]) -> AttributeProto {
+    let r#type = AttributeType::Ints.into();
+    AttributeProto { name: name.into(), ints: ints.to_vec(), r#type, ..AttributeProto::default() }
+}
+
+fn float(name: &str, f: f32) -> AttributeProto {
+    let r#type = AttributeType::Float.into();
+    AttributeProto { name: name.into(), f, r#type, ..AttributeProto::default() }
+}
+
+fn set(node: &mut NodeProto, attribute: AttributeProto) {
+    node.attribute.retain(|old| old.name != attribute.name);
+    node.attribute.push(attribute);
+}
+
+/// Puts a node between the last one and the graph's output.
+fn append(graph: &mut GraphProto, op: &str, more: &[&str], attributes: &[AttributeProto]) {
+    let last = graph.output[0].name.clone();
+    let more = more.iter().map(|&name| name.to_owned());
+    graph.node.push(NodeProto {
+        op_type: op.into(),
+        input: [last].into_iter().chain(more).collect(),
+        output: vec!["appended".into()],
+        attribute: attributes.to_vec(),
+        ..NodeProto::default()
+    });
+    graph.output[0].name = "appended".into();
+}
+
+fn constant(graph: &mut GraphProto, name: &str, dims: &[i64], values: &[f32]) {
+    graph.initializer.push(TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type: DataType::Float.into(),
+        float_data: values.to_vec(),
+        ..TensorProto::default()
+    });
+}
+
+fn whole_numbers(graph: &mut GraphProto, name: &str, values: &[i64]) {
+    graph.initializer.push(TensorProto {
+        name: name.into(),
+        dims: vec![values.len() as i64],
+        data_type: DataType::Int64.into(),
+        int64_data: values.to_vec(),
+        ..TensorProto::default()
+    });
+}
+
+fn axes(port: &mut ValueInfoProto) -> &mut Vec<Dimension> {
+    let Some(type_proto::Value::TensorType(tensor)) = &mut port.r#type.as_mut().unwrap().value
+    else {
+        panic!("no tensor")
+    };
+    &mut tensor.shape.as_mut().unwrap().dim
+}
+
+fn symbol(formula: &str) -> Dimension {
+    let value = Some(dimension::Value::DimParam(formula.into()));
+    Dimension { value, ..Dimension::default() }
+}
+
+fn length(length: i64) -> Dimension {
+    let value = Some(dimension::Value::DimValue(length));
+    Dimension { value, ..Dimension::default() }
+}
+
+#[test]
+fn unchanged_it_loads() {
+    assert_eq!(refusal(|_| ()), "it loads");
+}
+
+#[test]
+fn operators_are_known_ones_of_onnx_in_a_known_version() {
+    let opset = |version| move |model: &mut ModelProto| model.opset_import[0].version = version;
+    assert_refused("operator set 6, expected 7 to 25", opset(6));
+    assert_refused("operator set 26, expected 7 to 25", opset(26));
+    assert_refused("operator set -9223372036854775808", opset(i64::MIN));
+    assert_refused("no operator set", |model| model.opset_import.clear());
+    assert_refused("no operator set", |model| {
+        model.opset_import =
+            vec![OperatorSetIdProto { domain: "com.microsoft".into(), version: 1 }];
+    });
+    assert_node_refused("com.microsoft.Relu", "Relu", |node| node.domain = "com.microsoft".into());
+    for op in ["If", "Loop", "Scan", "NonZero", "Resize", "Where", "relu", ""] {
+        let reason = format!("is a {op}, which is not supported");
+        assert_node_refused(&reason, "Relu", |node| node.op_type = op.into());
+    }
+    assert_node_refused("control flow", "Relu", |node| {
+        let g = Some(GraphProto::default());
+        node.attribute.push(AttributeProto { g, ..int("then_branch", 0) });
+    });
+}
+
+#[test]
+fn data_outside_the_file_is_never_looked_for() {
+    let location =
+        |path: &str| StringStringEntryProto { key: "location".into(), value: path.into() };
+    for path in ["weights.bin", "../weights.bin", "/etc/passwd"] {
+        assert_graph_refused("another file", |graph| {
+            let weights = weights(graph);
+            weights.raw_data.clear();
+            weights.external_data = vec![location(path)];
+            weights.data_location = Some(DataLocation::External.into());
+        });
+        // a file may leave out where its data lie
+        assert_graph_refused("another file", |graph| {
+            weights(graph).external_data = vec![location(path)];
+        });
+    }
+}
+
+#[test]
+fn every_constant_is_there_and_finite() {
+    let refused = |reason: &str, change: fn(&mut TensorProto)| {
+        assert_graph_refused(reason, |graph| change(weights(graph)));
+    };
+    refused("not as long as its shape", |weights| weights.raw_data.truncate(1_999));
+    refused("not as long as its shape", |weights| weights.raw_data.truncate(96));
+    refused("not as long as its shape", |weights| weights.raw_data.clear());
+    refused("not as long as its shape", |weights| weights.raw_data.extend([0; 4]));
+    refused("NaN or infinity", |weights| {
+        weights.raw_data[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
+    });
+    refused("NaN or infinity", |weights| {
+        weights.raw_data[4..8].copy_from_slice(&f32::NEG_INFINITY.to_le_bytes());
+    });
+    refused("neither float32 nor int64", |weights| weights.data_type = DataType::Double.into());
+    refused("neither float32 nor int64", |weights| weights.data_type = 99);
+    assert_node_refused("`beta` is out of range", "Gemm", |node| {
+        set(node, float("beta", f32::NAN))
+    });
+    assert_graph_refused("attribute `value_float` is out of range", |graph| {
+        append(graph, "Add", &["infinite"], &[]);
+        let made = NodeProto {
+            op_type: "Constant".into(),
+            output: vec!["infinite".into()],
+            attribute: vec![float("value_float", f32::INFINITY)],
+            ..NodeProto::default()
+        };
+        graph.node.insert(0, made);
+    });
+}
+
+#[test]
+fn shapes_of_constants_are_positive_and_few_and_do_not_overflow() {
+    let refused = |reason: &str, dims: &[i64]| {
+        assert_graph_refused(reason, |graph| weights(graph).dims = dims.to_vec());
+    };
+    refused("negative length", &[-20, 1, 5, 5]);
+    refused("no elements", &[20, 0, 5, 5]);
+    refused("overflows", &[1 << 62, 1 << 62]);
+    refused("overflows", &[i64::MAX, 3]);
+    refused("not as long as its shape", &[i64::MAX]);
+    refused("too many axes", &[1; 9]);
+    refused("must be a constant [out, in, rows, columns]", &[500]);
+}
+
+#[test]
+fn every_value_is_made_once_before_it_is_read() {
+    assert_graph_refused("made by nothing", |graph| {
+        graph.output[0].name = "nowhere".into();
+    });
+    // neither is a constant an output, nor the input
+    assert_graph_refused("made by nothing", |graph| {
+        graph.output[0].name = weights(graph).name.clone();
+    });
+    assert_graph_refused("made by nothing", |graph| {
+        graph.output[0].name = graph.input[0].name.clone();
+    });
+    // a cycle
+    assert_graph_refused("made by nothing before it", |graph| {
+        let last = graph.output[0].name.clone();
+        node(graph, "Conv").input[0] = last;
+    });
+    assert_graph_refused("made by nothing before it", |graph| graph.node.reverse());
+    assert_graph_refused("made twice", |graph| {
+        let input = graph.input[0].name.clone();
+        node(graph, "Conv").output[0] = input;
+    });
+    assert_graph_refused("made twice", |graph| {
+        let twice = graph.initializer[0].clone();
+        graph.initializer.push(twice);
+    });
+    assert_graph_refused("made twice", |graph| {
+        let name = weights(graph).name.clone();
+        node(graph, "Relu").output[0] = name;
+    });
+    assert_graph_refused("made twice", |graph| {
+        let twice = NodeProto {
+            op_type: "Constant".into(),
+            output: vec![weights(graph).name.clone()],
+            attribute: vec![float("value_float", 1.0)],
+            ..NodeProto::default()
+        };
+        graph.node.insert(0, twice);
+    });
+    assert_graph_refused("made twice", |graph| {
+        let twice = graph.input[0].clone();
+        graph.input.push(twice);
+    });
+    assert_node_refused("has 1 inputs", "Relu", |node| node.output.push("mask".into()));
+    assert_node_refused("has 1 inputs", "Relu", |node| node.output[0].clear());
+    // an input that is left out is counted by some of the engine's operators and not by others
+    assert_node_refused("has 3 inputs", "Conv", |node| node.input[2].clear());
+    assert_node_refused("has 2 inputs", "Relu", |node| node.input.push(String::new()));
+    assert_node_refused("has 1 inputs", "Conv", |node| node.input.truncate(1));
+}
+
+#[test]
+fn the_input_is_one_image_a_batch_entry() {
+    let shaped = |shape: &[Dimension]| {
+        let shape = shape.to_vec();
+        move |graph: &mut GraphProto| *axes(&mut graph.input[0]) = shape
+    };
+    let refused = |reason: &str, shape: &[Dimension]| assert_graph_refused(reason, shaped(shape));
+    let side = || length(28);
+    refused("cannot take inputs", &[symbol("batch"), length(3), side(), side()]);
+    refused("expected [1, classes]", &[length(4), length(1), side(), side()]);
+    refused("cannot take inputs", &[length(1), symbol("maps"), side(), side()]);
+    refused("cannot take inputs", &[symbol("batch"), length(1), length(27), side()]);
+    refused("too much memory", &[symbol("batch"), length(1), side(), length(i64::MAX)]);
+    refused("cannot take inputs", &[]);
+    assert_graph_refused("has 2 inputs", |graph| {
+        let mut second = graph.input[0].clone();
+        second.name = "second".into();
+        graph.input.push(second);
+    });
+    assert_graph_refused("has 0 inputs", |graph| graph.input.clear());
+}
+
+#[test]
+fn the_output_is_a_row_a_batch_entry_and_a_column_a_class() {
+    let ends_at = |op: &'static str| {
+        move |graph: &mut GraphProto| graph.output[0].name = node(graph, op).output[0].clone()
+    };
+    assert_graph_refused("its output is [1, 20, 12, 12]", ends_at("MaxPool"));
+    assert_graph_refused("its output is [1, 800]", ends_at("Flatten"));
+    assert_graph_refused("its output is [1, 500]", ends_at("Gemm"));
+    assert_graph_refused("its output is [10, 1]", |graph| append(graph, "Transpose", &[], &[]));
+    assert_graph_refused("its output is [1, 10, 1]", |graph| {
+        whole_numbers(graph, "shape", &[0, 10, 1]);
+        append(graph, "Reshape", &["shape"], &[]);
+    });
+    assert_graph_refused("its output is [1]", |graph| {
+        append(graph, "MatMul", &["column"], &[]);
+        constant(graph, "column", &[10, 1], &[0.5; 10]);
+        graph.output[0].name = "appended".into();
+        let last = graph.node.last_mut().unwrap();
+        last.output[0] = "columns".into();
+        whole_numbers(graph, "shape", &[1]);
+        graph.output[0].name = "columns".into();
+        append(graph, "Reshape", &["shape"], &[]);
+    });
+    assert_graph_refused("has 1 inputs and 2 outputs", |graph| {
+        let second = graph.output[0].clone();
+        graph.output.push(second);
+    });
+    assert_graph_refused("has 1 inputs and 0 outputs", |graph| graph.output.clear());
+    assert_refused("its metadata name 3 classes, its output has 10", |model| {
+        model.metadata_props.retain(|pair| pair.key != "classes");
+        let pair = StringStringEntryProto { key: "classes".into(), value: "a,b,c".into() };
+        model.metadata_props.push(pair);
+    });
+    // all scores of a batch in one row
+    assert_graph_refused("its output is [1, 20] for a batch of 2", |graph| {
+        whole_numbers(graph, "shape", &[1, -1]);
+        append(graph, "Reshape", &["shape"], &[]);
+    });
+}
+
+#[test]
+fn settings_are_in_range_of_one_type_and_given_once() {
+    let refused = |op: &str, attribute: AttributeProto| {
+        let reason = format!("attribute `{}` is out of range", attribute.name);
+        assert_node_refused(&reason, op, |node| set(node, attribute));
+    };
+    refused("MaxPool", ints("strides", &[0, 2]));
+    refused("MaxPool", ints("strides", &[2]));
+    refused("MaxPool", ints("strides", &[2, 2, 2]));
+    refused("MaxPool", ints("kernel_shape", &[-2, 2]));
+    refused("MaxPool", ints("kernel_shape", &[65, 2]));
+    refused("MaxPool", ints("pads", &[0, 0, 0, -1]));
+    refused("MaxPool", int("kernel_shape", 2));
+    refused("Conv", int("group", 0));
+    refused("Conv", ints("dilations", &[i64::MAX, 1]));
+    refused("Flatten", int("axis", i64::MIN));
+    // whole numbers overflow, and a division of them by 0 panics
+    for element in [DataType::Int64, DataType::Uint8, DataType::Bool, DataType::String] {
+        refused("Cast", int("to", i32::from(element).into()));
+    }
+    refused("Cast", int("to", 99));
+    assert_node_refused("attribute `strides` is out of range", "MaxPool", |node| {
+        node.attribute.push(ints("strides", &[0, 0]));
+    });
+    assert_node_refused("attribute `kernel_shape` is out of range", "MaxPool", |node| {
+        node.attribute.retain(|attribute| attribute.name != "kernel_shape");
+    });
+}
+
+#[test]
+fn operators_take_the_types_and_shapes_that_they_are_defined_for() {
+    let appended = |op: &str, dims: &[i64], attributes: &[AttributeProto]| {
+        assert_graph_refused("cannot take inputs of such types and shapes", |graph| {
+            constant(graph, "more", dims, &vec![1.0; dims.iter().product::<i64>() as usize]);
+            append(graph, op, &["more"], attributes);
+        });
+    };
+    appended("Add", &[9], &[]);
+    appended("Add", &[1, 1, 10, 9], &[]);
+    appended("MatMul", &[9, 2], &[]);
+    appended("MatMul", &[10], &[]);
+    appended("Gemm", &[9, 10], &[]);
+    appended("PRelu", &[3, 1], &[]);
+    appended("Concat", &[1, 9], &[int("axis", 0)]);
+    appended("Concat", &[1, 10], &[int("axis", 2)]);
+    appended("Clip", &[10], &[]);
+    let alone = |op: &str, attributes: &[AttributeProto]| {
+        assert_graph_refused("cannot take inputs of such types and shapes", |graph| {
+            append(graph, op, &[], attributes);
+        });
+    };
+    alone("Softmax", &[int("axis", 2)]);
+    alone("LogSoftmax", &[int("axis", -3)]);
+    alone("Flatten", &[int("axis", 3)]);
+    alone("Transpose", &[ints("perm", &[0, 2, 1])]);
+    alone("GlobalAveragePool", &[]);
+    alone("MaxPool", &[ints("kernel_shape", &[1, 1])]);
+    let unfit = |op: &str, change: &dyn Fn(&mut NodeProto)| {
+        assert_node_refused("cannot take inputs of such types and shapes", op, |node| change(node));
+    };
+    unfit("Conv", &|node| set(node, ints("kernel_shape", &[4, 5])));
+    unfit("Conv", &|node| set(node, int("group", 3)));
+    unfit("Gemm", &|node| node.input.swap(1, 2));
+    unfit("Cast", &|node| node.op_type = "Identity".into());
+    // `int64` divided by 0, before any image is seen
+    assert_graph_refused("cannot take inputs of such types and shapes", |graph| {
+        whole_numbers(graph, "zero", &[0]);
+        append(graph, "Div", &["zero"], &[]);
+        graph.node.last_mut().unwrap().input[0] = "zero".into();
+    });
+}
+
+#[test]
+fn what_takes_too_much_memory_or_time_is_refused_by_its_shape() {
+    let refused = |dims: &[i64], attributes: &[AttributeProto]| {
+        assert_graph_refused("too much memory or time", |graph| {
+            let conv = node(graph, "Conv");
+            attributes.iter().for_each(|attribute| set(conv, attribute.clone()));
+            conv.attribute.retain(|attribute| attribute.name != "kernel_shape");
+            conv.input.truncate(2);
+            conv.input[1] = "large".into();
+            constant(graph, "large", dims, &vec![1.0; dims.iter().product::<i64>() as usize]);
+        });
+    };
+    refused(&[21_400, 1, 1, 1], &[]);
+    refused(&[700, 1, 1, 1], &[ints("pads", &[64; 4])]);
+    assert_graph_refused("too much memory or time", |graph| {
+        // what the window of each output covers
+        let conv = node(graph, "Conv");
+        set(conv, ints("pads", &[64; 4]));
+        let pool = node(graph, "MaxPool");
+        set(pool, ints("kernel_shape", &[64; 2]));
+        set(pool, ints("strides", &[1; 2]));
+        set(pool, ints("pads", &[32; 4]));
+    });
+    assert_graph_refused("too much memory or time", |graph| {
+        constant(graph, "column", &[5_000, 1], &[1.0; 5_000]);
+        constant(graph, "row", &[5_000], &[1.0; 5_000]);
+        append(graph, "Add", &["row"], &[]);
+        graph.node.last_mut().unwrap().input[0] = "column".into();
+    });
+    assert_graph_refused("more than 2000", |graph| {
+        for index in 0..2_000 {
+            append(graph, "Relu", &[], &[]);
+            graph.node.last_mut().unwrap().output[0] = format!("relu{index}");
+            graph.output[0].name = format!("relu{index}");
+        }
+    });
+}
+
+#[test]
+fn formulas_for_lengths_are_names_only() {
+    // each exhausts the stack of tract's parser, were it shown to it
+    let deep = "(".repeat(100_000);
+    for formula in [&deep, "0/0", "9223372036854775807*9", "", "?", "unk__1", "max()", "é"] {
+        let bytes = changed(|model| {
+            let graph = model.graph.as_mut().unwrap();
+            axes(&mut graph.input[0])[0] = symbol(formula);
+            axes(&mut graph.output[0])[0] = symbol(formula);
+            let mut value = graph.output[0].clone();
+            value.name = node(graph, "Relu").output[0].clone();
+            graph.value_info.push(value);
+        });
+        assert!(Classifier::parse(&bytes).is_ok(), "{formula:.20}");
+    }
+    // 0 and negative lengths stand for unknown ones in old files
+    for unknown in [0, -1] {
+        let bytes = changed(|model| {
+            axes(&mut model.graph.as_mut().unwrap().input[0])[0] = length(unknown);
+        });
+        assert!(Classifier::parse(&bytes).is_ok());
+    }
+}
+
+#[test]
+fn messages_in_messages_do_not_exhaust_the_stack() {
+    // groups, an encoding that is no longer in use: unknown field 1000, begun again and again
+    let group = prost_tag(1000, 3).repeat(100_000);
+    assert!(Classifier::parse(&group).is_err());
+    assert!(Classifier::parse(&[EMBEDDED_MODEL, &group].concat()).is_err());
+    // types of sequences of sequences, as the input's type
+    let mut kind = vec![];
+    for _ in 0..2_000 {
+        kind = field(4, &field(1, &kind));
+    }
+    let deep = field(7, &field(11, &field(2, &kind)));
+    assert!(Classifier::parse(&deep).is_err());
+    // the engine knows no sequences, and the decoder leaves them out
+    assert!(
+        Classifier::parse(&[EMBEDDED_MODEL, &field(7, &field(13, &field(2, &kind)))].concat())
+            .is_ok()
+    );
+}
+
+fn prost_tag(number: u64, wire_type: u64) -> Vec<u8> {
+    let mut bytes = vec![];
+    prost::encoding::encode_varint(number << 3 | wire_type, &mut bytes);
+    bytes
+}
+
+/// A message as a field of another.
+fn field(number: u64, content: &[u8]) -> Vec<u8> {
+    let mut bytes = prost_tag(number, 2);
+    prost::encoding::encode_varint(content.len() as u64, &mut bytes);
+    bytes.extend(content);
+    bytes
+}
