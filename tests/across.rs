@@ -6,6 +6,8 @@
 mod drills; // kills, full disks and rivals leave whole files
 #[path = "across/golden.rs"]
 mod golden; // the committed model reads the committed pictures
+#[path = "across/laws.rs"]
+mod laws; // what holds for any bytes, tried on the fuzzer's seeds
 #[path = "across/linking.rs"]
 mod linking; // someone else's crate links `runtime` and predicts
 #[path = "across/onnxruntime.rs"]
