@@ -69,6 +69,16 @@ fn constant(graph: &mut GraphProto, name: &str, dims: &[i64]) {
     });
 }
 
+fn whole_numbers(graph: &mut GraphProto, name: &str, values: &[i64]) {
+    graph.initializer.push(TensorProto {
+        name: name.into(),
+        dims: vec![values.len() as i64],
+        data_type: DataType::Int64.into(),
+        int64_data: values.to_vec(),
+        ..TensorProto::default()
+    });
+}
+
 fn conv(graph: &mut GraphProto, dims: [i64; 4], pads: i64) {
     let name = format!("weights{}", graph.initializer.len());
     constant(graph, &name, &dims);
@@ -81,6 +91,11 @@ fn scores(graph: &mut GraphProto, maps: i64) {
     node(graph, "Flatten", &[], &[]);
     constant(graph, "last", &[maps, 10]);
     node(graph, "Gemm", &["last"], &[]);
+}
+
+fn int(name: &str, i: i64) -> AttributeProto {
+    let r#type = AttributeType::Int.into();
+    AttributeProto { name: name.into(), i, r#type, ..AttributeProto::default() }
 }
 
 fn ints(name: &str, ints: &[i64]) -> AttributeProto {
@@ -104,6 +119,7 @@ fn a_file_of_a_mebibyte_takes_bounded_memory_and_time() {
     lists_take_a_few_times_their_bytes();
     convolutions_that_lay_out_much_are_refused();
     what_the_limits_allow_loads_within_them();
+    as_many_nodes_as_there_may_be_load_in_time();
 }
 
 /// Each takes two bytes in the file, and hundreds in memory.
@@ -245,7 +261,7 @@ fn what_the_limits_allow_loads_within_them() {
     });
     let deep = network(|graph| {
         conv(graph, [10, 1, 28, 28], 0);
-        for _ in 0..1_900 {
+        for _ in 0..900 {
             node(graph, "Sigmoid", &[], &[]);
         }
         node(graph, "Flatten", &[], &[]);
@@ -254,13 +270,7 @@ fn what_the_limits_allow_loads_within_them() {
         node(graph, "Flatten", &[], &[]);
         for _ in 0..12 {
             let last = graph.node.last().unwrap().output[0].clone();
-            let axis = AttributeProto {
-                name: "axis".into(),
-                i: 1,
-                r#type: AttributeType::Int.into(),
-                ..AttributeProto::default()
-            };
-            node(graph, "Concat", &[&last], &[axis]);
+            node(graph, "Concat", &[&last], &[int("axis", 1)]);
         }
         node(graph, "Sigmoid", &[], &[]);
         scores_of_rows(graph, 784 << 12);
@@ -280,14 +290,65 @@ fn what_the_limits_allow_loads_within_them() {
 
 /// Ten scores of `[1, columns]`, without weights for each.
 fn scores_of_rows(graph: &mut GraphProto, columns: i64) {
-    let shape = TensorProto {
-        name: "square".into(),
-        dims: vec![4],
-        data_type: DataType::Int64.into(),
-        int64_data: vec![-1, 16, columns / 64, 4],
-        ..TensorProto::default()
-    };
-    graph.initializer.push(shape);
+    whole_numbers(graph, "square", &[-1, 16, columns / 64, 4]);
     node(graph, "Reshape", &["square"], &[]);
     scores(graph, 16);
+}
+
+/// A program that simplifies a graph takes long where what it moves meets what it moved before.
+fn as_many_nodes_as_there_may_be_load_in_time() {
+    let (turn, first) = ([ints("perm", &[0, 2, 1])], [int("axis", 1)]);
+    let (sigmoid, relu): (Step, Step) = (("Sigmoid", &[], &[]), ("Relu", &[], &[]));
+    let (to_28, to_56): (Step, Step) = (("Reshape", &["28"], &[]), ("Reshape", &["56"], &[]));
+    let kinds: [(&str, &[Step]); 7] = [
+        ("added", &[("Add", &["one"], &[]), ("Add", &["row"], &[]), relu]),
+        ("scaled", &[("Mul", &["row"], &[]), ("Sub", &["column"], &[]), sigmoid]),
+        ("softmax", &[("Softmax", &[], &[]), ("Softmax", &[], &first), ("Elu", &[], &[])]),
+        ("multiplied", &[("MatMul", &["square"], &[]), relu]),
+        ("bent", &[("PRelu", &["column"], &[]), ("Clip", &["one"], &[])]),
+        ("pooled", &[("GlobalMaxPool", &[], &[]), ("Mul", &["square"], &[]), sigmoid]),
+        ("normalized", &[("BatchNormalization", &["row"; 4], &[]), sigmoid]),
+    ];
+    for (name, steps) in kinds {
+        // whether it loads or tract gives up
+        drop(measure(name, &chain(930, steps, &[])));
+    }
+    let transpose: Step = ("Transpose", &[], &turn);
+    for (name, moves) in [
+        ("turned", &[transpose; 14][..]),
+        ("reshaped", &[to_56, to_28].repeat(7)),
+        ("turned and reshaped", &[transpose, to_56, to_28].repeat(4)),
+    ] {
+        let (model, _) = measure(name, &chain(930, &[sigmoid], moves));
+        model.unwrap();
+        let often = chain(90, &[sigmoid], &moves.repeat(2));
+        let refusal = measure("so, more often", &often).0.unwrap_err().to_string();
+        assert!(refusal.contains("nodes that part, join or exchange axes"), "{refusal}");
+    }
+}
+
+type Step<'a> = (&'a str, &'a [&'a str], &'a [AttributeProto]);
+
+/// So many nodes on a matrix of 28×28, and `moves` spread over them.
+fn chain(length: usize, steps: &[Step], moves: &[Step]) -> Vec<u8> {
+    network(|graph| {
+        whole_numbers(graph, "28", &[-1, 28, 28]);
+        whole_numbers(graph, "56", &[-1, 14, 56]);
+        constant(graph, "one", &[1]);
+        constant(graph, "row", &[28]);
+        constant(graph, "column", &[28, 1]);
+        constant(graph, "square", &[28, 28]);
+        node(graph, "Reshape", &["28"], &[]);
+        let mut moves = moves.iter();
+        let every = length / (moves.len() + 1);
+        for index in 0..length {
+            let next = if index % every == every - 1 { moves.next() } else { None };
+            let (op, more, attributes) = *next.unwrap_or(&steps[index % steps.len()]);
+            node(graph, op, more, attributes);
+        }
+        constant(graph, "last", &[784, 10]);
+        whole_numbers(graph, "flat", &[-1, 784]);
+        node(graph, "Reshape", &["flat"], &[]);
+        node(graph, "Gemm", &["last"], &[]);
+    })
 }

@@ -8,8 +8,11 @@ use std::ops::RangeInclusive;
 
 use super::{Attribute, Dimension, Graph, Node, Values, shapes};
 
-/// Most nodes of a graph, and most constants; LeNet has 13 and 10. The engine takes a second for so many.
-const MAX_NODES: usize = 2_000;
+/// Most nodes of a graph, and most constants; LeNet has 13 and 10.
+const MAX_NODES: usize = 1_000;
+/// Most of them that part, join or exchange axes; LeNet has one. The engine moves each past each other node, again
+/// and again: so many among so many nodes take it a second, half of all nodes more than minutes.
+const MAX_MOVES: usize = 16;
 /// Largest kernel side, stride, dilation or padding; an image has 28 pixels a side.
 const MAX_STEP: i64 = 64;
 /// Versions of the operator set: before 7 operators have other shapes, and after 25 nobody knows.
@@ -133,6 +136,12 @@ pub enum GraphFault {
         /// Nodes or constants there are.
         found: usize,
     },
+    /// More nodes that move axes than the engine simplifies in time.
+    #[error("it has {found} nodes that part, join or exchange axes, more than {MAX_MOVES}")]
+    TooManyMoves {
+        /// How many there are.
+        found: usize,
+    },
     /// So many parts that they would take far more memory than the file.
     #[error("it has more parts than any network for such pictures")]
     TooManyParts,
@@ -189,6 +198,11 @@ pub(super) fn check(graph: &Graph) -> Result<(), GraphFault> {
     let found = graph.nodes.len().max(graph.tensors.len());
     if found > MAX_NODES {
         return Err(GraphFault::TooManyNodes { found });
+    }
+    let moves = |node: &&Node| matches!(&node.op[..], "Flatten" | "Reshape" | "Transpose");
+    let found = graph.nodes.iter().filter(moves).count();
+    if found > MAX_MOVES {
+        return Err(GraphFault::TooManyMoves { found });
     }
     let constants = graph.nodes.iter().filter(|node| node.op == "Constant");
     let from_nodes: BTreeSet<&str> =
