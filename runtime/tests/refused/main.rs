@@ -2,7 +2,7 @@
 
 mod edit;
 
-use runtime::{Classifier, EMBEDDED_MODEL};
+use runtime::{Classifier, EMBEDDED_MODEL, Error};
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::Dimension;
 use tract_onnx::pb::{
@@ -15,6 +15,17 @@ use edit::*;
 #[test]
 fn unchanged_it_loads() {
     assert_eq!(refusal(|_| ()), "it loads");
+}
+
+#[test]
+fn a_file_over_64_mib_is_not_read_on() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len((64 << 20) + 1).unwrap();
+    let Err(Error::File { source, .. }) = Classifier::load(file.path()) else { panic!() };
+    assert!(matches!(*source, Error::TooLarge { limit_bytes } if limit_bytes == 64 << 20));
+    file.as_file().set_len(64 << 20).unwrap();
+    let Err(Error::File { source, .. }) = Classifier::load(file.path()) else { panic!() };
+    assert!(matches!(*source, Error::NotOnnx(_)), "{source}");
 }
 
 #[test]
