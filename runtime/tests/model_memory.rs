@@ -43,7 +43,7 @@ fn network(change: impl FnOnce(&mut GraphProto)) -> Vec<u8> {
     graph.node.retain(|node| node.op_type == "Cast");
     assert_eq!(graph.node[0].input, [input]);
     change(graph);
-    graph.output[0].name = graph.node.last().unwrap().output[0].clone();
+    graph.output[0].name.clone_from(&graph.node.last().unwrap().output[0]);
     model.encode_to_vec()
 }
 
@@ -208,7 +208,7 @@ fn convolutions_that_lay_out_much_are_refused() {
         let large = graph.node.last().unwrap().output[0].clone();
         for _ in 0..100 {
             node(graph, "GlobalAveragePool", &[], &[]);
-            graph.node.last_mut().unwrap().input[0] = large.clone();
+            graph.node.last_mut().unwrap().input[0].clone_from(&large);
         }
         scores(graph, 600);
     });

@@ -174,13 +174,13 @@ fn ints(node: &Node, name: &str, length: usize) -> Option<Vec<usize>> {
 }
 
 /// Where an axis lies; those below 0 count from the end.
-fn axis(node: &Node, default: i64, axes: usize) -> Option<usize> {
+fn axis(node: &Node, default: i64, rank: usize) -> Option<usize> {
     let axis = match node.attributes.get("axis") {
         None => default,
         Some(Attribute::Int(axis)) => *axis,
         Some(_) => return None,
     };
-    usize::try_from(if axis < 0 { axis + axes as i64 } else { axis }).ok()
+    usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok()
 }
 
 fn convolution(node: &Node, inputs: &[&[usize]]) -> Option<(Shape, Cost)> {
