@@ -86,7 +86,7 @@ fn every_constant_is_there_and_finite() {
     refused("neither float32 nor int64", |weights| weights.data_type = DataType::Double.into());
     refused("neither float32 nor int64", |weights| weights.data_type = 99);
     assert_node_refused("`beta` is out of range", "Gemm", |node| {
-        set(node, float("beta", f32::NAN))
+        set(node, float("beta", f32::NAN));
     });
     assert_graph_refused("attribute `value_float` is out of range", |graph| {
         append(graph, "Add", &["infinite"], &[]);
@@ -304,7 +304,9 @@ fn what_takes_too_much_memory_or_time_is_refused_by_its_shape() {
     let refused = |dims: &[i64], attributes: &[AttributeProto]| {
         assert_graph_refused("too much memory or time", |graph| {
             let conv = node(graph, "Conv");
-            attributes.iter().for_each(|attribute| set(conv, attribute.clone()));
+            for attribute in attributes {
+                set(conv, attribute.clone());
+            }
             conv.attribute.retain(|attribute| attribute.name != "kernel_shape");
             conv.input.truncate(2);
             conv.input[1] = "large".into();
@@ -323,8 +325,8 @@ fn what_takes_too_much_memory_or_time_is_refused_by_its_shape() {
         set(pool, ints("pads", &[32; 4]));
     });
     assert_graph_refused("too much memory or time", |graph| {
-        constant(graph, "column", &[5_000, 1], &[1.0; 5_000]);
-        constant(graph, "row", &[5_000], &[1.0; 5_000]);
+        constant(graph, "column", &[5_000, 1], &vec![1.0; 5_000]);
+        constant(graph, "row", &[5_000], &vec![1.0; 5_000]);
         append(graph, "Add", &["row"], &[]);
         graph.node.last_mut().unwrap().input[0] = "column".into();
     });
