@@ -4,7 +4,7 @@
 
 #[expect(unreachable_pub, reason = "public to the fuzzer's targets")]
 #[path = "../fuzz/src/lib.rs"]
-mod laws;
+mod fuzz;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ fn apply(bytes: &mut Vec<u8>, change: &Change, seeds: &[Vec<u8>]) {
             bytes.drain(place..length.min(place + count));
         }
         Change::Part(seed) => {
-            if let Some(changed) = laws::changes::model(bytes, *seed) {
+            if let Some(changed) = fuzz::changes::model(bytes, *seed) {
                 *bytes = changed;
             }
         }
@@ -117,7 +117,9 @@ fn hold(target: &str, more: &[&str], parts: u32, cases: u32, law: fn(&[u8])) {
     let case = (any::<Index>(), prop::collection::vec(change(parts), 1..5));
     let changed = case.prop_map(move |(seed, changes)| {
         let mut bytes = seed.get(&seeds).clone();
-        changes.iter().for_each(|change| apply(&mut bytes, change, &seeds));
+        for change in &changes {
+            apply(&mut bytes, change, &seeds);
+        }
         bytes
     });
     proptest!(config, |(bytes in changed)| law(&bytes));
@@ -125,21 +127,21 @@ fn hold(target: &str, more: &[&str], parts: u32, cases: u32, law: fn(&[u8])) {
 
 #[test]
 fn a_model_is_refused_or_runs_alike_by_all_kernels() {
-    hold("model", &[], 40, 2_000, laws::model);
+    hold("model", &[], 40, 2_000, fuzz::model);
 }
 
 #[test]
 fn an_idx_file_is_refused_or_is_what_its_items_are_written_as() {
-    hold("idx", &[], 0, 5_000, laws::idx);
+    hold("idx", &[], 0, 5_000, fuzz::idx);
 }
 
 #[test]
 fn a_picture_is_refused_or_prepared_alike_after_being_written_again() {
     let more = ["runtime/tests/pictures/samples", "tests/data/digits"];
-    hold("picture", &more, 0, 2_000, laws::picture);
+    hold("picture", &more, 0, 2_000, fuzz::picture);
 }
 
 #[test]
 fn a_quantised_model_is_refused_or_keeps_within_its_bounds() {
-    hold("q8", &[], 0, 300, laws::q8);
+    hold("q8", &[], 0, 300, fuzz::q8);
 }

@@ -3,10 +3,10 @@
 use prost::Message;
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::tensor_shape_proto::dimension;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
-    type_proto,
+    ValueInfoProto, type_proto,
 };
 
 const OPERATORS: &[&str] = &[
@@ -304,7 +304,7 @@ fn tensor(tensor: &mut TensorProto, dice: &mut Dice) {
     }
 }
 
-fn port_of(port: &mut tract_onnx::pb::ValueInfoProto, dice: &mut Dice) {
+fn port_of(port: &mut ValueInfoProto, dice: &mut Dice) {
     let kind = port.r#type.as_mut().and_then(|kind| kind.value.as_mut());
     let Some(type_proto::Value::TensorType(tensor)) = kind else { return };
     let Some(shape) = &mut tensor.shape else { return };
@@ -312,7 +312,7 @@ fn port_of(port: &mut tract_onnx::pb::ValueInfoProto, dice: &mut Dice) {
     match dice.below(4) {
         0 => tensor.elem_type = [1, 2, 7, 10][dice.below(4)],
         1 => drop(shape.dim.pop()),
-        2 => shape.dim.push(Default::default()),
+        2 => shape.dim.push(Dimension::default()),
         _ if axes > 0 => {
             let value = match dice.below(2) {
                 0 => dimension::Value::DimValue(dice.of(NUMBERS)),

@@ -178,20 +178,20 @@ fn bound_convolution<const I: usize, const O: usize, const W: usize>(
     layer: &mut Convolution<I, O, W>,
 ) {
     for (pair, channels) in layer.channels.iter_mut().enumerate() {
-        bound(channels, layer.weights.iter().flat_map(|tiles| &tiles[pair]));
+        bound(channels, &layer.weights.iter().flat_map(|tiles| &tiles[pair]));
     }
 }
 
 fn bound_dense<const B: usize, const I: usize>(layer: &mut Dense<B, I>) {
     for (weights, channels) in layer.weights.iter().zip(&mut layer.channels) {
         for (pair, channels) in channels.iter_mut().enumerate() {
-            bound(channels, weights.iter().map(|words| &words[pair]));
+            bound(channels, &weights.iter().map(|words| &words[pair]));
         }
     }
 }
 
 /// States the true bounds of a pair of outputs, as the file has them at its bytes 8 to 12.
-fn bound<'a>(channels: &mut [Channel; 2], words: impl Iterator<Item = &'a Word> + Clone) {
+fn bound<'a>(channels: &mut [Channel; 2], words: &(impl Iterator<Item = &'a Word> + Clone)) {
     for (odd, channel) in channels.iter_mut().enumerate() {
         let weights = words.clone().flat_map(|&word| unpack(word).map(|input| input[odd]));
         let bound = accumulator_bound(weights, channel.bias());
