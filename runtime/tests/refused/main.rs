@@ -291,6 +291,18 @@ fn operators_take_the_types_and_shapes_that_they_are_defined_for() {
     unfit("Conv", &|node| set(node, int("group", 3)));
     unfit("Gemm", &|node| node.input.swap(1, 2));
     unfit("Cast", &|node| node.op_type = "Identity".into());
+    // a background of 0 divided by itself, as bytes
+    assert_graph_refused("cannot take inputs of such types and shapes", |graph| {
+        let image = graph.input[0].name.clone();
+        node(graph, "Cast").input[0] = "divided".into();
+        let division = NodeProto {
+            op_type: "Div".into(),
+            input: vec![image.clone(), image],
+            output: vec!["divided".into()],
+            ..NodeProto::default()
+        };
+        graph.node.insert(0, division);
+    });
     // `int64` divided by 0, before any image is seen
     assert_graph_refused("cannot take inputs of such types and shapes", |graph| {
         whole_numbers(graph, "zero", &[0]);
