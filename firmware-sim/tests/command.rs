@@ -66,8 +66,9 @@ fn a_model_is_made_and_verified() {
     assert!(output.stderr.is_empty(), "no progress bar without a terminal");
 
     let output = bench.run(&[&verify[..], &["--json", "--report", "report.html"]].concat());
-    assert_eq!(output.stdout.iter().filter(|&&byte| byte == b'\n').count(), 1, "one line");
-    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["images"], 500);
     let equal = &json["equal"];
     let [share, low, high] = ["share", "low", "high"].map(|part| equal[part].as_f64().unwrap());
@@ -104,7 +105,7 @@ const LAYERS: [&str; 4] = ["conv1", "conv2", "dense1", "dense2"];
 
 fn sha256(bytes: &[u8]) -> String {
     let identity = firmware_sim::host::identity(bytes);
-    identity.iter().map(|byte| format!("{byte:02x}")).collect()
+    identity.map(|byte| format!("{byte:02x}")).concat()
 }
 
 #[test]

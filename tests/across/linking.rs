@@ -21,9 +21,9 @@ impl Elsewhere {
         let folder = tempfile::tempdir().unwrap();
         let manifest = format!(
             "[package]\nname = \"reader\"\nedition = \"2024\"\n\
-             [dependencies]\n{dependency} = {{ path = {:?}, default-features = false }}\n\
+             [dependencies]\n{dependency} = {{ path = '{}', default-features = false }}\n\
              [profile.dev]\nopt-level = 1\ndebug = \"line-tables-only\"\n[workspace]\n",
-            root.join(dependency)
+            root.join(dependency).display()
         );
         fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
         // the versions that are tested, and already on this machine

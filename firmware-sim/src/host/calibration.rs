@@ -3,7 +3,7 @@
 use std::vec;
 use std::vec::Vec;
 
-/// Bins of a [`Histogram`]: eight for each of 256 levels, as TensorRT has it.
+/// Bins of a [`Histogram`]: eight for each of 256 levels, as `TensorRT` has it.
 const BINS: usize = 2048;
 /// Levels of an activation.
 const LEVELS: usize = 256;
@@ -56,8 +56,8 @@ impl Calibration {
         let bins = match self {
             Self::Max => BINS,
             Self::Percentile => histogram.percentile(PERCENTILE),
-            Self::MeanSquare => least(histogram.candidates(), |bins| histogram.squared_error(bins)),
-            Self::Divergence => least(histogram.candidates(), |bins| histogram.divergence(bins)),
+            Self::MeanSquare => least(candidates(), |bins| histogram.squared_error(bins)),
+            Self::Divergence => least(candidates(), |bins| histogram.divergence(bins)),
         };
         histogram.edge(bins)
     }
@@ -88,11 +88,6 @@ impl Histogram {
     /// Upper edge of the first `bins`.
     fn edge(&self, bins: usize) -> f64 {
         self.peak * bins as f64 / BINS as f64
-    }
-
-    /// The limits that are tried: whole levels of a full range, from a sixteenth of it.
-    fn candidates(&self) -> impl Iterator<Item = usize> + use<> {
-        (BINS / 16..=BINS).step_by(BINS / LEVELS)
     }
 
     fn percentile(&self, share: f64) -> usize {
@@ -146,6 +141,11 @@ impl Histogram {
         });
         terms.sum()
     }
+}
+
+/// The limits that are tried, in bins: whole levels of a full range, from a sixteenth of it.
+fn candidates() -> impl Iterator<Item = usize> {
+    (BINS / 16..=BINS).step_by(BINS / LEVELS)
 }
 
 /// The candidate with the least cost; of equals the last, which saturates least.

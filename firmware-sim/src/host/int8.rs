@@ -207,7 +207,10 @@ mod tests {
         let network = Network::of(model);
         let mut copy = file.clone();
         let (conv1, conv2) = (&mut copy.conv1, &mut copy.conv2);
-        (conv1.zero(), conv2.zero(), copy.dense1.zero(), copy.dense2.zero());
+        conv1.zero();
+        conv2.zero();
+        copy.dense1.zero();
+        copy.dense2.zero();
         network.fill(&mut copy);
         assert!(copy.as_bytes() == file.as_bytes());
         for image in images.into_iter().chain([Image28([0; PIXELS]), Image28([255; PIXELS])]) {

@@ -17,7 +17,7 @@ use runtime::graph::{Attribute, Constant, Draft, Elements, Node, Port};
 
 use super::int8::{Int8, Network};
 use crate::engine::Layer;
-use crate::format::Model;
+use crate::format::{Channel, Model};
 use crate::geometry::{CLASSES, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, POOL};
 use crate::multiplier::Multiplier;
 
@@ -141,7 +141,7 @@ impl Writer {
             Layer::Dense2 => vec![CLASSES, HIDDEN],
         };
         let weights = int8.affine.weights.iter().map(|&weight| weight as i8).collect();
-        let biases = int8.channels.iter().map(|channel| channel.bias()).collect();
+        let biases = int8.channels.iter().map(Channel::bias).collect();
         let parameters = [
             ("weight", shape, Elements::I8(weights), Elements::I8(vec![0; outputs]), input_step),
             ("bias", vec![outputs], Elements::I32(biases), Elements::I32(vec![0; outputs]), 1.0),

@@ -1,5 +1,6 @@
 //! A `.q8` model as Rust source, for firmware that is built without a file beside it.
 
+use std::fmt::Write;
 use std::format;
 use std::string::String;
 
@@ -20,7 +21,7 @@ pub fn emit(model: Model<'_>) -> String {
     for line in file.as_bytes().chunks(LINE) {
         literal.push_str("\\\n    ");
         for byte in line {
-            literal.push_str(&format!("\\x{byte:02x}"));
+            let _ = write!(literal, "\\x{byte:02x}"); // writing to a String cannot fail
         }
     }
     let identity = base16ct::lower::encode_string(&file.identity);

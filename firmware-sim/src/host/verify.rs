@@ -334,7 +334,7 @@ impl Verification {
         let edge = |bin: usize| largest * (2.0 * bin as f64 / BINS as f64 - 1.0);
         let mut bins = core::array::from_fn(|bin| (edge(bin + 1), 0));
         for &error in &self.logit_errors {
-            let bin = ((f64::from(error) / largest + 1.0) / 2.0 * BINS as f64) as usize;
+            let bin = (f64::midpoint(f64::from(error) / largest, 1.0) * BINS as f64) as usize;
             bins[bin.min(BINS - 1)].1 += 1;
         }
         bins

@@ -128,10 +128,10 @@ impl Constant {
 
     fn proto(&self) -> pb::TensorProto {
         let (data_type, raw_data) = match &self.elements {
-            Elements::F32(values) => (DataType::Float, bytes(values, |value| value.to_le_bytes())),
-            Elements::I8(values) => (DataType::Int8, bytes(values, |value| value.to_le_bytes())),
+            Elements::F32(values) => (DataType::Float, bytes(values, f32::to_le_bytes)),
+            Elements::I8(values) => (DataType::Int8, bytes(values, i8::to_le_bytes)),
             Elements::U8(values) => (DataType::Uint8, values.clone()),
-            Elements::I32(values) => (DataType::Int32, bytes(values, |value| value.to_le_bytes())),
+            Elements::I32(values) => (DataType::Int32, bytes(values, i32::to_le_bytes)),
         };
         pb::TensorProto {
             name: self.name.clone(),

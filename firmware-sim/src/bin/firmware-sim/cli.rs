@@ -118,7 +118,7 @@ pub(crate) struct Board {
 pub(crate) enum Form {
     /// The file that firmware uses in place, and that verify and board take
     Q8,
-    /// ONNX with QuantizeLinear and DequantizeLinear, for other engines
+    /// ONNX in its QDQ form, for other engines
     Onnx,
     /// A module of Rust source with the file's bytes, for firmware that is built without a file
     Rust,

@@ -272,6 +272,7 @@ fn errors(area: &Area, verification: &Verification) -> anyhow::Result<()> {
 }
 
 /// A label without decimals.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "plotters hands out references")]
 fn count(y: &f64) -> String {
     format!("{y:.0}")
 }
