@@ -2,7 +2,7 @@
 //!
 //! With a step `s` for every real value, `real ≈ s · q`:
 //! - a weight's step is its output channel's largest magnitude over 127, or what keeps the channel's sums within
-//!   [`SUM_MAX`] if that is more; the last layer has one step for all rows, since its sums are compared with
+//!   [`SUM_MAX`](crate::format::SUM_MAX) if that is more; the last layer has one step for all rows, since its sums are compared with
 //!   each other;
 //! - an activation's step is the layer's limit over 255, see [`Calibration`];
 //! - a sum's step is the product of the weight's and the input's, and the bias is rounded to it;
