@@ -248,6 +248,14 @@ fn an_output_that_cannot_be_written_is_named() {
     let data = mnist_500();
     let quantize = ["quantize", "lenet.onnx", "--data", &data, "-o", "no/such/folder/out.q8"];
     bench.refuses(&quantize, &["cannot write no/such/folder/out.q8"]);
+    let quantize = ["quantize", "lenet.onnx", "--data", &data, "-o", "./lenet.onnx"];
+    bench.refuses(&quantize, &["cannot write ./lenet.onnx", "name another file"]);
+    bench.quantize();
+    for input in ["lenet.onnx", "lenet.q8"] {
+        let verify =
+            ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--report", input];
+        bench.refuses(&verify, &["cannot write", input, "name another file"]);
+    }
 }
 
 #[test]

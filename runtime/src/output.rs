@@ -91,6 +91,20 @@ pub fn check(path: &Path) -> io::Result<()> {
     }
 }
 
+/// [`check`], and that `path` is none of the files that are `read`, by whatever name.
+///
+/// # Errors
+/// As [`Output::open`], or that it is one of them.
+pub fn check_beside(path: &Path, read: &[&Path]) -> io::Result<()> {
+    check(path)?;
+    let Ok(written) = fs::canonicalize(path) else { return Ok(()) };
+    if read.iter().any(|read| fs::canonicalize(read).is_ok_and(|read| read == written)) {
+        let reason = "it is read by the same command, name another file";
+        return Err(io::Error::new(ErrorKind::AlreadyExists, reason));
+    }
+    Ok(())
+}
+
 /// Whether nothing is at `path` but, at most, a regular file: what is written there can be read again.
 #[must_use]
 pub fn keeps(path: &Path) -> bool {
@@ -165,6 +179,17 @@ mod tests {
         write(&folder.path().join("n".repeat(LONGEST_NAME_BYTES)), b"long").unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         assert_eq!(fs::read(&kept).unwrap(), b"old");
+    }
+
+    #[test]
+    fn what_is_read_is_not_replaced_under_another_name_either() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = folder.path().join("read");
+        write(&read, b"read").unwrap();
+        let again = folder.path().join(".").join("read");
+        let refusal = check_beside(&again, &[&folder.path().join("other"), &read]).unwrap_err();
+        assert!(refusal.to_string().contains("name another file"), "{refusal}");
+        check_beside(&folder.path().join("new"), &[&read]).unwrap();
     }
 
     #[cfg(unix)]

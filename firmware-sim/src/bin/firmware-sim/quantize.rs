@@ -1,9 +1,8 @@
 //! `firmware-sim quantize`: ONNX to an int8 model.
 
-use std::fs;
 use std::io::{self, Write};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use firmware_sim::Model;
 use firmware_sim::host::quantize::{Options, calibration_images, quantize_with};
 use firmware_sim::host::{onnx, source};
@@ -17,12 +16,7 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     let name = OneLine(arguments.model.display());
     let output_name = OneLine(arguments.output.display());
     let unwritable = || format!("cannot write {output_name}");
-    output::check(&arguments.output).with_context(unwritable)?;
-    if let (Ok(model), Ok(output)) =
-        (fs::canonicalize(&arguments.model), fs::canonicalize(&arguments.output))
-    {
-        ensure!(model != output, "{output_name} is the float model: name another file");
-    }
+    output::check_beside(&arguments.output, &[&arguments.model]).with_context(unwritable)?;
     let float = read_model(&arguments.model)?;
     let training = idx::load(&arguments.data.folder()?, Part::Train)?;
     let calibration = calibration_images(&training.images);

@@ -41,7 +41,8 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         [&arguments.model, &arguments.quantized].map(|path| OneLine(path.display()));
     let unwritable = |path: &Path| format!("cannot write {}", OneLine(path.display()));
     if let Some(path) = &arguments.report {
-        output::check(path).with_context(|| unwritable(path))?;
+        output::check_beside(path, &[&arguments.model, &arguments.quantized])
+            .with_context(|| unwritable(path))?;
     }
     let onnx = read_model(&arguments.model)?;
     let float = FloatModel::parse(&onnx).with_context(|| onnx_path.to_string())?;
