@@ -9,7 +9,7 @@
 //! Source: <https://github.com/onnx/onnx/blob/main/docs/Operators.md#quantizelinear>, opset 13.
 
 use std::format;
-use std::string::{String, ToString};
+use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
@@ -31,7 +31,7 @@ pub fn emit(model: Model<'_>) -> Vec<u8> {
     let network = Network::of(model);
     writer.constants.push(Constant::scalar("zero", Elements::U8(vec![0])));
     writer.step("image", 1.0);
-    writer.unquantized("image", "image");
+    writer.dequantize("image");
     for (layer, int8) in Layer::ALL.into_iter().zip(&network.layers) {
         writer.layer(layer, int8);
     }
@@ -69,61 +69,44 @@ struct Writer {
 }
 
 impl Writer {
+    /// From what the layer takes to what it hands on, both as real numbers.
     fn layer(&mut self, layer: Layer, int8: &Int8) {
-        let index = layer as usize;
-        let (name, output) = (layer.name(), ACTIVATIONS[index]);
-        let inputs = ["image", "stage1", "stage2", "hidden"];
+        let (name, output) = (layer.name(), ACTIVATIONS[layer as usize]);
+        let square = |side: usize| Attribute::Ints(vec![side as i64; 2]);
+        let is_convolution = matches!(layer, Layer::Conv1 | Layer::Conv2);
         let input = match layer {
+            Layer::Conv1 => "image.real",
+            Layer::Conv2 => "stage1.real",
             Layer::Dense1 => {
-                let flat = [("axis", Attribute::Int(1))];
-                self.nodes.push(Node::new("Flatten", &["stage2.real"], "flat", &flat));
-                "flat".to_string()
+                self.node("Flatten", &["stage2.real"], "flat", &[("axis", Attribute::Int(1))]);
+                "flat"
             }
-            _ => format!("{}.real", inputs[index]),
+            Layer::Dense2 => "hidden.real",
         };
         self.parameters(layer, int8);
-        let operands =
-            [input.as_str(), &format!("{name}.weight.real"), &format!("{name}.bias.real")];
-        let square = |side: usize| Attribute::Ints(vec![side as i64; 2]);
-        match layer {
-            Layer::Conv1 | Layer::Conv2 => {
-                self.nodes.push(Node::new(
-                    "Conv",
-                    &operands,
-                    name,
-                    &[("kernel_shape", square(KERNEL))],
-                ));
-                let relu = format!("{name}.relu");
-                self.nodes.push(Node::new("Relu", &[name], &relu, &[]));
-                self.step(output, self.steps[index + 1]);
-                let unpooled = format!("{output}.unpooled");
-                self.quantized(&relu, &unpooled, output);
-                let pool = [("kernel_shape", square(POOL)), ("strides", square(POOL))];
-                self.nodes.push(Node::new("MaxPool", &[&unpooled], output, &pool));
-                self.unquantized(output, output);
-            }
-            Layer::Dense1 => {
-                self.nodes.push(Node::new(
-                    "Gemm",
-                    &operands,
-                    name,
-                    &[("transB", Attribute::Int(1))],
-                ));
-                let relu = format!("{name}.relu");
-                self.nodes.push(Node::new("Relu", &[name], &relu, &[]));
-                self.step(output, self.steps[index + 1]);
-                self.quantized(&relu, output, output);
-                self.unquantized(output, output);
-            }
-            Layer::Dense2 => {
-                self.nodes.push(Node::new(
-                    "Gemm",
-                    &operands,
-                    output,
-                    &[("transB", Attribute::Int(1))],
-                ));
-            }
+        let (op, setting) = if is_convolution {
+            ("Conv", ("kernel_shape", square(KERNEL)))
+        } else {
+            ("Gemm", ("transB", Attribute::Int(1)))
+        };
+        let [weights, biases] = ["weight", "bias"].map(|kind| format!("{name}.{kind}.real"));
+        let sums = if layer == Layer::Dense2 { output } else { name };
+        self.node(op, &[input, &weights, &biases], sums, &[setting]);
+        if layer == Layer::Dense2 {
+            return;
         }
+        let [relu, step] = [format!("{name}.relu"), format!("{output}.step")];
+        self.node("Relu", &[name], &relu, &[]);
+        self.step(output, self.steps[layer as usize + 1]);
+        if is_convolution {
+            let unpooled = format!("{output}.unpooled");
+            let pool = [("kernel_shape", square(POOL)), ("strides", square(POOL))];
+            self.node("QuantizeLinear", &[&relu, &step, "zero"], &unpooled, &[]);
+            self.node("MaxPool", &[&unpooled], output, &pool);
+        } else {
+            self.node("QuantizeLinear", &[&relu, &step, "zero"], output, &[]);
+        }
+        self.dequantize(output);
     }
 
     /// Weights as `int8` and biases as `int32`, with a step for each output.
@@ -148,44 +131,35 @@ impl Writer {
         ];
         for (kind, shape, elements, zero, divisor) in parameters {
             let values = format!("{name}.{kind}");
-            let (step, zeros, real) =
-                (format!("{values}.step"), format!("{values}.zero"), format!("{values}.real"));
-            let of_outputs = |name: &String, elements| Constant {
-                name: name.clone(),
-                shape: vec![outputs],
-                elements,
-            };
+            let [step, zeros, real] =
+                ["step", "zero", "real"].map(|part| format!("{values}.{part}"));
             let steps = steps.iter().map(|step| (step / divisor) as f32).collect();
-            self.constants.push(Constant { name: values.clone(), shape, elements });
-            self.constants.push(of_outputs(&step, Elements::F32(steps)));
-            self.constants.push(of_outputs(&zeros, zero));
+            for (name, shape, elements) in [
+                (&values, shape, elements),
+                (&step, vec![outputs], Elements::F32(steps)),
+                (&zeros, vec![outputs], zero),
+            ] {
+                self.constants.push(Constant { name: name.clone(), shape, elements });
+            }
             let axis = [("axis", Attribute::Int(0))];
-            self.nodes.push(Node::new("DequantizeLinear", &[&values, &step, &zeros], &real, &axis));
+            self.node("DequantizeLinear", &[&values, &step, &zeros], &real, &axis);
         }
     }
 
+    /// The step of an activation.
     fn step(&mut self, of: &str, step: f64) {
-        self.constants
-            .push(Constant::scalar(&format!("{of}.step"), Elements::F32(vec![step as f32])));
+        let elements = Elements::F32(vec![step as f32]);
+        self.constants.push(Constant::scalar(&format!("{of}.step"), elements));
     }
 
-    fn quantized(&mut self, real: &str, output: &str, step_of: &str) {
-        self.nodes.push(Node::new(
-            "QuantizeLinear",
-            &[real, &format!("{step_of}.step"), "zero"],
-            output,
-            &[],
-        ));
+    /// Real numbers of an activation.
+    fn dequantize(&mut self, activation: &str) {
+        let [step, real] = ["step", "real"].map(|part| format!("{activation}.{part}"));
+        self.node("DequantizeLinear", &[activation, &step, "zero"], &real, &[]);
     }
 
-    fn unquantized(&mut self, values: &str, step_of: &str) {
-        let real: String = format!("{values}.real");
-        self.nodes.push(Node::new(
-            "DequantizeLinear",
-            &[values, &format!("{step_of}.step"), "zero"],
-            &real,
-            &[],
-        ));
+    fn node(&mut self, op: &str, inputs: &[&str], output: &str, attributes: &[(&str, Attribute)]) {
+        self.nodes.push(Node::new(op, inputs, output, attributes));
     }
 }
 
