@@ -1,6 +1,7 @@
-//! What loading a model allocates, and how long it takes: small for a file that is refused, bounded for any other.
+//! What loading a model allocates: small for a file that is refused, bounded for any other. How long it takes is printed,
+//! and what would take minutes is refused by its nodes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use peak_alloc::PeakAlloc;
 use prost::Message;
@@ -16,8 +17,6 @@ const MIB: usize = 1 << 20;
 
 /// No file of a mebibyte takes more, whether it is refused or loads.
 const MOST: usize = 256 * MIB;
-/// Nor longer, by code that is not optimised on a busy machine; that is a hundredth of what the shapes could ask for.
-const LONGEST: Duration = Duration::from_secs(30);
 
 /// Loads it, and tells the bytes that were allocated at most.
 fn measure(name: &str, bytes: &[u8]) -> (Result<Classifier, Error>, usize) {
@@ -30,7 +29,6 @@ fn measure(name: &str, bytes: &[u8]) -> (Result<Classifier, Error>, usize) {
     let answer = model.as_ref().err().map_or("loads".into(), ToString::to_string);
     println!("{name}: {} bytes of file, {peak} allocated, {took:?}: {answer:.100}", bytes.len());
     assert!(peak < MOST, "{name}: {peak}");
-    assert!(took < LONGEST, "{name}: {took:?}");
     (model, peak)
 }
 
