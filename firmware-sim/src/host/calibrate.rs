@@ -6,9 +6,10 @@ use std::vec::Vec;
 
 use rayon::prelude::*;
 use runtime::evaluate::BATCH;
-use runtime::{Classifier, Image28};
+use runtime::{Classifier, Image28, Prediction};
 
 use super::error::Error;
+use super::int8::steps;
 use super::quantize::{Options, calibration_images, quantize_with};
 use crate::engine::Scratch;
 use crate::format::{File, Model};
@@ -52,7 +53,7 @@ pub fn compare(
     }
     let float = Classifier::parse(onnx)?;
     let [on_validation, on_test] =
-        [&validation[..], test].map(|images| Scored { images, logits: score(&float, images) });
+        [&validation[..], test].map(|images| Scored { images, predictions: score(&float, images) });
     Options::all()
         .map(|options| {
             let file: Box<File> = quantize_with(onnx, &calibration, &[], options)?;
@@ -89,32 +90,28 @@ fn rest(training: &[Image28], taken: usize) -> Vec<Image28> {
     rest
 }
 
-fn score(float: &Classifier, images: &[Image28]) -> Vec<Vec<f32>> {
-    let batches = images.par_chunks(BATCH).map(|batch| float.classify_batch(batch));
-    batches.flatten().map(|prediction| prediction.logits).collect()
+fn score(float: &Classifier, images: &[Image28]) -> Vec<Prediction> {
+    images.par_chunks(BATCH).flat_map(|batch| float.classify_batch(batch)).collect()
 }
 
-/// Images with the float model's logits.
+/// Images with what the float model says of them.
 struct Scored<'a> {
     images: &'a [Image28],
-    logits: Vec<Vec<f32>>,
+    predictions: Vec<Prediction>,
 }
 
 impl Scored<'_> {
     fn fidelity(&self, int8: Model<'_>) -> Fidelity {
-        let step = f64::from(f32::from_bits(int8.file().scales.logits.get()));
-        let batches = self.images.par_chunks(BATCH).zip(self.logits.par_chunks(BATCH));
+        let [.., step] = steps(int8.file());
+        let batches = self.images.par_chunks(BATCH).zip(self.predictions.par_chunks(BATCH));
         let batches: Vec<_> = batches
-            .map(|(images, logits)| {
+            .map(|(images, predictions)| {
                 let mut scratch = Scratch::new();
                 let (mut unequal, mut signal, mut noise) = (0, 0.0, 0.0);
-                for (image, float) in images.iter().zip(logits) {
+                for (image, float) in images.iter().zip(predictions) {
                     let int8 = int8.infer(&image.0, &mut scratch);
-                    let digit = (0..float.len()).fold(0, |best, class| {
-                        if float[class] > float[best] { class } else { best }
-                    });
-                    unequal += usize::from(digit != usize::from(int8.digit()));
-                    for (&float, &int8) in float.iter().zip(&int8.0) {
+                    unequal += usize::from(float.digit() != usize::from(int8.digit()));
+                    for (&float, &int8) in float.logits.iter().zip(&int8.0) {
                         let (float, int8) = (f64::from(float), f64::from(int8) * step);
                         signal += float * float;
                         noise += (float - int8) * (float - int8);
@@ -123,12 +120,10 @@ impl Scored<'_> {
                 (unequal, signal, noise)
             })
             .collect();
-        let (mut unequal, mut signal, mut noise) = (0, 0.0, 0.0);
-        for batch in batches {
-            unequal += batch.0;
-            signal += batch.1;
-            noise += batch.2;
-        }
+        // in order, or the sums would depend on how many threads there are
+        let (unequal, signal, noise) = batches
+            .into_iter()
+            .fold((0, 0.0, 0.0), |sum, batch| (sum.0 + batch.0, sum.1 + batch.1, sum.2 + batch.2));
         Fidelity { images: self.images.len(), unequal, sqnr_db: 10.0 * (signal / noise).log10() }
     }
 }

@@ -18,6 +18,13 @@ type Inputs = fn(usize, usize) -> [Option<usize>; 2];
 const CONV1: Inputs = |_, word| conv1_inputs(word);
 const CONV2: Inputs = conv2_inputs;
 
+/// What one unit of the values that the layers hand on is worth, in order.
+pub(super) fn steps(file: &File) -> [f64; 4] {
+    let scales = &file.scales;
+    [scales.stage1, scales.stage2, scales.hidden, scales.logits]
+        .map(|bits| f32::from_bits(bits.get()).into())
+}
+
 /// All layers in order.
 #[derive(Debug, Clone)]
 pub struct Network {

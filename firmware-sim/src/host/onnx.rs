@@ -15,7 +15,7 @@ use std::vec::Vec;
 
 use runtime::graph::{Attribute, Constant, Draft, Elements, Node, Port};
 
-use super::int8::{Int8, Network};
+use super::int8::{Int8, Network, steps};
 use crate::engine::Layer;
 use crate::format::{Channel, Model};
 use crate::geometry::{CLASSES, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, POOL};
@@ -27,10 +27,12 @@ pub const ACTIVATIONS: [&str; 4] = ["stage1", "stage2", "hidden", "logits"];
 /// The file's bytes: a pure function of the model, which [`quantize`](super::quantize::quantize) made.
 #[must_use]
 pub fn emit(model: Model<'_>) -> Vec<u8> {
-    let mut writer = Writer { steps: steps(model), nodes: vec![], constants: vec![] };
+    let [stage1, stage2, hidden, logits] = steps(model.file());
+    let steps = [1.0, stage1, stage2, hidden, logits];
+    let mut writer = Writer { steps, nodes: vec![], constants: vec![] };
     let network = Network::of(model);
     writer.constants.push(Constant::scalar("zero", Elements::U8(vec![0])));
-    writer.step("image", 1.0);
+    writer.step("image", writer.steps[0]);
     writer.dequantize("image");
     for (layer, int8) in Layer::ALL.into_iter().zip(&network.layers) {
         writer.layer(layer, int8);
@@ -53,16 +55,8 @@ pub fn emit(model: Model<'_>) -> Vec<u8> {
     draft.emit()
 }
 
-/// What one unit is worth of the image, of what the first three layers hand on, and of a logit.
-fn steps(model: Model<'_>) -> [f64; 5] {
-    let scales = &model.file().scales;
-    let [stage1, stage2, hidden, logits] =
-        [scales.stage1, scales.stage2, scales.hidden, scales.logits]
-            .map(|bits| f32::from_bits(bits.get()).into());
-    [1.0, stage1, stage2, hidden, logits]
-}
-
 struct Writer {
+    /// What one unit is worth of the image, which is a pixel, and of what the layers hand on.
     steps: [f64; 5],
     nodes: Vec<Node>,
     constants: Vec<Constant>,

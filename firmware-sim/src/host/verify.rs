@@ -18,12 +18,12 @@ use runtime::idx::Split;
 use runtime::{Classifier, Image28};
 
 use super::error::Error;
-use super::int8::Network;
+use super::int8::{Network, steps};
 use super::lenet::{Activations, LeNet};
 use super::{graph, identity};
 use crate::answer::{Answer, Logits};
 use crate::engine::{Layer, Scratch};
-use crate::format::{File, Model};
+use crate::format::Model;
 use crate::geometry::CLASSES;
 use layer::Tally;
 
@@ -124,13 +124,6 @@ pub fn compare(
         progress(readings.len());
     }
     Ok(Verification { readings, logit_errors, layers: tallies.map(Tally::finish) })
-}
-
-/// What one unit of the values that the layers hand on is worth.
-fn steps(file: &File) -> [f64; 4] {
-    let scales = &file.scales;
-    [scales.stage1, scales.stage2, scales.hidden, scales.logits]
-        .map(|bits| f32::from_bits(bits.get()).into())
 }
 
 /// Two models that belong together.

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Error;
 use clap::Parser;
+use runtime::output::of_printing;
 
 use cli::{Cli, Command};
 
@@ -20,8 +21,10 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         // `firmware-sim verify … | head -1` is no failure
-        Err(error) if of_printing(&error) == Some(ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
-        Err(error) if of_printing(&error).is_some() => {
+        Err(error) if of_printing(error.as_ref()) == Some(ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
+        Err(error) if of_printing(error.as_ref()).is_some() => {
             complain(&error.context("cannot write to standard output"))
         }
         Err(error) => complain(&error),
@@ -35,12 +38,6 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Board(arguments) => board::run(&arguments),
     }
-}
-
-/// The kind of an error that the system gave while we printed: all others say what they are about.
-fn of_printing(error: &Error) -> Option<ErrorKind> {
-    let alone = error.chain().len() == 1;
-    error.downcast_ref().filter(|_| alone).map(io::Error::kind)
 }
 
 /// Says what went wrong; a standard error that is closed or full is no reason to stop.

@@ -111,8 +111,9 @@ struct Share {
 }
 
 impl Share {
-    fn percent(&self) -> f64 {
-        self.count as f64 / self.all as f64 * 100.0
+    /// 0 to 1; NaN of none.
+    fn share(&self) -> f64 {
+        self.count as f64 / self.all as f64
     }
 
     fn interval(&self) -> Interval {
@@ -128,7 +129,7 @@ impl fmt::Display for Share {
         write!(
             f,
             "{:.2} %  ({count} of {all}; with 95 % confidence {low:.2} to {high:.2} %)",
-            self.percent()
+            self.share() * 100.0
         )
     }
 }

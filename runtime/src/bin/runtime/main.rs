@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use runtime::OneLine;
+use runtime::output::of_printing;
 
 use cli::{Cli, Command};
 
@@ -24,8 +25,10 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
         // `runtime predict … | head -1` is no failure
-        Err(error) if of_printing(&error) == Some(ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
-        Err(error) if of_printing(&error).is_some() => {
+        Err(error) if of_printing(error.as_ref()) == Some(ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
+        Err(error) if of_printing(error.as_ref()).is_some() => {
             complain(&error.context("cannot write to standard output"));
             ExitCode::FAILURE
         }
@@ -46,12 +49,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
-}
-
-/// The kind of an error that the system gave while we printed: all others say what they are about.
-fn of_printing(error: &anyhow::Error) -> Option<ErrorKind> {
-    let alone = error.chain().len() == 1;
-    error.downcast_ref().filter(|_| alone).map(io::Error::kind)
 }
 
 /// Says what went wrong in one line; a standard error that is closed or full is no reason to stop.

@@ -66,7 +66,7 @@ fn share(share: &Share) -> Value {
     let interval = share.interval();
     json!({
         "count": share.count,
-        "share": share.percent() / 100.0,
+        "share": share.share(),
         "low": interval.low,
         "high": interval.high,
     })

@@ -92,7 +92,7 @@ fn shares(report: &Report) -> Markup {
         html! {
             tr {
                 td { (name) }
-                td { (format!("{:.2} %", share.percent())) }
+                td { (format!("{:.2} %", share.share() * 100.0)) }
                 td { (share.count) " of " (share.all) }
                 td { (format!("{:.2} to {:.2} %", interval.low * 100.0, interval.high * 100.0)) }
             }
