@@ -1,39 +1,30 @@
 //! A model behind types of our own: how it is loaded, asked, and what it answers.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tract_onnx::prelude::*;
+use dataset::{Image28, PIXELS};
+use network::onnx::Graph;
+use safe_io::SingleLine;
 
-use crate::chain::Buffers;
-use crate::engine::Engine;
+use crate::engine::{Buffers, Engine};
 use crate::error::Error;
-use crate::graph::Graph;
-use crate::image28::{Image28, PIXELS};
-use crate::input::{Input, Normalization};
+use crate::input::{FloatInput, Input};
 use crate::kernels::Kernels;
-use crate::line::OneLine;
 use crate::prediction::{Calibration, Prediction, Verdict};
 use crate::preprocess::{Content, Prepared};
-use crate::session::Session;
 
 /// The model inside this library: the `lenet.onnx` of our trainer's default run on MNIST.
 ///
 /// How it was made and how good it is stands in its metadata: `runtime inspect`.
 pub const EMBEDDED_MODEL: &[u8] = include_bytes!("../lenet.onnx");
 
-/// Most bytes of a model file; ours has 1.7 million.
-const LIMIT_BYTES: u64 = 64 << 20;
-
 /// How a model is to be run.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Options {
     /// For models with float input; without it, pixels from 0 to 1.
-    pub normalization: Option<Normalization>,
+    pub float_input: Option<FloatInput>,
     /// What computes the layers.
     pub kernels: Kernels,
 }
@@ -63,41 +54,29 @@ impl Classifier {
     /// Reads a model file.
     ///
     /// # Errors
-    /// [`Error::Read`], or [`Error::File`] around what [`Self::parse`] says.
+    /// [`Error::Model`] if the file or its graph is refused, or what [`Self::new`] says, in [`Error::File`].
     pub fn load(path: &Path) -> Result<Self, Error> {
-        Self::load_with(path, Options::default())
+        Self::new(&Graph::load(path)?, Options::default()).map_err(|error| error.in_file(path))
     }
 
-    /// Reads a model file to be run as `options` say.
-    ///
-    /// # Errors
-    /// As [`Self::load`]; [`Error::Normalized`] if the model takes `uint8` and a normalisation is given.
-    pub fn load_with(path: &Path, options: Options) -> Result<Self, Error> {
-        let bytes = read_model(path)?;
-        Self::parse_with(&bytes, options).map_err(|error| error.in_file(path))
-    }
-
-    /// Builds the engine from the bytes of an ONNX file, and runs it once.
+    /// Builds the engine from the bytes of an ONNX file.
     ///
     /// # Errors
     /// What is wrong with the file or its graph; never a panic, whatever the bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        Self::parse_with(bytes, Options::default())
+        Self::new(&Graph::parse(bytes)?, Options::default())
     }
 
-    /// Like [`Self::parse`], to be run as `options` say.
+    /// Builds the engine of a graph that was parsed, and runs it once.
     ///
     /// # Errors
-    /// As [`Self::parse`]; [`Error::Normalized`] if the model takes `uint8` and a normalisation is given.
-    pub fn parse_with(bytes: &[u8], options: Options) -> Result<Self, Error> {
-        let (graph, proto) = Graph::parse_with_proto(bytes)?;
-        let input = Input::of(&graph.inputs[0], options.normalization)?;
-        // its words hold names of the file
-        let unusable =
-            |error: TractError| Error::Engine(OneLine(format!("{error:#}")).to_string().into());
+    /// [`Error::InputShape`] if it takes no 28×28 picture, [`Error::OutputShape`] if it does not give one score per
+    /// class, [`Error::Normalized`] if it takes `uint8` and `options` say how to make floats, or [`Error::Model`].
+    pub fn new(graph: &Graph, options: Options) -> Result<Self, Error> {
+        let input = Input::of(&graph.inputs[0], options.float_input)?;
         let last = graph.nodes.iter().find(|node| node.outputs.contains(&graph.outputs[0].name));
         let mut classifier = Self {
-            engine: Arc::new(Engine::build(&proto, input, options.kernels).map_err(unusable)?),
+            engine: Arc::new(Engine::build(graph, input, options.kernels)?),
             idle: Arc::default(),
             answers_probabilities: last.is_some_and(|node| node.op == "Softmax"),
             classes: vec![],
@@ -105,36 +84,39 @@ impl Classifier {
         };
         let blank = [const { Image28([0; PIXELS]) }; 2];
         let (mut buffers, mut scores) = (Buffers::default(), vec![]);
-        classifier.engine.run(&blank[..1], &mut buffers, &mut scores).map_err(unusable)?;
+        let mut run = |images: &[Image28], scores: &mut Vec<f32>| {
+            classifier.engine.run(images, &mut buffers, scores, &mut |_, run| run())
+        };
+        run(&blank[..1], &mut scores)?;
         let classes = scores.len();
         if !(2..=256).contains(&classes) {
             return Err(Error::OutputShape { found: vec![1, classes] });
         }
         if classifier.engine.takes_batches() {
             // a batch of two finds graphs that say "any batch" but mean one
-            classifier.engine.run(&blank, &mut buffers, &mut scores).map_err(unusable)?;
+            run(&blank, &mut scores)?;
             if scores.len() != 2 * classes {
                 return Err(Error::OutputShape { found: vec![2, scores.len() / 2] });
             }
         }
         let numbers = || (0..classes).map(|class| class.to_string()).collect();
-        let one_line = |name: String| OneLine(name).to_string();
+        let printable = |name: String| SingleLine(name).to_string();
         classifier.classes = graph
             .class_names()
-            .map_or_else(numbers, |names| names.into_iter().map(one_line).collect());
+            .map_or_else(numbers, |names| names.into_iter().map(printable).collect());
         if classifier.classes.len() != classes {
             return Err(Error::OutputShape { found: vec![1, classes] });
         }
         Ok(classifier)
     }
 
-    /// Names of the classes, in the order of the scores; each fit for a line, see [`OneLine`].
+    /// Names of the classes, in the order of the scores; each safe to print, see [`SingleLine`].
     #[must_use]
     pub fn classes(&self) -> &[String] {
         &self.classes
     }
 
-    /// What the scores are worth, from the model's metadata.
+    /// How the scores become confidences and verdicts, from the model's metadata.
     #[must_use]
     pub const fn calibration(&self) -> &Calibration {
         &self.calibration
@@ -145,16 +127,16 @@ impl Classifier {
     /// # Panics
     /// Never: the model ran when it was loaded, and none of its operators depends on the pixels' values.
     #[must_use]
-    pub fn classify(&self, image: &Image28) -> Prediction {
-        self.classify_batch(std::slice::from_ref(image)).swap_remove(0)
+    pub fn predict(&self, image: &Image28) -> Prediction {
+        self.predict_batch(std::slice::from_ref(image)).swap_remove(0)
     }
 
     /// Scores pictures in one run of the engine, or one by one where the model's batch is fixed to 1.
     ///
     /// # Panics
-    /// Never, as [`Self::classify`].
+    /// Never, as [`Self::predict`].
     #[must_use]
-    pub fn classify_batch(&self, images: &[Image28]) -> Vec<Prediction> {
+    pub fn predict_batch(&self, images: &[Image28]) -> Vec<Prediction> {
         let mut buffers = self.idle().pop().unwrap_or_default();
         let mut scores = vec![];
         self.score(images, &mut buffers, &mut scores);
@@ -167,27 +149,20 @@ impl Classifier {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Memory and threads of one's own, for many batches one after the other.
-    ///
-    /// # Errors
-    /// That of the system if it has no more threads.
-    pub fn session(&self, threads: NonZeroUsize) -> io::Result<Session> {
-        Session::new(self, threads)
-    }
-
     /// The graph's output for each image, one after the other.
     pub(crate) fn score(&self, images: &[Image28], buffers: &mut Buffers, scores: &mut Vec<f32>) {
-        self.engine.run(images, buffers, scores).expect("a model that ran when loaded runs again");
+        let ran = self.engine.run(images, buffers, scores, &mut |_, run| run());
+        ran.expect("a model that ran when loaded runs again");
     }
 
     /// Scores a picture that [`crate::preprocess`] prepared; where that found no single drawing, the verdict is
     /// [`Verdict::NoDigit`] whatever the scores.
     ///
     /// # Panics
-    /// Never, as [`Self::classify`].
+    /// Never, as [`Self::predict`].
     #[must_use]
     pub fn read(&self, prepared: &Prepared) -> Prediction {
-        let mut prediction = self.classify(&prepared.image);
+        let mut prediction = self.predict(&prepared.image);
         if prepared.content != Content::Drawing {
             prediction.verdict = Verdict::NoDigit;
         }
@@ -214,21 +189,6 @@ impl Classifier {
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
-}
-
-/// Reads the bytes of a model file, of 64 MiB at most.
-///
-/// # Errors
-/// [`Error::Read`], or [`Error::File`] around [`Error::TooLarge`].
-pub fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
-    let unreadable = |source| Error::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > LIMIT_BYTES {
-        return Err(Error::TooLarge { limit_bytes: LIMIT_BYTES }.in_file(path));
-    }
-    Ok(bytes)
 }
 
 impl fmt::Debug for Classifier {

@@ -1,28 +1,29 @@
 //! What a model wants of its input.
 
+use dataset::{IMAGE_SIDE, PIXELS};
+use network::onnx::{Dimension, Port};
+
 use crate::error::Error;
-use crate::graph::{Dimension, Port};
-use crate::image28::{IMAGE_SIDE, PIXELS};
 
 /// How a model with float input wants its pixels: `(pixel / 255 − mean) / std`.
 ///
 /// Models with `uint8` input normalise by themselves.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Normalization {
+pub struct FloatInput {
     /// Subtracted from the pixel in 0 to 1.
     pub mean: f32,
     /// Divides the difference.
     pub std: f32,
 }
 
-impl Default for Normalization {
+impl Default for FloatInput {
     /// Pixels from 0 to 1.
     fn default() -> Self {
         Self { mean: 0.0, std: 1.0 }
     }
 }
 
-impl Normalization {
+impl FloatInput {
     pub(crate) fn apply(self, pixel: u8) -> f32 {
         (f32::from(pixel) / 255.0 - self.mean) / self.std
     }
@@ -32,21 +33,21 @@ impl Normalization {
 #[derive(Debug, Clone)]
 pub(crate) struct Input {
     /// Shape with 1 where the batch goes.
-    pub(crate) shape: Vec<usize>,
-    /// Axis of the batch, if the caller may choose its length.
-    pub(crate) batch_axis: Option<usize>,
+    shape: Vec<usize>,
+    /// Whether the caller chooses the batch, the first axis; else it is 1.
+    takes_batches: bool,
     /// `None` for `uint8`.
-    pub(crate) normalization: Option<Normalization>,
+    pub(crate) float_input: Option<FloatInput>,
 }
 
 impl Input {
     /// Accepts `uint8` and `float32`, and any shape that is 784 pixels after the batch is taken out.
-    pub(crate) fn of(port: &Port, normalization: Option<Normalization>) -> Result<Self, Error> {
+    pub(crate) fn of(port: &Port, float_input: Option<FloatInput>) -> Result<Self, Error> {
         let unusable = || Error::InputShape { name: port.name.clone(), found: port.to_string() };
-        let normalization = match (port.element.as_str(), normalization) {
+        let float_input = match (port.element.as_str(), float_input) {
             ("uint8", None) => None,
             ("uint8", Some(_)) => return Err(Error::Normalized { name: port.name.clone() }),
-            ("float32", normalization) => Some(normalization.unwrap_or_default()),
+            ("float32", float_input) => Some(float_input.unwrap_or_default()),
             _ => return Err(unusable()),
         };
         let shape: Vec<usize> = port
@@ -61,12 +62,25 @@ impl Input {
         if !matches!(sides[..], [IMAGE_SIDE, IMAGE_SIDE] | [PIXELS]) {
             return Err(unusable());
         }
-        let mut symbols =
-            port.shape.iter().enumerate().filter(|(_, d)| matches!(d, Dimension::Symbol(_)));
-        let batch_axis = symbols.next().map(|(axis, _)| axis);
-        if symbols.next().is_some() || batch_axis.is_some_and(|axis| axis != 0) {
+        let is_free = |dimension: &Dimension| matches!(dimension, Dimension::Symbol(_));
+        let takes_batches = port.shape.first().is_some_and(is_free);
+        if port.shape.iter().skip(1).any(is_free) {
             return Err(unusable());
         }
-        Ok(Self { shape, batch_axis, normalization })
+        Ok(Self { shape, takes_batches, float_input })
+    }
+
+    /// Whether the caller chooses how many images go in at once.
+    pub(crate) const fn takes_batches(&self) -> bool {
+        self.takes_batches
+    }
+
+    /// Shape of the input of `images` images.
+    pub(crate) fn shape(&self, images: usize) -> Vec<usize> {
+        let mut shape = self.shape.clone();
+        if self.takes_batches {
+            shape[0] = images;
+        }
+        shape
     }
 }

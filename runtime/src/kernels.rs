@@ -18,8 +18,8 @@ use std::str::FromStr;
 
 use pulp::{Scalar128b, Simd, WithSimd};
 
-pub(crate) use conv::{Conv, ConvShape};
-pub(crate) use dense::{Dense, Inputs};
+pub(crate) use conv::Conv;
+pub(crate) use dense::{Dense, NonZeroInputs};
 
 /// What computes the layers of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,7 +28,7 @@ use std::path::Path;
 use image::{DynamicImage, GrayImage, Luma, imageops};
 
 use crate::error::Error;
-use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
+use dataset::{IMAGE_SIDE, Image28, PIXELS};
 use crate::picture::{self, Limits};
 use fit::Fitted;
 use ink::Ink;

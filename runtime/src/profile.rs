@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::chain::Buffers;
-use crate::classifier::Classifier;
-use crate::image28::Image28;
+use dataset::Image28;
 
-/// What one operator took.
+use crate::classifier::Classifier;
+use crate::engine::Buffers;
+
+/// Time that one operator took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorTime {
     /// What it does.
     pub name: String,
-    /// Multiplications with additions for one image, where we know them: those of tract's operators we do not.
+    /// Multiply-accumulates for one image; those of tract's own operators are not known.
     pub macs: Option<usize>,
     /// For all images together.
     pub time: Duration,
@@ -21,7 +22,7 @@ impl Classifier {
     /// Times each operator of the network over `images`, `batch` at a time, on one thread.
     ///
     /// # Panics
-    /// Never, as [`Self::classify`].
+    /// Never, as [`Self::predict`].
     #[must_use]
     pub fn profile(&self, images: &[Image28], batch: usize) -> Vec<OperatorTime> {
         let operators = self.engine().operators().into_iter();
@@ -34,12 +35,12 @@ impl Classifier {
             .collect();
         let (mut buffers, mut scores) = (Buffers::default(), vec![]);
         for images in images.chunks(batch.max(1)) {
-            let watch = &mut |number: usize, run: &mut dyn FnMut()| {
+            let observer = &mut |number: usize, run: &mut dyn FnMut()| {
                 let started = Instant::now();
                 run();
                 times[number].time += started.elapsed();
             };
-            let ran = self.engine().run_watched(images, &mut buffers, &mut scores, watch);
+            let ran = self.engine().run(images, &mut buffers, &mut scores, observer);
             ran.expect("a model that ran when loaded runs again");
         }
         times
@@ -48,6 +49,8 @@ impl Classifier {
 
 #[cfg(test)]
 mod tests {
+    use network::onnx::Graph;
+
     use crate::{Classifier, EMBEDDED_MODEL, Image28, Kernels, Options, PIXELS};
 
     #[test]
@@ -66,8 +69,9 @@ mod tests {
         );
         assert_eq!(ours.iter().filter_map(|operator| operator.macs).sum::<usize>(), 2_293_000);
         assert!(ours.iter().all(|operator| !operator.time.is_zero()));
+        let graph = Graph::parse(EMBEDDED_MODEL).unwrap();
         let options = Options { kernels: Kernels::Tract, ..Options::default() };
-        let tracts = Classifier::parse_with(EMBEDDED_MODEL, options).unwrap().profile(&images, 2);
+        let tracts = Classifier::new(&graph, options).unwrap().profile(&images, 2);
         assert!(tracts.len() > ours.len());
         assert!(tracts.iter().any(|operator| !operator.time.is_zero()));
     }

@@ -1,4 +1,9 @@
 //! A classifier for one caller: its memory is kept from batch to batch, and its threads wait for the next.
+//!
+//! Each worker thread has a mailbox of two slots: the session puts a shard of the images into one, the worker puts it
+//! back with its scores into the other. An image takes some 20 µs and waking a sleeping thread about as long, so whoever
+//! waits spins for [`SPIN`] before it sleeps. Shards wander to and fro with their memory, and a slot is a mutex around
+//! a value rather than a channel, so that after the first batches nothing is allocated.
 
 use std::hint;
 use std::io;
@@ -9,15 +14,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::chain::{Buffers, Chain, Join};
+use dataset::Image28;
+
 use crate::classifier::Classifier;
-use crate::image28::Image28;
+use crate::engine::{Buffers, Reduction, Sequential};
 
-/// With fewer images than this for each, threads work on one image together.
-const LEAST_SHARE: usize = 8;
+/// Minimum images of a shard: with fewer for each, threads work on one image together.
+const MIN_SHARD: usize = 8;
 
-/// A thread looks for more work for so long before it sleeps: to wake it takes longer than an image.
-const AWAKE: Duration = Duration::from_micros(50);
+/// How long a thread looks for more work before it sleeps: to wake it takes longer than an image.
+const SPIN: Duration = Duration::from_micros(50);
 
 /// Scores batches one after the other. After the first batches, one allocates nothing.
 #[derive(Debug)]
@@ -25,150 +31,161 @@ pub struct Session {
     classifier: Classifier,
     buffers: Buffers,
     scores: Vec<f32>,
-    helpers: Vec<Helper>,
-    /// For images that are scored together: this thread's part, how parts are joined, and how many helpers have one.
-    split: Option<(Chain, Join, usize)>,
+    workers: Vec<Worker>,
+    /// For images that are scored together: this thread's part, what follows the sum of all parts, and how many workers
+    /// have one.
+    split: Option<(Sequential, Reduction, usize)>,
     /// Of this thread's part.
     sums: Vec<f32>,
-    joined: Vec<f32>,
+    reduced: Vec<f32>,
 }
 
-/// A thread that takes a share of each batch, or a part of an image.
+/// A thread that takes a shard of each batch, or a part of the network.
 #[derive(Debug)]
-struct Helper {
-    desk: Arc<Desk>,
-    /// Here while the helper has no work.
-    share: Share,
+struct Worker {
+    mailbox: Arc<Mailbox>,
+    /// Here while the worker has no work.
+    shard: Shard,
 }
 
-/// Work, and what came of it.
+/// Work, and its result.
 #[derive(Debug, Default)]
-struct Share {
+struct Shard {
     images: Vec<Image28>,
-    /// Whether it is the helper's part of an image, not some of the images.
+    /// Whether it is the worker's part of an image, not some of the images.
     only_part: bool,
     scores: Vec<f32>,
 }
 
+impl Classifier {
+    /// A [`Session`] for many batches one after the other, on so many threads.
+    ///
+    /// # Errors
+    /// That of the system if it has no more threads.
+    pub fn session(&self, threads: NonZeroUsize) -> io::Result<Session> {
+        Session::new(self, threads)
+    }
+}
+
 impl Session {
-    pub(crate) fn new(classifier: &Classifier, threads: NonZeroUsize) -> io::Result<Self> {
-        let (parts, join) = classifier.engine().split(threads.get()).unzip();
+    fn new(classifier: &Classifier, threads: NonZeroUsize) -> io::Result<Self> {
+        let (parts, reduction) = classifier.engine().split(threads.get()).unzip();
         let mut parts = parts.unwrap_or_default().into_iter();
         let own = parts.next();
         let helping = parts.len();
-        let helpers = (1..threads.get()).map(|_| Helper::start(classifier.clone(), parts.next()));
-        let helpers = helpers.collect::<io::Result<_>>()?;
+        let workers = (1..threads.get()).map(|_| Worker::start(classifier.clone(), parts.next()));
+        let workers = workers.collect::<io::Result<_>>()?;
         Ok(Self {
             classifier: classifier.clone(),
             buffers: Buffers::default(),
             scores: vec![],
-            helpers,
-            split: own.zip(join).map(|(own, join)| (own, join, helping)),
+            workers,
+            split: own.zip(reduction).map(|(own, reduction)| (own, reduction, helping)),
             sums: vec![],
-            joined: vec![],
+            reduced: vec![],
         })
     }
 
     /// The scores of each image, one image after the other; [`Classifier::prediction`] says what they mean.
     ///
-    /// Where there is more than one thread, each takes an equal share of a large batch. On each image of a small one
+    /// Where there is more than one thread, each takes an equal shard of a large batch. On each image of a small one
     /// they work together, which adds up the same products in another order.
     ///
     /// # Panics
-    /// Never, as [`Classifier::classify`].
+    /// Never, as [`Classifier::predict`].
     pub fn scores(&mut self, images: &[Image28]) -> &[f32] {
-        let shares = (images.len() / LEAST_SHARE).clamp(1, self.helpers.len() + 1);
-        if shares == 1 && self.split.is_some() {
+        let shards = (images.len() / MIN_SHARD).clamp(1, self.workers.len() + 1);
+        if shards == 1 && self.split.is_some() {
             self.scores.clear();
             for image in images {
                 self.score_together(image);
             }
             return &self.scores;
         }
-        let length = images.len().div_ceil(shares);
+        let length = images.len().div_ceil(shards);
         let (own, others) = images.split_at(length);
         let mut busy = 0;
-        for (images, helper) in others.chunks(length.max(1)).zip(&mut self.helpers) {
-            helper.begin(images, false);
+        for (images, worker) in others.chunks(length.max(1)).zip(&mut self.workers) {
+            worker.begin(images, false);
             busy += 1;
         }
         self.classifier.score(own, &mut self.buffers, &mut self.scores);
-        for helper in &mut self.helpers[..busy] {
-            self.scores.extend_from_slice(helper.finish());
+        for worker in &mut self.workers[..busy] {
+            self.scores.extend_from_slice(worker.finish());
         }
         &self.scores
     }
 
     /// Appends the scores of one image, to which each thread gives its part.
     fn score_together(&mut self, image: &Image28) {
-        let Some((own, join, helping)) = &self.split else { return };
-        let (helpers, image) = (&mut self.helpers[..*helping], slice::from_ref(image));
-        for helper in &mut *helpers {
-            helper.begin(image, true);
+        let Some((own, reduction, helping)) = &self.split else { return };
+        let (workers, image) = (&mut self.workers[..*helping], slice::from_ref(image));
+        for worker in &mut *workers {
+            worker.begin(image, true);
         }
-        let normalization = self.classifier.engine().normalization();
-        own.score(image, normalization, &mut self.buffers, &mut self.sums);
-        for helper in helpers {
-            for (sum, more) in self.sums.iter_mut().zip(helper.finish()) {
+        let float_input = self.classifier.engine().float_input();
+        own.run(image, float_input, &mut self.buffers, &mut self.sums, &mut |_, run| run());
+        for worker in workers {
+            for (sum, more) in self.sums.iter_mut().zip(worker.finish()) {
                 *sum += more;
             }
         }
-        join.finish(&mut self.sums, &mut self.buffers, &mut self.joined);
-        self.scores.extend_from_slice(&self.joined);
+        reduction.finish(&mut self.sums, &mut self.buffers, &mut self.reduced);
+        self.scores.extend_from_slice(&self.reduced);
     }
 }
 
-impl Helper {
-    fn start(classifier: Classifier, part: Option<Chain>) -> io::Result<Self> {
-        let desk = Arc::new(Desk::default());
-        let helpers_desk = Arc::clone(&desk);
+impl Worker {
+    fn start(classifier: Classifier, part: Option<Sequential>) -> io::Result<Self> {
+        let mailbox = Arc::new(Mailbox::default());
+        let workers_mailbox = Arc::clone(&mailbox);
         thread::Builder::new().name("runtime".into()).spawn(move || {
-            let desk = helpers_desk;
-            let _closed = CloseAtEnd(&desk.done);
+            let mailbox = workers_mailbox;
+            let _closed = CloseAtEnd(&mailbox.done);
             let mut buffers = Buffers::default();
-            while let Some(mut share) = desk.work.take() {
-                let Share { images, only_part, scores } = &mut share;
+            while let Some(mut shard) = mailbox.work.take() {
+                let Shard { images, only_part, scores } = &mut shard;
                 match &part {
                     Some(part) if *only_part => {
-                        let normalization = classifier.engine().normalization();
-                        part.score(images, normalization, &mut buffers, scores);
+                        let float_input = classifier.engine().float_input();
+                        part.run(images, float_input, &mut buffers, scores, &mut |_, run| run());
                     }
                     _ => classifier.score(images, &mut buffers, scores),
                 }
-                desk.done.put(share);
+                mailbox.done.put(shard);
             }
         })?;
-        Ok(Self { desk, share: Share::default() })
+        Ok(Self { mailbox, shard: Shard::default() })
     }
 
     fn begin(&mut self, images: &[Image28], only_part: bool) {
-        let mut share = mem::take(&mut self.share);
-        share.images.clear();
-        share.images.extend_from_slice(images);
-        share.only_part = only_part;
-        self.desk.work.put(share);
+        let mut shard = mem::take(&mut self.shard);
+        shard.images.clear();
+        shard.images.extend_from_slice(images);
+        shard.only_part = only_part;
+        self.mailbox.work.put(shard);
     }
 
     fn finish(&mut self) -> &[f32] {
-        self.share = self.desk.done.take().expect("a helper lives as long as its session");
-        &self.share.scores
+        self.shard = self.mailbox.done.take().expect("a worker lives as long as its session");
+        &self.shard.scores
     }
 }
 
-impl Drop for Helper {
+impl Drop for Worker {
     fn drop(&mut self) {
-        self.desk.work.close();
+        self.mailbox.work.close();
     }
 }
 
-/// Where a session and a helper hand over work.
+/// Where a session and a worker exchange shards.
 #[derive(Debug, Default)]
-struct Desk {
+struct Mailbox {
     work: Slot,
     done: Slot,
 }
 
-/// A place for one share. It allocates nothing, which channels do not promise.
+/// Room for one shard. It allocates nothing, which channels do not promise.
 #[derive(Debug, Default)]
 struct Slot {
     content: Mutex<Content>,
@@ -178,15 +195,15 @@ struct Slot {
 #[derive(Debug, Default)]
 enum Content {
     #[default]
-    Nothing,
-    Share(Share),
+    Empty,
+    Shard(Shard),
     /// There will be no more.
     Closed,
 }
 
 impl Slot {
-    fn put(&self, share: Share) {
-        *self.lock() = Content::Share(share);
+    fn put(&self, shard: Shard) {
+        *self.lock() = Content::Shard(shard);
         self.changed.notify_one();
     }
 
@@ -195,22 +212,22 @@ impl Slot {
         self.changed.notify_one();
     }
 
-    /// The next share, awaited awake at first; none when there will be no more.
-    fn take(&self) -> Option<Share> {
+    /// The next shard, waited for by spinning at first; `None` when there will be no more.
+    fn take(&self) -> Option<Shard> {
         const SPINS: usize = 32;
         let started = Instant::now();
         loop {
             let mut content = self.lock();
             match mem::take(&mut *content) {
-                Content::Share(share) => return Some(share),
+                Content::Shard(shard) => return Some(shard),
                 Content::Closed => {
                     *content = Content::Closed;
                     return None;
                 }
-                Content::Nothing if started.elapsed() > AWAKE => {
+                Content::Empty if started.elapsed() > SPIN => {
                     drop(self.changed.wait(content).unwrap_or_else(PoisonError::into_inner));
                 }
-                Content::Nothing => {
+                Content::Empty => {
                     drop(content);
                     (0..SPINS).for_each(|_| hint::spin_loop());
                 }
@@ -245,7 +262,7 @@ mod tests {
         for count in [0, 1, 3, 15, 16, 17, 33, 70] {
             let expected: Vec<f32> = images[..count]
                 .iter()
-                .flat_map(|image| classifier.classify(image).logits)
+                .flat_map(|image| classifier.predict(image).logits)
                 .collect();
             for threads in [1, 2, 3, 8] {
                 let mut session = classifier.session(NonZeroUsize::new(threads).unwrap()).unwrap();

@@ -1,46 +1,10 @@
-//! The network: LeNet with max-pooling, ReLU and one dropout.
+//! The network in libtorch: a tensor per weight and bias of an [`Architecture`], and the way through its layers.
 
+use network::{Affine, Architecture, Kind as LayerKind, Layer, Network, Normalization, POOL};
 use tch::{Device, Kind, Tensor};
 
-/// Side of both convolutions' kernels; no padding.
-pub const KERNEL: i64 = 5;
-/// Side and stride of both poolings.
-pub const POOL: i64 = 2;
-/// Feature maps after the first and the second convolution.
-pub const MAPS: [i64; 2] = [20, 50];
-/// Features between the two dense layers.
-pub const HIDDEN: i64 = 500;
-/// Features that enter the first dense layer: 50 maps of 4×4.
-pub const FLAT: i64 = MAPS[1] * pooled(pooled(SIDE)).pow(2);
-const _: () = assert!(FLAT == 800);
-
-const SIDE: i64 = runtime::IMAGE_SIDE as i64;
-
-/// The middle of the pixel scale; `(pixel − PIXEL_HALF) · PIXEL_SCALE` lies in −1 to 1.
-pub const PIXEL_HALF: f32 = 127.5;
-/// See [`PIXEL_HALF`].
-pub const PIXEL_SCALE: f32 = 1.0 / PIXEL_HALF;
-
-/// Side of a map after one convolution and one pooling.
-const fn pooled(side: i64) -> i64 {
-    let convolved = side - KERNEL + 1;
-    convolved / POOL
-}
-
-/// Names and shapes of weights and biases, in the order of the layers.
-const fn layers(classes: i64) -> [(&'static str, &'static str, [i64; 4]); 4] {
-    [
-        ("conv1.weight", "conv1.bias", [MAPS[0], 1, KERNEL, KERNEL]),
-        ("conv2.weight", "conv2.bias", [MAPS[1], MAPS[0], KERNEL, KERNEL]),
-        ("dense1.weight", "dense1.bias", [HIDDEN, FLAT, 1, 1]),
-        ("dense2.weight", "dense2.bias", [classes, HIDDEN, 1, 1]),
-    ]
-}
-
-/// Names of weights and biases, in the order of the layers.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    layers(0).into_iter().flat_map(|(weight, bias, _)| [weight, bias])
-}
+/// What happens to pixels before the first layer; the exported graph does the same.
+pub const NORMALIZATION: Normalization = Normalization::CENTRED;
 
 /// The network with its weights.
 ///
@@ -48,7 +12,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 /// kernels are `[out][row][column][in]`, the order in which libtorch convolves fastest on a CPU.
 #[derive(Debug)]
 pub struct LeNet {
-    classes: i64,
+    architecture: Architecture,
     /// `float32 [parameters]`
     weights: Tensor,
     /// Weight and bias of each layer: views of `weights`, each with a gradient.
@@ -76,39 +40,30 @@ pub(crate) enum Role {
     Bias,
 }
 
-/// One weight or bias, as the ONNX file holds it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Parameter {
-    /// Such as `conv1.weight`.
-    pub name: &'static str,
-    /// `[out, in, rows, columns]`, `[out, in]` or `[out]`.
-    pub shape: Vec<i64>,
-    /// Row-major.
-    pub values: Vec<f32>,
-}
-
 impl LeNet {
     /// A network with weights drawn from libtorch's generator, which `tch::manual_seed` sets.
     ///
     /// As in PyTorch, weights and biases are uniform within ±1/√inputs.
     #[must_use]
     pub fn new(classes: i64, device: Device) -> Self {
-        let drawn = layers(classes).map(|(_, _, shape)| {
-            let [outputs, inputs] = [shape[0], shape[1] * shape[2] * shape[3]];
-            let limit = 1.0 / (inputs as f64).sqrt();
-            // drawn on the CPU, so that a seed means the same weights on every device
-            Tensor::empty([outputs * (inputs + 1)], (Kind::Float, Device::Cpu))
+        let architecture = Architecture::lenet(classes as usize);
+        let initial = architecture.layers().iter().map(|layer| {
+            let limit = 1.0 / (layer.fan_in() as f64).sqrt();
+            // on the CPU, so that a seed means the same weights on every device
+            Tensor::empty([layer.parameters() as i64], (Kind::Float, Device::Cpu))
                 .uniform_(-limit, limit)
         });
-        Self::from_weights(&Tensor::cat(&drawn, 0).to_device(device), classes)
+        let initial = Tensor::cat(&initial.collect::<Vec<_>>(), 0);
+        Self::from_weights(&initial.to_device(device), architecture)
     }
 
     /// A network of its own with a copy of these [`Self::weights`].
     ///
     /// # Panics
-    /// If they are not as many as this number of classes needs.
+    /// If they are not as many as `architecture` has.
     #[must_use]
-    pub fn from_weights(weights: &Tensor, classes: i64) -> Self {
+    pub fn from_weights(weights: &Tensor, architecture: Architecture) -> Self {
+        assert_eq!(weights.size(), [architecture.parameters() as i64], "weights of {architecture}");
         let weights = weights.detach().copy();
         let mut leaves = Vec::new();
         let mut start = 0;
@@ -118,39 +73,47 @@ impl LeNet {
             start += count;
             part
         };
-        for (_, _, [outputs, inputs, rows, columns]) in layers(classes) {
-            leaves.push(if rows == 1 {
-                leaf(&[outputs, inputs])
-            } else {
-                leaf(&[outputs, rows, columns, inputs]).permute([0, 3, 1, 2])
+        for layer in architecture.layers() {
+            leaves.push(match lengths(layer)[..] {
+                [outputs, inputs, rows, columns] => {
+                    leaf(&[outputs, rows, columns, inputs]).permute([0, 3, 1, 2])
+                }
+                ref shape => leaf(shape),
             });
-            leaves.push(leaf(&[outputs]));
+            leaves.push(leaf(&[layer.outputs() as i64]));
         }
-        assert_eq!(start, weights.size()[0], "weights of a network with {classes} classes");
         let leaves = leaves.into_iter().map(|leaf| leaf.set_requires_grad(true)).collect();
-        Self { classes, weights, leaves }
+        Self { architecture, weights, leaves }
     }
 
-    /// The network of these [`Self::parameters`].
-    ///
-    /// # Panics
-    /// If they are not all of them, in the order of the layers.
+    /// The same network in libtorch.
     #[must_use]
-    pub fn from_parameters(parameters: &[Parameter]) -> Self {
-        let classes = parameters.last().map_or(0, |bias| bias.shape[0]);
-        assert!(names().eq(parameters.iter().map(|parameter| parameter.name)), "of all layers");
-        let flat = parameters.iter().map(|Parameter { shape, values, .. }| {
-            let tensor = Tensor::from_slice(values).view(&shape[..]);
-            let tensor = if shape.len() == 4 { tensor.permute([0, 2, 3, 1]) } else { tensor };
-            tensor.reshape(-1)
+    pub fn from_network(network: &Network) -> Self {
+        let flat = network.layers().flat_map(|(layer, affine)| {
+            let weights = Tensor::from_slice(&affine.weights).view(&lengths(layer)[..]);
+            let weights = if weights.dim() == 4 { weights.permute([0, 2, 3, 1]) } else { weights };
+            [weights.reshape(-1), Tensor::from_slice(&affine.bias)]
         });
-        Self::from_weights(&Tensor::cat(&flat.collect::<Vec<_>>(), 0), classes)
+        let flat = Tensor::cat(&flat.collect::<Vec<_>>(), 0);
+        Self::from_weights(&flat, network.architecture().clone())
+    }
+
+    /// The layers without their weights.
+    #[must_use]
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
     }
 
     /// Number of classes.
     #[must_use]
     pub fn classes(&self) -> i64 {
-        self.classes
+        self.architecture.outputs() as i64
+    }
+
+    /// Values that dropout is applied to: what goes into the last layer.
+    #[must_use]
+    pub fn hidden(&self) -> i64 {
+        self.architecture.layers().last().map_or(0, |layer| layer.fan_in() as i64)
     }
 
     /// All weights and biases, `float32 [parameters]`; changing them changes the network.
@@ -162,10 +125,10 @@ impl LeNet {
     pub(crate) fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut start = 0;
-        let layers = layers(self.classes);
-        for (layer, (_, _, [rows, inputs, down, across])) in layers.into_iter().enumerate() {
-            let columns = inputs * down * across;
-            let role = if layer + 1 == layers.len() { Role::Last } else { Role::Hidden };
+        let layers = self.architecture.layers();
+        for (index, layer) in layers.iter().enumerate() {
+            let (rows, columns) = (layer.outputs() as i64, layer.fan_in() as i64);
+            let role = if index + 1 == layers.len() { Role::Last } else { Role::Hidden };
             blocks.push(Block { start, rows, columns, role });
             start += rows * columns;
             blocks.push(Block { start, rows, columns: 1, role: Role::Bias });
@@ -193,49 +156,73 @@ impl LeNet {
         gradient
     }
 
-    /// Logits `[batch, classes]` of `[batch, 1, 28, 28]` pixels, 0 to 255, of any type.
+    /// Logits `[batch, classes]` of `[batch, channels, height, width]` pixels, 0 to 255, of any type.
     pub fn logits(&self, pixels: &Tensor) -> Tensor {
         tch::no_grad(|| self.forward(pixels, None))
     }
 
-    /// [`Self::logits`] to propagate back; `dropout` multiplies the hidden features, `[batch, 500]`.
+    /// [`Self::logits`] to propagate back; `dropout` multiplies what goes into the last layer, `[batch, hidden]`.
     pub fn forward(&self, pixels: &Tensor, dropout: Option<&Tensor>) -> Tensor {
-        let parameter = |index: usize| &self.leaves[index];
-        // ReLU after the pooling gives the same as before it, with a quarter of the work
-        let stage = |input: &Tensor, layer: usize| {
-            let (weight, bias) = (parameter(layer), parameter(layer + 1));
-            let maps = input.conv2d(weight, Some(bias), [1, 1], [0, 0], [1, 1], 1);
-            maps.max_pool2d_default(POOL).relu()
-        };
-        let dense = |input: &Tensor, layer: usize| {
-            input.linear(parameter(layer), Some(parameter(layer + 1)))
-        };
         let pixels = pixels.to_kind(Kind::Float).contiguous();
-        let normalized = (pixels - f64::from(PIXEL_HALF)) * f64::from(PIXEL_SCALE);
-        // the same single channel, said to be innermost: libtorch then keeps the channels innermost
-        let normalized = normalized.as_strided(normalized.size(), [SIDE * SIDE, 1, SIDE, 1], None);
-        let maps = stage(&stage(&normalized, 0), 2);
-        let hidden = dense(&maps.flatten(1, -1), 4).relu();
-        dense(&dropout.map_or(hidden.shallow_clone(), |factors| hidden * factors), 6)
+        let Normalization { offset, scale } = NORMALIZATION;
+        let mut values = channels_last(&((pixels - f64::from(offset)) * f64::from(scale)));
+        let layers = self.architecture.layers();
+        for (index, (layer, parameters)) in layers.iter().zip(self.leaves.chunks(2)).enumerate() {
+            let [weights, bias] = parameters else { continue };
+            values = match layer.kind() {
+                LayerKind::Conv { .. } => {
+                    values.conv2d(weights, Some(bias), [1, 1], [0, 0], [1, 1], 1)
+                }
+                LayerKind::Dense { .. } => {
+                    let values = if values.dim() == 4 { values.flatten(1, -1) } else { values };
+                    let dropout = dropout.filter(|_| index + 1 == layers.len());
+                    let values = dropout.map_or(values.shallow_clone(), |factors| values * factors);
+                    values.linear(weights, Some(bias))
+                }
+            };
+            // ReLU after the pooling gives the same as before it, with a quarter of the work
+            if layer.kind().pool() {
+                values = values.max_pool2d_default(POOL as i64);
+            }
+            if layer.kind().relu() {
+                values = values.relu();
+            }
+        }
+        values
     }
 
-    /// Copies of all weights and biases, in the order of the layers.
+    /// A copy of the network with its weights, out of libtorch.
     ///
     /// # Panics
-    /// Never: every one is float32.
+    /// Never: every weight is float32.
     #[must_use]
-    pub fn parameters(&self) -> Vec<Parameter> {
-        names()
-            .zip(&self.leaves)
-            .map(|(name, leaf)| Parameter {
-                name,
-                shape: leaf.size(),
-                values: Vec::try_from(
-                    leaf.detach().to_device(Device::Cpu).contiguous().flatten(0, -1),
-                )
-                .expect("weights are float32 of one axis here"),
-            })
-            .collect()
+    pub fn network(&self) -> Network {
+        let values = |leaf: &Tensor| -> Vec<f32> {
+            Vec::try_from(leaf.detach().to_device(Device::Cpu).contiguous().flatten(0, -1))
+                .expect("weights are float32 of one axis here")
+        };
+        let affine = self.leaves.chunks_exact(2).map(|parameters| Affine {
+            weights: values(&parameters[0]),
+            bias: values(&parameters[1]),
+        });
+        Network::new(self.architecture.clone(), affine.collect())
+    }
+}
+
+/// Shape of the weights, as libtorch wants it.
+fn lengths(layer: &Layer) -> Vec<i64> {
+    layer.weights().into_iter().map(|length| length as i64).collect()
+}
+
+/// The same values, of which libtorch then keeps the channels innermost.
+///
+/// Of a single channel it cannot tell in which order they are, so it has to be told.
+fn channels_last(images: &Tensor) -> Tensor {
+    match images.size()[..] {
+        [_, 1, height, width] => {
+            images.as_strided(images.size(), [height * width, 1, width, 1], None)
+        }
+        _ => images.contiguous(),
     }
 }
 
@@ -248,11 +235,16 @@ mod tests {
         let _alone = crate::seeding::alone(1);
         let network = LeNet::new(10, Device::Cpu);
         let pixels = Tensor::randint(256, [3, 1, 28, 28], (Kind::Float, Device::Cpu));
-        let parameters = network.parameters();
-        assert_eq!(parameters.iter().map(|p| p.values.len()).sum::<usize>(), 431_080);
+        let exported = network.network();
+        assert_eq!(exported.architecture().parameters(), 431_080);
         // the network again, from what is exported
-        let tensors: Vec<Tensor> =
-            parameters.iter().map(|p| Tensor::from_slice(&p.values).view(&p.shape[..])).collect();
+        let tensors: Vec<Tensor> = exported
+            .layers()
+            .flat_map(|(layer, affine)| {
+                let weights = Tensor::from_slice(&affine.weights).view(&lengths(layer)[..]);
+                [weights, Tensor::from_slice(&affine.bias)]
+            })
+            .collect();
         let stage = |input: &Tensor, at: usize| {
             let maps =
                 input.conv2d(&tensors[at], Some(&tensors[at + 1]), [1, 1], [0, 0], [1, 1], 1);

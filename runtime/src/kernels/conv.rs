@@ -1,154 +1,160 @@
 //! Convolution without padding, with what follows it: ReLU, and the largest of each 2×2.
 //!
-//! A vector runs over neighbouring pixels of one output map. For that the input is laid out once an image: for
-//! each column of the kernel, the input shifted by so much, cut to the width of the output, its rows end to end;
-//! then a row of the kernel is an offset, and any vector of outputs needs one vector of inputs a weight. With
-//! pooling, a lane is a 2×2 window, its four pixels are four vectors, and the largest of them is the pooled
-//! value: the full maps are never written. A tile is those four times as many maps as fit the registers.
+//! A vector runs over neighbouring pixels of one output map. So that any vector of outputs needs one contiguous vector
+//! of inputs per weight, the input is first copied into **shifted planes**: for each column of the kernel, the input
+//! shifted left by that column and cut to the output's width, its rows end to end. A row of the kernel is then an
+//! offset into a plane:
+//!
+//! ```text
+//! input, 4 wide      plane of column 0     plane of column 1     plane of column 2     kernel 3 wide, output 2 wide
+//!  a b c d             a b                   b c                   c d
+//!  e f g h             e f                   f g                   g h
+//!  i j k l             i j                   j k                   k l
+//!
+//! as they lie in memory: a b e f i j …       output (y, x) · weight (row, column) = plane[column][(y + row) · 2 + x]
+//! ```
+//!
+//! Without planes a vector would end where a row of the output ends: rows of 12 or 4 pixels would fill a vector of 16
+//! badly. With them, the last lane of one row is followed by the first of the next.
+//!
+//! With pooling, a lane is a 2×2 window: its four pixels are four vectors, whose maximum is the pooled value, so the
+//! full map is never written. For that a plane holds every second column, and even and odd rows are planes of their own.
+//!
+//! **A tile** is one vector of windows of `BLOCK` maps. Its accumulators stay in registers from the first weight to the
+//! last; per weight and map there is one broadcast and a multiply-add for each pixel of the window:
+//!
+//! ```text
+//!                     window pixels              registers of AVX-512 (32), pooled, 5 maps:
+//!                   ┌────┬────┬────┬────┐          20  accumulators
+//!           map 0   │ Σ  │ Σ  │ Σ  │ Σ  │           4  inputs, one for each pixel of the window
+//!           map 1   │ Σ  │ Σ  │ Σ  │ Σ  │           1  the weight, broadcast
+//!           …       │    │    │    │    │          ──
+//!           map 4   │ Σ  │ Σ  │ Σ  │ Σ  │          25; six maps take 29, seven would spill
+//!                   └────┴────┴────┴────┘          AVX2 (16): two maps, 8 + 4 + 1 = 13
+//! ```
+//!
+//! Four inputs are loaded for 20 multiply-adds, so the loads hide behind them: the kernel runs at what the core's
+//! multipliers can do (`runtime bench --profile` prints how near).
 
 use std::ops::Range;
 
+use network::{Affine, Kind, Layer, POOL};
 use pulp::{Simd, WithSimd};
 
 use super::{Instructions, Value, multiply_add, store};
 
-/// Sizes of a convolution: stride 1, no padding, no dilation, one group.
+/// How the input of a layer is laid out in shifted planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ConvShape {
+struct Planes {
     /// Channels, height and width of the input.
-    pub(crate) input: [usize; 3],
-    /// Output maps.
-    pub(crate) maps: usize,
-    /// Height and width of the kernel.
-    pub(crate) kernel: [usize; 2],
-    /// Whether only the largest of each 2×2 is kept; an odd last row or column is dropped.
-    pub(crate) pooled: bool,
+    input: [usize; 3],
+    /// Shifts by which the input is copied.
+    shifts: usize,
+    /// Pixels from one output to the next: 2 with pooling, else 1.
+    step: usize,
+    /// Rows of one plane: what the output's rows need of every `step`th row of the input.
+    rows: usize,
+    /// Columns of one plane: those of the output.
+    columns: usize,
 }
 
-impl ConvShape {
-    /// Maps, height and width of the output.
-    pub(crate) const fn output(&self) -> [usize; 3] {
-        let [_, height, width] = self.input;
-        let [kernel_height, kernel_width] = self.kernel;
-        let step = self.step();
-        [self.maps, (height - kernel_height + 1) / step, (width - kernel_width + 1) / step]
+impl Planes {
+    fn of(layer: &Layer, kernel: [usize; 2]) -> Self {
+        let step = if layer.kind().pool() { POOL } else { 1 };
+        let [_, height, width] = layer.output();
+        Self {
+            input: layer.input(),
+            shifts: kernel[1] + step - 1,
+            step,
+            rows: height + (kernel[0] + step - 2) / step,
+            columns: width,
+        }
     }
 
-    /// Multiplications with additions, for one image.
-    pub(crate) const fn macs(&self) -> usize {
-        let [maps, height, width] = self.output();
-        let [kernel_height, kernel_width] = self.kernel;
-        let window = self.step() * self.step();
-        maps * height * width * window * self.input[0] * kernel_height * kernel_width
-    }
-
-    const fn step(&self) -> usize {
-        if self.pooled { 2 } else { 1 }
-    }
-
-    /// Rows of one layer: what the output's rows need of every `step`th row of the input.
-    const fn layer_rows(&self) -> usize {
-        self.output()[1] + (self.kernel[0] + self.step() - 2) / self.step()
-    }
-
-    /// Floats of one input channel as it is laid out: a layer a shift and residue of the row.
+    /// Floats of one input channel: a plane per shift and residue of the row.
     const fn channel_length(&self) -> usize {
-        let shifts = self.kernel[1] + self.step() - 1;
-        shifts * self.step() * self.layer_rows() * self.output()[2]
+        self.shifts * self.step * self.rows * self.columns
     }
 
     /// Where the inputs of the first output lie in a channel, for this row and column of the kernel.
     const fn offset(&self, row: usize, column: usize) -> usize {
-        let (step, width) = (self.step(), self.output()[2]);
-        let layer = column * step + row % step;
-        (layer * self.layer_rows() + row / step) * width
+        let plane = column * self.step + row % self.step;
+        (plane * self.rows + row / self.step) * self.columns
     }
 }
 
 /// A layer with its weights packed for some instructions.
 #[derive(Debug)]
 pub(crate) struct Conv {
-    shape: ConvShape,
+    layer: Layer,
+    planes: Planes,
     instructions: Instructions,
     /// Maps that a tile computes at once.
     block: usize,
-    /// `[block of maps][channel][row][column][map in its block]`, of whole blocks.
+    /// `[block of maps][channel][row][column][map in its block]`, of whole blocks: the order in which a tile reads them.
     weights: Vec<f32>,
     /// `[map]`, of whole blocks.
     bias: Vec<f32>,
-    /// Of each weight of a channel, where the inputs of the four pixels of a window lie; without pooling the first.
+    /// For each kernel element, where the inputs of the four pixels of a window lie; without pooling the first.
     offsets: Vec<[usize; 4]>,
     /// 0 for ReLU, else −∞.
-    least: f32,
+    relu_floor: f32,
 }
 
 impl Conv {
-    /// Packs `weights`, `[map][channel][row][column]`, and `bias`, `[map]`.
-    pub(crate) fn new(
-        shape: ConvShape,
-        weights: &[f32],
-        bias: &[f32],
-        relu: bool,
-        instructions: Instructions,
-    ) -> Self {
-        let [channels, ..] = shape.input;
-        let [rows, columns] = shape.kernel;
-        let block = block(&shape, instructions);
-        let taps = channels * rows * columns;
-        let blocks = shape.maps.div_ceil(block);
-        let mut packed = vec![0.0; blocks * taps * block];
-        for (map, weights) in weights.chunks_exact(taps).enumerate() {
-            let first = map / block * taps * block + map % block;
-            for (tap, weight) in weights.iter().enumerate() {
-                packed[first + tap * block] = *weight;
+    /// Packs the weights of a convolution.
+    ///
+    /// # Panics
+    /// If `layer` is another kind, or `affine` has not its weights.
+    pub(crate) fn new(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
+        let Kind::Conv { maps, kernel: [rows, columns], relu, .. } = layer.kind() else {
+            panic!("{} is no convolution", layer.name());
+        };
+        let planes = Planes::of(layer, [rows, columns]);
+        let block = block(layer, instructions);
+        let blocks = maps.div_ceil(block);
+        let mut packed = vec![0.0; blocks * layer.fan_in() * block];
+        for (map, weights) in affine.rows().enumerate() {
+            let first = map / block * layer.fan_in() * block + map % block;
+            for (index, weight) in weights.iter().enumerate() {
+                packed[first + index * block] = *weight;
             }
         }
-        let mut bias = bias.to_vec();
+        let mut bias = affine.bias.clone();
         bias.resize(blocks * block, 0.0);
-        let places = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
-        let offsets = places.map(|(row, column)| {
-            let beside = shape.step() - 1;
+        let elements = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let offsets = elements.map(|(row, column)| {
+            let beside = planes.step - 1;
             [(0, 0), (0, beside), (beside, 0), (beside, beside)]
-                .map(|(down, right)| shape.offset(row + down, column + right))
+                .map(|(down, right)| planes.offset(row + down, column + right))
         });
         Self {
-            shape,
+            layer: layer.clone(),
+            planes,
             instructions,
             block,
             weights: packed,
             bias,
             offsets: offsets.collect(),
-            least: if relu { 0.0 } else { f32::NEG_INFINITY },
+            relu_floor: if relu { 0.0 } else { f32::NEG_INFINITY },
         }
     }
 
-    /// The layer with these of its maps alone.
-    pub(crate) fn of_maps(&self, maps: Range<usize>) -> Self {
-        let taps = self.offsets.len() * self.shape.input[0];
-        let weights: Vec<f32> = maps
-            .clone()
-            .flat_map(|map| {
-                let first = map / self.block * taps * self.block + map % self.block;
-                (0..taps).map(move |tap| self.weights[first + tap * self.block])
-            })
-            .collect();
-        let shape = ConvShape { maps: maps.len(), ..self.shape };
-        Self::new(shape, &weights, &self.bias[maps], self.has_relu(), self.instructions)
-    }
-
-    pub(crate) const fn shape(&self) -> &ConvShape {
-        &self.shape
-    }
-
-    pub(crate) const fn has_relu(&self) -> bool {
-        self.least == 0.0
+    /// What [`Self::new`] needs for these of the maps alone.
+    pub(crate) fn weights_of_maps(&self, maps: Range<usize>) -> Affine {
+        let fan_in = self.layer.fan_in();
+        let weights = maps.clone().flat_map(|map| {
+            let first = map / self.block * fan_in * self.block + map % self.block;
+            (0..fan_in).map(move |index| self.weights[first + index * self.block])
+        });
+        Affine { weights: weights.collect(), bias: self.bias[maps].to_vec() }
     }
 
     /// Floats that [`Self::run`] wants of its workspace.
     pub(crate) const fn workspace(&self) -> usize {
-        let [channels, height, width] = self.shape.input;
+        let [channels, height, width] = self.planes.input;
         // the last vector of a tile reads past what it needs
-        channels * self.shape.channel_length() + self.instructions.lanes() + height * width
+        channels * self.planes.channel_length() + self.instructions.lanes() + height * width
     }
 
     /// One image: `input` is `[channel][row][column]`, `output` `[map][row][column]`.
@@ -157,15 +163,15 @@ impl Conv {
     }
 }
 
-/// As many maps as the registers hold beside the inputs and a weight, of few to spare in the last block.
-fn block(shape: &ConvShape, instructions: Instructions) -> usize {
-    let (most, least) = match (instructions.registers(), shape.pooled) {
+/// As many maps as the registers hold beside the inputs and a weight, with few unused in the last block.
+fn block(layer: &Layer, instructions: Instructions) -> usize {
+    let (max, min) = match (instructions.registers(), layer.kind().pool()) {
         (32, true) => (6, 4),
         (_, true) => (2, 2),
         (_, false) => (8, 6),
     };
-    let spare = |block: &usize| shape.maps.next_multiple_of(*block) - shape.maps;
-    (least..=most).rev().min_by_key(spare).unwrap_or(most)
+    let unused = |block: &usize| layer.outputs().next_multiple_of(*block) - layer.outputs();
+    (min..=max).rev().min_by_key(unused).unwrap_or(max)
 }
 
 struct Task<'a, V> {
@@ -181,12 +187,13 @@ impl<V: Value> WithSimd for Task<'_, V> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { layer, input, workspace, output } = self;
-        if layer.shape.pooled {
-            lay_out::<V, 2>(&layer.shape, input, workspace);
+        let pool = layer.planes.step == POOL;
+        if pool {
+            shift::<V, POOL>(&layer.planes, input, workspace);
         } else {
-            lay_out::<V, 1>(&layer.shape, input, workspace);
+            shift::<V, 1>(&layer.planes, input, workspace);
         }
-        match (layer.shape.pooled, layer.block) {
+        match (pool, layer.block) {
             (true, 2) => layer.tiles::<S, 2, 4>(simd, workspace, output),
             (true, 4) => layer.tiles::<S, 4, 4>(simd, workspace, output),
             (true, 5) => layer.tiles::<S, 5, 4>(simd, workspace, output),
@@ -198,24 +205,24 @@ impl<V: Value> WithSimd for Task<'_, V> {
     }
 }
 
-/// Fills the workspace, but for the room for a channel of floats at its end.
+/// Fills the workspace with shifted planes, but for the room for a channel of floats at its end.
 #[inline(always)]
-fn lay_out<V: Value, const STEP: usize>(shape: &ConvShape, input: &[V], workspace: &mut [f32]) {
-    let [channels, height, width] = shape.input;
+fn shift<V: Value, const STEP: usize>(planes: &Planes, input: &[V], workspace: &mut [f32]) {
+    let [channels, height, width] = planes.input;
     let (workspace, room) = workspace.split_at_mut(workspace.len() - height * width);
-    let mut rows = workspace.chunks_exact_mut(shape.output()[2]);
+    let mut rows = workspace.chunks_exact_mut(planes.columns);
     for channel in input.chunks_exact(height * width).take(channels) {
         let channel = V::floats(channel, room);
-        for shift in 0..shape.kernel[1] + STEP - 1 {
+        for shift in 0..planes.shifts {
             for residue in 0..STEP {
-                let layer = rows.by_ref().take(shape.layer_rows());
-                for (laid, row) in layer.zip((residue..).step_by(STEP)) {
-                    // an odd last row is of no window
+                let plane = rows.by_ref().take(planes.rows);
+                for (to, row) in plane.zip((residue..).step_by(STEP)) {
+                    // an odd last row is in no window
                     let Some(from) = channel.get(row * width + shift..(row + 1) * width) else {
                         continue;
                     };
-                    for (laid, pixel) in laid.iter_mut().zip(from.iter().step_by(STEP)) {
-                        *laid = *pixel;
+                    for (to, pixel) in to.iter_mut().zip(from.iter().step_by(STEP)) {
+                        *to = *pixel;
                     }
                 }
             }
@@ -229,17 +236,17 @@ impl Conv {
     fn tiles<S: Simd, const BLOCK: usize, const WINDOW: usize>(
         &self,
         simd: S,
-        laid: &[f32],
+        planes: &[f32],
         output: &mut [f32],
     ) {
-        let [_, height, width] = self.shape.output();
+        let [_, height, width] = self.layer.output();
         let length = height * width;
         let maps = output.chunks_mut(BLOCK * length);
         let weights = self.weights.chunks_exact(self.weights.len() / (self.bias.len() / BLOCK));
         let biases = self.bias.as_chunks::<BLOCK>().0;
         for ((maps, weights), bias) in maps.zip(weights).zip(biases) {
             for first in (0..length).step_by(S::F32_LANES) {
-                let tile = self.tile::<S, BLOCK, WINDOW>(simd, &laid[first..], weights, bias);
+                let tile = self.tile::<S, BLOCK, WINDOW>(simd, &planes[first..], weights, bias);
                 for (map, values) in maps.chunks_exact_mut(length).zip(tile) {
                     store(simd, &mut map[first..], values);
                 }
@@ -252,7 +259,7 @@ impl Conv {
     fn tile<S: Simd, const BLOCK: usize, const WINDOW: usize>(
         &self,
         simd: S,
-        laid: &[f32],
+        planes: &[f32],
         weights: &[f32],
         bias: &[f32; BLOCK],
     ) -> [S::f32s; BLOCK] {
@@ -261,12 +268,12 @@ impl Conv {
             *sums = [simd.splat_f32s(*bias); WINDOW];
         }
         let mut weights = weights.as_chunks::<BLOCK>().0.iter();
-        for channel in 0..self.shape.input[0] {
-            let laid = &laid[channel * self.shape.channel_length()..];
+        for channel in 0..self.planes.input[0] {
+            let planes = &planes[channel * self.planes.channel_length()..];
             for (offsets, weights) in self.offsets.iter().zip(weights.by_ref()) {
                 let mut pixels = [simd.splat_f32s(0.0); WINDOW];
                 for (pixels, &from) in pixels.iter_mut().zip(offsets) {
-                    *pixels = S::as_simd_f32s(&laid[from..from + S::F32_LANES]).0[0];
+                    *pixels = S::as_simd_f32s(&planes[from..from + S::F32_LANES]).0[0];
                 }
                 for (sums, weight) in sums.iter_mut().zip(weights) {
                     let weight = simd.splat_f32s(*weight);
@@ -277,7 +284,7 @@ impl Conv {
             }
         }
         // no closures here: they are not compiled for the vectors
-        let mut largest = [simd.splat_f32s(self.least); BLOCK];
+        let mut largest = [simd.splat_f32s(self.relu_floor); BLOCK];
         for (largest, window) in largest.iter_mut().zip(sums) {
             for sum in window {
                 *largest = simd.max_f32s(*largest, sum);
@@ -289,16 +296,16 @@ impl Conv {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use network::Architecture;
     use proptest::prelude::*;
 
-    /// A convolution with its weights, bias, ReLU and input.
+    use super::*;
+
+    /// A convolution with its weights, and an input.
     #[derive(Debug, Clone)]
     struct Case {
-        shape: ConvShape,
-        weights: Vec<f32>,
-        bias: Vec<f32>,
-        relu: bool,
+        layer: Layer,
+        affine: Affine,
         input: Vec<f32>,
     }
 
@@ -306,49 +313,48 @@ mod tests {
         fn cases()(
             channels in 1..4_usize,
             maps in 1..14_usize,
-            [rows, columns] in [1..6_usize, 1..6_usize],
-            [more_rows, more_columns] in [1..16_usize, 1..16_usize],
-            [pooled, relu] in [any::<bool>(), any::<bool>()],
+            kernel in [1..6_usize, 1..6_usize],
+            more in [1..16_usize, 1..16_usize],
+            [pool, relu] in [any::<bool>(), any::<bool>()],
         )(
-            shape in Just(ConvShape {
-                input: [channels, rows + more_rows, columns + more_columns],
-                maps,
-                kernel: [rows, columns],
-                pooled,
+            layer in Just({
+                let kind = Kind::Conv { maps, kernel, relu, pool };
+                let input = [channels, kernel[0] + more[0], kernel[1] + more[1]];
+                Architecture::new(input, vec![kind]).unwrap().layers()[0].clone()
             }),
-            weights in prop::collection::vec(-1.0..1.0_f32, maps * channels * rows * columns),
+            weights in prop::collection::vec(-1.0..1.0_f32, maps * channels * kernel[0] * kernel[1]),
             bias in prop::collection::vec(-1.0..1.0_f32, maps),
-            relu in Just(relu),
             input in prop::collection::vec(
                 -1.0..1.0_f32,
-                channels * (rows + more_rows) * (columns + more_columns),
+                channels * (kernel[0] + more[0]) * (kernel[1] + more[1]),
             ),
         ) -> Case {
-            Case { shape, weights, bias, relu, input }
+            Case { layer, affine: Affine { weights, bias }, input }
         }
     }
 
     /// By the definition, in f64.
-    fn plain(case: &Case) -> Vec<f64> {
-        let Case { shape, weights, bias, relu, input } = case;
-        let [channels, height, width] = shape.input;
-        let [rows, columns] = shape.kernel;
-        let [maps, out_height, out_width] = shape.output();
+    fn by_definition(Case { layer, affine, input }: &Case) -> Vec<f64> {
+        let Kind::Conv { maps, kernel: [rows, columns], relu, pool } = layer.kind() else {
+            panic!("a convolution");
+        };
+        let ([channels, height, width], [_, out_height, out_width]) =
+            (layer.input(), layer.output());
         let pixel = |map: usize, y: usize, x: usize| {
-            let mut sum = f64::from(bias[map]);
+            let mut sum = f64::from(affine.bias[map]);
             for channel in 0..channels {
                 for row in 0..rows {
                     for column in 0..columns {
-                        let weight =
-                            weights[((map * channels + channel) * rows + row) * columns + column];
+                        let weight = affine.weights
+                            [((map * channels + channel) * rows + row) * columns + column];
                         let value = input[(channel * height + y + row) * width + x + column];
                         sum += f64::from(weight) * f64::from(value);
                     }
                 }
             }
-            if *relu { sum.max(0.0) } else { sum }
+            if relu { sum.max(0.0) } else { sum }
         };
-        let step = if shape.pooled { 2 } else { 1 };
+        let step = if pool { 2 } else { 1 };
         let mut output = vec![];
         for map in 0..maps {
             for y in 0..out_height {
@@ -367,11 +373,17 @@ mod tests {
     proptest! {
         #[test]
         fn every_set_of_instructions_convolves_as_the_definition_does(case in cases()) {
-            let expected = plain(&case);
-            prop_assume!(!expected.is_empty());
+            let expected = by_definition(&case);
+            let Case { layer, affine, input } = &case;
+            let of_reference = layer.apply(affine, input);
+            prop_assert_eq!(of_reference.len(), expected.len());
+            for (found, expected) in of_reference.iter().zip(&expected) {
+                let off = (f64::from(*found) - expected).abs();
+                prop_assert!(off < 1e-4, "reference: {found} for {expected}");
+            }
             for instructions in Instructions::available() {
-                let Case { shape, weights, bias, relu, input } = &case;
-                let conv = Conv::new(*shape, weights, bias, *relu, instructions);
+                let conv = Conv::new(layer, affine, instructions);
+                prop_assert_eq!(&conv.weights_of_maps(0..layer.outputs()), affine);
                 // what is left from another image does not count
                 let mut workspace = vec![f32::NAN; conv.workspace()];
                 let mut output = vec![f32::NAN; expected.len()];

@@ -1,16 +1,34 @@
 //! A fully connected layer, with the ReLU that follows it.
 //!
-//! After a ReLU about half of the inputs are 0, and their weights need not even be read: the others are listed
-//! first. Outputs are computed a panel at a time, for all images of a batch, while the panel's weights are near.
+//! The weights do not fit the near caches (LeNet's first dense layer has 1.6 MB), so time goes into reading them. After
+//! a ReLU about half of the inputs are 0, and weights that would be multiplied by 0 need not be read: the inputs that
+//! are not 0 are listed first.
+//!
+//! **A tile** is one panel of outputs of one image: up to 16 vectors of accumulators, half of AVX-512's registers,
+//! which stay there from the first input to the last. Weights are packed so that what one input adds to a panel is
+//! one contiguous piece:
+//!
+//! ```text
+//!                      outputs of the panel, 16 vectors of 16 lanes
+//!                   ┌───────┬───────┬─ … ─┬───────┐
+//!  input 3  = 0.7   │  w    │  w    │     │  w    │   broadcast 0.7, then 16 multiply-adds
+//!  input 4  = 0     │       │       │     │       │   not listed: its kilobyte is not read
+//!  input 5  = 0.2   │  w    │  w    │     │  w    │
+//!                   └───────┴───────┴─ … ─┴───────┘
+//!  accumulators        Σ       Σ             Σ       + bias, ReLU
+//! ```
+//!
+//! A panel is finished for all images of a batch before the next, so its weights are read from far away once a batch.
 
 use std::ops::Range;
 
+use network::Affine;
 use pulp::{Simd, WithSimd};
 
 use super::{Instructions, Value, multiply_add, store};
 
-/// Vectors of outputs in the widest panel: half of 32 registers.
-const WIDEST: usize = 16;
+/// Maximum vectors of outputs in a panel: half of 32 registers.
+const MAX_PANEL: usize = 16;
 
 /// A layer with its weights packed for some instructions.
 #[derive(Debug)]
@@ -25,34 +43,34 @@ pub(crate) struct Dense {
     /// `[output]`, of whole panels.
     bias: Vec<f32>,
     /// 0 for ReLU, else −∞.
-    least: f32,
+    relu_floor: f32,
 }
 
 /// An input that is not 0.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Present {
+struct NonZero {
     index: u32,
     value: f32,
 }
 
 /// The inputs of a batch that are not 0, and where each image's end.
 #[derive(Debug, Default)]
-pub(crate) struct Inputs {
-    present: Vec<Present>,
+pub(crate) struct NonZeroInputs {
+    nonzero: Vec<NonZero>,
     ends: Vec<usize>,
 }
 
-impl Inputs {
+impl NonZeroInputs {
     /// Lists `input`, which is `[image][input]`.
     fn list<V: Value>(&mut self, input: &[V], inputs: usize) {
-        self.present.resize(input.len().max(self.present.len()), Present::default());
+        self.nonzero.resize(input.len().max(self.nonzero.len()), NonZero::default());
         self.ends.clear();
         let mut count = 0;
         for image in input.chunks_exact(inputs) {
             for (value, index) in image.iter().zip(0..) {
                 // written in any case: where the next one is 0 nobody can foresee, and a branch would be slow
                 let value = (*value).into();
-                self.present[count] = Present { index, value };
+                self.nonzero[count] = NonZero { index, value };
                 count += usize::from(value != 0.0);
             }
             self.ends.push(count);
@@ -61,15 +79,9 @@ impl Inputs {
 }
 
 impl Dense {
-    /// Packs `weights`, `[output][input]`, and `bias`, `[output]`.
-    pub(crate) fn new(
-        weights: &[f32],
-        bias: &[f32],
-        relu: bool,
-        instructions: Instructions,
-    ) -> Self {
-        let outputs = bias.len();
-        let inputs = weights.len() / outputs;
+    /// Packs the weights of a dense layer.
+    pub(crate) fn new(affine: &Affine, relu: bool, instructions: Instructions) -> Self {
+        let (outputs, inputs) = (affine.bias.len(), affine.fan_in());
         let panel = outputs
             .div_ceil(instructions.lanes())
             .next_power_of_two()
@@ -77,16 +89,16 @@ impl Dense {
         let length = panel * instructions.lanes();
         let padded = outputs.next_multiple_of(length);
         let mut packed = vec![0.0; padded * inputs];
-        for (output, weights) in weights.chunks_exact(inputs).enumerate() {
+        for (output, weights) in affine.rows().enumerate() {
             let first = output / length * inputs * length + output % length;
             for (input, weight) in weights.iter().enumerate() {
                 packed[first + input * length] = *weight;
             }
         }
-        let mut bias = bias.to_vec();
+        let mut bias = affine.bias.clone();
         bias.resize(padded, 0.0);
-        let least = if relu { 0.0 } else { f32::NEG_INFINITY };
-        Self { inputs, outputs, instructions, panel, weights: packed, bias, least }
+        let relu_floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+        Self { inputs, outputs, instructions, panel, weights: packed, bias, relu_floor }
     }
 
     /// The part of the sums that comes from these inputs, without bias and ReLU.
@@ -98,38 +110,27 @@ impl Dense {
                 inputs.clone().map(move |input| self.weights[first + input * length])
             })
             .collect();
-        Self::new(&weights, &vec![0.0; self.outputs], false, self.instructions)
+        let affine = Affine { weights, bias: vec![0.0; self.outputs] };
+        Self::new(&affine, false, self.instructions)
     }
 
     /// What happens to the sums of all parts.
     pub(crate) fn finish(&self, sums: &mut [f32]) {
         for (sum, bias) in sums.iter_mut().zip(&self.bias) {
-            *sum = (*sum + bias).max(self.least);
+            *sum = (*sum + bias).max(self.relu_floor);
         }
     }
 
-    pub(crate) const fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    pub(crate) const fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    pub(crate) const fn has_relu(&self) -> bool {
-        self.least == 0.0
-    }
-
     /// A batch: `input` is `[image][input]`, `output` `[image][output]`.
-    pub(crate) fn run<V: Value>(&self, input: &[V], listed: &mut Inputs, output: &mut [f32]) {
-        listed.list(input, self.inputs);
-        self.instructions.run(Task { layer: self, inputs: listed, output });
+    pub(crate) fn run<V: Value>(&self, input: &[V], nonzero: &mut NonZeroInputs, output: &mut [f32]) {
+        nonzero.list(input, self.inputs);
+        self.instructions.run(Task { layer: self, inputs: nonzero, output });
     }
 }
 
 struct Task<'a> {
     layer: &'a Dense,
-    inputs: &'a Inputs,
+    inputs: &'a NonZeroInputs,
     output: &'a mut [f32],
 }
 
@@ -144,7 +145,7 @@ impl WithSimd for Task<'_> {
             2 => layer.panels::<S, 2>(simd, inputs, output),
             4 => layer.panels::<S, 4>(simd, inputs, output),
             8 => layer.panels::<S, 8>(simd, inputs, output),
-            _ => layer.panels::<S, WIDEST>(simd, inputs, output),
+            _ => layer.panels::<S, MAX_PANEL>(simd, inputs, output),
         }
     }
 }
@@ -152,18 +153,18 @@ impl WithSimd for Task<'_> {
 impl Dense {
     /// All outputs, in panels of `PANEL` vectors.
     #[inline(always)]
-    fn panels<S: Simd, const PANEL: usize>(&self, simd: S, inputs: &Inputs, output: &mut [f32]) {
+    fn panels<S: Simd, const PANEL: usize>(&self, simd: S, inputs: &NonZeroInputs, output: &mut [f32]) {
         let length = PANEL * S::F32_LANES;
         let panels = self.weights.chunks_exact(length * self.inputs);
         let biases = self.bias.chunks_exact(length);
         for ((weights, bias), first) in panels.zip(biases).zip((0..).step_by(length)) {
             let mut begin = 0;
             for (end, output) in inputs.ends.iter().zip(output.chunks_exact_mut(self.outputs)) {
-                let present = &inputs.present[begin..*end];
+                let nonzero = &inputs.nonzero[begin..*end];
                 begin = *end;
-                let sums = sums::<S, PANEL>(simd, present, weights, bias);
+                let sums = sums::<S, PANEL>(simd, nonzero, weights, bias);
                 for (to, sum) in output[first..].chunks_mut(S::F32_LANES).zip(sums) {
-                    store(simd, to, simd.max_f32s(sum, simd.splat_f32s(self.least)));
+                    store(simd, to, simd.max_f32s(sum, simd.splat_f32s(self.relu_floor)));
                 }
             }
         }
@@ -174,7 +175,7 @@ impl Dense {
 #[inline(always)]
 fn sums<S: Simd, const PANEL: usize>(
     simd: S,
-    present: &[Present],
+    nonzero: &[NonZero],
     weights: &[f32],
     bias: &[f32],
 ) -> [S::f32s; PANEL] {
@@ -182,12 +183,12 @@ fn sums<S: Simd, const PANEL: usize>(
     let mut sums = [simd.splat_f32s(0.0); PANEL];
     sums.copy_from_slice(bias);
     // a narrow panel is summed in several parts: each sum has to wait for itself
-    let (fours, rest) = present.as_chunks::<4>();
+    let (fours, rest) = nonzero.as_chunks::<4>();
     if PANEL < 8 {
         let mut parts = [[simd.splat_f32s(0.0); PANEL]; 4];
         for four in fours {
-            for (part, present) in parts.iter_mut().zip(four) {
-                add::<S, PANEL>(simd, part, *present, weights);
+            for (part, input) in parts.iter_mut().zip(four) {
+                add::<S, PANEL>(simd, part, *input, weights);
             }
         }
         for part in parts {
@@ -196,12 +197,12 @@ fn sums<S: Simd, const PANEL: usize>(
             }
         }
     } else {
-        for present in fours.as_flattened() {
-            add::<S, PANEL>(simd, &mut sums, *present, weights);
+        for input in fours.as_flattened() {
+            add::<S, PANEL>(simd, &mut sums, *input, weights);
         }
     }
-    for present in rest {
-        add::<S, PANEL>(simd, &mut sums, *present, weights);
+    for input in rest {
+        add::<S, PANEL>(simd, &mut sums, *input, weights);
     }
     sums
 }
@@ -211,7 +212,7 @@ fn sums<S: Simd, const PANEL: usize>(
 fn add<S: Simd, const PANEL: usize>(
     simd: S,
     sums: &mut [S::f32s; PANEL],
-    Present { index, value }: Present,
+    NonZero { index, value }: NonZero,
     weights: &[f32],
 ) {
     let length = PANEL * S::F32_LANES;
@@ -247,10 +248,11 @@ mod tests {
             let (weights, bias) = (values(inputs * outputs), values(outputs));
             let weights: Vec<f32> = weights.iter().map(|weight| weight - 0.3).collect();
             let input = values(images * inputs);
+            let affine = Affine { weights: weights.clone(), bias: bias.clone() };
             for instructions in Instructions::available() {
-                let dense = Dense::new(&weights, &bias, relu, instructions);
+                let dense = Dense::new(&affine, relu, instructions);
                 let mut output = vec![f32::NAN; images * outputs];
-                dense.run(&input, &mut Inputs::default(), &mut output);
+                dense.run(&input, &mut NonZeroInputs::default(), &mut output);
                 for (image, output) in input.chunks(inputs).zip(output.chunks(outputs)) {
                     for ((row, bias), found) in weights.chunks(inputs).zip(&bias).zip(output) {
                         let products = row.iter().zip(image).map(|(w, x)| f64::from(*w) * f64::from(*x));

@@ -11,7 +11,7 @@ use imageproc::distance_transform::euclidean_squared_distance_transform;
 use imageproc::region_labelling::{Connectivity, connected_components};
 
 use super::strokes::Mask;
-use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
+use dataset::{IMAGE_SIDE, Image28, PIXELS};
 
 /// Longer side of the digits in MNIST, in pixels.
 const BOX_PX: f32 = 20.0;

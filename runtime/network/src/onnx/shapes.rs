@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use super::{Attribute, Dimension, Graph, GraphFault, Node, Values};
 
-/// Most elements of all values of an image together, and of what a convolution lays out: 64 MiB of `float32`.
+/// Maximum elements of all values of an image together, and of what a convolution lays out: 64 MiB of `float32`.
 const MAX_ELEMENTS: usize = 1 << 24;
-/// Most multiplications, comparisons and elements read for one image; LeNet has 2.3 million.
+/// Maximum multiplications, comparisons and elements read for one image; LeNet has 2.3 million.
 const MAX_WORK: usize = 1 << 29;
-/// Most axes of a value.
+/// Maximum axes of a value.
 pub(super) const MAX_AXES: usize = 8;
 
 type Shape = Vec<usize>;
@@ -29,6 +29,19 @@ enum Element {
     U8,
     I64,
     F32,
+    /// A constant of another type, which no operator here takes.
+    Other,
+}
+
+impl Element {
+    fn of(values: &Values) -> Self {
+        match values {
+            Values::F32(_) => Self::F32,
+            Values::I64(_) => Self::I64,
+            Values::U8(_) => Self::U8,
+            Values::I8(_) | Values::I32(_) => Self::Other,
+        }
+    }
 }
 
 /// What a node costs.
@@ -44,10 +57,7 @@ struct Cost {
 pub(super) fn output(graph: &Graph, images: usize) -> Result<Shape, GraphFault> {
     let mut facts: BTreeMap<&str, Fact> = BTreeMap::new();
     for (name, tensor) in &graph.tensors {
-        let element = match tensor.values {
-            Values::I64(_) => Element::I64,
-            Values::F32(_) | Values::Other => Element::F32,
-        };
+        let element = Element::of(&tensor.values);
         facts.insert(name, Fact { element, shape: tensor.shape.clone() });
     }
     for input in &graph.inputs {
@@ -96,10 +106,7 @@ fn element(node: &Node, inputs: &[&Fact], graph: &Graph) -> Option<Element> {
     let all = |element| inputs.iter().all(|fact| fact.element == element);
     match node.op.as_str() {
         "Cast" => Some(Element::F32),
-        "Constant" => match graph.tensors.get(node.outputs.first()?)?.values {
-            Values::I64(_) => Some(Element::I64),
-            Values::F32(_) | Values::Other => Some(Element::F32),
-        },
+        "Constant" => Some(Element::of(&graph.tensors.get(node.outputs.first()?)?.values)),
         "Concat" => first.filter(|&element| all(element)),
         "Flatten" | "Identity" | "Reshape" | "Transpose" => first,
         _ => all(Element::F32).then_some(Element::F32),
@@ -313,6 +320,7 @@ fn concat(node: &Node, inputs: &[&[usize]]) -> Option<Shape> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::tests::empty_graph;
     use super::*;
 
     fn node(op: &str, attributes: &[(&str, Attribute)]) -> Node {
@@ -325,21 +333,8 @@ mod tests {
         }
     }
 
-    fn graph() -> Graph {
-        Graph {
-            inputs: vec![],
-            outputs: vec![],
-            nodes: vec![],
-            tensors: BTreeMap::new(),
-            metadata: BTreeMap::new(),
-            opset: 13,
-            ir_version: 8,
-            producer: String::new(),
-        }
-    }
-
     fn made(op: &str, attributes: &[(&str, Attribute)], inputs: &[&[usize]]) -> Option<Shape> {
-        of(&node(op, attributes), inputs, &graph()).map(|(shape, _)| shape)
+        of(&node(op, attributes), inputs, &empty_graph()).map(|(shape, _)| shape)
     }
 
     fn ints(values: &[i64]) -> Attribute {

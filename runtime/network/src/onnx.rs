@@ -1,28 +1,37 @@
-//! An ONNX file in plain types, after a check that makes it safe to hand to the engine.
+//! An ONNX file in plain types: parsed and checked, or made and emitted.
 //!
 //! Source: <https://github.com/onnx/onnx/blob/main/docs/IR.md>. What is accepted is a straight network of
-//! known operators in one file, of bounded sizes; see [`GraphFault`] for what is not.
+//! known operators in one file, of bounded sizes; see [`GraphFault`] for what is not. The engine is given a graph
+//! that is emitted from these types again, so it never sees what was not checked.
 
 mod check;
 mod emit;
-mod proto;
+mod network;
+mod parse;
 mod shapes;
 mod wire;
 
 pub use check::GraphFault;
-pub use emit::{Constant, Draft, Elements};
+pub use network::Origin;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use prost::Message;
+use safe_io::read::read_bounded;
 use tract_onnx::pb;
 
 use crate::error::Error;
 
-/// A checked ONNX model.
+/// Maximum bytes of a model file; LeNet has 1.7 million.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// An ONNX model: checked if it was parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
+    /// The graph's name.
+    pub name: String,
     /// What the caller feeds; initializers are not among them.
     pub inputs: Vec<Port>,
     /// What the graph answers; each is made by a node.
@@ -39,6 +48,8 @@ pub struct Graph {
     pub ir_version: i64,
     /// Program that wrote the file.
     pub producer: String,
+    /// The version of that program.
+    pub producer_version: String,
 }
 
 /// An input or output of the graph.
@@ -46,7 +57,7 @@ pub struct Graph {
 pub struct Port {
     /// Its name.
     pub name: String,
-    /// Element type, such as `uint8` or `float32`.
+    /// Element type, such as `uint8` or `float32`, or [`Port::UNDECLARED`].
     pub element: String,
     /// One entry an axis.
     pub shape: Vec<Dimension>,
@@ -105,34 +116,44 @@ pub struct Tensor {
 /// Elements of a constant.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
-    /// `float32`, all finite.
+    /// `float32`; all finite if they were parsed.
     F32(Vec<f32>),
-    /// `int64`.
+    /// `int64`
     I64(Vec<i64>),
-    /// Of a type that is not read here.
-    Other,
+    /// `int8`
+    I8(Vec<i8>),
+    /// `uint8`
+    U8(Vec<u8>),
+    /// `int32`
+    I32(Vec<i32>),
+}
+
+impl Port {
+    /// The element type of a port for which the file states none.
+    pub const UNDECLARED: &str = "undeclared";
 }
 
 impl Graph {
+    /// Reads, decodes and checks an ONNX file of at most 64 MiB.
+    ///
+    /// # Errors
+    /// [`Error::Read`], or [`Error::File`] around what [`Self::parse`] says.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        Self::parse(&read_model(path)?).map_err(|error| error.in_file(path))
+    }
+
     /// Decodes and checks an ONNX file.
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::NotOnnx`], or [`Error::Graph`] with the first fault.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        Ok(Self::parse_with_proto(bytes)?.0)
-    }
-
-    /// Also hands out the protobuf, without what was not checked, so that the engine does not decode it again.
-    pub(crate) fn parse_with_proto(bytes: &[u8]) -> Result<(Self, pb::ModelProto), Error> {
         if bytes.is_empty() {
             return Err(Error::Empty);
         }
         wire::check(bytes).map_err(Error::Graph)?;
-        let mut model = pb::ModelProto::decode(bytes).map_err(Error::NotOnnx)?;
-        let graph = proto::read(&model).and_then(|graph| check::check(&graph).map(|()| graph));
-        let graph = graph.map_err(Error::Graph)?;
-        proto::strip(&mut model, &graph);
-        Ok((graph, model))
+        let model = pb::ModelProto::decode(bytes).map_err(Error::NotOnnx)?;
+        let graph = parse::graph(model).and_then(|graph| check::check(&graph).map(|()| graph));
+        graph.map_err(Error::Graph)
     }
 
     /// Names of the classes in the order of the scores, if the metadata tell.
@@ -145,11 +166,38 @@ impl Graph {
     /// Weights and biases: elements of all `float32` constants.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        let count = |tensor: &Tensor| match &tensor.values {
-            Values::F32(values) if !tensor.shape.is_empty() => values.len(),
-            _ => 0,
+        let is_weight = |tensor: &&Tensor| {
+            matches!(tensor.values, Values::F32(_)) && !tensor.shape.is_empty()
         };
-        self.tensors.values().map(count).sum()
+        self.tensors.values().filter(is_weight).map(|tensor| tensor.values.len()).sum()
+    }
+}
+
+/// Reads the bytes of a model file, of 64 MiB at most.
+///
+/// # Errors
+/// [`Error::Read`].
+pub fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
+    Ok(read_bounded(path, MAX_BYTES)?)
+}
+
+impl Values {
+    /// Number of elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::I64(values) => values.len(),
+            Self::I8(values) => values.len(),
+            Self::U8(values) => values.len(),
+            Self::I32(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 

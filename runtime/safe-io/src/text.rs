@@ -1,4 +1,4 @@
-//! Words of strangers, such as names of files and of classes, on a line of ours.
+//! Untrusted text, such as names of files and of classes, within one line of output.
 
 use std::fmt::{self, Display, Write};
 
@@ -7,9 +7,9 @@ use std::fmt::{self, Display, Write};
 /// Control characters, and those that turn the reading direction, are shown as Rust writes them in a string: `\n`,
 /// `\u{1b}`. All else stays as it is, backslashes too: the result is for eyes, not for reading back.
 #[derive(Debug, Clone, Copy)]
-pub struct OneLine<T>(pub T);
+pub struct SingleLine<T>(pub T);
 
-impl<T: Display> Display for OneLine<T> {
+impl<T: Display> Display for SingleLine<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(Escaping(f), "{}", self.0)
     }
@@ -48,8 +48,8 @@ mod tests {
             ("\u{1b}[31m\u{7f}\u{9b}2J", "\\u{1b}[31m\\u{7f}\\u{9b}2J"),
             ("gnp\u{202e}.\u{2028}\u{2066}", "gnp\\u{202e}.\\u{2028}\\u{2066}"),
         ] {
-            assert_eq!(OneLine(text).to_string(), shown);
-            assert_eq!(OneLine(OneLine(text)).to_string(), shown);
+            assert_eq!(SingleLine(text).to_string(), shown);
+            assert_eq!(SingleLine(SingleLine(text)).to_string(), shown);
         }
     }
 }

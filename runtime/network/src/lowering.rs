@@ -1,16 +1,19 @@
-//! Rewrites a network of tract's operators: what our kernels can do becomes one operator of ours, the rest stays.
+//! From an ONNX graph to a [`Network`]: tract reads and simplifies the graph, and what is a layer here is recognised.
 //!
 //! | tract has | becomes |
 //! |---|---|
-//! | `Conv`, ReLU, `MaxPool` 2×2, in this order or with the last two exchanged | one [`Layer::Conv`] |
-//! | `Conv`, or `Conv` and ReLU | one [`Layer::Conv`] without pooling |
-//! | `EinSum` by a constant matrix, `Add`, and a ReLU if it follows | one [`Layer::Dense`] |
+//! | `Conv`, ReLU, `MaxPool` 2×2, in this order or with the last two exchanged | one [`Kind::Conv`] with pooling |
+//! | `Conv`, or `Conv` and ReLU | one [`Kind::Conv`] without pooling |
+//! | `EinSum` by a constant matrix, `Add`, and a ReLU if it follows | one [`Kind::Dense`] |
 //! | `Cast` from bytes, or additions and multiplications of constants, before one of these | folded into its weights |
 //!
-//! The folding is exact but for rounding, because these convolutions have no padding: with it, the border would
-//! be 0 after the normalisation, not before.
+//! Why on tract's graph and not on ONNX's: exporters write one network in many ways (`Gemm`, or `MatMul` and `Add`;
+//! weights transposed; constants computed from constants). After tract has simplified them there is one way left.
+//!
+//! The rewriting works on one operator at a time, anywhere in the graph: an operator of ours, [`LayerOp`], takes the
+//! place of what it recognised, and the rest stays tract's. If in the end nothing but layers is left, the graph is a
+//! [`Network`]; if not, [`Plan`] runs the mixture.
 
-use std::fmt;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
@@ -21,114 +24,145 @@ use tract_onnx::tract_core::internal::{
 use tract_onnx::tract_core::model::Rewriter;
 use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};
 use tract_onnx::tract_core::ops::cast::Cast;
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::cnn::{self, KernelFormat, MaxPool, PaddingSpec, PoolSpec};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::math::{Add, Div, Max, Mul, Sub};
 use tract_onnx::tract_core::ops::nn::DataFormat;
+use tract_onnx::tract_core::ops::source::TypedSource;
 
-use crate::kernels::{Conv, ConvShape, Dense, Inputs, Instructions, Value};
+use crate::affine::Affine;
+use crate::architecture::{Architecture, Kind, Layer, POOL, Shape};
+use crate::error::Error;
+use crate::onnx::Graph;
+use crate::plan::{LayerKernel, Plan, Values, engine_error};
+use crate::reference::Network;
 
-/// What one of our operators does.
+/// A graph in which every layer that was recognised is one operator.
 #[derive(Debug)]
-pub(crate) enum Layer {
-    Conv(Conv),
-    Dense(Dense),
+pub struct Lowered(pub(crate) TypedModel);
+
+/// A graph that is nothing but layers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WholeNetwork {
+    /// The layers; a normalisation inside the graph is folded into the first.
+    pub network: Network,
+    /// Whether the first layer takes pixels, 0 to 255; otherwise what the caller makes of them.
+    pub takes_pixels: bool,
 }
 
-impl Layer {
-    /// Values of one image that go in.
-    pub(crate) fn inputs(&self) -> usize {
-        match self {
-            Self::Conv(conv) => conv.shape().input.iter().product(),
-            Self::Dense(dense) => dense.inputs(),
-        }
-    }
-
-    /// Values of one image that come out.
-    pub(crate) fn outputs(&self) -> usize {
-        match self {
-            Self::Conv(conv) => conv.shape().output().iter().product(),
-            Self::Dense(dense) => dense.outputs(),
-        }
-    }
-
-    /// Multiplications with additions for one image; a dense layer may skip some.
-    pub(crate) fn macs(&self) -> usize {
-        match self {
-            Self::Conv(conv) => conv.shape().macs(),
-            Self::Dense(dense) => dense.inputs() * dense.outputs(),
-        }
-    }
-
-    /// Computes a batch of as many images as `input` holds.
-    pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut Workspace, output: &mut [f32]) {
-        match self {
-            Self::Conv(conv) => {
-                workspace.laid.resize(conv.workspace().max(workspace.laid.len()), 0.0);
-                let images = input.chunks_exact(self.inputs());
-                for (input, output) in images.zip(output.chunks_exact_mut(self.outputs())) {
-                    conv.run(input, &mut workspace.laid, output);
-                }
-            }
-            Self::Dense(dense) => dense.run(input, &mut workspace.listed, output),
-        }
-    }
+/// Lets tract simplify `graph`, and recognises its layers.
+///
+/// # Errors
+/// [`Error::Engine`] if tract cannot read the graph.
+pub fn lower(graph: &Graph) -> Result<Lowered, Error> {
+    let lowered = || -> TractResult<Lowered> {
+        let mut model = typed(graph)?;
+        model.declutter()?;
+        rewrite(&mut model)?;
+        Ok(Lowered(model))
+    };
+    lowered().map_err(engine_error)
 }
 
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let relu = match self {
-            Self::Conv(conv) => {
-                let ConvShape { input: [channels, ..], maps, kernel: [height, width], .. } =
-                    conv.shape();
-                write!(f, "Conv {height}x{width} {channels}→{maps}")?;
-                conv.has_relu()
+pub(crate) fn typed(graph: &Graph) -> TractResult<TypedModel> {
+    tract_onnx::onnx().model_for_proto_model(&graph.engine_proto())?.into_typed()
+}
+
+impl Lowered {
+    /// The network that the graph is; `None` if anything but layers is between input and output.
+    #[must_use]
+    pub fn network(&self) -> Option<WholeNetwork> {
+        let model = &self.0;
+        let mut layers: Vec<&LayerOp> = vec![];
+        let mut outlet = model.output_outlets().ok()?[0];
+        loop {
+            let node = model.node(outlet.node);
+            if let Some(layer) = node.op_as::<LayerOp>() {
+                layers.push(layer);
+            } else if node.op_is::<TypedSource>() {
+                break;
+            } else if !matches!(node.op_as(), Some(AxisOp::Reshape(..))) {
+                return None;
             }
-            Self::Dense(dense) => {
-                write!(f, "Dense {}→{}", dense.inputs(), dense.outputs())?;
-                dense.has_relu()
-            }
+            outlet = node.inputs[0];
+        }
+        layers.reverse();
+        let first = layers.first()?;
+        let kinds = layers.iter().map(|op| op.layer.kind()).collect();
+        let architecture = Architecture::new(first.layer.input(), kinds).ok()?;
+        // a reshape between two layers may not have made another picture
+        let same = |(layer, op): (&Layer, &&LayerOp)| match layer.kind() {
+            Kind::Conv { .. } => layer.input() == op.layer.input(),
+            Kind::Dense { .. } => layer.fan_in() == op.layer.fan_in(),
         };
-        if relu {
-            write!(f, " + ReLU")?;
+        if !architecture.layers().iter().zip(&layers).all(same) {
+            return None;
         }
-        if matches!(self, Self::Conv(conv) if conv.shape().pooled) {
-            write!(f, " + MaxPool 2x2")?;
-        }
-        Ok(())
+        let affine = layers.iter().map(|op| Affine::clone(&op.affine)).collect();
+        let takes_pixels = first.takes_bytes;
+        Some(WholeNetwork { network: Network::new(architecture, affine), takes_pixels })
     }
-}
 
-/// Memory that layers work in; it grows to what the largest needs.
-#[derive(Debug, Default)]
-pub(crate) struct Workspace {
-    laid: Vec<f32>,
-    listed: Inputs,
+    /// What runs the graph, with a kernel from `compile` for each layer.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if tract cannot make a plan.
+    pub fn into_plan(
+        self,
+        compile: impl Fn(&Layer, &Affine) -> Arc<dyn LayerKernel>,
+    ) -> Result<Plan, Error> {
+        let mut model = self.0;
+        for node in &mut model.nodes {
+            if let Some(op) = node.op_as_mut::<LayerOp>() {
+                op.kernel = Some(compile(&op.layer, &op.affine));
+            }
+        }
+        Plan::new(model)
+    }
 }
 
 /// A layer as an operator of tract.
 #[derive(Debug, Clone)]
-pub(crate) struct Fused {
-    pub(crate) layer: Arc<Layer>,
-    /// Shape of an image's output.
-    shape: TVec<usize>,
+pub(crate) struct LayerOp {
+    pub(crate) layer: Layer,
+    affine: Arc<Affine>,
     /// Whether the input is bytes, not floats.
-    pub(crate) takes_bytes: bool,
+    takes_bytes: bool,
+    /// What runs it; until there is one, the reference does.
+    kernel: Option<Arc<dyn LayerKernel>>,
 }
 
-impl PartialEq for Fused {
+impl PartialEq for LayerOp {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.layer, &other.layer)
+        Arc::ptr_eq(&self.affine, &other.affine)
     }
 }
 
-impl Eq for Fused {}
+impl Eq for LayerOp {}
 
-impl Op for Fused {
+impl LayerOp {
+    fn run(&self, input: Values<'_>, output: &mut [f32]) {
+        if let Some(kernel) = &self.kernel {
+            return kernel.run(input, output);
+        }
+        let values: Vec<f32> = match input {
+            Values::Bytes(bytes) => bytes.iter().copied().map(f32::from).collect(),
+            Values::Floats(values) => values.to_vec(),
+        };
+        let inputs = self.layer.input().iter().product();
+        let outputs = self.layer.output().iter().product();
+        for (input, output) in values.chunks(inputs).zip(output.chunks_mut(outputs)) {
+            output.copy_from_slice(&self.layer.apply(&self.affine, input));
+        }
+    }
+}
+
+impl Op for LayerOp {
     fn name(&self) -> StaticName {
-        match *self.layer {
-            Layer::Conv(_) => "FusedConv".into(),
-            Layer::Dense(_) => "FusedDense".into(),
+        match self.layer.kind() {
+            Kind::Conv { .. } => "LayerConv".into(),
+            Kind::Dense { .. } => "LayerDense".into(),
         }
     }
 
@@ -139,32 +173,43 @@ impl Op for Fused {
     op_as_typed_op!();
 }
 
-impl EvalOp for Fused {
+impl EvalOp for LayerOp {
     op_out_of_plan!();
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let input = &inputs[0];
         let batch = input.shape()[0];
-        let mut output = vec![0.0; batch * self.layer.outputs()];
-        let mut workspace = Workspace::default();
+        let mut output = vec![0.0; batch * self.layer.output().iter().product::<usize>()];
         if self.takes_bytes {
             let view = input.to_plain_array_view::<u8>()?;
-            let pixels = view.as_slice().context("a tensor lies in one piece")?;
-            self.layer.run(pixels, &mut workspace, &mut output);
+            let bytes = view.as_slice().context("a tensor lies in one piece")?;
+            self.run(Values::Bytes(bytes), &mut output);
         } else {
             let view = input.to_plain_array_view::<f32>()?;
             let values = view.as_slice().context("a tensor lies in one piece")?;
-            self.layer.run(values, &mut workspace, &mut output);
+            self.run(Values::Floats(values), &mut output);
         }
-        let shape: TVec<usize> = [batch].into_iter().chain(self.shape.iter().copied()).collect();
+        let shape: TVec<usize> = [batch].into_iter().chain(self.shape()).collect();
         Ok(tvec!(Tensor::from_shape(&shape, &output)?.into()))
     }
 }
 
-impl TypedOp for Fused {
+impl LayerOp {
+    /// Axes of one image's output.
+    fn shape(&self) -> impl Iterator<Item = usize> {
+        let shape = self.layer.output();
+        let axes = match self.layer.kind() {
+            Kind::Conv { .. } => 3,
+            Kind::Dense { .. } => 1,
+        };
+        shape.into_iter().take(axes)
+    }
+}
+
+impl TypedOp for LayerOp {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         let batch = [inputs[0].shape[0].clone()];
-        let image = self.shape.iter().map(ToDim::to_dim);
+        let image = self.shape().map(|length| length.to_dim());
         Ok(tvec!(f32::fact(batch.into_iter().chain(image).collect::<TVec<TDim>>())))
     }
 
@@ -172,19 +217,19 @@ impl TypedOp for Fused {
 }
 
 /// Replaces what is recognised; `model` has been decluttered.
-pub(crate) fn fuse(model: &mut TypedModel, instructions: Instructions) -> TractResult<()> {
+fn rewrite(model: &mut TypedModel) -> TractResult<()> {
     // pools first: each takes the convolution that is alone with it
-    let rule = move |(): &(), model: &TypedModel, node: &TypedNode, _: &str, op: &MaxPool| {
-        pool(instructions, model, node, op)
+    let rule = |(): &(), model: &TypedModel, node: &TypedNode, _: &str, op: &MaxPool| {
+        pool(model, node, op)
     };
     Rewriter::default()
         .with_rule_for("fuse a pool with its convolution", rule)
         .rewrite(&(), model)?;
-    let conv_rule = move |(): &(), model: &TypedModel, node: &TypedNode, _: &str, _: &cnn::Conv| {
-        conv(instructions, model, node)
+    let conv_rule = |(): &(), model: &TypedModel, node: &TypedNode, _: &str, _: &cnn::Conv| {
+        conv(model, node)
     };
-    let dense_rule = move |(): &(), model: &TypedModel, node: &TypedNode, _: &str, op: &EinSum| {
-        dense(instructions, model, node, op)
+    let dense_rule = |(): &(), model: &TypedModel, node: &TypedNode, _: &str, op: &EinSum| {
+        dense(model, node, op)
     };
     Rewriter::default()
         .with_rule_for("fuse a convolution", conv_rule)
@@ -194,11 +239,11 @@ pub(crate) fn fuse(model: &mut TypedModel, instructions: Instructions) -> TractR
 
 type Patch = TractResult<Option<TypedModelPatch>>;
 
-fn pool(instructions: Instructions, model: &TypedModel, node: &TypedNode, op: &MaxPool) -> Patch {
+fn pool(model: &TypedModel, node: &TypedNode, op: &MaxPool) -> Patch {
     let spec = &op.pool_spec;
     let pools_2x2 = spec.data_format == DataFormat::NCHW
-        && spec.kernel_shape[..] == [2, 2]
-        && spec.strides()[..] == [2, 2]
+        && spec.kernel_shape[..] == [POOL; 2]
+        && spec.strides()[..] == [POOL; 2]
         && spec.dilations().iter().all(|&dilation| dilation == 1)
         && has_no_padding(spec)
         && op.with_index_outputs.is_none();
@@ -212,22 +257,21 @@ fn pool(instructions: Instructions, model: &TypedModel, node: &TypedNode, op: &M
         return Ok(None);
     }
     let relu = before.is_some() || after.is_some();
-    fuse_conv(instructions, model, conv, after.unwrap_or(node), relu, true)
+    lower_conv(model, conv, after.unwrap_or(node), relu, true)
 }
 
-fn conv(instructions: Instructions, model: &TypedModel, node: &TypedNode) -> Patch {
+fn conv(model: &TypedModel, node: &TypedNode) -> Patch {
     let relu = relu_after(model, node);
-    fuse_conv(instructions, model, node, relu.unwrap_or(node), relu.is_some(), false)
+    lower_conv(model, node, relu.unwrap_or(node), relu.is_some(), false)
 }
 
 /// Replaces everything from what is before `conv` up to `last`.
-fn fuse_conv(
-    instructions: Instructions,
+fn lower_conv(
     model: &TypedModel,
     conv: &TypedNode,
     last: &TypedNode,
     relu: bool,
-    pooled: bool,
+    pool: bool,
 ) -> Patch {
     let Some(op) = conv.op_as::<cnn::Conv>() else { return Ok(None) };
     let spec = &op.pool_spec;
@@ -242,38 +286,43 @@ fn fuse_conv(
         return Ok(None);
     }
     let [input, weights, bias] = conv.inputs[..] else { return Ok(None) };
-    let (Some(mut weights), Some(bias)) = (constant(model, weights)?, constant(model, bias)?)
+    let (Some(weights), Some(mut bias)) = (constant(model, weights)?, constant(model, bias)?)
     else {
         return Ok(None);
     };
-    let Some([channels, height, width]) = image_shape(model, input)? else { return Ok(None) };
-    let (maps, kernel) = (op.output_channels(), [spec.kernel_shape[0], spec.kernel_shape[1]]);
-    let shape = ConvShape { input: [channels, height, width], maps, kernel, pooled };
-    let too_large = kernel[0] > height || kernel[1] > width || shape.output().contains(&0);
-    if too_large || weights.len() != maps * channels * kernel[0] * kernel[1] {
+    let Some(image) = image_shape(model, input)? else { return Ok(None) };
+    let kind = Kind::Conv {
+        maps: op.output_channels(),
+        kernel: [spec.kernel_shape[0], spec.kernel_shape[1]],
+        relu,
+        pool,
+    };
+    let Some(layer) = single(image, kind) else { return Ok(None) };
+    if bias.len() == 1 {
+        bias = vec![bias[0]; layer.outputs()];
+    }
+    if bias.len() != layer.outputs() || weights.len() != layer.outputs() * layer.fan_in() {
         return Ok(None);
     }
-    let mut bias = if bias.len() == 1 { vec![bias[0]; maps] } else { bias };
-    if bias.len() != maps {
-        return Ok(None);
-    }
-    let before = Before::of(model, input)?;
-    before.fold_into(&mut weights, &mut bias);
-    let output = shape.output();
-    let layer = Layer::Conv(Conv::new(shape, &weights, &bias, relu, instructions));
-    before.replace(model, conv, last, layer, output.as_slice())
+    Before::of(model, input)?.replace(model, conv, last, layer, Affine { weights, bias })
 }
 
-fn dense(instructions: Instructions, model: &TypedModel, node: &TypedNode, op: &EinSum) -> Patch {
+/// A layer by itself; `None` if its kernel is larger than what it takes.
+fn single(input: Shape, kind: Kind) -> Option<Layer> {
+    Architecture::new(input, vec![kind]).ok()?.layers().first().cloned()
+}
+
+fn dense(model: &TypedModel, node: &TypedNode, op: &EinSum) -> Patch {
     let [input, weights] = node.inputs[..] else { return Ok(None) };
     let Some(matrix) = matrix(model, op, input, weights)? else { return Ok(None) };
     let Some((add, bias)) = bias_after(model, node, matrix.outputs)? else { return Ok(None) };
     let relu = relu_after(model, add);
-    let before = Before::of(model, input)?;
-    let (mut weights, mut bias) = (matrix.weights, bias);
-    before.fold_into(&mut weights, &mut bias);
-    let layer = Layer::Dense(Dense::new(&weights, &bias, relu.is_some(), instructions));
-    before.replace(model, node, relu.unwrap_or(add), layer, &[matrix.outputs])
+    let kind = Kind::Dense { outputs: matrix.outputs, relu: relu.is_some() };
+    let Some(layer) = single([matrix.weights.len() / matrix.outputs.max(1), 1, 1], kind) else {
+        return Ok(None);
+    };
+    let affine = Affine { weights: matrix.weights, bias };
+    Before::of(model, input)?.replace(model, node, relu.unwrap_or(add), layer, affine)
 }
 
 /// The constant of a product that is a dense layer.
@@ -451,30 +500,20 @@ impl Before {
         }
     }
 
-    /// Makes `weights`, those of an output side by side, and `bias` do the same to the values as they were.
-    fn fold_into(&self, weights: &mut [f32], bias: &mut [f32]) {
-        let of_one = weights.len() / bias.len();
-        for (weights, bias) in weights.chunks_exact_mut(of_one).zip(bias) {
-            let sum: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
-            *bias = (f64::from(*bias) + sum * self.shift) as f32;
-            for weight in weights {
-                *weight = (f64::from(*weight) * self.scale) as f32;
-            }
-        }
-    }
-
+    /// Puts the layer in place of everything from here up to `last`.
     fn replace(
         &self,
         model: &TypedModel,
         first: &TypedNode,
         last: &TypedNode,
         layer: Layer,
-        shape: &[usize],
+        mut affine: Affine,
     ) -> Patch {
+        affine.fold_input(self.scale, self.shift);
         let mut patch = TypedModelPatch::default();
         let input = patch.tap_model(model, self.source)?;
-        let op =
-            Fused { layer: Arc::new(layer), shape: shape.into(), takes_bytes: self.takes_bytes };
+        let affine = Arc::new(affine);
+        let op = LayerOp { layer, affine, takes_bytes: self.takes_bytes, kernel: None };
         let output = patch.wire_node(&first.name, op, &[input])?[0];
         patch.shunt_outside(model, last.id.into(), output)?;
         Ok(Some(patch))

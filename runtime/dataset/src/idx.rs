@@ -19,10 +19,10 @@ const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
 
 /// The image file's: four numbers.
-const LONGEST_HEADER_BYTES: u64 = 16;
+const MAX_HEADER_BYTES: u64 = 16;
 
-/// Most bytes that an IDX file may unpack to: a million images, against "zip bombs".
-const LIMIT_BYTES: u64 = 1_000_000 * PIXELS as u64;
+/// Maximum bytes that an IDX file may unpack to: a million images, against "zip bombs".
+const MAX_BYTES: u64 = 1_000_000 * PIXELS as u64;
 
 /// One half of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,18 +62,11 @@ pub struct Split {
     pub labels: Vec<u8>,
 }
 
-/// The user's own folder for MNIST, which `trainer` fills and all clones share; none without a home folder.
-#[cfg(feature = "data-folder")]
-#[must_use]
-pub fn default_folder() -> Option<std::path::PathBuf> {
-    Some(directories::ProjectDirs::from("", "", "lenet")?.data_dir().join("mnist"))
-}
-
 /// Reads one part of a dataset, from plain files or their `.gz`.
 ///
 /// # Errors
-/// [`Error::MissingDataset`] or [`Error::Read`] if a file is not there, [`Error::File`] around the fault if
-/// one is not IDX, and [`Error::Unpaired`] if the two disagree.
+/// [`Error::Missing`] or [`Error::Read`] if a file is not there, [`Error::Idx`] or [`Error::TooLarge`] if one is not
+/// usable, and [`Error::Unpaired`] if the two disagree.
 pub fn load(folder: &Path, part: Part) -> Result<Split, Error> {
     let images = read(folder, part.image_file(), image_header, images)?;
     let labels = read(folder, part.label_file(), label_header, labels)?;
@@ -114,15 +107,15 @@ fn read<T>(
     } else if let Some((file, path)) = open(&format!("{name}.gz"))? {
         (Box::new(MultiGzDecoder::new(file)), path)
     } else {
-        return Err(Error::MissingDataset { name, folder: folder.to_owned() });
+        return Err(Error::Missing { name, folder: folder.to_owned() });
     };
-    let faulty = |fault| Error::Idx(fault).in_file(&path);
+    let faulty = |fault| Error::Idx { path: path.clone(), fault };
     let unreadable = |source| Error::Read { path: path.clone(), source };
     let mut bytes = Vec::new();
-    stream.by_ref().take(LONGEST_HEADER_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+    stream.by_ref().take(MAX_HEADER_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
     let Header { promised_bytes, items } = header(&bytes).map_err(faulty)?;
-    if promised_bytes > LIMIT_BYTES {
-        return Err(Error::TooLarge { limit_bytes: LIMIT_BYTES }.in_file(&path));
+    if promised_bytes > MAX_BYTES {
+        return Err(Error::TooLarge { path, max_bytes: MAX_BYTES });
     }
     let rest_bytes = (promised_bytes + 1).saturating_sub(items.len() as u64);
     stream.take(rest_bytes).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -267,9 +260,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(name), bytes).unwrap();
         let read = read(folder.path(), Part::Test.label_file(), label_header, labels);
-        let Err(error) = read else { return String::new() };
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
-        format!("{error}: {}", cause.unwrap_or_default())
+        read.map_or_else(|error| error.to_string(), |_| String::new())
     }
 
     #[test]
@@ -316,7 +307,7 @@ mod tests {
         std::os::unix::fs::symlink("/dev/zero", folder.path().join("t10k-images-idx3-ubyte"))
             .unwrap();
         let refusal = load(folder.path(), Part::Test).unwrap_err();
-        assert!(matches!(refusal, Error::File { .. }), "{refusal:?}");
+        assert!(matches!(refusal, Error::Idx { .. }), "{refusal:?}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From the protobuf's types to ours.
+//! From the protobuf's types to ours; [`super::emit`] is the way back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Tensor, Values}
 const EXTERNAL: i32 = 1;
 
 /// Reads every part of `model` that we know; [`super::check`] judges the whole.
-pub(super) fn read(model: &pb::ModelProto) -> Result<Graph, GraphFault> {
-    let graph = model.graph.as_ref().ok_or(GraphFault::NoGraph)?;
+pub(super) fn graph(model: pb::ModelProto) -> Result<Graph, GraphFault> {
+    let graph = model.graph.ok_or(GraphFault::NoGraph)?;
     let opset = model
         .opset_import
         .iter()
@@ -32,7 +32,8 @@ pub(super) fn read(model: &pb::ModelProto) -> Result<Graph, GraphFault> {
         return Err(GraphFault::MadeTwice { value: twice.name.clone() });
     }
     let inputs =
-        graph.input.iter().filter(|port| !tensors.contains_key(&port.name)).map(port).collect();
+        graph.input.iter().filter(|port| !tensors.contains_key(&port.name)).map(port);
+    let inputs = inputs.collect::<Result<_, _>>()?;
     let mut nodes = Vec::with_capacity(graph.node.len());
     for proto in &graph.node {
         let node = node(proto)?;
@@ -44,46 +45,17 @@ pub(super) fn read(model: &pb::ModelProto) -> Result<Graph, GraphFault> {
         nodes.push(node);
     }
     Ok(Graph {
+        name: graph.name,
         inputs,
-        outputs: graph.output.iter().map(port).collect(),
+        outputs: graph.output.iter().map(port).collect::<Result<_, _>>()?,
         nodes,
         tensors,
-        metadata: model
-            .metadata_props
-            .iter()
-            .map(|pair| (pair.key.clone(), pair.value.clone()))
-            .collect(),
+        metadata: model.metadata_props.into_iter().map(|pair| (pair.key, pair.value)).collect(),
         opset: opset.version,
         ir_version: model.ir_version,
-        producer: model.producer_name.clone(),
+        producer: model.producer_name,
+        producer_version: model.producer_version,
     })
-}
-
-/// Takes out of `model` what the engine reads without need, and `graph` does not hold.
-///
-/// Lengths of axes are formulas to it, whose parser exhausts the stack, and those of values between the nodes are
-/// claims that the shapes which were checked need not agree with.
-pub(super) fn strip(model: &mut pb::ModelProto, graph: &Graph) {
-    let Some(proto) = &mut model.graph else { return };
-    proto.value_info.clear();
-    for output in &mut proto.output {
-        output.r#type = None;
-    }
-    for port in &mut proto.input {
-        let read = graph.inputs.iter().find(|input| input.name == port.name);
-        let kind = port.r#type.as_mut().and_then(|kind| kind.value.as_mut());
-        let (Some(read), Some(type_proto::Value::TensorType(tensor))) = (read, kind) else {
-            continue;
-        };
-        let dim = read.shape.iter().map(|dimension| {
-            let value = match dimension {
-                Dimension::Fixed(length) => dimension::Value::DimValue(*length as i64),
-                Dimension::Symbol(_) => dimension::Value::DimParam("batch".to_owned()),
-            };
-            pb::tensor_shape_proto::Dimension { value: Some(value), ..Default::default() }
-        });
-        tensor.shape = Some(pb::TensorShapeProto { dim: dim.collect() });
-    }
 }
 
 fn node(proto: &pb::NodeProto) -> Result<Node, GraphFault> {
@@ -176,60 +148,63 @@ fn tensor(proto: &pb::TensorProto) -> Result<Tensor, GraphFault> {
     }
     let count = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
     let count = count.ok_or_else(|| fault("its shape overflows"))?;
-    let (found, values) = match DataType::try_from(proto.data_type) {
-        Ok(DataType::Float) if proto.raw_data.is_empty() => {
-            (proto.float_data.len(), Values::F32(proto.float_data.clone()))
-        }
-        Ok(DataType::Float) if proto.raw_data.len().is_multiple_of(4) => {
-            let values: Vec<f32> =
-                proto.raw_data.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect();
-            (values.len(), Values::F32(values))
-        }
-        Ok(DataType::Int64) if proto.raw_data.is_empty() => {
-            (proto.int64_data.len(), Values::I64(proto.int64_data.clone()))
-        }
-        Ok(DataType::Int64) if proto.raw_data.len().is_multiple_of(8) => {
-            let values: Vec<i64> =
-                proto.raw_data.as_chunks().0.iter().copied().map(i64::from_le_bytes).collect();
-            (values.len(), Values::I64(values))
-        }
-        Ok(DataType::Float | DataType::Int64) => (proto.raw_data.len(), Values::Other),
-        _ => return Err(fault("its elements are neither float32 nor int64")),
+    let raw = &proto.raw_data[..];
+    let values = match DataType::try_from(proto.data_type) {
+        Ok(DataType::Float) if raw.is_empty() => Some(Values::F32(proto.float_data.clone())),
+        Ok(DataType::Float) => numbers(raw, f32::from_le_bytes).map(Values::F32),
+        Ok(DataType::Int64) if raw.is_empty() => Some(Values::I64(proto.int64_data.clone())),
+        Ok(DataType::Int64) => numbers(raw, i64::from_le_bytes).map(Values::I64),
+        Ok(DataType::Int8) if raw.is_empty() => narrow(&proto.int32_data).map(Values::I8),
+        Ok(DataType::Int8) => numbers(raw, i8::from_le_bytes).map(Values::I8),
+        Ok(DataType::Uint8) if raw.is_empty() => narrow(&proto.int32_data).map(Values::U8),
+        Ok(DataType::Uint8) => numbers(raw, u8::from_le_bytes).map(Values::U8),
+        Ok(DataType::Int32) if raw.is_empty() => Some(Values::I32(proto.int32_data.clone())),
+        Ok(DataType::Int32) => numbers(raw, i32::from_le_bytes).map(Values::I32),
+        _ => return Err(fault("its elements are neither float32 nor whole numbers that are read")),
     };
-    if found != count || values == Values::Other {
-        return Err(fault("its data is not as long as its shape says"));
-    }
-    match &values {
-        Values::F32(values) if !values.iter().all(|value| value.is_finite()) => {
+    match values {
+        Some(Values::F32(values)) if !values.iter().all(|value| value.is_finite()) => {
             Err(fault("it holds NaN or infinity"))
         }
-        _ => Ok(Tensor { shape, values }),
+        Some(values) if values.len() == count => Ok(Tensor { shape, values }),
+        _ => Err(fault("its data is not as long as its shape says")),
     }
 }
 
-fn port(proto: &pb::ValueInfoProto) -> Port {
+/// Little-endian numbers; `None` if the last is not whole.
+fn numbers<T, const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Option<Vec<T>> {
+    let (chunks, rest) = bytes.as_chunks();
+    rest.is_empty().then(|| chunks.iter().copied().map(number).collect())
+}
+
+/// Small numbers, which the protobuf holds in a wider type; `None` if one does not fit.
+fn narrow<T: TryFrom<i32>>(values: &[i32]) -> Option<Vec<T>> {
+    values.iter().map(|&value| value.try_into().ok()).collect()
+}
+
+fn port(proto: &pb::ValueInfoProto) -> Result<Port, GraphFault> {
     let kind = proto.r#type.as_ref().and_then(|kind| kind.value.as_ref());
-    let (element, shape) = match kind {
-        Some(type_proto::Value::TensorType(tensor)) => {
-            let element = match DataType::try_from(tensor.elem_type) {
-                Ok(DataType::Float) => "float32".to_owned(),
-                Ok(DataType::Double) => "float64".to_owned(),
-                Ok(other) => other.as_str_name().to_lowercase(),
-                Err(_) => "unknown".to_owned(),
-            };
-            (element, tensor.shape.iter().flat_map(|shape| &shape.dim).map(dimension).collect())
-        }
-        None => ("unknown".to_owned(), vec![]),
+    let Some(type_proto::Value::TensorType(tensor)) = kind else {
+        let element = Port::UNDECLARED.to_owned();
+        return Ok(Port { name: proto.name.clone(), element, shape: vec![] });
     };
-    Port { name: proto.name.clone(), element, shape }
-}
-
-fn dimension(proto: &pb::tensor_shape_proto::Dimension) -> Dimension {
-    match &proto.value {
+    let element = match DataType::try_from(tensor.elem_type) {
+        Ok(DataType::Float) => "float32".to_owned(),
+        Ok(DataType::Double) => "float64".to_owned(),
+        Ok(DataType::Undefined) => Port::UNDECLARED.to_owned(),
+        Ok(other) => other.as_str_name().to_lowercase(),
+        Err(_) => "unknown".to_owned(),
+    };
+    let dimensions = tensor.shape.iter().flat_map(|shape| &shape.dim);
+    let shape = dimensions.map(|length| match &length.value {
         Some(dimension::Value::DimValue(length)) if *length > 0 => {
-            Dimension::Fixed(*length as usize)
+            Ok(Dimension::Fixed(*length as usize))
         }
-        Some(dimension::Value::DimParam(name)) => Dimension::Symbol(name.clone()),
-        _ => Dimension::Symbol(String::new()),
-    }
+        Some(dimension::Value::DimValue(length)) => {
+            Err(GraphFault::Length { port: proto.name.clone(), length: *length })
+        }
+        Some(dimension::Value::DimParam(name)) => Ok(Dimension::Symbol(name.clone())),
+        None => Ok(Dimension::Symbol(String::new())),
+    });
+    Ok(Port { name: proto.name.clone(), element, shape: shape.collect::<Result<_, _>>()? })
 }

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 
 use atomic_write_file::AtomicWriteFile;
 
-/// Longest file name that has room for `.` before it and `.xxxxxx` behind, of 255 bytes on all usual systems.
-const LONGEST_NAME_BYTES: usize = 255 - 8;
+/// Maximum length of a file name that leaves room for `.` before it and `.xxxxxx` behind, of 255 bytes on all usual systems.
+const MAX_NAME_BYTES: usize = 255 - 8;
 
-/// More links than any system follows.
-const MOST_LINKS: usize = 40;
+/// Maximum number of links followed: more than any system follows.
+const MAX_LINKS: usize = 40;
 
 /// A file in the making.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ pub fn check(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`Output::open`], or that it is one of them.
-pub fn check_beside(path: &Path, read: &[&Path]) -> io::Result<()> {
+pub fn check_not_input(path: &Path, read: &[&Path]) -> io::Result<()> {
     check(path)?;
     let Ok(written) = fs::canonicalize(path) else { return Ok(()) };
     if read.iter().any(|read| fs::canonicalize(read).is_ok_and(|read| read == written)) {
@@ -109,13 +109,13 @@ pub fn check_beside(path: &Path, read: &[&Path]) -> io::Result<()> {
 /// The kind of an error that the system gave while we printed, to tell a reader that has gone from a full disk: an error
 /// about anything else says what it is about, and has this one as its cause.
 #[must_use]
-pub fn of_printing(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+pub fn stdout_error(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
     error.downcast_ref().filter(|_| error.source().is_none()).map(io::Error::kind)
 }
 
 /// Whether nothing is at `path` but, at most, a regular file: what is written there can be read again.
 #[must_use]
-pub fn keeps(path: &Path) -> bool {
+pub fn is_regular_or_absent(path: &Path) -> bool {
     fs::metadata(path).map_or(true, |there| there.is_file())
 }
 
@@ -134,13 +134,13 @@ fn regular(path: &Path) -> io::Result<Option<PathBuf>> {
         Err(error) => return Err(error),
     }
     let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         let Ok(target) = fs::read_link(&path) else { break };
         path = path.parent().unwrap_or(Path::new("")).join(target);
     }
     // such a name would be refused in the last step only
-    if path.file_name().is_some_and(|name| name.len() > LONGEST_NAME_BYTES) {
-        let reason = format!("the name is longer than {LONGEST_NAME_BYTES} bytes");
+    if path.file_name().is_some_and(|name| name.len() > MAX_NAME_BYTES) {
+        let reason = format!("the name is longer than {MAX_NAME_BYTES} bytes");
         return Err(io::Error::new(ErrorKind::InvalidFilename, reason));
     }
     Ok(Some(path))
@@ -178,13 +178,13 @@ mod tests {
             (kept.clone(), "read-only"),
             (folder.path().join("no/such/file"), ""),
             (folder.path().join("kept/file"), ""),
-            (folder.path().join("n".repeat(LONGEST_NAME_BYTES + 1)), "longer than 247 bytes"),
+            (folder.path().join("n".repeat(MAX_NAME_BYTES + 1)), "longer than 247 bytes"),
         ] {
             for refusal in [check(&path).unwrap_err(), write(&path, b"new").unwrap_err()] {
                 assert!(refusal.to_string().contains(reason), "{refusal}");
             }
         }
-        write(&folder.path().join("n".repeat(LONGEST_NAME_BYTES)), b"long").unwrap();
+        write(&folder.path().join("n".repeat(MAX_NAME_BYTES)), b"long").unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         assert_eq!(fs::read(&kept).unwrap(), b"old");
     }
@@ -195,9 +195,9 @@ mod tests {
         let read = folder.path().join("read");
         write(&read, b"read").unwrap();
         let again = folder.path().join(".").join("read");
-        let refusal = check_beside(&again, &[&folder.path().join("other"), &read]).unwrap_err();
+        let refusal = check_not_input(&again, &[&folder.path().join("other"), &read]).unwrap_err();
         assert!(refusal.to_string().contains("name another file"), "{refusal}");
-        check_beside(&folder.path().join("new"), &[&read]).unwrap();
+        check_not_input(&folder.path().join("new"), &[&read]).unwrap();
     }
 
     #[cfg(unix)]
@@ -227,7 +227,7 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         // waits for nobody
         check(&pipe).unwrap();
-        assert!(!keeps(&pipe) && keeps(&folder.path().join("new")));
+        assert!(!is_regular_or_absent(&pipe) && is_regular_or_absent(&folder.path().join("new")));
         let reader = std::thread::spawn({
             let pipe = pipe.clone();
             move || fs::read(pipe).unwrap()

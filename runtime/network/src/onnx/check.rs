@@ -6,17 +6,19 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use super::{Attribute, Dimension, Graph, Node, Values, shapes};
+use super::{Attribute, Dimension, Graph, Node, Port, Values, shapes};
 
-/// Most nodes of a graph, and most constants; LeNet has 13 and 10.
+/// Maximum nodes of a graph, and maximum constants; LeNet has 13 and 10.
 const MAX_NODES: usize = 1_000;
-/// Most of them that part, join or exchange axes; LeNet has one. The engine moves each past each other node, again
+/// Maximum nodes that split, merge or exchange axes; LeNet has one. The engine moves each past each other node, again
 /// and again: so many among so many nodes take it a second, half of all nodes more than minutes.
 const MAX_MOVES: usize = 16;
 /// Largest kernel side, stride, dilation or padding; an image has 28 pixels a side.
 const MAX_STEP: i64 = 64;
 /// Versions of the operator set: before 7 operators have other shapes, and after 25 nobody knows.
 const OPSETS: RangeInclusive<i64> = 7..=25;
+/// Versions of the file format: before 3 a file does not name its operator set, and 13 is that of opset 25.
+const IR_VERSIONS: RangeInclusive<i64> = 3..=13;
 /// `TensorProto.DataType.FLOAT`
 const FLOAT: i64 = 1;
 
@@ -74,6 +76,12 @@ pub enum GraphFault {
         /// The version that the file names.
         found: i64,
     },
+    /// A file format of another time.
+    #[error("IR version {found}, expected {} to {}", IR_VERSIONS.start(), IR_VERSIONS.end())]
+    IrVersion {
+        /// The version that the file states.
+        found: i64,
+    },
     /// A constant that cannot be used.
     #[error("tensor `{name}`: {fault}")]
     Tensor {
@@ -83,7 +91,7 @@ pub enum GraphFault {
         fault: &'static str,
     },
     /// An operator that is not run here.
-    #[error("node `{node}` is a {op}, which is not supported")]
+    #[error("node `{node}` is a {op}, which is not supported{}", hint(op))]
     Operator {
         /// The node.
         node: String,
@@ -98,6 +106,16 @@ pub enum GraphFault {
         /// Its operator.
         op: String,
         /// Inputs it lists.
+        found: usize,
+    },
+    /// A node with more outputs than the one that is computed here.
+    #[error("node `{node}` ({op}) has {found} outputs, of which only the first is computed: export the model for inference")]
+    Outputs {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// Outputs it lists.
         found: usize,
     },
     /// A setting out of range or of the wrong kind.
@@ -130,13 +148,13 @@ pub enum GraphFault {
         /// Outputs of the graph.
         outputs: usize,
     },
-    /// More nodes, or more constants, than any network for such pictures has.
+    /// More nodes, or more constants, than any network for such pictures needs.
     #[error("it has {found} nodes or constants, more than {MAX_NODES}")]
     TooManyNodes {
         /// Nodes or constants there are.
         found: usize,
     },
-    /// More nodes that move axes than the engine simplifies in time.
+    /// More nodes that move axes than the engine can simplify in time.
     #[error("it has {found} nodes that part, join or exchange axes, more than {MAX_MOVES}")]
     TooManyMoves {
         /// How many there are.
@@ -167,15 +185,43 @@ pub enum GraphFault {
         /// What that makes for one image.
         shape: Vec<usize>,
     },
-    /// The answer is not a row of class scores an image; an answer that is not `float32` has no shape.
+    /// The output is not one row of class scores per image; an output that is not `float32` has no shape.
     #[error(
         "its output is {shape:?} for a batch of {images}, expected [{images}, classes] with 2 to 256 classes"
     )]
     Output {
         /// How many there are.
         images: usize,
-        /// Shape of the answer to them.
+        /// Shape of the output for them.
         shape: Vec<usize>,
+    },
+    /// The input has a batch that is neither free nor 1.
+    #[error("its batch is fixed to {length}: export it with a free batch, or with a batch of 1")]
+    FixedBatch {
+        /// The batch that it takes.
+        length: usize,
+    },
+    /// An input or output declares an axis without elements.
+    #[error("`{port}` declares an axis of length {length}")]
+    Length {
+        /// The input or output.
+        port: String,
+        /// The length.
+        length: i64,
+    },
+    /// The output is declared otherwise than it is computed.
+    #[error("its output is declared as {declared}, but is float32 {computed:?}")]
+    Declared {
+        /// Type and shape that the file states.
+        declared: String,
+        /// Shape for one image.
+        computed: Vec<usize>,
+    },
+    /// A class without a name.
+    #[error("its metadata name class {class} \"\"")]
+    ClassName {
+        /// The class's number.
+        class: usize,
     },
     /// The metadata name another number of classes than the graph scores.
     #[error("its metadata name {named} classes, its output has {scored}")]
@@ -187,10 +233,19 @@ pub enum GraphFault {
     },
 }
 
+/// What to do about an operator of quantised models.
+fn hint(op: &str) -> &'static str {
+    let quantised = op.contains("Quantize") || op.starts_with("QLinear") || op.ends_with("Integer");
+    if quantised { ": quantised models are not read, use the float32 model" } else { "" }
+}
+
 /// Whether the engine may see `graph`.
 pub(super) fn check(graph: &Graph) -> Result<(), GraphFault> {
     if !OPSETS.contains(&graph.opset) {
         return Err(GraphFault::Opset { found: graph.opset });
+    }
+    if !IR_VERSIONS.contains(&graph.ir_version) {
+        return Err(GraphFault::IrVersion { found: graph.ir_version });
     }
     let ([input], [output]) = (&graph.inputs[..], &graph.outputs[..]) else {
         return Err(GraphFault::Ports { inputs: graph.inputs.len(), outputs: graph.outputs.len() });
@@ -237,11 +292,16 @@ pub(super) fn check(graph: &Graph) -> Result<(), GraphFault> {
     check_output(graph)
 }
 
-/// Whether the answer is a row of scores an image, one for each class that has a name.
+/// Whether the output is one row of scores per image, as declared, and one score for each class that has a name.
 fn check_output(graph: &Graph) -> Result<(), GraphFault> {
     let shape = shapes::output(graph, 1)?;
     let [1, scored @ 2..=256] = shape[..] else {
-        return Err(GraphFault::Output { images: 1, shape });
+        return Err(match graph.inputs[0].shape[..] {
+            [Dimension::Fixed(length @ 2..), _, ..] if shape.first() == Some(&length) => {
+                GraphFault::FixedBatch { length }
+            }
+            _ => GraphFault::Output { images: 1, shape },
+        });
     };
     let takes_batches = graph.inputs[0].shape.iter().any(|d| matches!(d, Dimension::Symbol(_)));
     if takes_batches {
@@ -250,29 +310,52 @@ fn check_output(graph: &Graph) -> Result<(), GraphFault> {
             return Err(GraphFault::Output { images: 2, shape });
         }
     }
-    match graph.class_names().map(|names| names.len()) {
-        Some(named) if named != scored => Err(GraphFault::Classes { named, scored }),
-        _ => Ok(()),
+    check_declaration(&graph.outputs[0], &shape)?;
+    let Some(names) = graph.class_names() else { return Ok(()) };
+    if names.len() != scored {
+        return Err(GraphFault::Classes { named: names.len(), scored });
+    }
+    match names.iter().position(String::is_empty) {
+        Some(class) => Err(GraphFault::ClassName { class }),
+        None => Ok(()),
     }
 }
 
+/// A file may leave out what its output is, but not state it wrongly; its batch may be stated as any length.
+fn check_declaration(output: &Port, computed: &[usize]) -> Result<(), GraphFault> {
+    let fits = |(declared, computed): (&Dimension, &usize)| match declared {
+        Dimension::Fixed(length) => length == computed,
+        Dimension::Symbol(_) => true,
+    };
+    let of_one_type = matches!(output.element.as_str(), "float32" | Port::UNDECLARED);
+    let of_one_shape = output.shape.is_empty()
+        || output.shape.len() == computed.len()
+            && output.shape.iter().zip(computed).skip(1).all(fits);
+    if of_one_type && of_one_shape {
+        return Ok(());
+    }
+    Err(GraphFault::Declared { declared: output.to_string(), computed: computed.to_vec() })
+}
+
 fn check_operator(node: &Node) -> Result<(), GraphFault> {
-    let Some(&(_, least, most)) = OPERATORS.iter().find(|(op, ..)| *op == node.op) else {
+    let Some(&(_, min, max)) = OPERATORS.iter().find(|(op, ..)| *op == node.op) else {
         return Err(GraphFault::Operator { node: node.name.clone(), op: node.op.clone() });
     };
     let found = node.inputs.len();
-    // tract counts those that are left out in some operators; only the least value of a Clip has one after it
+    // tract counts those that are left out in some operators; only the minimum of a Clip has one after it
     let given = |(index, value): (usize, &String)| {
         !value.is_empty() || (node.op == "Clip" && index == 1 && found == 3)
     };
     let all_given = node.inputs.iter().enumerate().all(given);
-    // the training outputs of Dropout and BatchNormalization are not computed here
-    let one_output = matches!(&node.outputs[..], [output] if !output.is_empty());
-    if (least..=most).contains(&found) && all_given && one_output {
-        Ok(())
-    } else {
-        Err(GraphFault::Arity { node: node.name.clone(), op: node.op.clone(), found })
+    if !(min..=max).contains(&found) || !all_given {
+        return Err(GraphFault::Arity { node: node.name.clone(), op: node.op.clone(), found });
     }
+    // the training outputs of Dropout and BatchNormalization, and the indices of MaxPool, are not computed here
+    if !matches!(&node.outputs[..], [output] if !output.is_empty()) {
+        let found = node.outputs.len();
+        return Err(GraphFault::Outputs { node: node.name.clone(), op: node.op.clone(), found });
+    }
+    Ok(())
 }
 
 fn check_attributes(node: &Node) -> Result<(), GraphFault> {
@@ -335,5 +418,45 @@ fn check_shape_inputs(graph: &Graph, node: &Node) -> Result<(), GraphFault> {
             _ => fault(1, "the weights of a Conv must be a constant [out, in, rows, columns]"),
         },
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    pub(in super::super) fn empty_graph() -> Graph {
+        Graph {
+            name: String::new(),
+            inputs: vec![],
+            outputs: vec![],
+            nodes: vec![],
+            tensors: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+            opset: Graph::OPSET,
+            ir_version: Graph::IR_VERSION,
+            producer: String::new(),
+            producer_version: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_output_is_what_it_is_declared_to_be() {
+        let declared = |element: &str, shape: &[Dimension]| {
+            let port =
+                Port { name: "logits".into(), element: element.into(), shape: shape.to_vec() };
+            check_declaration(&port, &[1, 10]).map_err(|fault| fault.to_string())
+        };
+        let (batch, ten) = (Dimension::Symbol("batch".into()), Dimension::Fixed(10));
+        assert_eq!(declared("float32", &[batch.clone(), ten.clone()]), Ok(()));
+        assert_eq!(declared("float32", &[Dimension::Fixed(1), ten.clone()]), Ok(()));
+        assert_eq!(declared(Port::UNDECLARED, &[]), Ok(()));
+        let eleven = [batch.clone(), Dimension::Fixed(11)];
+        let refusal = declared("float32", &eleven).unwrap_err();
+        assert_eq!(refusal, "its output is declared as float32 [batch, 11], but is float32 [1, 10]");
+        assert!(declared("int64", &[batch.clone(), ten.clone()]).is_err());
+        assert!(declared("float32", &[ten]).is_err());
     }
 }

@@ -1,0 +1,46 @@
+//! What a network is: layers in order, with shapes, names and weights; a slow reference; ONNX.
+//!
+//! `ONNX bytes ──onnx::Graph::parse──▶ Graph ──lowering::lower──▶ Network ──▶ engines, quantiser, reports`
+//!
+//! ```
+//! use network::{Architecture, Kind};
+//!
+//! let lenet = Architecture::lenet(10);
+//! assert_eq!(lenet.layers()[1].to_string(), "Conv 5x5 20→50 + ReLU + MaxPool 2x2");
+//! assert_eq!((lenet.parameters(), lenet.macs()), (431_080, 2_293_000));
+//!
+//! let dense = Kind::Dense { outputs: 3, relu: false };
+//! assert_eq!(Architecture::new([1, 8, 8], vec![dense])?.layers()[0].name(), "dense1");
+//! # Ok::<(), network::ShapeError>(())
+//! ```
+//!
+//! A network has one description, from which the trainer builds it, ONNX is written, engines are compiled and reports
+//! take their names. Its layers are convolutions and dense layers, each with an optional ReLU; a convolution may end in
+//! a max-pooling. What a graph has besides (a cast of pixels, their normalisation, a flatten) lowering folds away.
+//!
+//! With the feature `tract` this crate also reads, checks and writes ONNX, and runs graphs that are more than such
+//! layers. tract is named nowhere else in this project, and in no public type.
+//!
+//! What it does not do: run fast (that is `runtime`'s), or train. Padding, strides, groups, average pooling and
+//! residuals are no layer kinds yet: such a graph is run by tract.
+#![forbid(unsafe_code)]
+
+mod affine;
+mod architecture;
+#[cfg(feature = "tract")]
+mod error;
+#[cfg(feature = "tract")]
+pub mod lowering;
+mod normalization;
+#[cfg(feature = "tract")]
+pub mod onnx;
+#[cfg(feature = "tract")]
+pub mod plan;
+mod reference;
+
+pub use affine::Affine;
+pub use architecture::{Architecture, Kind, Layer, POOL, Shape, ShapeError};
+#[cfg(feature = "tract")]
+pub use error::Error;
+pub use normalization::Normalization;
+pub use reference::Network;

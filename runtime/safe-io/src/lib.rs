@@ -1,0 +1,21 @@
+//! Text, files and printing that hostile names, full disks and closed pipes cannot harm: what the three commands do
+//! alike, and what the libraries below them need of it.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`SingleLine`] | untrusted text, such as names of files and classes, within one line of output |
+//! | [`read`] | reading a whole file of bounded size |
+//! | `output` | writing a file whole or not at all (feature `command`) |
+//! | `data_folder` | the folder for datasets that all clones of a user share (feature `command`) |
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "command")]
+mod data_folder;
+#[cfg(feature = "command")]
+pub mod output;
+pub mod read;
+mod text;
+
+#[cfg(feature = "command")]
+pub use data_folder::default_data_folder;
+pub use text::SingleLine;
