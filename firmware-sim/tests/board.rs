@@ -1,15 +1,14 @@
-//! The engine on emulated boards. Each test needs QEMU and Rust for the boards, which `firmware-sim/cortex-m/setup`
+//! The engine on emulated boards. Each test needs QEMU and Rust for the boards, which `firmware-sim/boards/setup`
 //! installs and `tests/run` uses; so without `--ignored` they are passed over.
-#![cfg(feature = "host")]
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use firmware_sim::format::File;
-use firmware_sim::host::board::{BoardError, Machine, Report, Workshop};
-use firmware_sim::host::quantize::quantize;
-use firmware_sim::{Answer, Layer};
+use firmware::format::File;
+use firmware::{Answer, Layer};
+use firmware_sim::board::{BoardError, Machine, Report, Workshop};
+use firmware_sim::quantize::quantize;
 use runtime::idx::{self, Part, Split};
 use runtime::{EMBEDDED_MODEL, Image28};
 
@@ -107,7 +106,7 @@ const TOLERANCE: f64 = 1.02;
 #[test]
 #[ignore = "needs QEMU: tests/run"]
 fn no_layer_takes_more_instructions_than_the_committed_profile_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cortex-m");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards");
     let profile = fs::read_to_string(folder.join("profile.csv")).unwrap();
     let report = run(Machine::M4, &mnist_500(Part::Test).images[..100], Machine::M4.row_period());
     let layers = [Layer::Conv1, Layer::Conv2, Layer::Dense1, Layer::Dense2];

@@ -1,11 +1,10 @@
 //! The `firmware-sim` command as a user meets it.
-#![cfg(feature = "host")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use firmware_sim::format;
+use firmware::format;
 
 /// A folder with a model, and a way to run the command in it.
 struct Bench(tempfile::TempDir);
@@ -104,7 +103,7 @@ fn a_model_is_made_and_verified() {
 const LAYERS: [&str; 4] = ["conv1", "conv2", "dense1", "dense2"];
 
 fn sha256(bytes: &[u8]) -> String {
-    let identity = firmware_sim::host::identity(bytes);
+    let identity = firmware_sim::identity(bytes);
     identity.map(|byte| format!("{byte:02x}")).concat()
 }
 

@@ -1,12 +1,11 @@
 //! From the committed ONNX model to int8 and back: what is made, and what is refused.
-#![cfg(feature = "host")]
 
 use std::path::Path;
 
-use firmware_sim::host::quantize::{CALIBRATION_IMAGES, calibration_images, quantize};
-use firmware_sim::host::verify::{FloatModel, compare};
-use firmware_sim::host::{Error, identity};
-use firmware_sim::{Answer, Model, Scratch};
+use firmware::{Answer, Model, Scratch};
+use firmware_sim::quantize::{CALIBRATION_IMAGES, calibration_images, quantize};
+use firmware_sim::verify::{FloatModel, compare};
+use firmware_sim::{Error, identity};
 use runtime::idx::{self, Part, Split};
 use runtime::{Classifier, EMBEDDED_MODEL, Image28, PIXELS};
 

@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use firmware_sim::format::{Channel, File};
-use firmware_sim::host::int8::Network;
-use firmware_sim::host::onnx::{self, ACTIVATIONS};
-use firmware_sim::host::quantize::{calibration_images, quantize};
-use firmware_sim::{Layer, Logits, Model};
+use firmware::format::{Channel, File};
+use firmware::{Layer, Logits, Model};
+use firmware_sim::int8::Network;
+use firmware_sim::onnx::{self, ACTIVATIONS};
+use firmware_sim::quantize::{calibration_images, quantize};
 use runtime::idx::{self, Part};
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};
 use tempfile::TempDir;

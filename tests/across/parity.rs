@@ -1,9 +1,9 @@
 //! The committed model answers alike in float and in int8, and by whatever kernels.
 
-use firmware_sim::Model;
-use firmware_sim::host::identity;
-use firmware_sim::host::quantize::quantize;
-use firmware_sim::host::verify::{FloatModel, compare};
+use firmware::Model;
+use firmware_sim::identity;
+use firmware_sim::quantize::quantize;
+use firmware_sim::verify::{FloatModel, compare};
 use runtime::idx::{self, Part};
 use runtime::{Classifier, EMBEDDED_MODEL, Image28, Instructions, Kernels, Options};
 

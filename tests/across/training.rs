@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use firmware_sim::Model;
-use firmware_sim::host::quantize::quantize;
-use firmware_sim::host::verify::{FloatModel, compare};
+use firmware::Model;
+use firmware_sim::quantize::quantize;
+use firmware_sim::verify::{FloatModel, compare};
 use runtime::graph::Graph;
 use runtime::idx::{self, Part};
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};

@@ -7,10 +7,10 @@ pub mod changes;
 
 use std::io::Cursor;
 
-use firmware_sim::format::words::{Word, unpack};
-use firmware_sim::format::{Channel, Convolution, Dense, File, LEN, Scales, accumulator_bound};
-use firmware_sim::multiplier::Multiplier;
-use firmware_sim::{Model, Scratch};
+use firmware::format::words::{Word, unpack};
+use firmware::format::{Channel, Convolution, Dense, File, LEN, Scales, accumulator_bound};
+use firmware::multiplier::Multiplier;
+use firmware::{Model, Scratch};
 use image::{DynamicImage, ImageFormat};
 use runtime::graph::{Attribute, Graph, Tensor, Values};
 use runtime::picture::{self, Limits};

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use firmware_sim::host::board::Machine;
-use firmware_sim::host::quantize::{Calibration, Options};
+use firmware_sim::board::Machine;
+use firmware_sim::quantize::{Calibration, Options};
 
 /// Turn an ONNX model into one for a microcontroller, and prove that they agree
 #[derive(Debug, Parser)]
@@ -108,7 +108,7 @@ pub(crate) struct Board {
     /// Print one JSON object
     #[arg(long, conflicts_with = "profile")]
     pub(crate) json: bool,
-    /// Folder firmware-sim/cortex-m of this project [default: that of the clone this was built in]
+    /// Folder firmware-sim/boards of this project [default: that of the clone this was built in]
     #[arg(long, value_name = "DIR")]
     pub(crate) sources: Option<PathBuf>,
 }

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
-use firmware_sim::Model;
-use firmware_sim::host::quantize::{Options, calibration_images, quantize_with};
-use firmware_sim::host::{onnx, source};
+use firmware::Model;
+use firmware_sim::quantize::{Options, calibration_images, quantize_with};
+use firmware_sim::{onnx, source};
 use runtime::idx::{self, Part};
 use runtime::{OneLine, output, read_model};
 use zerocopy::IntoBytes;

@@ -9,9 +9,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use firmware_sim::Model;
-use firmware_sim::host::identity;
-use firmware_sim::host::verify::{FloatModel, Verification, compare};
+use firmware::Model;
+use firmware_sim::identity;
+use firmware_sim::verify::{FloatModel, Verification, compare};
 use runtime::evaluate::Interval;
 use runtime::idx::{self, Part, Split};
 use runtime::{OneLine, output, read_model};

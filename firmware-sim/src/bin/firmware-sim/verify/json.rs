@@ -16,8 +16,8 @@
 //!
 //! Fields may be added, not renamed.
 
-use firmware_sim::Layer;
-use firmware_sim::host::verify::{LayerFidelity, Reading};
+use firmware::Layer;
+use firmware_sim::verify::{LayerFidelity, Reading};
 use serde_json::{Value, json};
 
 use super::{Report, Share, Source};

@@ -6,7 +6,7 @@ use std::io::Cursor;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use firmware_sim::host::verify::{LayerFidelity, Reading, Verification};
+use firmware_sim::verify::{LayerFidelity, Reading, Verification};
 use image::{GrayImage, ImageFormat};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use runtime::{IMAGE_SIDE, Image28, OneLine};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use firmware_sim::host::verify::{LayerFidelity, Reading};
+use firmware_sim::verify::{LayerFidelity, Reading};
 
 use super::Report;
 

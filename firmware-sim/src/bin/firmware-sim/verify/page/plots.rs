@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use anyhow::anyhow;
-use firmware_sim::host::verify::{LayerFidelity, Verification};
+use firmware_sim::verify::{LayerFidelity, Verification};
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
