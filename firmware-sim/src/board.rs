@@ -5,22 +5,20 @@ mod build;
 mod emulator;
 mod report;
 
-pub use report::{Frame, Report};
+pub use report::{ImageResult, Report};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use firmware::format::{File, FormatError, Model};
+use firmware::geometry::{
+    CLASSES, CONV1_SIDE, CONV2_SIDE, FAN_IN2, FLAT, HIDDEN, KERNEL_ELEMENTS, MAPS1, MAPS2,
+};
+use firmware::{Answer, LayerId, Logits, Scratch};
 use runtime::{Image28, OneLine, PIXELS};
 use zerocopy::IntoBytes;
 
-use firmware::format::{File, FormatError, Model};
-use firmware::geometry::{
-    CLASSES, CONV1_SIDE, CONV2_SIDE, FAN_IN2, FLAT, HIDDEN, MAPS1, MAPS2, TAPS,
-};
-use firmware::{Answer, Logits};
-use firmware::{Layer, Scratch};
-
-/// Most images in one go: the boards' memory for them holds 16 MiB.
+/// Maximum of images in one run: the boards' memory for them holds 16 MiB.
 pub const MAX_IMAGES: usize = (16 << 20) / PIXELS - 1;
 
 /// A board that QEMU knows, and what is built for it.
@@ -135,25 +133,25 @@ impl Machine {
 
 /// Multiply-accumulates of a layer in one inference.
 #[must_use]
-pub const fn macs(layer: Layer) -> usize {
+pub const fn macs(layer: LayerId) -> usize {
     match layer {
-        Layer::Conv1 => CONV1_SIDE * CONV1_SIDE * MAPS1 * TAPS,
-        Layer::Conv2 => CONV2_SIDE * CONV2_SIDE * MAPS2 * FAN_IN2,
-        Layer::Dense1 => FLAT * HIDDEN,
-        Layer::Dense2 => HIDDEN * CLASSES,
+        LayerId::Conv1 => CONV1_SIDE * CONV1_SIDE * MAPS1 * KERNEL_ELEMENTS,
+        LayerId::Conv2 => CONV2_SIDE * CONV2_SIDE * MAPS2 * FAN_IN2,
+        LayerId::Dense1 => FLAT * HIDDEN,
+        LayerId::Dense2 => HIDDEN * CLASSES,
     }
 }
 
-/// Where the board's sources and build are.
+/// Builds board images and runs them.
 #[derive(Debug, Clone)]
-pub struct Workshop {
+pub struct BoardBuilder {
     /// The folder `firmware-sim/boards` of this project.
     pub sources: PathBuf,
     /// Where cargo builds to.
     pub target: PathBuf,
 }
 
-impl Workshop {
+impl BoardBuilder {
     /// Those of the clone that this program was built in.
     #[must_use]
     pub fn of_this_build() -> Self {
@@ -163,13 +161,13 @@ impl Workshop {
         Self { sources: package.join("boards"), target: target.join("boards") }
     }
 
-    /// Builds the board image with this model, shows it these images, and compares.
+    /// Builds the board image with this model, shows it these images, and compares its answers with the host's.
     ///
     /// `row_period` is in instructions; `progress` is told how many images are done.
     ///
     /// # Errors
     /// What is missing and how to get it, or what went wrong. A board that answers otherwise than the host is no
-    /// error: see [`Report::equal`].
+    /// error: see [`Report::agreements`].
     pub fn run(
         &self,
         machine: Machine,
@@ -183,16 +181,17 @@ impl Workshop {
             return Err(BoardError::Count(images.len()));
         }
         let folder = tempfile::tempdir()?;
-        let (model_path, scenes) = (folder.path().join("model.q8"), folder.path().join("scenes"));
+        let (model_path, block_path) =
+            (folder.path().join("model.q8"), folder.path().join("images"));
         std::fs::write(&model_path, file.as_bytes())?;
         let nanoseconds = u64::from(row_period) * emulator::INSTRUCTION_NS;
         let ticks = (nanoseconds * machine.timer_hz() / 1_000_000_000) as u32;
         let mut block: Vec<u8> = (images.len() as u32).to_le_bytes().into();
         block.extend(ticks.to_le_bytes());
         block.extend(images.iter().flat_map(|image| image.0));
-        std::fs::write(&scenes, block)?;
+        std::fs::write(&block_path, block)?;
         let image = self.build(machine, "inference", &model_path, None)?;
-        let lines = emulator::run(machine, &image, Some(&scenes))?;
+        let lines = emulator::run(machine, &image, Some(&block_path))?;
         let mut scratch = Scratch::new();
         let mut expected = images.iter().map(|image| {
             let logits = model.infer(&image.0, &mut scratch);
@@ -201,9 +200,9 @@ impl Workshop {
         report::read(lines, &mut expected, progress)
     }
 
-    /// Compares the kernels that are made for this machine with the portable ones, on the machine itself and with a
-    /// stack of so many bytes: how many random tiles were equal. On [`Machine::V6m`] and [`Machine::Rv32imac`] these
-    /// are the same.
+    /// Compares the kernels that are made for this machine with the portable ones, on the machine itself and with
+    /// `stack` bytes of stack: gives how many random tiles were equal. On [`Machine::V6m`] and [`Machine::Rv32imac`]
+    /// the two are the same code.
     ///
     /// # Errors
     /// What is missing, or [`BoardError::Emulator`] if they differ or the stack is too small.
@@ -221,37 +220,30 @@ impl Workshop {
         for line in emulator::run(machine, &image, None)? {
             let line = line?;
             let count = line.strip_prefix("equal ").and_then(|count| count.parse().ok());
-            equal = count.ok_or(BoardError::Garbled(line))?;
+            equal = count.ok_or(BoardError::UnexpectedOutput(line))?;
         }
         Ok(equal)
     }
 }
 
-/// What one image gave.
+/// What the host's engine gives for one image.
 pub type Expected = (Logits, Answer);
 
-/// Why a board did not run.
+/// Why a board did not run to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BoardError {
     /// The program was moved away from its sources.
-    #[error(
-        "the board's sources are not in {}: run this from a clone, or give --sources DIR/firmware-sim/boards",
-        OneLine(.0.display())
-    )]
+    #[error("the boards' sources are not in {}", OneLine(.0.display()))]
     Sources(PathBuf),
     /// No Rust for this target.
-    #[error(
-        "Rust has no target {target} here: run firmware-sim/boards/setup, or `rustup target add {target}`"
-    )]
+    #[error("Rust has no target {target} here")]
     Target {
         /// The target.
         target: &'static str,
     },
     /// No emulator.
-    #[error(
-        "{emulator} is not installed: run firmware-sim/boards/setup, or `apt install {package}`"
-    )]
+    #[error("{emulator} is not installed")]
     Qemu {
         /// The program.
         emulator: &'static str,
@@ -262,21 +254,21 @@ pub enum BoardError {
     #[error("the board image does not build:\n{0}")]
     Build(String),
     /// More images than fit, or none.
-    #[error("{0} images: a board takes 1 to {MAX_IMAGES} in one go")]
+    #[error("{0} images: a board takes 1 to {MAX_IMAGES} in one run")]
     Count(usize),
-    /// The model is none.
+    /// The file is no valid model.
     #[error("the model cannot be put into flash")]
     Format(#[from] FormatError),
     /// A file or a program could not be used.
     #[error("cannot run the board")]
     Io(#[from] std::io::Error),
-    /// It ended otherwise than well: a fault such as a stack overflow, or a failed check.
+    /// It failed: a fault such as a stack overflow, or a failed check.
     #[error("the board stopped: {0}")]
     Emulator(String),
     /// It hangs.
-    #[error("the board said nothing for {} seconds", .0.as_secs())]
-    Silent(Duration),
-    /// It said something that no board says.
-    #[error("the board said {0:?}")]
-    Garbled(String),
+    #[error("the board printed nothing for {} seconds", .0.as_secs())]
+    Timeout(Duration),
+    /// A line that this version of the boards' programs does not print.
+    #[error("unexpected output of the board: {0:?}")]
+    UnexpectedOutput(String),
 }

@@ -1,8 +1,8 @@
-//! Everything that can go wrong on the host, said so that a user can act on it.
-
-use runtime::OneLine;
+//! Why a model cannot be made or compared.
 
 use firmware::format::FormatError;
+use firmware::geometry::CLASSES;
+use runtime::OneLine;
 
 /// Why a model cannot be made or compared.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +34,12 @@ pub enum Error {
         /// LeNet's operator.
         expected: &'static str,
     },
-    /// The graph is no chain.
+    /// The network is not sequential.
     #[error(
-        "not this project's LeNet: node `{}` does not read what the node before it makes",
+        "not this project's LeNet: node `{}` does not take the output of the node before it",
         OneLine(node)
     )]
-    Chain {
+    NotSequential {
         /// The node.
         node: String,
     },
@@ -70,9 +70,15 @@ pub enum Error {
         /// The setting.
         attribute: String,
     },
+    /// Another number of classes than the engine is made for.
+    #[error("the model has {found} classes, the firmware engine takes {CLASSES}")]
+    Classes {
+        /// The model's classes.
+        found: usize,
+    },
     /// Weights, a bias or a normalisation of other sizes, or not constant.
     #[error(
-        "not this project's LeNet: input {input} of node `{}` is no float32 constant [{shape}]",
+        "not this project's LeNet: input {input} of node `{}` is not a float32 constant of shape [{shape}]",
         OneLine(node)
     )]
     Constant {
@@ -83,10 +89,10 @@ pub enum Error {
         /// The shape expected.
         shape: String,
     },
-    /// Half a megabyte was not to be had.
+    /// There is no memory for half a megabyte.
     #[error("out of memory")]
     Memory,
-    /// Nothing to calibrate on, or to compare with.
+    /// There is nothing to calibrate on, or to compare with.
     #[error("there are no images")]
     NoImages,
     /// Weights so large that `f32` does not hold what they give.
@@ -95,7 +101,7 @@ pub enum Error {
         /// The first layer whose activations are not finite.
         layer: &'static str,
     },
-    /// A channel's sums and its activations differ by more than the multiplier can say.
+    /// A channel's accumulators and its activations differ by more than the multiplier can express.
     #[error(
         "{layer}: the weights of output {channel} are too large for its activations to be scaled"
     )]
@@ -105,12 +111,12 @@ pub enum Error {
         /// The output channel, from 0.
         channel: usize,
     },
-    /// The result would be no model.
+    /// The result would not be a valid model.
     #[error("these weights cannot be quantised")]
     Format(#[from] FormatError),
     /// The two models do not belong together.
     #[error(
-        "the .q8 was made from another ONNX file (SHA-256 {}…, this one is {}…): run `firmware-sim quantize` on this one",
+        "the .q8 was made from another ONNX file (SHA-256 {}…, this one is {}…)",
         hex(stated),
         hex(given)
     )]

@@ -1,10 +1,10 @@
 //! Recognises the project's LeNet in an ONNX graph, and nothing else.
 
+use firmware::geometry::{CLASSES, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, POOL};
 use runtime::graph::{Attribute, Dimension, Graph, Node, Values};
 
 use super::error::Error;
 use super::lenet::{Affine, LeNet};
-use firmware::geometry::{CLASSES, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, POOL};
 
 /// Operators that may stand between the cast and the first convolution, with one constant each.
 const NORMALIZATION: [&str; 4] = ["Sub", "Add", "Mul", "Div"];
@@ -17,15 +17,15 @@ pub(super) fn read(graph: &Graph) -> Result<LeNet, Error> {
         return Err(Error::Input { found: input.to_string() });
     }
     let nodes: Vec<&Node> = graph.nodes.iter().filter(|node| node.op != "Constant").collect();
-    let mut chain = Chain { graph, nodes: &nodes, value: &input.name };
-    chain.next("Cast")?;
+    let mut walk = Walk { graph, nodes: &nodes, value: &input.name };
+    walk.next("Cast")?;
     // what the first layer sees of pixel p: factor · p + offset
     let (mut factor, mut offset) = (1.0, 0.0);
     while let Some(op) =
-        chain.peek().and_then(|op| NORMALIZATION.into_iter().find(|&known| known == op))
+        walk.peek().and_then(|op| NORMALIZATION.into_iter().find(|&known| known == op))
     {
-        let node = chain.next(op)?;
-        let constant = chain.scalar(node)?;
+        let node = walk.next(op)?;
+        let constant = walk.scalar(node)?;
         match op {
             "Sub" => offset -= constant,
             "Add" => offset += constant,
@@ -33,35 +33,49 @@ pub(super) fn read(graph: &Graph) -> Result<LeNet, Error> {
             _ => (factor, offset) = (factor / constant, offset / constant),
         }
     }
-    let mut conv1 = chain.affine("Conv", &[MAPS1, 1, KERNEL, KERNEL])?;
+    let mut conv1 = walk.affine("Conv", &[MAPS1, 1, KERNEL, KERNEL])?;
     conv1.fold_input(factor, offset);
-    chain.next("Relu")?;
-    chain.next("MaxPool")?;
-    let conv2 = chain.affine("Conv", &[MAPS2, MAPS1, KERNEL, KERNEL])?;
-    chain.next("Relu")?;
-    chain.next("MaxPool")?;
-    chain.next("Flatten")?;
-    let dense1 = chain.affine("Gemm", &[HIDDEN, FLAT])?;
-    chain.next("Relu")?;
-    let dense2 = chain.affine("Gemm", &[CLASSES, HIDDEN])?;
-    if !chain.nodes.is_empty() || chain.value != output.name {
-        return Err(Error::Output { node: chain.value.to_string() });
+    walk.next("Relu")?;
+    walk.next("MaxPool")?;
+    let conv2 = walk.affine("Conv", &[MAPS2, MAPS1, KERNEL, KERNEL])?;
+    walk.next("Relu")?;
+    walk.next("MaxPool")?;
+    walk.next("Flatten")?;
+    let dense1 = walk.affine("Gemm", &[HIDDEN, FLAT])?;
+    walk.next("Relu")?;
+    let classes = walk.outputs_of_next();
+    let dense2 = walk.affine("Gemm", &[CLASSES, HIDDEN]).map_err(|error| match classes {
+        // the network, and all else that it takes, is LeNet's
+        Some(found) if found != CLASSES => Error::Classes { found },
+        _ => error,
+    })?;
+    if !walk.nodes.is_empty() || walk.value != output.name {
+        return Err(Error::Output { node: walk.value.to_string() });
     }
     Ok(LeNet { conv1, conv2, dense1, dense2 })
 }
 
-/// A walk along nodes of which each reads what the one before it makes.
-struct Chain<'a> {
+/// A walk along the nodes of a sequential network: each takes the output of the one before it.
+struct Walk<'a> {
     graph: &'a Graph,
     nodes: &'a [&'a Node],
-    /// What the node before has made.
+    /// Output of the node before.
     value: &'a str,
 }
 
-impl<'a> Chain<'a> {
+impl<'a> Walk<'a> {
     /// Operator of the next node.
     fn peek(&self) -> Option<&'a str> {
         self.nodes.first().map(|node| node.op.as_str())
+    }
+
+    /// Outputs of the next node, if it is a dense layer that takes what LeNet's last one takes.
+    fn outputs_of_next(&self) -> Option<usize> {
+        let node = self.nodes.first().filter(|node| node.op == "Gemm")?;
+        match self.graph.tensors.get(node.inputs.get(1)?)?.shape[..] {
+            [outputs, HIDDEN] => Some(outputs),
+            _ => None,
+        }
     }
 
     fn next(&mut self, expected: &'static str) -> Result<&'a Node, Error> {
@@ -71,10 +85,10 @@ impl<'a> Chain<'a> {
             return Err(Error::Operator { node, found, expected });
         }
         let (Some(reads), Some(makes)) = (node.inputs.first(), node.outputs.first()) else {
-            return Err(Error::Chain { node: node.name.clone() });
+            return Err(Error::NotSequential { node: node.name.clone() });
         };
         if reads != self.value {
-            return Err(Error::Chain { node: node.name.clone() });
+            return Err(Error::NotSequential { node: node.name.clone() });
         }
         check_attributes(node)?;
         (self.nodes, self.value) = (rest, makes);

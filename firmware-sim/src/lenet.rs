@@ -1,10 +1,11 @@
 //! The network by its plain definition, on raw pixels, with what every layer gives: slow, and used to calibrate
 //! and to compare.
 
+use firmware::LayerId;
+use firmware::geometry::{
+    CONV1_SIDE, CONV2_SIDE, IMAGE_SIDE, KERNEL, KERNEL_ELEMENTS, POOL, SIDE1,
+};
 use runtime::Image28;
-
-use firmware::Layer;
-use firmware::geometry::{CONV1_SIDE, CONV2_SIDE, IMAGE_SIDE, KERNEL, POOL, SIDE1, TAPS};
 
 /// Weights and biases on raw pixels: 0 = background, 255 = ink.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,30 +31,30 @@ pub(super) struct Affine {
 pub(super) type Activations = [Vec<f32>; 4];
 
 impl LeNet {
-    pub(super) fn layer(&self, layer: Layer) -> &Affine {
+    pub(super) fn layer(&self, layer: LayerId) -> &Affine {
         match layer {
-            Layer::Conv1 => &self.conv1,
-            Layer::Conv2 => &self.conv2,
-            Layer::Dense1 => &self.dense1,
-            Layer::Dense2 => &self.dense2,
+            LayerId::Conv1 => &self.conv1,
+            LayerId::Conv2 => &self.conv2,
+            LayerId::Dense1 => &self.dense1,
+            LayerId::Dense2 => &self.dense2,
         }
     }
 
     pub(super) fn run(&self, image: &Image28) -> Activations {
         let mut values = pixels(image);
-        Layer::ALL.map(|layer| {
+        LayerId::ALL.map(|layer| {
             values = self.apply(layer, &values);
             values.clone()
         })
     }
 
     /// The logits that come of what `layer` hands on.
-    pub(super) fn run_after(&self, layer: Layer, values: Vec<f32>) -> Vec<f32> {
-        let rest = &Layer::ALL[layer as usize + 1..];
+    pub(super) fn run_after(&self, layer: LayerId, values: Vec<f32>) -> Vec<f32> {
+        let rest = &LayerId::ALL[layer as usize + 1..];
         rest.iter().fold(values, |values, &layer| self.apply(layer, &values))
     }
 
-    fn apply(&self, layer: Layer, input: &[f32]) -> Vec<f32> {
+    fn apply(&self, layer: LayerId, input: &[f32]) -> Vec<f32> {
         activate(layer, pooled(layer, self.layer(layer).sums(layer, input)))
     }
 }
@@ -64,16 +65,16 @@ pub(super) fn pixels(image: &Image28) -> Vec<f32> {
 }
 
 /// What `layer` hands on of its sums before the ReLU, with which pooling commutes.
-pub(super) fn pooled(layer: Layer, sums: Vec<f32>) -> Vec<f32> {
+pub(super) fn pooled(layer: LayerId, sums: Vec<f32>) -> Vec<f32> {
     match layer {
-        Layer::Conv1 => pool(&sums, CONV1_SIDE),
-        Layer::Conv2 => pool(&sums, CONV2_SIDE),
-        Layer::Dense1 | Layer::Dense2 => sums,
+        LayerId::Conv1 => pool(&sums, CONV1_SIDE),
+        LayerId::Conv2 => pool(&sums, CONV2_SIDE),
+        LayerId::Dense1 | LayerId::Dense2 => sums,
     }
 }
 
-fn activate(layer: Layer, sums: Vec<f32>) -> Vec<f32> {
-    if layer == Layer::Dense2 { sums } else { relu(sums) }
+fn activate(layer: LayerId, sums: Vec<f32>) -> Vec<f32> {
+    if layer == LayerId::Dense2 { sums } else { relu(sums) }
 }
 
 impl Affine {
@@ -109,11 +110,11 @@ impl Affine {
     /// Sums of products and biases, `[out][row][column]`, of the activations that `layer` takes.
     ///
     /// Of whole numbers whose sums stay below 2²⁴ it is exact.
-    pub(super) fn sums(&self, layer: Layer, input: &[f32]) -> Vec<f32> {
+    pub(super) fn sums(&self, layer: LayerId, input: &[f32]) -> Vec<f32> {
         match layer {
-            Layer::Conv1 => self.convolve(input, IMAGE_SIDE),
-            Layer::Conv2 => self.convolve(input, SIDE1),
-            Layer::Dense1 | Layer::Dense2 => self.apply(input),
+            LayerId::Conv1 => self.convolve(input, IMAGE_SIDE),
+            LayerId::Conv2 => self.convolve(input, SIDE1),
+            LayerId::Dense1 | LayerId::Dense2 => self.apply(input),
         }
     }
 
@@ -126,7 +127,7 @@ impl Affine {
         let windows = side * (convolved - 1) + convolved;
         for (weights, &bias) in self.rows().zip(&self.bias) {
             let mut sums = vec![bias; windows];
-            for (kernel, map) in weights.chunks(TAPS).zip(input.chunks(side * side)) {
+            for (kernel, map) in weights.chunks(KERNEL_ELEMENTS).zip(input.chunks(side * side)) {
                 for (tap, weight) in kernel.iter().enumerate() {
                     let first = tap / KERNEL * side + tap % KERNEL;
                     for (sum, value) in sums.iter_mut().zip(&map[first..]) {

@@ -2,16 +2,15 @@
 
 use std::fmt::Write;
 
+use firmware::format::{LEN, Model};
 use zerocopy::IntoBytes;
 
-use firmware::format::{LEN, Model};
-
-/// Bytes a line.
+/// Bytes per line.
 const LINE: usize = 32;
 
 /// A module with the model's bytes, aligned, as a `static`, and a function that checks and uses them in place.
 ///
-/// It needs this crate, of the version that made it, and nothing else.
+/// It needs the crate `firmware`, of the version that made it, and nothing else.
 #[must_use]
 pub fn emit(model: Model<'_>) -> String {
     let file = model.file();
@@ -28,9 +27,9 @@ pub fn emit(model: Model<'_>) -> String {
          //!\n\
          //! From the ONNX file with SHA-256\n\
          //! `{identity}`,\n\
-         //! calibrated on {calibration} images; confident from a margin of {guard} on.\n\
+         //! calibrated on {calibration} images; confident from a margin of {margin}.\n\
          \n\
-         /// So that its words are read at once.\n\
+         /// Aligned, so that its words are read by single loads.\n\
          #[repr(C, align(4))]\n\
          struct Aligned([u8; {LEN}]);\n\
          \n\
@@ -44,6 +43,6 @@ pub fn emit(model: Model<'_>) -> String {
              firmware::Model::parse(&FILE.0)\n\
          }}\n",
         calibration = file.calibration_images,
-        guard = file.guard,
+        margin = file.confidence_margin,
     )
 }

@@ -9,6 +9,8 @@ pub use layer::LayerFidelity;
 
 use std::collections::BTreeMap;
 
+use firmware::geometry::CLASSES;
+use firmware::{Answer, LayerId, Logits, Model, Scratch};
 use rayon::prelude::*;
 use runtime::evaluate::BATCH;
 use runtime::graph::Graph;
@@ -16,21 +18,17 @@ use runtime::idx::Split;
 use runtime::{Classifier, Image28};
 
 use super::error::Error;
-use super::int8::{Network, steps};
+use super::int8::{Int8Network, scales};
 use super::lenet::{Activations, LeNet};
 use super::{graph, identity};
-use firmware::Model;
-use firmware::geometry::CLASSES;
-use firmware::{Answer, Logits};
-use firmware::{Layer, Scratch};
 use layer::Tally;
 
-/// Images that are listed as the least certain.
-const LEAST_CERTAIN: usize = 20;
+/// Maximum of images that are listed as the least certain.
+const MAX_UNCERTAIN_LISTED: usize = 20;
 /// Images that are compared between two reports of progress.
 const PROGRESS: usize = 10 * BATCH;
 
-/// An ONNX model ready to run, that knows which file it was.
+/// An ONNX model ready to run, with the identity of its file.
 #[derive(Debug, Clone)]
 pub struct FloatModel {
     classifier: Classifier,
@@ -49,9 +47,9 @@ impl FloatModel {
     }
 }
 
-/// How both models read one image.
+/// Answers of both models for one image.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
+pub struct Comparison {
     /// Its number in the dataset, from 0.
     pub image: usize,
     /// What it is.
@@ -64,24 +62,25 @@ pub struct Reading {
     pub float_margin: f64,
     /// The same of the int8 model, in units of the float model's logits.
     pub int8_margin: f64,
-    /// Whether the device trusts its answer.
+    /// Whether the int8 answer is [`Answer::Confident`].
     pub confident: bool,
-    /// The first layer after which float arithmetic no longer gives the float model's answer, if any.
-    pub turns_at: Option<Layer>,
+    /// The first layer after which float arithmetic no longer gives the float model's answer; only where the
+    /// answers differ.
+    pub first_diverging_layer: Option<LayerId>,
 }
 
 /// How alike two models are on labelled images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verification {
     /// Every image in order.
-    pub readings: Vec<Reading>,
+    pub comparisons: Vec<Comparison>,
     /// Int8 minus float of every logit, in units of the float model's.
     pub logit_errors: Vec<f32>,
     /// The layers in order.
     pub layers: [LayerFidelity; 4],
 }
 
-/// Asks both models about every image; `progress` is told how many images are done.
+/// Runs both models on every image; `progress` is told how many images are done.
 ///
 /// # Errors
 /// [`Error::Origin`] if `int8` was not made from `float`, [`Error::NoImages`] if `split` is empty.
@@ -98,56 +97,61 @@ pub fn compare(
     if split.images.is_empty() {
         return Err(Error::NoImages);
     }
-    let both = Both { float, int8, network: Network::of(int8), steps: steps(int8.file()) };
-    let mut tallies = Layer::ALL.map(|layer| both.tally(layer));
-    let (mut readings, mut logit_errors) = (vec![], vec![]);
+    let models =
+        ModelPair { float, int8, network: Int8Network::of(int8), scales: scales(int8.file()) };
+    let mut tallies = LayerId::ALL.map(|layer| models.tally(layer));
+    let (mut comparisons, mut logit_errors) = (vec![], vec![]);
     let parts = split.images.chunks(PROGRESS).zip(split.labels.chunks(PROGRESS));
     for (images, labels) in parts {
         let batches: Vec<_> = images
             .par_chunks(BATCH)
             .zip(labels.par_chunks(BATCH))
-            .map(|(images, labels)| both.read(images, labels))
+            .map(|(images, labels)| models.compare(images, labels))
             .collect();
-        // in order, or the sums would depend on how many threads there are
+        // in order, or the sums of errors would depend on how many threads there are
         for batch in batches {
-            for mut reading in batch.readings {
-                reading.image = readings.len();
-                readings.push(reading);
+            for mut comparison in batch.comparisons {
+                comparison.image = comparisons.len();
+                comparisons.push(comparison);
             }
             logit_errors.extend(batch.logit_errors);
             for (tally, other) in tallies.iter_mut().zip(&batch.tallies) {
                 tally.merge(other);
             }
         }
-        progress(readings.len());
+        progress(comparisons.len());
     }
-    Ok(Verification { readings, logit_errors, layers: tallies.map(Tally::finish) })
+    Ok(Verification { comparisons, logit_errors, layers: tallies.map(Tally::finish) })
 }
 
 /// Two models that belong together.
-struct Both<'a> {
+struct ModelPair<'a> {
     float: &'a FloatModel,
     int8: Model<'a>,
-    network: Network,
-    steps: [f64; 4],
+    network: Int8Network,
+    scales: [f64; 4],
 }
 
-/// What some images gave.
-struct Batch {
-    readings: Vec<Reading>,
+/// Results for some images.
+struct BatchResult {
+    comparisons: Vec<Comparison>,
     logit_errors: Vec<f32>,
     tallies: [Tally; 4],
 }
 
-impl Both<'_> {
-    fn tally(&self, layer: Layer) -> Tally {
-        Tally::new(layer, &self.network.layers[layer as usize].channels, self.steps[layer as usize])
+impl ModelPair<'_> {
+    fn tally(&self, layer: LayerId) -> Tally {
+        Tally::new(
+            layer,
+            &self.network.layers[layer as usize].channels,
+            self.scales[layer as usize],
+        )
     }
 
-    fn read(&self, images: &[Image28], labels: &[u8]) -> Batch {
+    fn compare(&self, images: &[Image28], labels: &[u8]) -> BatchResult {
         let mut scratch = Scratch::new();
-        let mut tallies = Layer::ALL.map(|layer| self.tally(layer));
-        let (mut readings, mut logit_errors) = (vec![], vec![]);
+        let mut tallies = LayerId::ALL.map(|layer| self.tally(layer));
+        let (mut comparisons, mut logit_errors) = (vec![], vec![]);
         let predictions = self.float.classifier.classify_batch(images);
         for ((image, &label), prediction) in images.iter().zip(labels).zip(predictions) {
             let logits = self.int8.infer(&image.0, &mut scratch);
@@ -158,50 +162,55 @@ impl Both<'_> {
                 "the engine and its definition are tested to be equal"
             );
             let float = self.float.network.run(image);
-            for (tally, layer) in tallies.iter_mut().zip(Layer::ALL) {
+            for (tally, layer) in tallies.iter_mut().zip(LayerId::ALL) {
                 let index = layer as usize;
-                tally.record(&float[index], &trace.activations[index], &trace.sums[index]);
+                tally.record(&float[index], &trace.activations[index], &trace.accumulators[index]);
             }
-            let step = self.steps[Layer::Dense2 as usize];
+            let scale = self.scales[LayerId::Dense2 as usize];
             logit_errors.extend(
                 logits
                     .0
                     .iter()
                     .zip(&prediction.logits)
-                    .map(|(&int8, &float)| (f64::from(int8) * step - f64::from(float)) as f32),
+                    .map(|(&int8, &float)| (f64::from(int8) * scale - f64::from(float)) as f32),
             );
-            readings.push(self.reading(label, &prediction.logits, &logits, &trace.activations));
+            comparisons.push(self.comparison(
+                label,
+                &prediction.logits,
+                &logits,
+                &trace.activations,
+            ));
         }
-        Batch { readings, logit_errors, tallies }
+        BatchResult { comparisons, logit_errors, tallies }
     }
 
-    fn reading(
+    fn comparison(
         &self,
         label: u8,
         float_logits: &[f32],
         logits: &Logits,
         activations: &Activations,
-    ) -> Reading {
+    ) -> Comparison {
         let (float, float_margin) = best(float_logits);
         let int8 = logits.digit();
-        let turned = |&layer: &Layer| self.ends_in_float(layer, activations) != float;
-        let turned_at = || Layer::ALL.into_iter().find(turned).unwrap_or(Layer::Dense2);
-        Reading {
+        let diverges = |&layer: &LayerId| self.finished_in_float(layer, activations) != float;
+        let first = || LayerId::ALL.into_iter().find(diverges).unwrap_or(LayerId::Dense2);
+        Comparison {
             image: 0, // the caller counts
             label,
             float,
             int8,
             float_margin,
-            int8_margin: f64::from(logits.margin()) * self.steps[Layer::Dense2 as usize],
+            int8_margin: f64::from(logits.margin()) * self.scales[LayerId::Dense2 as usize],
             confident: logits.answer(self.int8) != Answer::Unsure,
-            turns_at: (int8 != float).then(turned_at),
+            first_diverging_layer: (int8 != float).then(first),
         }
     }
 
-    /// The answer if all layers after `layer` are float's.
-    fn ends_in_float(&self, layer: Layer, activations: &Activations) -> u8 {
-        let (index, step) = (layer as usize, self.steps[layer as usize] as f32);
-        let values = activations[index].iter().map(|value| value * step).collect();
+    /// The digit if all layers after `layer` are float's.
+    fn finished_in_float(&self, layer: LayerId, activations: &Activations) -> u8 {
+        let (index, scale) = (layer as usize, self.scales[layer as usize] as f32);
+        let values = activations[index].iter().map(|value| value * scale).collect();
         best(&self.float.network.run_after(layer, values)).0
     }
 }
@@ -223,91 +232,91 @@ impl Verification {
     /// Images compared.
     #[must_use]
     pub fn images(&self) -> u64 {
-        self.readings.len() as u64
+        self.comparisons.len() as u64
     }
 
-    fn count(&self, counts: impl Fn(&Reading) -> bool) -> u64 {
-        self.readings.iter().filter(|reading| counts(reading)).count() as u64
+    fn count(&self, counts: impl Fn(&Comparison) -> bool) -> u64 {
+        self.comparisons.iter().filter(|comparison| counts(comparison)).count() as u64
     }
 
-    /// Images that both read as the same digit, right or wrong.
+    /// Images for which both models give the same digit, right or wrong.
     #[must_use]
-    pub fn equal(&self) -> u64 {
-        self.count(|reading| reading.float == reading.int8)
+    pub fn agreements(&self) -> u64 {
+        self.count(|comparison| comparison.float == comparison.int8)
     }
 
     /// Images that the float model reads right.
     #[must_use]
     pub fn float_correct(&self) -> u64 {
-        self.count(|reading| reading.float == reading.label)
+        self.count(|comparison| comparison.float == comparison.label)
     }
 
     /// Images that the int8 model reads right.
     #[must_use]
     pub fn int8_correct(&self) -> u64 {
-        self.count(|reading| reading.int8 == reading.label)
+        self.count(|comparison| comparison.int8 == comparison.label)
     }
 
     /// Images whose int8 answer is [`Answer::Confident`].
     #[must_use]
     pub fn confident(&self) -> u64 {
-        self.count(|reading| reading.confident)
+        self.count(|comparison| comparison.confident)
     }
 
     /// Of these, the ones that are read right.
     #[must_use]
     pub fn confident_correct(&self) -> u64 {
-        self.count(|reading| reading.confident && reading.int8 == reading.label)
+        self.count(|comparison| comparison.confident && comparison.int8 == comparison.label)
     }
 
-    /// Of these, the ones that the float model reads as another digit.
+    /// Of these, the ones for which the float model gives another digit.
     #[must_use]
-    pub fn confident_unequal(&self) -> u64 {
-        self.count(|reading| reading.confident && reading.int8 != reading.float)
+    pub fn confident_disagreements(&self) -> u64 {
+        self.count(|comparison| comparison.confident && comparison.int8 != comparison.float)
     }
 
-    /// Predictions that are equal, among all: 0 to 1.
+    /// [`Self::agreements`] among all images: 0 to 1.
     #[must_use]
     pub fn agreement(&self) -> f64 {
-        self.equal() as f64 / self.images() as f64
+        self.agreements() as f64 / self.images() as f64
     }
 
-    /// Images that the two read differently.
-    pub fn unequal(&self) -> impl Iterator<Item = &Reading> {
-        self.readings.iter().filter(|reading| reading.float != reading.int8)
+    /// Images for which the two models give different digits.
+    pub fn disagreements(&self) -> impl Iterator<Item = &Comparison> {
+        self.comparisons.iter().filter(|comparison| comparison.float != comparison.int8)
     }
 
     /// How often the float model said one digit and the int8 model another: `(float, int8)` to images.
     #[must_use]
     pub fn confusion(&self) -> BTreeMap<(u8, u8), u64> {
         let mut pairs = BTreeMap::new();
-        for reading in self.unequal() {
-            *pairs.entry((reading.float, reading.int8)).or_default() += 1;
+        for comparison in self.disagreements() {
+            *pairs.entry((comparison.float, comparison.int8)).or_default() += 1;
         }
         pairs
     }
 
-    /// The images with the smallest margins of the int8 model, least first; 20 at most.
+    /// The images with the smallest margins of the int8 model, smallest first; 20 at most.
     #[must_use]
-    pub fn least_certain(&self) -> Vec<Reading> {
-        let mut readings = self.readings.clone();
-        readings.sort_by(|a, b| a.int8_margin.total_cmp(&b.int8_margin));
-        readings.truncate(LEAST_CERTAIN);
-        readings
+    pub fn least_certain(&self) -> Vec<Comparison> {
+        let mut comparisons = self.comparisons.clone();
+        comparisons.sort_by(|a, b| a.int8_margin.total_cmp(&b.int8_margin));
+        comparisons.truncate(MAX_UNCERTAIN_LISTED);
+        comparisons
     }
 
     /// The float model's margin below which this part of the images lies, 0 to 1.
     #[must_use]
     pub fn margin_quantile(&self, part: f64) -> f64 {
         let mut margins: Vec<f64> =
-            self.readings.iter().map(|reading| reading.float_margin).collect();
+            self.comparisons.iter().map(|comparison| comparison.float_margin).collect();
         margins.sort_by(f64::total_cmp);
         margins[((margins.len() - 1) as f64 * part).round() as usize]
     }
 
     /// Largest difference of two logits, in units of the float model's.
     #[must_use]
-    pub fn largest_difference(&self) -> f64 {
+    pub fn max_difference(&self) -> f64 {
         self.logit_errors.iter().fold(0.0_f32, |largest, error| largest.max(error.abs())).into()
     }
 
@@ -321,7 +330,7 @@ impl Verification {
     /// Logit errors in bins of equal width, which they fill from end to end: upper edge and count of each.
     #[must_use]
     pub fn logit_histogram<const BINS: usize>(&self) -> [(f64, u64); BINS] {
-        let largest = self.largest_difference().max(f64::MIN_POSITIVE);
+        let largest = self.max_difference().max(f64::MIN_POSITIVE);
         let edge = |bin: usize| largest * (2.0 * bin as f64 / BINS as f64 - 1.0);
         let mut bins = std::array::from_fn(|bin| (edge(bin + 1), 0));
         for &error in &self.logit_errors {
@@ -334,7 +343,7 @@ impl Verification {
     /// Signal to quantisation noise of the logits in decibels, see [`LayerFidelity::sqnr_db`].
     #[must_use]
     pub fn sqnr_db(&self) -> f64 {
-        self.layers[Layer::Dense2 as usize].sqnr_db
+        self.layers[LayerId::Dense2 as usize].sqnr_db
     }
 }
 

@@ -1,14 +1,14 @@
-//! What all programs for a board need: the model, the memory, the clock and a way to tell.
+//! What all programs for a board need: the model, the memory map, a clock and a console.
 //!
 //! What differs from machine to machine, start, timers, traps, is in [`machine`]: `mps2` for Cortex-M, `virt` for
 //! RISC-V, with the same items.
 #![no_std]
 
 pub mod clock;
+pub mod console;
 pub mod memory;
 #[cfg(target_arch = "arm")]
 pub mod mps2;
-pub mod report;
 #[cfg(target_arch = "riscv32")]
 pub mod virt;
 

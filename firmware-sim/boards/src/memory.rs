@@ -1,4 +1,4 @@
-//! The memory map as the linker made it: what is used of it, and how deep the stack has been.
+//! The memory map that the linker made: what is used of it, and how deep the stack has been.
 
 use core::{ptr, slice};
 
@@ -30,8 +30,8 @@ pub fn statics() -> usize {
 #[must_use]
 pub fn flash() -> usize {
     // it ends with the first values of the statics
-    let of_statics = (&raw const __edata).addr() - (&raw const __sdata).addr();
-    (&raw const __sidata).addr() - (&raw const _flash).addr() + of_statics
+    let initial_values = (&raw const __edata).addr() - (&raw const __sdata).addr();
+    (&raw const __sidata).addr() - (&raw const _flash).addr() + initial_values
 }
 
 /// The lowest address of the stack.
@@ -56,7 +56,7 @@ pub fn paint_stack() {
     }
 }
 
-/// Most bytes of stack in use since [`paint_stack`], whoever used them.
+/// Maximum of stack in use, in bytes, since [`paint_stack`], whoever used them.
 #[must_use]
 pub fn stack_high_water() -> usize {
     let mut cell = &raw const _stack_end;
@@ -73,10 +73,10 @@ pub fn stack_high_water() -> usize {
 #[repr(align(4))]
 pub struct PixelRow(pub [u8; IMAGE_SIDE]);
 
-/// What the host laid into the board's memory before it started: the camera's scenes.
+/// The images that the camera sees, which the host loaded into the board's memory before it started.
 #[derive(Debug, Clone, Copy)]
-pub struct Scenes {
-    /// Images.
+pub struct TestImages {
+    /// Number of images.
     pub count: u16,
     /// Ticks of the clock from a row to the next.
     pub row_period: u32,
@@ -84,7 +84,7 @@ pub struct Scenes {
     pub rows: &'static [PixelRow],
 }
 
-impl Scenes {
+impl TestImages {
     /// Two little-endian numbers, how many images and the period of rows; then the images.
     #[must_use]
     pub fn loaded() -> Self {

@@ -8,7 +8,7 @@ use cortex_m::peripheral::syst::SystClkSource;
 pub use cortex_m_rt::entry;
 use cortex_m_rt::{ExceptionFrame, exception};
 
-use crate::{memory, report};
+use crate::{console, memory};
 
 /// The CMSDK APB timer 0 of the MPS2 boards: counts down at 25 MHz, 32 bits.
 /// Arm DDI 0479C, section 4.3: <https://developer.arm.com/documentation/ddi0479/c>.
@@ -102,5 +102,5 @@ pub fn stack_pointer() -> usize {
 /// A bus error or the like, such as a stack that overflows: the run failed.
 #[exception]
 unsafe fn HardFault(_: &ExceptionFrame) -> ! {
-    semihosting::process::exit(report::FAULT)
+    semihosting::process::exit(console::FAULT)
 }

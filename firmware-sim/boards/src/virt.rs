@@ -8,8 +8,8 @@ pub use riscv::asm::wfi as sleep;
 use riscv::register::{Permission, Range, mie, minstret, pmpaddr0, pmpcfg0, time};
 pub use riscv_rt::entry;
 
-use crate::memory::{self, Scenes};
-use crate::report;
+use crate::console;
+use crate::memory::{self, TestImages};
 
 /// When the timer interrupts, in its ticks of 100 ns; 64 bits, the low half first. QEMU, `hw/riscv/virt.c` and
 /// `hw/intc/riscv_aclint.c`.
@@ -52,7 +52,7 @@ pub fn await_next_row() {
     // SAFETY: the address is that of this board's timer, which nothing else uses; reading changes nothing.
     let [low, high] = unsafe { MTIMECMP.read_volatile() };
     let due = u64::from(high) << 32 | u64::from(low);
-    set_timer(due + u64::from(Scenes::loaded().row_period));
+    set_timer(due + u64::from(TestImages::loaded().row_period));
 }
 
 fn set_timer(due: u64) {
@@ -126,5 +126,5 @@ unsafe extern "C" fn trap() {
 
 /// A forbidden access or the like, such as a stack that overflows: the run failed.
 extern "C" fn fault() -> ! {
-    semihosting::process::exit(report::FAULT)
+    semihosting::process::exit(console::FAULT)
 }

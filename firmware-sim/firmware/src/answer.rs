@@ -10,7 +10,7 @@ pub struct Logits(pub [i32; CLASSES]);
 /// What a device acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// The digit, by at least the model's guard band.
+    /// The digit, by at least the model's confidence margin.
     Confident(u8),
     /// Two digits are so close that the float model might say the other.
     Unsure,
@@ -29,11 +29,15 @@ impl Logits {
         self.ranked().1
     }
 
-    /// The digit if its margin is at least the guard band of `model`, which gave these logits.
+    /// The digit if its margin is at least the confidence margin of `model`, which gave these logits.
     #[must_use]
     pub fn answer(&self, model: Model<'_>) -> Answer {
         let (digit, margin) = self.ranked();
-        if margin >= model.file().guard.get() { Answer::Confident(digit) } else { Answer::Unsure }
+        if margin >= model.file().confidence_margin.get() {
+            Answer::Confident(digit)
+        } else {
+            Answer::Unsure
+        }
     }
 
     /// The best class and its margin.

@@ -9,7 +9,7 @@
 //! | 32 | SHA-256 of the ONNX file that it was made from |
 //! | 16 | scales of stage 1, stage 2, hidden and logits: `f32`, for people and the host; the device ignores them |
 //! | 4 | images it was calibrated on |
-//! | 4 | guard band: the least margin of an [`Answer::Confident`](crate::Answer::Confident) |
+//! | 4 | confidence margin: the smallest margin of an [`Answer::Confident`](crate::Answer::Confident) |
 //! | 4 layers | weights as [`words`], then a 16-byte [`Channel`] an output |
 //! | 4 | CRC-32 (ISO-HDLC, as in zip) of everything before |
 //!
@@ -18,7 +18,7 @@
 mod layer;
 pub mod words;
 
-pub use layer::{Channel, Convolution, Dense, SUM_MAX, accumulator_bound};
+pub use layer::{Channel, Convolution, Dense, MAX_ACCUMULATOR, Packed, accumulator_bound};
 
 use core::fmt;
 use core::ops::Range;
@@ -30,7 +30,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::geometry::{CLASSES, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, POOL};
 use words::{BLOCK, CONV1_WORDS, CONV2_WORDS};
 
-/// 20 maps of one; the image is no pair, its taps are.
+/// 20 maps of one; the image has no second map to pair with, so its kernel's elements are paired.
 pub type Conv1 = Convolution<1, { MAPS1 / 2 }, CONV1_WORDS>;
 /// 50 maps of 20.
 pub type Conv2 = Convolution<{ MAPS1 / 2 }, { MAPS2 / 2 }, CONV2_WORDS>;
@@ -72,12 +72,12 @@ pub struct File {
     geometry: [U16; 8],
     /// SHA-256 of the ONNX file that this was made from.
     pub identity: [u8; 32],
-    /// What one step of an activation or a logit is worth.
+    /// Real value of one unit of an activation or a logit.
     pub scales: Scales,
     /// Images of the training split that set the activations' scales.
     pub calibration_images: U32,
-    /// The least margin of the best logit over the next that makes an answer confident.
-    pub guard: U32,
+    /// The smallest margin of the best logit over the next that makes an answer confident.
+    pub confidence_margin: U32,
     /// Image to first maps.
     pub conv1: Conv1,
     /// First maps to second maps.
@@ -89,7 +89,7 @@ pub struct File {
     crc: U32,
 }
 
-/// Real values of one step, as the bits of positive `f32`s (`f32::from_bits`): the device has no use for them.
+/// Real values of one unit, as the bits of positive `f32`s (`f32::from_bits`): the device has no use for them.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
@@ -132,7 +132,7 @@ pub enum FormatError {
     Scale(u32),
     /// This layer has a multiplier out of range, or padding that is not zero.
     Channel(&'static str),
-    /// A channel of this layer may exceed [`SUM_MAX`], or states another bound than its weights have.
+    /// A channel of this layer may exceed [`MAX_ACCUMULATOR`], or states another bound than its weights have.
     Bound(&'static str),
 }
 
@@ -214,14 +214,14 @@ impl<'a> Model<'a> {
                 return Err(FormatError::Scale(scale.get()));
             }
         }
-        file.conv1.check("conv1")?;
-        file.conv2.check("conv2")?;
-        file.dense1.check("dense1")?;
-        file.dense2.check("dense2")?;
-        if !file.conv1.ends_alone() {
+        layer::check(&file.conv1, "conv1")?;
+        layer::check(&file.conv2, "conv2")?;
+        layer::check(&file.dense1, "dense1")?;
+        layer::check(&file.dense2, "dense2")?;
+        if !file.conv1.last_tap_unpaired() {
             return Err(FormatError::Channel("conv1"));
         }
-        if !file.dense2.gives_logits() {
+        if !file.dense2.output_is_unscaled() {
             return Err(FormatError::Channel("dense2"));
         }
         Ok(Self(file))

@@ -16,7 +16,7 @@ pub const HIDDEN: usize = 500;
 pub const CLASSES: usize = 10;
 
 /// Weights of a kernel, for one input map.
-pub const TAPS: usize = KERNEL * KERNEL;
+pub const KERNEL_ELEMENTS: usize = KERNEL * KERNEL;
 /// Side of a map after the first convolution.
 pub const CONV1_SIDE: usize = convolved(IMAGE_SIDE);
 /// Side of a map after the first stage.
@@ -26,7 +26,7 @@ pub const CONV2_SIDE: usize = convolved(SIDE1);
 /// Side of a map after the second stage.
 pub const SIDE2: usize = CONV2_SIDE / POOL;
 /// Weights of one map of the second convolution.
-pub const FAN_IN2: usize = MAPS1 * TAPS;
+pub const FAN_IN2: usize = MAPS1 * KERNEL_ELEMENTS;
 /// Features that enter the first dense layer: `[map][row][column]`.
 pub const FLAT: usize = MAPS2 * SIDE2 * SIDE2;
 /// Side of the square of inputs that one pooled output needs.

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{BoardError, Machine, Workshop};
+use super::{BoardBuilder, BoardError, Machine};
 
 /// Debian's compiler, for machines where rustup has no network: `rustc-web`, `cargo-web` and `rust-web-src`.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/core";
 
-impl Workshop {
+impl BoardBuilder {
     /// Builds a program of the board's package, with another stack than it has by itself or not, and gives its path.
     pub(super) fn build(
         &self,

@@ -1,4 +1,4 @@
-//! Runs an image in QEMU and hands on what it says, line by line.
+//! Runs a board image in QEMU and hands on its output, line by line.
 
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
@@ -9,20 +9,20 @@ use std::time::Duration;
 
 use super::{BoardError, Machine};
 
-/// No board thinks for so long.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// A board prints several lines for an image, of which the slowest takes a second or so.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What an instruction takes of the board's time: 2⁶ ns, by `shift=6`.
 pub(super) const INSTRUCTION_NS: u64 = 64;
 
-/// Starts the image; `scenes` are laid into the board's memory before.
+/// Starts the board image; the file `test_images` is loaded into the board's memory before.
 ///
 /// With `-icount` an instruction takes 64 ns of the board's time, whatever the host does, and sleep takes none of the
 /// host's: a run repeats exactly.
 pub(super) fn run(
     machine: Machine,
     image: &Path,
-    scenes: Option<&Path>,
+    test_images: Option<&Path>,
 ) -> Result<Lines, BoardError> {
     let [emulator, package] = machine.emulator();
     let mut qemu = Command::new(emulator);
@@ -35,9 +35,9 @@ pub(super) fn run(
         .args(["-semihosting-config", "enable=on,target=native,chardev=host"])
         .arg("-kernel")
         .arg(std::path::absolute(image)?);
-    if let Some(scenes) = scenes {
+    if let Some(test_images) = test_images {
         // QEMU splits its values at commas, so the file's folder, of any name, is where QEMU runs
-        let (Some(folder), Some(name)) = (scenes.parent(), scenes.file_name()) else {
+        let (Some(folder), Some(name)) = (test_images.parent(), test_images.file_name()) else {
             return Err(BoardError::Io(ErrorKind::InvalidInput.into()));
         };
         qemu.current_dir(folder);
@@ -53,7 +53,7 @@ pub(super) fn run(
             },
         )?;
     let output = child.stdout.take().expect("it is piped");
-    let (sender, said) = mpsc::channel();
+    let (sender, printed) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             if sender.send(line).is_err() {
@@ -61,14 +61,14 @@ pub(super) fn run(
             }
         }
     });
-    Ok(Lines { child, said, ended: false })
+    Ok(Lines { child, printed, ended: false })
 }
 
-/// What a running board says; the board is stopped with it.
+/// Lines that a running board prints; dropping it stops the board.
 #[derive(Debug)]
 pub(super) struct Lines {
     child: Child,
-    said: Receiver<String>,
+    printed: Receiver<String>,
     ended: bool,
 }
 
@@ -79,11 +79,11 @@ impl Iterator for Lines {
         if self.ended {
             return None;
         }
-        match self.said.recv_timeout(PATIENCE) {
+        match self.printed.recv_timeout(TIMEOUT) {
             Ok(line) => return Some(Ok(line)),
             Err(RecvTimeoutError::Timeout) => {
                 self.ended = true;
-                return Some(Err(BoardError::Silent(PATIENCE)));
+                return Some(Err(BoardError::Timeout(TIMEOUT)));
             }
             Err(RecvTimeoutError::Disconnected) => self.ended = true,
         }
@@ -91,10 +91,10 @@ impl Iterator for Lines {
             Ok(status) if status.success() => None,
             Ok(status) => {
                 let stderr = self.child.stderr.take().map(std::io::read_to_string);
-                let complaint = stderr.and_then(Result::ok).unwrap_or_default();
-                let why = match complaint.trim() {
+                let message = stderr.and_then(Result::ok).unwrap_or_default();
+                let why = match message.trim() {
                     "" => format!("{status}; a stack that overflows its region ends so, for one"),
-                    complaint => complaint.to_string(),
+                    message => message.to_string(),
                 };
                 Some(Err(BoardError::Emulator(why)))
             }
@@ -105,7 +105,7 @@ impl Iterator for Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        // it has ended, or nobody listens any more
+        // it has ended, or nobody reads any more
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,10 +1,10 @@
-//! What no build may hold, one by one: `tests/board.rs` sees each of them fail, with a line that says why.
+//! What no build may contain, one thing per feature: `tests/board.rs` sees each of them fail, with a line that says why.
 #![no_std]
 #![no_main]
 
+use boards::console;
 use boards::machine::entry;
 use boards::memory;
-use boards::report;
 
 #[cfg(feature = "_allocator")]
 extern crate alloc;
@@ -21,6 +21,6 @@ fn main() -> ! {
     let number = (number as f32 * 1.5) as usize;
     #[cfg(feature = "_division")]
     let number = (u64::MAX / (number as u64 | 1)) as usize;
-    report::line(c"number", &[number as i32]);
+    console::line(c"number", &[number as i32]);
     semihosting::process::exit(0)
 }

@@ -1,4 +1,4 @@
-//! Reads images as a camera's rows come in, and tells the logits, and what they took.
+//! Runs inference on images that come row by row, as from a camera, and prints the logits and instruction counts.
 #![no_std]
 #![no_main]
 
@@ -7,13 +7,13 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use boards::clock::Clock;
+use boards::console::{self, FAILED};
 use boards::machine::{self, entry};
-use boards::memory::{self, PixelRow, Scenes};
-use boards::report::{self, FAILED};
+use boards::memory::{self, PixelRow, TestImages};
 use critical_section::Mutex;
 use firmware::camera::{Camera, Row};
 use firmware::geometry::IMAGE_SIDE;
-use firmware::{Answer, Layer, Logits, Model, Progress, Scratch};
+use firmware::{Answer, LayerId, Logits, Model, Progress, Scratch};
 
 /// What the row clock's interrupt and the main loop share.
 static CAMERA: Mutex<RefCell<Camera>> = Mutex::new(RefCell::new(Camera::new()));
@@ -25,18 +25,18 @@ fn with_camera<T>(action: impl FnOnce(&mut Camera) -> T) -> Option<T> {
     })
 }
 
-/// What the sensor sees after the last image.
-static DARK: PixelRow = PixelRow([0; IMAGE_SIDE]);
+/// What the sensor sees after the last image: a row of a blank frame.
+static BLANK_ROW: PixelRow = PixelRow([0; IMAGE_SIDE]);
 
 boards::on_row!(take_row);
 
-/// The row clock: the sensor sees the images which the host has laid into memory, and then the dark, so that
+/// The row clock: the sensor sees the images that the host loaded into memory, and then blank frames, so that
 /// whoever waits for a row that was dropped sees that it is over.
 fn take_row() {
     // only changed here: an interrupt, which nothing interrupts
     static SEEN: AtomicUsize = AtomicUsize::new(0);
     let seen = SEEN.load(Ordering::Relaxed);
-    let PixelRow(pixels) = Scenes::loaded().rows.get(seen).unwrap_or(&DARK);
+    let PixelRow(pixels) = TestImages::loaded().rows.get(seen).unwrap_or(&BLANK_ROW);
     SEEN.store(seen + 1, Ordering::Relaxed);
     with_camera(|camera| camera.on_row(pixels));
 }
@@ -49,28 +49,28 @@ fn main() -> ! {
     machine::guard_stack();
     let Ok(model) = Model::parse(boards::model()) else { fail(c"no-model") };
     let clock = Clock::start();
-    calibrate(clock);
-    let scenes = Scenes::loaded();
+    measure_clock(clock);
+    let images = TestImages::loaded();
     let scratch = &raw mut SCRATCH;
     // SAFETY: the program starts here, once, and nothing else uses it.
     let scratch = unsafe { &mut *scratch };
-    machine::start_row_clock(scenes.row_period);
-    Board { clock, model, scratch }.run(scenes.count);
+    machine::start_row_clock(images.row_period);
+    Board { clock, model, scratch }.run(images.count);
     semihosting::process::exit(0)
 }
 
-fn fail(why: &CStr) -> ! {
-    report::line(why, &[]);
+fn fail(reason: &CStr) -> ! {
+    console::line(reason, &[]);
     semihosting::process::exit(FAILED)
 }
 
-/// Tells how many ticks a loop of known length takes: the host makes instructions of ticks by it.
-fn calibrate(clock: Clock) {
+/// Prints how many ticks a loop of known length takes: the host converts ticks to instructions by it.
+fn measure_clock(clock: Clock) {
     for turns in [1_000, 101_000] {
         let before = clock.now();
         machine::spin(turns);
         let ticks = clock.since(before);
-        report::line(c"spin", &[2 * turns.cast_signed(), ticks.cast_signed()]);
+        console::line(c"spin", &[2 * turns.cast_signed(), ticks.cast_signed()]);
     }
 }
 
@@ -84,7 +84,7 @@ struct Board<'m> {
 }
 
 impl Board<'_> {
-    /// Reads so many frames and tells what came out.
+    /// Reads `frames` frames and prints the results.
     fn run(mut self, frames: u16) {
         let mut stack = 0;
         let mut row = Row { frame: 0, number: 0, pixels: [0; IMAGE_SIDE] };
@@ -98,17 +98,17 @@ impl Board<'_> {
                 let logits = self.read(&mut row, &mut ticks);
                 stack = memory::stack_high_water().max(stack);
                 let Some(logits) = &logits else {
-                    report::line(c"lost", &[frame.into()]);
+                    console::line(c"lost", &[frame.into()]);
                     continue;
                 };
-                self.tell(frame, logits, &ticks);
+                self.print(frame, logits, &ticks);
             }
             next_row(&mut row);
         }
         let dropped = with_camera(|camera| camera.dropped()).unwrap_or(u32::MAX).cast_signed();
         let [flash, statics, stack] =
             [memory::flash(), memory::statics(), stack].map(|bytes| bytes as i32);
-        report::line(c"end", &[dropped, flash, statics, stack]);
+        console::line(c"end", &[dropped, flash, statics, stack]);
     }
 
     /// Reads the frame that begins with `row`; without an answer if a row of it is missing, and then `row` is
@@ -124,7 +124,7 @@ impl Board<'_> {
                 Progress::Computed(layer) => ticks[layer as usize] += self.clock.since(before),
                 Progress::Ready => {
                     let logits = frame.finish();
-                    ticks[Layer::Dense2 as usize] += self.clock.since(before);
+                    ticks[LayerId::Dense2 as usize] += self.clock.since(before);
                     return logits;
                 }
                 Progress::NeedsRow => {
@@ -144,14 +144,14 @@ impl Board<'_> {
     }
 
     #[inline(never)]
-    fn tell(&self, frame: u16, logits: &Logits, ticks: &Ticks) {
+    fn print(&self, frame: u16, logits: &Logits, ticks: &Ticks) {
         let answer = match logits.answer(self.model) {
             Answer::Confident(digit) => i32::from(digit),
             Answer::Unsure => -1,
         };
-        report::line(c"image", &[frame.into(), logits.digit().into(), answer]);
-        report::line(c"logits", &logits.0);
-        report::line(c"ticks", &ticks.map(u32::cast_signed));
+        console::line(c"image", &[frame.into(), logits.digit().into(), answer]);
+        console::line(c"logits", &logits.0);
+        console::line(c"ticks", &ticks.map(u32::cast_signed));
     }
 }
 

@@ -2,23 +2,23 @@
 #![no_std]
 #![no_main]
 
+use boards::console::{self, FAILED};
 use boards::machine::{self, entry};
-use boards::report::{self, FAILED};
 use firmware::format::words::{BLOCK, CONV1_WORDS, CONV2_WORDS, Word};
 use firmware::geometry::{MAPS1, MAPS2, WINDOW};
-use firmware::kernels::{self, Pair, Patch, WindowSums, portable};
+use firmware::kernels::{self, Pair, Patch, WindowAccumulators, portable};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 /// Tiles of each kind.
 const ROUNDS: u32 = 100;
 
-/// What the convolutions work in.
-type Sums = [WindowSums; MAPS2 / 2];
+/// The accumulators of all maps over one pooling window.
+type Accumulators = [WindowAccumulators; MAPS2 / 2];
 
 /// What [`main`] works in, too large for the stack.
 struct Work {
-    fast: Sums,
-    plain: Sums,
+    fast: Accumulators,
+    plain: Accumulators,
     patch: Patch,
     pairs: [Pair; 100],
 }
@@ -54,17 +54,17 @@ fn main() -> ! {
         kernels::conv1(conv1, patch, fast1);
         portable::conv1(conv1, patch, plain1);
         equal += i32::from(fast1 == plain1);
-        // on top of what is there: sums wrap around, and must do so alike
+        // on top of what is there: accumulators wrap around, and must do so alike
         for (fast, plain) in fast.as_flattened_mut().iter_mut().zip(plain.as_flattened_mut()) {
-            let sum = random.next();
-            (*fast, *plain) = (sum, sum);
+            let start = random.next();
+            (*fast, *plain) = (start, start);
         }
         kernels::conv2(conv2, patch, fast);
         portable::conv2(conv2, patch, plain);
         equal += i32::from(fast == plain);
         equal += i32::from(kernels::dense(dense, pairs) == portable::dense(dense, pairs));
     }
-    report::line(c"equal", &[equal]);
+    console::line(c"equal", &[equal]);
     semihosting::process::exit(if equal == 3 * ROUNDS.cast_signed() { 0 } else { FAILED })
 }
 
@@ -79,13 +79,13 @@ impl Random {
         self.0
     }
 
-    /// Two activations; a fourth are pairs of zeros, and a fourth of the others the largest.
+    /// Two activations; a fourth are pairs of zeros, and a fourth of the others the maximum.
     fn pair(&mut self) -> Pair {
-        let drawn = self.next();
-        match drawn >> 28 {
+        let bits = self.next();
+        match bits >> 28 {
             0..4 => 0,
             4..7 => 0x00ff_00ff,
-            _ => drawn & 0x00ff_00ff,
+            _ => bits & 0x00ff_00ff,
         }
     }
 

@@ -3,15 +3,17 @@
 use zerocopy::little_endian::{I32, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::format::words::{BLOCK, Word, unpack};
+use crate::format::words::{
+    BLOCK, CONV1_WORDS, Inputs, Word, conv1_inputs, conv2_inputs, dense_inputs, unpack,
+};
 use crate::format::{Conv1, FormatError};
 use crate::multiplier::Multiplier;
 
 /// Largest |accumulator|: the odd output of a pair is read from a sum of 32 bits, eight places up.
-pub const SUM_MAX: u32 = (1 << 23) - 1;
+pub const MAX_ACCUMULATOR: u32 = (1 << 23) - 1;
 
 /// Largest activation and pixel.
-const ACTIVATION_MAX: u64 = 255;
+const MAX_ACTIVATION: u64 = 255;
 
 /// A convolution: `IN` pairs of input maps, `OUT` pairs of output maps, `WORDS` words for each of both.
 #[derive(Debug, Clone, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -41,31 +43,31 @@ pub struct Dense<const BLOCKS: usize, const IN: usize> {
 pub struct Channel {
     bias: I32,
     mantissa: I32,
-    bound: U32,
+    accumulator_bound: U32,
     shift: u8,
     padding: [u8; 3],
 }
 
-/// Largest |accumulator| that any input gives at any step of the sum, in whatever order it is taken:
+/// Largest |accumulator| that any input gives at any point of the summation, in whatever order it is done:
 /// `|bias| + 255 · Σ |weight|`.
 #[must_use]
 pub fn accumulator_bound(weights: impl IntoIterator<Item = i16>, bias: i32) -> u64 {
     let magnitudes = weights.into_iter().map(|weight| u64::from(weight.unsigned_abs()));
-    u64::from(bias.unsigned_abs()) + ACTIVATION_MAX * magnitudes.sum::<u64>()
+    u64::from(bias.unsigned_abs()) + MAX_ACTIVATION * magnitudes.sum::<u64>()
 }
 
 impl Channel {
-    /// A channel that adds `bias`, in units of the accumulator, and whose sums stay within `bound`, see
-    /// [`accumulator_bound`].
+    /// A channel that adds `bias`, in units of the accumulator, and whose accumulators stay within
+    /// `accumulator_bound`, see the function [`accumulator_bound`].
     ///
-    /// `multiplier` makes an activation of a sum; it is [`Multiplier::ONE`] in the last layer, whose sums are
-    /// the logits.
+    /// `multiplier` makes an activation of an accumulator; it is [`Multiplier::ONE`] in the last layer, whose
+    /// accumulators are the logits.
     #[must_use]
-    pub const fn new(bias: i32, multiplier: Multiplier, bound: u32) -> Self {
+    pub const fn new(bias: i32, multiplier: Multiplier, accumulator_bound: u32) -> Self {
         Self {
             bias: I32::new(bias),
             mantissa: I32::new(multiplier.mantissa()),
-            bound: U32::new(bound),
+            accumulator_bound: U32::new(accumulator_bound),
             shift: multiplier.shift(),
             padding: [0; 3],
         }
@@ -77,7 +79,7 @@ impl Channel {
         self.bias.get()
     }
 
-    /// What makes an activation of a sum; only of a channel that was checked.
+    /// What makes an activation of an accumulator; only of a channel that was checked.
     #[must_use]
     pub const fn multiplier(&self) -> Multiplier {
         Multiplier::from_checked_parts(self.mantissa.get(), self.shift)
@@ -85,8 +87,8 @@ impl Channel {
 
     /// Largest |accumulator| that any input can give.
     #[must_use]
-    pub const fn bound(&self) -> u32 {
-        self.bound.get()
+    pub const fn accumulator_bound(&self) -> u32 {
+        self.accumulator_bound.get()
     }
 
     const fn is_well_formed(&self) -> bool {
@@ -95,61 +97,117 @@ impl Channel {
     }
 }
 
-impl<const IN: usize, const OUT: usize, const WORDS: usize> Convolution<IN, OUT, WORDS> {
-    /// Whether every channel is well-formed and its sums fit.
-    pub(super) fn check(&self, layer: &'static str) -> Result<(), FormatError> {
-        for (pair, channels) in self.channels.iter().enumerate() {
-            let words = self.weights.iter().filter_map(|tiles| tiles.get(pair)).flatten();
-            check_pair(layer, words, channels)?;
+/// A layer's weights as they are packed, whatever its kind: which word weighs what.
+///
+/// All that packs, unpacks or checks weights goes through it, so that their order is written down once.
+pub trait Packed {
+    /// Words of a pair of outputs, with the inputs that they weigh; none for a pair that the layer lacks.
+    fn words(&self, outputs: usize) -> impl Iterator<Item = (&Word, Inputs)>;
+
+    /// The same, to be written.
+    fn words_mut(&mut self, outputs: usize) -> impl Iterator<Item = (&mut Word, Inputs)>;
+
+    /// `[pair of outputs]`
+    fn channels(&self) -> &[[Channel; 2]];
+
+    /// The same, to be written.
+    fn channels_mut(&mut self) -> &mut [[Channel; 2]];
+
+    /// [`accumulator_bound`] of a pair of outputs that have these biases.
+    fn accumulator_bounds(&self, outputs: usize, biases: [i32; 2]) -> [u64; 2] {
+        let mut bounds = biases.map(|bias| accumulator_bound([], bias));
+        for (&word, _) in self.words(outputs) {
+            let [a, b] = unpack(word);
+            for (bound, weights) in bounds.iter_mut().zip([[a[0], b[0]], [a[1], b[1]]]) {
+                *bound += accumulator_bound(weights, 0);
+            }
         }
-        Ok(())
+        bounds
+    }
+}
+
+impl<const IN: usize, const OUT: usize, const WORDS: usize> Convolution<IN, OUT, WORDS> {
+    /// A map without another one to pair with has its kernel's elements paired instead.
+    const fn inputs(pair: usize, word: usize) -> Inputs {
+        if WORDS == CONV1_WORDS { conv1_inputs(word) } else { conv2_inputs(pair, word) }
+    }
+}
+
+impl<const IN: usize, const OUT: usize, const WORDS: usize> Packed for Convolution<IN, OUT, WORDS> {
+    fn words(&self, outputs: usize) -> impl Iterator<Item = (&Word, Inputs)> {
+        self.weights.iter().enumerate().flat_map(move |(pair, tiles)| {
+            let words = tiles.get(outputs).into_iter().flatten();
+            words.enumerate().map(move |(index, word)| (word, Self::inputs(pair, index)))
+        })
+    }
+
+    fn words_mut(&mut self, outputs: usize) -> impl Iterator<Item = (&mut Word, Inputs)> {
+        self.weights.iter_mut().enumerate().flat_map(move |(pair, tiles)| {
+            let words = tiles.get_mut(outputs).into_iter().flatten();
+            words.enumerate().map(move |(index, word)| (word, Self::inputs(pair, index)))
+        })
+    }
+
+    fn channels(&self) -> &[[Channel; 2]] {
+        &self.channels
+    }
+
+    fn channels_mut(&mut self) -> &mut [[Channel; 2]] {
+        &mut self.channels
+    }
+}
+
+impl<const BLOCKS: usize, const IN: usize> Packed for Dense<BLOCKS, IN> {
+    fn words(&self, outputs: usize) -> impl Iterator<Item = (&Word, Inputs)> {
+        let words = self.weights.get(outputs / BLOCK).into_iter().flatten().enumerate();
+        words.filter_map(move |(pair, words)| {
+            words.get(outputs % BLOCK).map(|word| (word, dense_inputs(pair)))
+        })
+    }
+
+    fn words_mut(&mut self, outputs: usize) -> impl Iterator<Item = (&mut Word, Inputs)> {
+        let words = self.weights.get_mut(outputs / BLOCK).into_iter().flatten().enumerate();
+        words.filter_map(move |(pair, words)| {
+            words.get_mut(outputs % BLOCK).map(|word| (word, dense_inputs(pair)))
+        })
+    }
+
+    fn channels(&self) -> &[[Channel; 2]] {
+        self.channels.as_flattened()
+    }
+
+    fn channels_mut(&mut self) -> &mut [[Channel; 2]] {
+        self.channels.as_flattened_mut()
     }
 }
 
 impl Conv1 {
-    /// Whether the last tap of each kernel, which has no partner, has no weights for one.
-    pub(super) fn ends_alone(&self) -> bool {
+    /// Whether the last element of each kernel, which has no partner, has no weights for one.
+    pub(super) fn last_tap_unpaired(&self) -> bool {
         self.weights.as_flattened().iter().all(|words| matches!(words, [.., [_, _, 0, 0]]))
     }
 }
 
 impl<const BLOCKS: usize, const IN: usize> Dense<BLOCKS, IN> {
-    /// Whether every channel is well-formed and its sums fit.
-    pub(super) fn check(&self, layer: &'static str) -> Result<(), FormatError> {
-        for (weights, channels) in self.weights.iter().zip(&self.channels) {
-            for (pair, channels) in channels.iter().enumerate() {
-                let words = weights.iter().filter_map(|words| words.get(pair));
-                check_pair(layer, words, channels)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Whether the outputs are logits: compared with each other, so all of one scale.
-    pub(super) fn gives_logits(&self) -> bool {
+    pub(super) fn output_is_unscaled(&self) -> bool {
         let mut channels = self.channels.as_flattened().as_flattened().iter();
         channels.all(|channel| channel.multiplier() == Multiplier::ONE)
     }
 }
 
-fn check_pair<'a>(
-    layer: &'static str,
-    words: impl Iterator<Item = &'a Word>,
-    channels: &[Channel; 2],
-) -> Result<(), FormatError> {
-    let mut bounds = channels.each_ref().map(|channel| accumulator_bound([], channel.bias()));
-    for &word in words {
-        let [a, b] = unpack(word);
-        for (bound, weights) in bounds.iter_mut().zip([[a[0], b[0]], [a[1], b[1]]]) {
-            *bound += accumulator_bound(weights, 0);
-        }
-    }
-    for (channel, bound) in channels.iter().zip(bounds) {
-        if !channel.is_well_formed() {
-            return Err(FormatError::Channel(layer));
-        }
-        if bound > u64::from(SUM_MAX) || bound != u64::from(channel.bound()) {
-            return Err(FormatError::Bound(layer));
+/// Whether every channel of the layer of this name is well-formed, and its accumulators fit.
+pub(super) fn check(layer: &impl Packed, name: &'static str) -> Result<(), FormatError> {
+    for (outputs, channels) in layer.channels().iter().enumerate() {
+        let bounds = layer.accumulator_bounds(outputs, channels.each_ref().map(Channel::bias));
+        for (channel, bound) in channels.iter().zip(bounds) {
+            if !channel.is_well_formed() {
+                return Err(FormatError::Channel(name));
+            }
+            let stated = u64::from(channel.accumulator_bound());
+            if bound > u64::from(MAX_ACCUMULATOR) || bound != stated {
+                return Err(FormatError::Bound(name));
+            }
         }
     }
     Ok(())

@@ -3,11 +3,27 @@
 //! Whole loops are written out since each uses all fourteen registers; left to the compiler, single
 //! instructions cost two loads and stores of spilled registers each. Functions follow the AAPCS: arguments in
 //! r0 to r3, and r4 to r11 and lr are put back.
+//!
+//! The register budget, of the convolutions and of the dense layer:
+//!
+//! ```text
+//!            convolution: 2 outputs × 4 places      dense: 10 outputs
+//! r0         next word                              words, ten rows of five at a time
+//! r1         patch                                  pairs, ten at a time
+//! r2, r3     pairs of two neighbouring places       a word, its pair
+//! r4 .. r11  accumulators: [whole, even] × 4        accumulators: [whole, even] × 4
+//! r12, lr    a word, its low bytes extended         accumulators: [whole, even]
+//! [sp]       where accumulators go                  where accumulators go
+//! [sp, #4]   where they end                         where the pairs end
+//! ```
+//!
+//! What is needed once a tile lies on the stack, since no register is left for it. A dense layer holds one place but
+//! ten outputs, so its word cannot stay beside its low bytes: `sxtb16` writes over it.
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
 
-use super::{BlockSums, Pair, Patch, WindowSums};
+use super::{BlockAccumulators, Pair, Patch, WindowAccumulators};
 use crate::format::words::{BLOCK, CONV1_WORDS, CONV2_WORDS, Word};
 use crate::geometry::{MAPS1, MAPS2};
 
@@ -15,51 +31,53 @@ use crate::geometry::{MAPS1, MAPS2};
 pub fn conv1(
     weights: &[[Word; CONV1_WORDS]; MAPS1 / 2],
     patch: &Patch,
-    sums: &mut [WindowSums; MAPS1 / 2],
+    accumulators: &mut [WindowAccumulators; MAPS1 / 2],
 ) {
-    // SAFETY: it reads the whole of `weights` and `patch` and writes the whole of `sums`, no more; the
-    // references vouch for these, and for the alignment of `patch` and `sums`. `weights` need none.
-    unsafe { conv1_tiles(weights, patch, sums) }
+    // SAFETY: it reads the whole of `weights` and `patch` and writes the whole of `accumulators`, no more; the
+    // references vouch for these, and for the alignment of `patch` and `accumulators`. `weights` need none.
+    unsafe { conv1_tiles(weights, patch, accumulators) }
 }
 
 /// See [`super::conv2`].
 pub fn conv2(
     weights: &[[Word; CONV2_WORDS]; MAPS2 / 2],
     patch: &Patch,
-    sums: &mut [WindowSums; MAPS2 / 2],
+    accumulators: &mut [WindowAccumulators; MAPS2 / 2],
 ) {
-    // SAFETY: as in `conv1`; it also reads `sums`.
-    unsafe { conv2_tiles(weights, patch, sums) }
+    // SAFETY: as in `conv1`; it also reads `accumulators`.
+    unsafe { conv2_tiles(weights, patch, accumulators) }
 }
 
 /// See [`super::dense`].
 #[must_use]
-pub fn dense<const IN: usize>(weights: &[[Word; BLOCK]; IN], pairs: &[Pair; IN]) -> BlockSums {
+pub fn dense<const IN: usize>(
+    weights: &[[Word; BLOCK]; IN],
+    pairs: &[Pair; IN],
+) -> BlockAccumulators {
     const { assert!(IN > 0 && IN.is_multiple_of(10), "ten pairs are taken at once") }
-    let mut sums = [0; 2 * BLOCK];
+    let mut accumulators = [0; 2 * BLOCK];
     // SAFETY: from `pairs` to its end it reads each pair, and five words of `weights`, which has as many rows
-    // of them; it writes the whole of `sums`.
+    // of them; it writes the whole of `accumulators`.
     unsafe {
         let pairs = pairs.as_ptr_range();
-        dense_block(weights.as_ptr().cast(), pairs.start, &raw mut sums, pairs.end);
+        dense_block(weights.as_ptr().cast(), pairs.start, &raw mut accumulators, pairs.end);
     }
-    sums
+    accumulators
 }
 
-/// Sums in r4 to r11. A word in r12, its low bytes in lr; of the window first the upper, then the lower two
-/// pairs in r2 and r3.
+/// Of each word first the upper two places, then the lower two.
 #[unsafe(naked)]
 unsafe extern "C" fn conv1_tiles(
     weights: *const [[Word; CONV1_WORDS]; MAPS1 / 2],
     patch: *const Patch,
-    sums: *mut [WindowSums; MAPS1 / 2],
+    accumulators: *mut [WindowAccumulators; MAPS1 / 2],
 ) {
     naked_asm!(
-        "add r3, r2, #{sums_len}",
-        "push {{r2-r11, lr}}", // [sp] is the next sums, [sp + 4] their end
+        "add r3, r2, #{accumulators_len}",
+        "push {{r2-r11, lr}}", // [sp] is the next accumulators, [sp + 4] their end
         "2:",
-        ".irp sum, r4, r5, r6, r7, r8, r9, r10, r11",
-        "mov \\sum, #0",
+        ".irp accumulator, r4, r5, r6, r7, r8, r9, r10, r11",
+        "mov \\accumulator, #0",
         ".endr",
         // where the upper pairs of each word lie: five columns of rows 0 and 2, every second of row 4
         ".irp place, 0, 4, 8, 12, 16, 48, 52, 56, 60, 64, 96, 104, 112",
@@ -82,20 +100,21 @@ unsafe extern "C" fn conv1_tiles(
         "cmp r12, lr",
         "bne 2b",
         "pop {{r2-r11, pc}}",
-        sums_len = const size_of::<[WindowSums; MAPS1 / 2]>(),
+        accumulators_len = const size_of::<[WindowAccumulators; MAPS1 / 2]>(),
     )
 }
 
-/// Registers as in [`conv1_tiles`]. Down a column, the lower pairs of a word are the upper ones of the next.
+/// Column by column, as the words lie: down a column, the lower places of a word are the upper ones of the next,
+/// and their pairs stay in r2 and r3. So six loads of pairs serve five words.
 #[unsafe(naked)]
 unsafe extern "C" fn conv2_tiles(
     weights: *const [[Word; CONV2_WORDS]; MAPS2 / 2],
     patch: *const Patch,
-    sums: *mut [WindowSums; MAPS2 / 2],
+    accumulators: *mut [WindowAccumulators; MAPS2 / 2],
 ) {
     naked_asm!(
-        "add r3, r2, #{sums_len}",
-        "push {{r2-r11, lr}}", // [sp] is the next sums, [sp + 4] their end
+        "add r3, r2, #{accumulators_len}",
+        "push {{r2-r11, lr}}", // [sp] is the next accumulators, [sp + 4] their end
         "2:",
         "ldr r12, [sp]",
         "ldm r12, {{r4-r11}}",
@@ -121,22 +140,22 @@ unsafe extern "C" fn conv2_tiles(
         "cmp r12, lr",
         "bne 2b",
         "pop {{r2-r11, pc}}",
-        sums_len = const size_of::<[WindowSums; MAPS2 / 2]>(),
+        accumulators_len = const size_of::<[WindowAccumulators; MAPS2 / 2]>(),
     )
 }
 
-/// Sums in r4 to r12 and lr, a word in r2, a pair in r3; a pair of zeros is passed over.
+/// A pair of zeros is passed over: after ReLU most pairs are, and a branch costs less than five words.
 #[unsafe(naked)]
 unsafe extern "C" fn dense_block(
     weights: *const Word,
     pairs: *const Pair,
-    sums: *mut BlockSums,
+    accumulators: *mut BlockAccumulators,
     end: *const Pair,
 ) {
     naked_asm!(
-        "push {{r2-r11, lr}}", // [sp] is sums, [sp + 4] the end of the pairs
-        ".irp sum, r4, r5, r6, r7, r8, r9, r10, r11, r12, lr",
-        "mov \\sum, #0",
+        "push {{r2-r11, lr}}", // [sp] is accumulators, [sp + 4] the end of the pairs
+        ".irp accumulator, r4, r5, r6, r7, r8, r9, r10, r11, r12, lr",
+        "mov \\accumulator, #0",
         ".endr",
         "2:",
         ".irp pair, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",

@@ -1,13 +1,14 @@
 //! ARMv7-M without the DSP extension: a product of 32 bits an instruction, but loads that extend bytes and halves
 //! for nothing.
 //!
-//! Written out for the same reason as `dsp`, which says how. The low inputs of all pairs come first, then the high
-//! ones: so the weights need two registers, not four.
+//! Written out for the same reason as `dsp`, with the same tile and register budget; but r2 and r3 hold single inputs,
+//! and r12 and lr a half word and its low byte. The low inputs of all pairs come first, then the high ones, in a second
+//! pass over the words: so the weights need two registers, not four, and eight are left for accumulators.
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
 
-use super::{Patch, WindowSums};
+use super::{Patch, WindowAccumulators};
 use crate::format::words::{CONV1_WORDS, CONV2_WORDS, Word};
 use crate::geometry::{MAPS1, MAPS2};
 
@@ -17,37 +18,36 @@ pub use super::portable::dense;
 pub fn conv1(
     weights: &[[Word; CONV1_WORDS]; MAPS1 / 2],
     patch: &Patch,
-    sums: &mut [WindowSums; MAPS1 / 2],
+    accumulators: &mut [WindowAccumulators; MAPS1 / 2],
 ) {
-    // SAFETY: it reads the whole of `weights` and `patch` and writes the whole of `sums`, no more; the
-    // references vouch for these, and for the alignment of `patch` and `sums`. `weights` need none.
-    unsafe { conv1_tiles(weights, patch, sums) }
+    // SAFETY: it reads the whole of `weights` and `patch` and writes the whole of `accumulators`, no more; the
+    // references vouch for these, and for the alignment of `patch` and `accumulators`. `weights` need none.
+    unsafe { conv1_tiles(weights, patch, accumulators) }
 }
 
 /// See [`super::conv2`].
 pub fn conv2(
     weights: &[[Word; CONV2_WORDS]; MAPS2 / 2],
     patch: &Patch,
-    sums: &mut [WindowSums; MAPS2 / 2],
+    accumulators: &mut [WindowAccumulators; MAPS2 / 2],
 ) {
-    // SAFETY: as in `conv1`; it also reads `sums`.
-    unsafe { conv2_tiles(weights, patch, sums) }
+    // SAFETY: as in `conv1`; it also reads `accumulators`.
+    unsafe { conv2_tiles(weights, patch, accumulators) }
 }
 
-/// Sums in r4 to r11. A half word in r12, its low byte in lr; of the window first the upper, then the lower two
-/// inputs in r2 and r3.
+/// Of each half word first the upper two places, then the lower two.
 #[unsafe(naked)]
 unsafe extern "C" fn conv1_tiles(
     weights: *const [[Word; CONV1_WORDS]; MAPS1 / 2],
     patch: *const Patch,
-    sums: *mut [WindowSums; MAPS1 / 2],
+    accumulators: *mut [WindowAccumulators; MAPS1 / 2],
 ) {
     naked_asm!(
-        "add r3, r2, #{sums_len}",
-        "push {{r2-r11, lr}}", // [sp] is the next sums, [sp + 4] their end
+        "add r3, r2, #{accumulators_len}",
+        "push {{r2-r11, lr}}", // [sp] is the next accumulators, [sp + 4] their end
         "2:",
-        ".irp sum, r4, r5, r6, r7, r8, r9, r10, r11",
-        "mov \\sum, #0",
+        ".irp accumulator, r4, r5, r6, r7, r8, r9, r10, r11",
+        "mov \\accumulator, #0",
         ".endr",
         ".irp half, 0, 2",
         // where the upper pairs of each word lie: five columns of rows 0 and 2, every second of row 4
@@ -76,21 +76,21 @@ unsafe extern "C" fn conv1_tiles(
         "cmp r12, lr",
         "bne 2b",
         "pop {{r2-r11, pc}}",
-        sums_len = const size_of::<[WindowSums; MAPS1 / 2]>(),
+        accumulators_len = const size_of::<[WindowAccumulators; MAPS1 / 2]>(),
         words_len = const size_of::<[Word; CONV1_WORDS]>(),
     )
 }
 
-/// Registers as in [`conv1_tiles`]. Down a column, the lower inputs of a word are the upper ones of the next.
+/// Down a column, the lower inputs of a word are the upper ones of the next, as in `dsp`.
 #[unsafe(naked)]
 unsafe extern "C" fn conv2_tiles(
     weights: *const [[Word; CONV2_WORDS]; MAPS2 / 2],
     patch: *const Patch,
-    sums: *mut [WindowSums; MAPS2 / 2],
+    accumulators: *mut [WindowAccumulators; MAPS2 / 2],
 ) {
     naked_asm!(
-        "add r3, r2, #{sums_len}",
-        "push {{r2-r11, lr}}", // [sp] is the next sums, [sp + 4] their end
+        "add r3, r2, #{accumulators_len}",
+        "push {{r2-r11, lr}}", // [sp] is the next accumulators, [sp + 4] their end
         "2:",
         "ldr r12, [sp]",
         "ldm r12, {{r4-r11}}",
@@ -122,7 +122,7 @@ unsafe extern "C" fn conv2_tiles(
         "cmp r12, lr",
         "bne 2b",
         "pop {{r2-r11, pc}}",
-        sums_len = const size_of::<[WindowSums; MAPS2 / 2]>(),
+        accumulators_len = const size_of::<[WindowAccumulators; MAPS2 / 2]>(),
         words_len = const size_of::<[Word; CONV2_WORDS]>(),
     )
 }

@@ -1,18 +1,18 @@
 //! The engine is LeNet's definition, in 128 bits: whole maps, one sum at a time, pooling after
 //! requantisation.
 
-use firmware::format::words::{BLOCK, Word, conv1_inputs, conv2_inputs, dense_inputs, unpack};
-use firmware::format::{Channel, Convolution, Dense, SUM_MAX};
+use firmware::format::words::unpack;
+use firmware::format::{Channel, MAX_ACCUMULATOR, Packed};
 use firmware::geometry::{
-    CLASSES, CONV1_SIDE, CONV2_SIDE, FAN_IN2, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, PIXELS, POOL,
-    SIDE1, TAPS,
+    CLASSES, CONV1_SIDE, CONV2_SIDE, FAN_IN2, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, KERNEL_ELEMENTS,
+    PIXELS, POOL, SIDE1,
 };
 use firmware::multiplier::Multiplier;
 use firmware::{Model, Scratch};
 use proptest::prelude::*;
 
 use crate::arithmetic::requantize;
-use crate::drawn::{self, Random};
+use crate::synthetic::{self, Random};
 
 /// `[map][row][column]` of any sizes.
 type Maps = Vec<Vec<Vec<i128>>>;
@@ -25,48 +25,22 @@ struct Plain {
 }
 
 impl Plain {
-    fn new(outputs: usize, inputs: usize, channels: impl Iterator<Item = Channel>) -> Self {
-        Self { weights: vec![vec![0; inputs]; outputs], channels: channels.collect() }
-    }
-
-    fn place(&mut self, outputs: usize, inputs: [Option<usize>; 2], word: Word) {
-        for (input, weights) in inputs.into_iter().zip(unpack(word)) {
-            for (odd, weight) in weights.into_iter().enumerate() {
-                match input {
-                    Some(input) => self.weights[2 * outputs + odd][input] = weight.into(),
-                    None => assert_eq!(weight, 0),
+    fn of(layer: &impl Packed, inputs: usize) -> Self {
+        let channels = layer.channels();
+        let mut weights = vec![vec![0; inputs]; 2 * channels.len()];
+        for outputs in 0..channels.len() {
+            for (&word, inputs) in layer.words(outputs) {
+                for (input, values) in inputs.into_iter().zip(unpack(word)) {
+                    for (odd, value) in values.into_iter().enumerate() {
+                        match input {
+                            Some(input) => weights[2 * outputs + odd][input] = value.into(),
+                            None => assert_eq!(value, 0),
+                        }
+                    }
                 }
             }
         }
-    }
-
-    fn convolution<const I: usize, const O: usize, const W: usize>(
-        layer: &Convolution<I, O, W>,
-        fan_in: usize,
-        inputs: impl Fn(usize, usize) -> [Option<usize>; 2],
-    ) -> Self {
-        let mut plain = Self::new(2 * O, fan_in, layer.channels.iter().flatten().copied());
-        for (pair, tiles) in layer.weights.iter().enumerate() {
-            for (outputs, words) in tiles.iter().enumerate() {
-                for (index, &word) in words.iter().enumerate() {
-                    plain.place(outputs, inputs(pair, index), word);
-                }
-            }
-        }
-        plain
-    }
-
-    fn dense<const B: usize, const I: usize>(layer: &Dense<B, I>) -> Self {
-        let channels = layer.channels.iter().flatten().flatten().copied();
-        let mut plain = Self::new(2 * B * BLOCK, 2 * I, channels);
-        for (block, rows) in layer.weights.iter().enumerate() {
-            for (pair, words) in rows.iter().enumerate() {
-                for (outputs, &word) in words.iter().enumerate() {
-                    plain.place(block * BLOCK + outputs, dense_inputs(pair), word);
-                }
-            }
-        }
-        plain
+        Self { weights, channels: channels.as_flattened().to_vec() }
     }
 
     /// Convolution and requantisation of every place, then the largest of each 2×2.
@@ -82,7 +56,7 @@ impl Plain {
                     }
                 }
             }
-            assert!(acc.abs() <= channel.bound().into(), "the stored bound holds");
+            assert!(acc.abs() <= channel.accumulator_bound().into(), "the stored bound holds");
             requantize(acc, channel.multiplier())
         };
         let pooled = |out: usize, y: usize, x: usize| {
@@ -109,10 +83,10 @@ fn logits(model: Model<'_>, image: &[u8; PIXELS]) -> Vec<i128> {
     let file = model.file();
     let maps = first_maps(model, image);
     assert_eq!(maps[0].len(), SIDE1);
-    let maps = Plain::convolution(&file.conv2, FAN_IN2, conv2_inputs).convolve(&maps, CONV2_SIDE);
+    let maps = Plain::of(&file.conv2, FAN_IN2).convolve(&maps, CONV2_SIDE);
     let flat: Vec<i128> = maps.into_iter().flatten().flatten().collect();
     assert_eq!(flat.len(), FLAT);
-    let dense1 = Plain::dense(&file.dense1);
+    let dense1 = Plain::of(&file.dense1, FLAT);
     let channels = &dense1.channels;
     let hidden: Vec<i128> = dense1
         .apply(&flat)
@@ -121,13 +95,12 @@ fn logits(model: Model<'_>, image: &[u8; PIXELS]) -> Vec<i128> {
         .map(|(acc, channel)| requantize(acc, channel.multiplier()))
         .collect();
     assert_eq!(hidden.len(), HIDDEN);
-    Plain::dense(&file.dense2).apply(&hidden)
+    Plain::of(&file.dense2, HIDDEN).apply(&hidden)
 }
 
 fn first_maps(model: Model<'_>, image: &[u8; PIXELS]) -> Maps {
     let rows = image.chunks(IMAGE_SIDE).map(|row| row.iter().map(|&pixel| pixel.into()).collect());
-    Plain::convolution(&model.file().conv1, TAPS, |_, word| conv1_inputs(word))
-        .convolve(&vec![rows.collect()], CONV1_SIDE)
+    Plain::of(&model.file().conv1, KERNEL_ELEMENTS).convolve(&vec![rows.collect()], CONV1_SIDE)
 }
 
 proptest! {
@@ -136,12 +109,12 @@ proptest! {
     #[test]
     fn the_engine_is_the_definition(seed in any::<u64>()) {
         let mut random = Random(seed);
-        let file = drawn::file(&mut random);
+        let file = synthetic::file(&mut random);
         let model = Model::new(&file).unwrap();
         // one memory for all: nothing of the image before may show
         let mut scratch = Scratch::new();
         for _ in 0..3 {
-            let image = drawn::image(&mut random);
+            let image = synthetic::image(&mut random);
             let fast = model.infer(&image, &mut scratch);
             prop_assert_eq!(fast.0.map(i128::from).to_vec(), logits(model, &image));
             prop_assert!(usize::from(fast.digit()) < CLASSES);
@@ -151,11 +124,11 @@ proptest! {
 
 /// The largest magnitude that all weights of an output can have.
 fn largest_weight(inputs: usize) -> i8 {
-    let fits = (SUM_MAX as usize - LARGEST_BIAS as usize) / (255 * inputs);
+    let fits = (MAX_ACCUMULATOR as usize - MAX_BIAS as usize) / (255 * inputs);
     i8::try_from(fits).unwrap_or(i8::MAX)
 }
 
-const LARGEST_BIAS: i32 = 1000;
+const MAX_BIAS: i32 = 1000;
 
 #[test]
 fn the_engine_is_the_definition_at_the_extremes() {
@@ -168,9 +141,9 @@ fn the_engine_is_the_definition_at_the_extremes() {
     let weights: [fn(usize) -> i8; 5] =
         [|inputs| -largest_weight(inputs), largest_weight, |_| -1, |_| 1, |_| 0];
     for weight in weights {
-        for bias in [-LARGEST_BIAS, -1, 0, 1, LARGEST_BIAS] {
+        for bias in [-MAX_BIAS, -1, 0, 1, MAX_BIAS] {
             for multiplier in [half, least, most, Multiplier::ONE] {
-                let file = drawn::uniform(weight, bias, multiplier);
+                let file = synthetic::uniform(weight, bias, multiplier);
                 let model = Model::new(&file).expect("sums of these weights are within bounds");
                 for image in [[0; PIXELS], [255; PIXELS], [1; PIXELS], ramp] {
                     let fast = model.infer(&image, &mut scratch).0;
@@ -181,7 +154,7 @@ fn the_engine_is_the_definition_at_the_extremes() {
                         weight(1)
                     );
                     // an odd sum, halved, lies between two activations
-                    let first = 25 * i128::from(weight(TAPS)) * i128::from(image[0]);
+                    let first = 25 * i128::from(weight(KERNEL_ELEMENTS)) * i128::from(image[0]);
                     let odd = (first + i128::from(bias)) % 2 != 0;
                     ties += usize::from(multiplier == half && odd && image[1] == image[0]);
                 }
@@ -192,15 +165,15 @@ fn the_engine_is_the_definition_at_the_extremes() {
 }
 
 #[test]
-fn drawn_models_do_not_saturate_or_the_law_above_would_say_little() {
+fn random_models_do_not_saturate_or_the_property_above_would_say_little() {
     let mut random = Random(1);
     let (mut inside, mut all) = (0, 0);
     for _ in 0..4 {
-        let file = drawn::file(&mut random);
+        let file = synthetic::file(&mut random);
         let model = Model::new(&file).unwrap();
-        let image = drawn::image(&mut random);
+        let image = synthetic::image(&mut random);
         let maps = first_maps(model, &image);
-        let conv2 = Plain::convolution(&model.file().conv2, FAN_IN2, conv2_inputs);
+        let conv2 = Plain::of(&model.file().conv2, FAN_IN2);
         let maps = conv2.convolve(&maps, CONV2_SIDE);
         inside += maps.iter().flatten().flatten().filter(|value| (1..255).contains(*value)).count();
         all += FLAT;
@@ -211,9 +184,9 @@ fn drawn_models_do_not_saturate_or_the_law_above_would_say_little() {
 #[test]
 fn rows_give_what_the_whole_image_gives_and_no_answer_comes_early() {
     let mut random = Random(7);
-    let file = drawn::file(&mut random);
+    let file = synthetic::file(&mut random);
     let model = Model::new(&file).unwrap();
-    let image = drawn::image(&mut random);
+    let image = synthetic::image(&mut random);
     let (rows, _) = image.as_chunks::<IMAGE_SIDE>();
     let mut scratch = Scratch::new();
     let whole = model.infer(&image, &mut scratch);

@@ -1,12 +1,12 @@
 //! Parse accepts what emit writes, and nothing else.
 
 use firmware::Model;
-use firmware::format::{self, Channel, File, FormatError, MAGIC, SUM_MAX};
+use firmware::format::{self, Channel, File, FormatError, MAGIC, MAX_ACCUMULATOR};
 use firmware::multiplier::Multiplier;
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
 
-use crate::drawn::{self, Random};
+use crate::synthetic::{self, Random};
 
 /// The CRC-32 of a file without its last four bytes, by its definition (ISO-HDLC, as in zip).
 fn crc(file: &File) -> [u8; 4] {
@@ -31,7 +31,7 @@ proptest! {
 
     #[test]
     fn what_is_sealed_parses_in_place(seed in any::<u64>()) {
-        let file = drawn::file(&mut Random(seed));
+        let file = synthetic::file(&mut Random(seed));
         let model = Model::parse(file.as_bytes()).unwrap();
         prop_assert!(std::ptr::eq(model.file(), &raw const *file));
         prop_assert_eq!(file.as_bytes().last_chunk(), Some(&crc(&file)));
@@ -42,14 +42,14 @@ proptest! {
         index in prop_oneof![0..format::LEN, 0..100_usize, format::LEN - 100..format::LEN],
         flip in 1..=u8::MAX,
     ) {
-        let mut file = drawn::file(&mut Random(3));
+        let mut file = synthetic::file(&mut Random(3));
         file.as_mut_bytes()[index] ^= flip;
         prop_assert!(Model::new(&file).is_err());
     }
 
     #[test]
     fn every_other_length_is_refused(length in prop_oneof![0..format::LEN, 0..100_usize]) {
-        let mut file = drawn::file(&mut Random(3)).as_bytes().to_vec();
+        let mut file = synthetic::file(&mut Random(3)).as_bytes().to_vec();
         file.truncate(length);
         prop_assert_eq!(Model::parse(&file), Err(FormatError::Length(length)));
         file.resize(format::LEN + 1 + length, 0);
@@ -64,13 +64,13 @@ proptest! {
         near_the_front in prop::collection::vec((0..400_usize, any::<u8>()), 0..4),
     ) {
         let mut random = Random(seed);
-        let file = resealed(&drawn::file(&mut Random(3)), |bytes| {
+        let file = resealed(&synthetic::file(&mut Random(3)), |bytes| {
             for (index, byte) in changes.into_iter().chain(near_the_front) {
                 bytes[index] = byte;
             }
         });
         if let Ok(model) = Model::new(&file) {
-            let logits = model.infer(&drawn::image(&mut random), &mut firmware::Scratch::new());
+            let logits = model.infer(&synthetic::image(&mut random), &mut firmware::Scratch::new());
             prop_assert!(logits.digit() < 10);
         }
     }
@@ -86,7 +86,7 @@ proptest! {
 
 #[test]
 fn each_fault_is_told_apart() {
-    let good = drawn::file(&mut Random(5));
+    let good = synthetic::file(&mut Random(5));
     let fault = |change: &dyn Fn(&mut File)| {
         let mut file = good.clone();
         change(&mut file);
@@ -116,27 +116,27 @@ fn each_fault_is_told_apart() {
         |channel: &Channel, bound| Channel::new(channel.bias(), channel.multiplier(), bound);
     let other_bound = fault(&|file| {
         let channel = &mut file.conv2.channels[7][1];
-        *channel = with_bound(channel, channel.bound() + 1);
+        *channel = with_bound(channel, channel.accumulator_bound() + 1);
     });
     assert_eq!(other_bound, FormatError::Bound("conv2"));
     // true, but too large
     let overflow = fault(&|file| {
         let channel = &mut file.dense1.channels[49][4][0];
-        let bound = channel.bound() - channel.bias().unsigned_abs() + SUM_MAX;
-        *channel = Channel::new(SUM_MAX.cast_signed(), channel.multiplier(), bound);
+        let bound = channel.accumulator_bound() - channel.bias().unsigned_abs() + MAX_ACCUMULATOR;
+        *channel = Channel::new(MAX_ACCUMULATOR.cast_signed(), channel.multiplier(), bound);
     });
     assert_eq!(overflow, FormatError::Bound("dense1"));
     let half = Multiplier::from_parts(Multiplier::MIN_MANTISSA, 31).unwrap();
     let scaled = fault(&|file| {
         let channel = &mut file.dense2.channels[0][3][1];
-        *channel = Channel::new(channel.bias(), half, channel.bound());
+        *channel = Channel::new(channel.bias(), half, channel.accumulator_bound());
     });
     assert_eq!(scaled, FormatError::Channel("dense2"));
     // a weight beside the tap that has no partner; the bound knows of it
     let beside = fault(&|file| {
         file.conv1.weights[0][3][12][2] = 1;
         let channel = &mut file.conv1.channels[3][0];
-        *channel = with_bound(channel, channel.bound() + 255);
+        *channel = with_bound(channel, channel.accumulator_bound() + 255);
     });
     assert_eq!(beside, FormatError::Channel("conv1"));
 }

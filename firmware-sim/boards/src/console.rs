@@ -1,4 +1,4 @@
-//! Lines of text for `firmware-sim board`, through semihosting: a word, then numbers, parted by blanks.
+//! Prints lines for `firmware-sim board`, through semihosting: a word, then numbers, separated by blanks.
 
 use core::ffi::CStr;
 

@@ -1,20 +1,20 @@
-//! How large an activation the 255 steps of a layer reach up to, judged from what calibration images give.
+//! Chooses the largest activation that a layer's 8 bits reach, from the activations of calibration images.
 
 /// Bins of a [`Histogram`]: eight for each of 256 levels, as `TensorRT` has it.
 const BINS: usize = 2048;
 /// Levels of an activation.
 const LEVELS: usize = 256;
-/// Share of the active values that [`Calibration::Percentile`] keeps below the limit.
+/// Share of the active values that [`RangeEstimator::Percentile`] keeps below the limit.
 const PERCENTILE: f64 = 0.9999;
 
-/// A rule for the largest value of a layer that its steps reach; what is above saturates.
+/// A rule for the largest value of a layer that its 8 bits reach; what is above saturates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Calibration {
+pub enum RangeEstimator {
     /// The largest value seen: nothing saturates.
     Max,
     /// 99.99 % of the values above 0 are below.
     Percentile,
-    /// The least mean squared error, of rounding and saturation together.
+    /// The smallest mean squared error, of rounding and saturation together.
     MeanSquare,
     /// The least information lost: the Kullback-Leibler divergence of the distribution before from after.
     ///
@@ -22,7 +22,7 @@ pub enum Calibration {
     Divergence,
 }
 
-impl Calibration {
+impl RangeEstimator {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Max, Self::Percentile, Self::MeanSquare, Self::Divergence];
 
@@ -43,8 +43,8 @@ impl Calibration {
         match self {
             Self::Max => "The largest activation seen",
             Self::Percentile => "What 99.99 % of the activations above 0 are below",
-            Self::MeanSquare => "Least mean squared error",
-            Self::Divergence => "Least Kullback-Leibler divergence",
+            Self::MeanSquare => "The smallest mean squared error",
+            Self::Divergence => "The smallest Kullback-Leibler divergence",
         }
     }
 
@@ -53,8 +53,8 @@ impl Calibration {
         let bins = match self {
             Self::Max => BINS,
             Self::Percentile => histogram.percentile(PERCENTILE),
-            Self::MeanSquare => least(candidates(), |bins| histogram.squared_error(bins)),
-            Self::Divergence => least(candidates(), |bins| histogram.divergence(bins)),
+            Self::MeanSquare => cheapest(candidates(), |bins| histogram.squared_error(bins)),
+            Self::Divergence => cheapest(candidates(), |bins| histogram.divergence(bins)),
         };
         histogram.edge(bins)
     }
@@ -100,9 +100,9 @@ impl Histogram {
     /// Summed over all values, if they saturate after so many bins.
     fn squared_error(&self, bins: usize) -> f64 {
         let limit = self.edge(bins);
-        let step = limit / (LEVELS - 1) as f64;
-        // rounding errors are spread evenly over a step
-        let rounding = step * step / 12.0;
+        let scale = limit / (LEVELS - 1) as f64;
+        // rounding errors are spread evenly over a quantum
+        let rounding = scale * scale / 12.0;
         let (kept, cut) = self.bins.split_at(bins);
         let saturation = cut.iter().enumerate().map(|(bin, &count)| {
             let beyond = self.edge(bins + bin) + self.edge(1) / 2.0 - limit;
@@ -145,8 +145,8 @@ fn candidates() -> impl Iterator<Item = usize> {
     (BINS / 16..=BINS).step_by(BINS / LEVELS)
 }
 
-/// The candidate with the least cost; of equals the last, which saturates least.
-fn least(candidates: impl Iterator<Item = usize>, cost: impl Fn(usize) -> f64) -> usize {
+/// The candidate of the lowest cost; of equals the last, which saturates least.
+fn cheapest(candidates: impl Iterator<Item = usize>, cost: impl Fn(usize) -> f64) -> usize {
     let costs = candidates.map(|bins| (bins, cost(bins)));
     let best = costs.min_by(|(a_bins, a), (b_bins, b)| a.total_cmp(b).then(b_bins.cmp(a_bins)));
     best.map_or(BINS, |(bins, _)| bins)

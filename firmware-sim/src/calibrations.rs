@@ -1,31 +1,31 @@
-//! What each way of quantising gives: on training images that nothing was calibrated on, to choose by, and on test
-//! images, to report.
+//! Compares calibrations: on training images that none was calibrated on, to choose by, and on test images, to
+//! report.
 
+use firmware::Scratch;
+use firmware::format::{File, Model};
 use rayon::prelude::*;
 use runtime::evaluate::BATCH;
 use runtime::{Classifier, Image28, Prediction};
 
 use super::error::Error;
-use super::int8::steps;
+use super::int8::scales;
 use super::quantize::{Options, calibration_images, quantize_with};
-use firmware::Scratch;
-use firmware::format::{File, Model};
 
 /// How alike two models answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fidelity {
     /// Images compared.
     pub images: usize,
-    /// Images that they read differently.
-    pub unequal: usize,
+    /// Images for which their digits differ.
+    pub disagreements: usize,
     /// Signal to quantisation noise of the logits, `10 · log10(Σ float² / Σ (float − int8)²)`, in decibels.
     pub sqnr_db: f64,
 }
 
-/// What one way of quantising gives.
+/// What one calibration gives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
-    /// The way.
+    /// The calibration.
     pub options: Options,
     /// On the training images but those that it was calibrated on.
     pub validation: Fidelity,
@@ -33,7 +33,7 @@ pub struct Outcome {
     pub test: Fidelity,
 }
 
-/// Tries all ways in turn; `progress` is told after each.
+/// Tries all calibrations in turn; `progress` is called after each.
 ///
 /// # Errors
 /// Those of [`quantize_with`], and [`Error::NoImages`] if all training images are needed to calibrate on.
@@ -66,12 +66,12 @@ pub fn compare(
         .collect()
 }
 
-/// The one with the fewest unequal predictions on validation images, of equals the one with the least noise there.
+/// The one with the fewest disagreements on validation images, of equals the one with the least noise there.
 #[must_use]
 pub fn best(outcomes: &[Outcome]) -> Option<&Outcome> {
     outcomes.iter().min_by(|a, b| {
         let (a, b) = (a.validation, b.validation);
-        a.unequal.cmp(&b.unequal).then(b.sqnr_db.total_cmp(&a.sqnr_db))
+        a.disagreements.cmp(&b.disagreements).then(b.sqnr_db.total_cmp(&a.sqnr_db))
     })
 }
 
@@ -99,29 +99,33 @@ struct Scored<'a> {
 
 impl Scored<'_> {
     fn fidelity(&self, int8: Model<'_>) -> Fidelity {
-        let [.., step] = steps(int8.file());
+        let [.., scale] = scales(int8.file());
         let batches = self.images.par_chunks(BATCH).zip(self.predictions.par_chunks(BATCH));
         let batches: Vec<_> = batches
             .map(|(images, predictions)| {
                 let mut scratch = Scratch::new();
-                let (mut unequal, mut signal, mut noise) = (0, 0.0, 0.0);
+                let (mut disagreements, mut signal, mut noise) = (0, 0.0, 0.0);
                 for (image, float) in images.iter().zip(predictions) {
                     let int8 = int8.infer(&image.0, &mut scratch);
-                    unequal += usize::from(float.digit() != usize::from(int8.digit()));
+                    disagreements += usize::from(float.digit() != usize::from(int8.digit()));
                     for (&float, &int8) in float.logits.iter().zip(&int8.0) {
-                        let (float, int8) = (f64::from(float), f64::from(int8) * step);
+                        let (float, int8) = (f64::from(float), f64::from(int8) * scale);
                         signal += float * float;
                         noise += (float - int8) * (float - int8);
                     }
                 }
-                (unequal, signal, noise)
+                (disagreements, signal, noise)
             })
             .collect();
         // in order, or the sums would depend on how many threads there are
-        let (unequal, signal, noise) = batches
+        let (disagreements, signal, noise) = batches
             .into_iter()
             .fold((0, 0.0, 0.0), |sum, batch| (sum.0 + batch.0, sum.1 + batch.1, sum.2 + batch.2));
-        Fidelity { images: self.images.len(), unequal, sqnr_db: 10.0 * (signal / noise).log10() }
+        Fidelity {
+            images: self.images.len(),
+            disagreements,
+            sqnr_db: 10.0 * (signal / noise).log10(),
+        }
     }
 }
 
@@ -145,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn fewer_unequal_answers_come_before_less_noise() {
-        let fidelity = |unequal, sqnr_db| Fidelity { images: 100, unequal, sqnr_db };
-        let outcome = |unequal, sqnr_db| Outcome {
+    fn fewer_disagreements_answers_come_before_less_noise() {
+        let fidelity = |disagreements, sqnr_db| Fidelity { images: 100, disagreements, sqnr_db };
+        let outcome = |disagreements, sqnr_db| Outcome {
             options: Options::default(),
-            validation: fidelity(unequal, sqnr_db),
+            validation: fidelity(disagreements, sqnr_db),
             test: fidelity(0, 99.0),
         };
         let outcomes = [outcome(3, 50.0), outcome(2, 40.0), outcome(2, 41.0), outcome(4, 60.0)];

@@ -1,11 +1,11 @@
-//! `firmware-sim calibrate`: what each way of quantising gives.
+//! `firmware-sim compare-calibrations`: how alike int8 and float are with each calibration.
 
 use std::io::{self, Write};
 
 use anyhow::{Context, ensure};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use firmware_sim::calibrate::{Fidelity, Outcome, best, compare};
+use firmware_sim::calibrations::{Fidelity, Outcome, best, compare};
 use firmware_sim::quantize::{CALIBRATION_IMAGES, Options};
 use runtime::idx::{self, Part};
 use runtime::{OneLine, read_model};
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{cli, model};
 
-pub(crate) fn run(arguments: &cli::Calibrate) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &cli::CompareCalibrations) -> anyhow::Result<()> {
     let onnx = read_model(&arguments.model)?;
     let folder = arguments.data.folder()?;
     let training = idx::load(&folder, Part::Train)?;
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &cli::Calibrate) -> anyhow::Result<()> {
         OneLine(folder.display()),
         training.images.len()
     );
-    let bar = model::progress_bar(Options::all().count(), "ways");
+    let bar = model::progress_bar(Options::all().count(), "calibrations");
     let outcomes = compare(&onnx, &training.images, &test.images, || bar.inc(1));
     bar.finish_and_clear();
     let outcomes = outcomes.with_context(|| OneLine(arguments.model.display()).to_string())?;
@@ -46,20 +46,21 @@ fn table(outcomes: &[Outcome], best: Option<&Outcome>) -> Table {
     table.load_style(NOTHING).set_header([
         "calibration",
         "biases",
-        "validation, unequal",
+        "validation, disagreements",
         "SQNR dB",
-        "test, unequal",
+        "test, disagreements",
         "SQNR dB",
         "",
     ]);
     for outcome in outcomes {
-        let unequal = |fidelity: &Fidelity| format!("{} of {}", fidelity.unequal, fidelity.images);
+        let disagreements =
+            |fidelity: &Fidelity| format!("{} of {}", fidelity.disagreements, fidelity.images);
         table.add_row([
-            outcome.options.calibration.name().to_owned(),
+            outcome.options.range_estimator.name().to_owned(),
             if outcome.options.correct_bias { "corrected" } else { "rounded" }.to_owned(),
-            unequal(&outcome.validation),
+            disagreements(&outcome.validation),
             format!("{:.2}", outcome.validation.sqnr_db),
-            unequal(&outcome.test),
+            disagreements(&outcome.test),
             format!("{:.2}", outcome.test.sqnr_db),
             if Some(outcome) == best { "best on validation" } else { "" }.to_owned(),
         ]);
@@ -71,9 +72,9 @@ fn table(outcomes: &[Outcome], best: Option<&Outcome>) -> Table {
 }
 
 fn json_line(outcome: &Outcome, best: bool) -> serde_json::Value {
-    let fidelity = |fidelity: &Fidelity| json!({ "images": fidelity.images, "unequal": fidelity.unequal, "sqnr_db": fidelity.sqnr_db });
+    let fidelity = |fidelity: &Fidelity| json!({ "images": fidelity.images, "unequal": fidelity.disagreements, "sqnr_db": fidelity.sqnr_db });
     json!({
-        "calibration": outcome.options.calibration.name(),
+        "calibration": outcome.options.range_estimator.name(),
         "correct_bias": outcome.options.correct_bias,
         "validation": fidelity(&outcome.validation),
         "test": fidelity(&outcome.test),

@@ -6,6 +6,7 @@ use firmware::{Answer, Model, Scratch};
 use firmware_sim::quantize::{CALIBRATION_IMAGES, calibration_images, quantize};
 use firmware_sim::verify::{FloatModel, compare};
 use firmware_sim::{Error, identity};
+use runtime::graph::{Constant, Dimension, Draft, Elements, Graph, Values};
 use runtime::idx::{self, Part, Split};
 use runtime::{Classifier, EMBEDDED_MODEL, Image28, PIXELS};
 
@@ -57,25 +58,25 @@ fn blank_calibration_images_still_give_a_model_that_parses() {
 }
 
 #[test]
-fn every_image_of_the_guard_band_that_int8_reads_otherwise_is_unsure() {
+fn every_disagreement_within_the_confidence_margin_is_unsure() {
     let images = mnist_500(Part::Train).images;
-    // calibrated on a blank page, it saturates and reads much otherwise
+    // calibrated on a blank page, it saturates and disagrees often
     let q8 = quantize(EMBEDDED_MODEL, &[Image28([0; PIXELS])], &images).unwrap();
     let model = Model::new(&q8).unwrap();
     let float = Classifier::embedded();
     let mut scratch = Scratch::new();
-    let (mut unequal, mut widest) = (0, 0);
+    let (mut disagreements, mut max) = (0, 0);
     for image in &images {
         let logits = model.infer(&image.0, &mut scratch);
         if usize::from(logits.digit()) != float.classify(image).digit() {
             assert_eq!(logits.answer(model), Answer::Unsure);
-            (unequal, widest) = (unequal + 1, logits.margin().max(widest));
+            (disagreements, max) = (disagreements + 1, logits.margin().max(max));
         }
     }
-    assert!(unequal > 0);
-    assert_eq!(model.file().guard, widest + 1, "and no wider than that");
-    // where nothing is read otherwise, a tie is unsure and nothing else
-    assert_eq!(quantize(EMBEDDED_MODEL, &images[..10], &[]).unwrap().guard, 1);
+    assert!(disagreements > 0);
+    assert_eq!(model.file().confidence_margin, max + 1, "and no larger than that");
+    // without disagreements, a tie is unsure and nothing else
+    assert_eq!(quantize(EMBEDDED_MODEL, &images[..10], &[]).unwrap().confidence_margin, 1);
 }
 
 #[test]
@@ -95,6 +96,42 @@ fn what_is_not_our_network_is_refused_by_the_node_that_does_not_fit() {
     assert!(matches!(refused(&[]), Error::Onnx(runtime::Error::Empty)));
     assert!(matches!(refused(&EMBEDDED_MODEL[..1000]), Error::Onnx(_)));
     assert!(matches!(quantize(EMBEDDED_MODEL, &[], &[]), Err(Error::NoImages)));
+}
+
+/// The embedded model with the first `classes` of its outputs.
+fn with_classes(classes: usize) -> Vec<u8> {
+    let Graph { mut inputs, mut outputs, nodes, tensors, .. } =
+        Graph::parse(EMBEDDED_MODEL).unwrap();
+    let last = &nodes.iter().rfind(|node| node.op == "Gemm").unwrap().inputs[1..];
+    let constants = tensors.into_iter().map(|(name, tensor)| {
+        let mut shape = tensor.shape;
+        let Values::F32(mut values) = tensor.values else { panic!("{name} is not float32") };
+        if last.contains(&name) {
+            values.truncate(values.len() / shape[0] * classes);
+            shape[0] = classes;
+        }
+        Constant { name, shape, elements: Elements::F32(values) }
+    });
+    let constants = constants.collect();
+    outputs[0].shape[1] = Dimension::Fixed(classes);
+    Draft {
+        name: "lenet",
+        producer: ["test", "1"],
+        input: inputs.remove(0),
+        outputs,
+        nodes,
+        constants,
+        metadata: [].into(),
+    }
+    .emit()
+}
+
+#[test]
+fn a_model_of_other_classes_is_refused_by_their_number() {
+    let images = [Image28([0; PIXELS])];
+    assert!(quantize(&with_classes(10), &images, &[]).is_ok());
+    let error = quantize(&with_classes(2), &images, &[]).unwrap_err();
+    assert_eq!(error.to_string(), "the model has 2 classes, the firmware engine takes 10");
 }
 
 #[test]
