@@ -1,15 +1,14 @@
-//! The engine on emulated boards. Each test needs QEMU and Rust for the boards, which `firmware-sim/cortex-m/setup`
+//! The engine on emulated boards. Each test needs QEMU and Rust for the boards, which `firmware-sim/boards/setup`
 //! installs and `tests/run` uses; so without `--ignored` they are passed over.
-#![cfg(feature = "host")]
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use firmware_sim::format::File;
-use firmware_sim::host::board::{BoardError, Machine, Report, Workshop};
-use firmware_sim::host::quantize::quantize;
-use firmware_sim::{Answer, Layer};
+use firmware::format::File;
+use firmware::{Answer, LayerId};
+use firmware_sim::board::{BoardBuilder, BoardError, Machine, Report};
+use firmware_sim::quantize::quantize;
 use runtime::idx::{self, Part, Split};
 use runtime::{EMBEDDED_MODEL, Image28};
 
@@ -24,7 +23,7 @@ fn model() -> Box<File> {
 }
 
 fn run(machine: Machine, images: &[Image28], row_period: u32) -> Report {
-    Workshop::of_this_build().run(machine, &model(), images, row_period, |_| ()).unwrap()
+    BoardBuilder::of_this_build().run(machine, &model(), images, row_period, |_| ()).unwrap()
 }
 
 /// All RAM of an inference, and what there is of flash beside the parameters: the targets of the firmware.
@@ -36,7 +35,7 @@ const PARAMETERS: usize = 432_820;
 const RAM_RISCV: usize = 5 * 1024;
 
 fn assert_equal_and_small(report: &Report, images: usize) {
-    assert_eq!((report.equal(), report.lost, report.dropped), (images, 0, 0));
+    assert_eq!((report.agreements(), report.lost, report.dropped), (images, 0, 0));
     assert!(report.ram() <= RAM, "{} bytes of RAM", report.ram());
     assert!(report.flash - PARAMETERS <= CODE_AND_TABLES, "{} bytes of flash", report.flash);
 }
@@ -47,7 +46,7 @@ fn a_thousand_images_give_every_logit_of_the_host() {
     let images = [mnist_500(Part::Test).images, mnist_500(Part::Train).images].concat();
     let report = run(Machine::M4, &images, Machine::M4.row_period());
     assert_equal_and_small(&report, 1000);
-    let confident = report.frames.iter().filter(|frame| frame.answer != Answer::Unsure).count();
+    let confident = report.images.iter().filter(|image| image.answer != Answer::Unsure).count();
     assert!(confident > 950, "{confident}");
 }
 
@@ -59,7 +58,7 @@ fn other_cores_give_the_same() {
         assert_equal_and_small(&run(machine, images, machine.row_period()), 50);
     }
     let report = run(Machine::V6m, &images[..10], Machine::V6m.row_period());
-    assert_eq!((report.equal(), report.dropped), (10, 0));
+    assert_eq!((report.agreements(), report.dropped), (10, 0));
 }
 
 #[test]
@@ -67,7 +66,7 @@ fn other_cores_give_the_same() {
 fn another_architecture_gives_the_same() {
     let images = &mnist_500(Part::Test).images[..50];
     let report = run(Machine::Rv32imac, images, Machine::Rv32imac.row_period());
-    assert_eq!((report.equal(), report.lost, report.dropped), (50, 0, 0));
+    assert_eq!((report.agreements(), report.lost, report.dropped), (50, 0, 0));
     assert!(report.ram() <= RAM_RISCV, "{} bytes of RAM", report.ram());
     assert!(report.flash - PARAMETERS <= CODE_AND_TABLES, "{} bytes of flash", report.flash);
 }
@@ -76,7 +75,7 @@ fn another_architecture_gives_the_same() {
 #[ignore = "needs QEMU: tests/run"]
 fn each_machine_s_kernels_are_the_portable_ones() {
     for machine in Machine::ALL {
-        let equal = Workshop::of_this_build().check_kernels(machine, &model(), 1536).unwrap();
+        let equal = BoardBuilder::of_this_build().check_kernels(machine, &model(), 1536).unwrap();
         assert_eq!(equal, 300, "{}", machine.title());
     }
 }
@@ -85,7 +84,7 @@ fn each_machine_s_kernels_are_the_portable_ones() {
 #[ignore = "needs QEMU: tests/run"]
 fn a_stack_that_overflows_is_a_fault_and_not_a_wrong_answer() {
     for machine in [Machine::M4, Machine::Rv32imac] {
-        let outcome = Workshop::of_this_build().check_kernels(machine, &model(), 320);
+        let outcome = BoardBuilder::of_this_build().check_kernels(machine, &model(), 320);
         assert!(matches!(outcome, Err(BoardError::Emulator(_))), "{machine:?}: {outcome:?}");
     }
 }
@@ -96,8 +95,8 @@ fn a_camera_that_is_too_fast_loses_frames_and_spoils_none() {
     for (machine, row_period) in [(Machine::M4, 60_000), (Machine::Rv32imac, 300_000)] {
         let report = run(machine, &mnist_500(Part::Test).images[..50], row_period);
         assert!(report.dropped > 0 && report.lost > 0, "{report:?}");
-        assert_eq!(report.equal(), report.frames.len(), "what is read whole is read right");
-        assert_eq!(report.frames.len() + report.lost, 50);
+        assert_eq!(report.agreements(), report.images.len(), "what is read whole is read right");
+        assert_eq!(report.images.len() + report.lost, 50);
     }
 }
 
@@ -107,10 +106,10 @@ const TOLERANCE: f64 = 1.02;
 #[test]
 #[ignore = "needs QEMU: tests/run"]
 fn no_layer_takes_more_instructions_than_the_committed_profile_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cortex-m");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards");
     let profile = fs::read_to_string(folder.join("profile.csv")).unwrap();
     let report = run(Machine::M4, &mnist_500(Part::Test).images[..100], Machine::M4.row_period());
-    let layers = [Layer::Conv1, Layer::Conv2, Layer::Dense1, Layer::Dense2];
+    let layers = [LayerId::Conv1, LayerId::Conv2, LayerId::Dense1, LayerId::Dense2];
     let lines: Vec<_> = profile.lines().skip(1).collect();
     assert_eq!(lines.len(), layers.len());
     for (line, layer) in lines.into_iter().zip(layers) {
@@ -129,14 +128,14 @@ fn what_a_device_must_not_do_does_not_link_and_the_line_says_which() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.q8");
     fs::write(&path, zerocopy::IntoBytes::as_bytes(&*model())).unwrap();
-    let workshop = Workshop::of_this_build();
+    let builder = BoardBuilder::of_this_build();
     let build = |machine: Machine, feature: &str| {
         let output = Command::new("cargo")
             .args(["build", "--release", "--locked", "--bin", "broken", "--features", feature])
             .args(["--target", machine.target(), "--manifest-path"])
-            .arg(workshop.sources.join("Cargo.toml"))
+            .arg(builder.sources.join("Cargo.toml"))
             .arg("--target-dir")
-            .arg(&workshop.target)
+            .arg(&builder.target)
             .env("LENET_Q8", &path)
             .output()
             .unwrap();

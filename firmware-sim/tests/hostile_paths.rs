@@ -1,5 +1,5 @@
 //! What is no ordinary file, and names that are no ordinary names: read, or refused in one line.
-#![cfg(all(unix, feature = "host"))]
+#![cfg(unix)]
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use firmware_sim::format;
+use firmware::format;
 use runtime::idx::{self, Part};
 
 fn firmware_sim(command: &str) -> Command {

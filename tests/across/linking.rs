@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use firmware_sim::host::quantize::quantize;
-use firmware_sim::host::source;
-use firmware_sim::{Model, Scratch};
+use firmware::{Model, Scratch};
+use firmware_sim::quantize::quantize;
+use firmware_sim::source;
 use runtime::EMBEDDED_MODEL;
 use runtime::idx::Part;
 use tempfile::TempDir;
@@ -16,14 +16,14 @@ struct Elsewhere(TempDir);
 
 impl Elsewhere {
     /// With these source files, and one of our crates without its default features.
-    fn new(dependency: &str, sources: &[(&str, &str)]) -> Self {
+    fn new(dependency: &str, path: &str, sources: &[(&str, &str)]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = tempfile::tempdir().unwrap();
         let manifest = format!(
             "[package]\nname = \"reader\"\nedition = \"2024\"\n\
              [dependencies]\n{dependency} = {{ path = '{}', default-features = false }}\n\
              [profile.dev]\nopt-level = 1\ndebug = \"line-tables-only\"\n[workspace]\n",
-            root.join(dependency).display()
+            root.join(path).display()
         );
         fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
         // the versions that are tested, and already on this machine
@@ -67,7 +67,7 @@ fn main() {
 
 #[test]
 fn a_crate_elsewhere_links_the_runtime_and_predicts() {
-    let elsewhere = Elsewhere::new("runtime", &[("main.rs", READER)]);
+    let elsewhere = Elsewhere::new("runtime", "runtime", &[("main.rs", READER)]);
     let five = crate::data("digits/mnist_5.png");
     let printed = elsewhere.cargo(&["run", "--quiet", "--offline", "--", five.to_str().unwrap()]);
     assert_eq!(printed, "5\n");
@@ -80,7 +80,7 @@ mod lenet;
 fn main() {
     let model = lenet::model().expect("the source holds what was written");
     let image = std::array::from_fn(|i| (i * 7 / 28) as u8);
-    println!("{:?}", model.infer(&image, &mut firmware_sim::Scratch::new()).0);
+    println!("{:?}", model.infer(&image, &mut firmware::Scratch::new()).0);
 }
 "#;
 
@@ -89,7 +89,11 @@ fn a_crate_elsewhere_holds_the_int8_model_as_source_and_gives_its_logits() {
     let q8 = quantize(EMBEDDED_MODEL, &crate::mnist_500(Part::Train).images[..50], &[]).unwrap();
     let model = Model::new(&q8).unwrap();
     let source = source::emit(model);
-    let elsewhere = Elsewhere::new("firmware-sim", &[("main.rs", DEVICE), ("lenet.rs", &source)]);
+    let elsewhere = Elsewhere::new(
+        "firmware",
+        "firmware-sim/firmware",
+        &[("main.rs", DEVICE), ("lenet.rs", &source)],
+    );
     let image = std::array::from_fn(|i| (i * 7 / 28) as u8);
     let logits = model.infer(&image, &mut Scratch::new()).0;
     assert_eq!(elsewhere.cargo(&["run", "--quiet", "--offline"]), format!("{logits:?}\n"));

@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use firmware_sim::format::{Channel, File};
-use firmware_sim::host::int8::Network;
-use firmware_sim::host::onnx::{self, ACTIVATIONS};
-use firmware_sim::host::quantize::{calibration_images, quantize};
-use firmware_sim::{Layer, Logits, Model};
+use firmware::format::{Channel, File, Packed};
+use firmware::{LayerId, Logits, Model};
+use firmware_sim::int8::Int8Network;
+use firmware_sim::onnx::{self, ACTIVATIONS};
+use firmware_sim::quantize::{calibration_images, quantize};
 use runtime::idx::{self, Part};
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};
 use tempfile::TempDir;
@@ -111,15 +111,15 @@ struct Compared {
 /// The channels of the three layers that requantise.
 fn channels(file: &File) -> [Vec<Channel>; 3] {
     [
-        file.conv1.channels.as_flattened().to_vec(),
-        file.conv2.channels.as_flattened().to_vec(),
-        file.dense1.channels.as_flattened().as_flattened().to_vec(),
+        file.conv1.channels().as_flattened().to_vec(),
+        file.conv2.channels().as_flattened().to_vec(),
+        file.dense1.channels().as_flattened().to_vec(),
     ]
 }
 
 /// Compares image by image, and prints a line for each layer.
 fn compare(model: Model<'_>, images: &[Image28], tensors: &[Vec<u8>], how: &str) -> [Compared; 3] {
-    let network = Network::of(model);
+    let network = Int8Network::of(model);
     let channels = channels(model.file());
     let [activations @ .., logits] = tensors else { unreachable!("four tensors were asked for") };
     let logits = floats(logits);
@@ -159,7 +159,7 @@ fn compare(model: Model<'_>, images: &[Image28], tensors: &[Vec<u8>], how: &str)
         assert_eq!(found, usize::from(own), "{how}, image {index}");
     }
     for (layer, Compared { values, unequal, largest_difference, rounded, halves, farthest }) in
-        Layer::ALL.into_iter().zip(&compared)
+        LayerId::ALL.into_iter().zip(&compared)
     {
         println!(
             "int8, {how}, {}: {unequal} of {values} values differ, by {largest_difference} at most; of {rounded} with \

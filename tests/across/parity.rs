@@ -1,9 +1,9 @@
 //! The committed model answers alike in float and in int8, and by whatever kernels.
 
-use firmware_sim::Model;
-use firmware_sim::host::identity;
-use firmware_sim::host::quantize::quantize;
-use firmware_sim::host::verify::{FloatModel, compare};
+use firmware::Model;
+use firmware_sim::identity;
+use firmware_sim::quantize::quantize;
+use firmware_sim::verify::{FloatModel, compare};
 use runtime::idx::{self, Part};
 use runtime::{Classifier, EMBEDDED_MODEL, Image28, Instructions, Kernels, Options};
 
@@ -26,10 +26,10 @@ fn int8_reads_what_float_reads() {
     let mut done = vec![];
     let found = compare(&float, int8, &test, |images| done.push(images)).unwrap();
     assert_eq!(found.images(), 500);
-    assert!(found.equal() >= MIN_EQUAL, "{:?}", found.unequal().collect::<Vec<_>>());
+    assert!(found.agreements() >= MIN_EQUAL, "{:?}", found.disagreements().collect::<Vec<_>>());
     assert!(found.sqnr_db() > MIN_SQNR_DB, "{} dB", found.sqnr_db());
-    assert!(found.rms_difference() <= found.largest_difference());
-    let unequal = found.images() - found.equal();
+    assert!(found.rms_difference() <= found.max_difference());
+    let unequal = found.images() - found.agreements();
     assert!(found.float_correct().abs_diff(found.int8_correct()) <= unequal);
     assert!(done.is_sorted() && done.last() == Some(&500), "{done:?}");
 }

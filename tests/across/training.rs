@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use firmware_sim::Model;
-use firmware_sim::host::quantize::quantize;
-use firmware_sim::host::verify::{FloatModel, compare};
+use firmware::Model;
+use firmware_sim::quantize::quantize;
+use firmware_sim::verify::{FloatModel, compare};
 use runtime::graph::Graph;
 use runtime::idx::{self, Part};
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};
@@ -51,7 +51,7 @@ fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
     let q8 = quantize(&onnx, &training.images, &training.images).unwrap();
     let int8 = Model::new(&q8).unwrap();
     let found = compare(&FloatModel::parse(&onnx).unwrap(), int8, &test, |_| ()).unwrap();
-    assert!(found.equal() >= MIN_EQUAL, "{:?}", found.unequal().collect::<Vec<_>>());
+    assert!(found.agreements() >= MIN_EQUAL, "{:?}", found.disagreements().collect::<Vec<_>>());
 }
 
 /// Sums in another order, of at most 800 products of the size of 1.

@@ -7,10 +7,9 @@ pub mod changes;
 
 use std::io::Cursor;
 
-use firmware_sim::format::words::{Word, unpack};
-use firmware_sim::format::{Channel, Convolution, Dense, File, LEN, Scales, accumulator_bound};
-use firmware_sim::multiplier::Multiplier;
-use firmware_sim::{Model, Scratch};
+use firmware::format::{Channel, File, LEN, Packed, Scales};
+use firmware::multiplier::Multiplier;
+use firmware::{Model, Scratch};
 use image::{DynamicImage, ImageFormat};
 use runtime::graph::{Attribute, Graph, Tensor, Values};
 use runtime::picture::{self, Limits};
@@ -136,10 +135,10 @@ pub fn q8(mut bytes: &[u8]) {
     // sealing writes the header too: what was changed there is refused by itself
     assert!(file.as_bytes()[..HEADER] == header || Model::new(&file).is_err());
     if changes % 2 == 1 {
-        bound_convolution(&mut file.conv1);
-        bound_convolution(&mut file.conv2);
-        bound_dense(&mut file.dense1);
-        bound_dense(&mut file.dense2);
+        state_bounds(&mut file.conv1);
+        state_bounds(&mut file.conv2);
+        state_bounds(&mut file.dense1);
+        state_bounds(&mut file.dense2);
     }
     file.seal();
     let Ok(model) = Model::parse(file.as_bytes()) else { return };
@@ -148,9 +147,9 @@ pub fn q8(mut bytes: &[u8]) {
     let ramp = std::array::from_fn(|i| (i * 7 / IMAGE_SIDE) as u8);
     for image in [[0; PIXELS], [255; PIXELS], ramp] {
         let logits = model.infer(&image, &mut scratch);
-        let channels = file.dense2.channels.as_flattened().as_flattened();
+        let channels = file.dense2.channels().as_flattened();
         for (logit, channel) in logits.0.iter().zip(channels) {
-            assert!(logit.unsigned_abs() <= channel.bound());
+            assert!(logit.unsigned_abs() <= channel.accumulator_bound());
         }
         assert!(usize::from(logits.digit()) < logits.0.len());
     }
@@ -165,37 +164,24 @@ fn blank() -> Box<File> {
     let one = U32::new(1.0_f32.to_bits());
     file.scales = Scales { stage1: one, stage2: one, hidden: one, logits: one };
     let channel = Channel::new(0, Multiplier::ONE, 0);
-    file.conv1.channels.as_flattened_mut().fill(channel);
-    file.conv2.channels.as_flattened_mut().fill(channel);
-    file.dense1.channels.as_flattened_mut().as_flattened_mut().fill(channel);
-    file.dense2.channels.as_flattened_mut().as_flattened_mut().fill(channel);
+    file.conv1.channels_mut().as_flattened_mut().fill(channel);
+    file.conv2.channels_mut().as_flattened_mut().fill(channel);
+    file.dense1.channels_mut().as_flattened_mut().fill(channel);
+    file.dense2.channels_mut().as_flattened_mut().fill(channel);
     file.seal();
     assert!(Model::new(&file).is_ok());
     file
 }
 
-fn bound_convolution<const I: usize, const O: usize, const W: usize>(
-    layer: &mut Convolution<I, O, W>,
-) {
-    for (pair, channels) in layer.channels.iter_mut().enumerate() {
-        bound(channels, &layer.weights.iter().flat_map(|tiles| &tiles[pair]));
-    }
-}
-
-fn bound_dense<const B: usize, const I: usize>(layer: &mut Dense<B, I>) {
-    for (weights, channels) in layer.weights.iter().zip(&mut layer.channels) {
-        for (pair, channels) in channels.iter_mut().enumerate() {
-            bound(channels, &weights.iter().map(|words| &words[pair]));
+/// States the true bounds of a layer.
+fn state_bounds(layer: &mut impl Packed) {
+    for outputs in 0..layer.channels().len() {
+        let biases = layer.channels()[outputs].each_ref().map(Channel::bias);
+        let bounds = layer.accumulator_bounds(outputs, biases);
+        for (channel, bound) in layer.channels_mut()[outputs].iter_mut().zip(bounds) {
+            // its bytes 8 to 12; the others stay, whatever they are
+            let bound = u32::try_from(bound).unwrap_or(u32::MAX);
+            channel.as_mut_bytes()[8..12].copy_from_slice(&bound.to_le_bytes());
         }
-    }
-}
-
-/// States the true bounds of a pair of outputs, as the file has them at its bytes 8 to 12.
-fn bound<'a>(channels: &mut [Channel; 2], words: &(impl Iterator<Item = &'a Word> + Clone)) {
-    for (odd, channel) in channels.iter_mut().enumerate() {
-        let weights = words.clone().flat_map(|&word| unpack(word).map(|input| input[odd]));
-        let bound = accumulator_bound(weights, channel.bias());
-        let bytes = channel.as_mut_bytes();
-        bytes[8..12].copy_from_slice(&u32::try_from(bound).unwrap_or(u32::MAX).to_le_bytes());
     }
 }

@@ -4,25 +4,25 @@ use std::io::{self, Write};
 use std::iter;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use firmware_sim::format::File;
-use firmware_sim::geometry::{CLASSES, FAN_IN2, FLAT, HIDDEN, MAPS1, MAPS2, TAPS};
-use firmware_sim::host::board::{Machine, Report, Workshop, macs};
-use firmware_sim::host::quantize::{calibration_images, quantize};
-use firmware_sim::{Answer, Layer, format};
+use firmware::format::File;
+use firmware::geometry::{CLASSES, FAN_IN2, FLAT, HIDDEN, KERNEL_ELEMENTS, MAPS1, MAPS2};
+use firmware::{Answer, LayerId, format};
+use firmware_sim::board::{BoardBuilder, BoardError, Machine, Report, macs};
+use firmware_sim::quantize::{calibration_images, quantize};
 use runtime::OneLine;
 use runtime::idx::{self, Part};
 use serde_json::json;
 
 use crate::{cli, model};
 
-const LAYERS: [(&str, Layer); 4] = [
-    ("conv1", Layer::Conv1),
-    ("conv2", Layer::Conv2),
-    ("dense1", Layer::Dense1),
-    ("dense2", Layer::Dense2),
+const LAYERS: [(&str, LayerId); 4] = [
+    ("conv1", LayerId::Conv1),
+    ("conv2", LayerId::Conv2),
+    ("dense1", LayerId::Dense1),
+    ("dense2", LayerId::Dense2),
 ];
 
 pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
@@ -43,14 +43,14 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         let calibration = calibration_images(&training.images);
         quantize(runtime::EMBEDDED_MODEL, &calibration, &training.images)?
     };
-    let mut workshop = Workshop::of_this_build();
+    let mut builder = BoardBuilder::of_this_build();
     if let Some(sources) = &arguments.sources {
-        workshop.sources.clone_from(sources);
+        builder.sources.clone_from(sources);
     }
     let row_period = arguments.row_period.unwrap_or(machine.row_period());
     let bar = model::progress_bar(count, "images");
     let started = Instant::now();
-    let report = workshop.run(machine, &file, &test.images[..count], row_period, |done| {
+    let report = builder.run(machine, &file, &test.images[..count], row_period, |done| {
         bar.set_position(done as u64);
     });
     bar.finish_and_clear();
@@ -60,7 +60,9 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
             .as_ref()
             .map_or("embedded model".into(), |path| OneLine(path.display()).to_string())
     };
-    let report = report.with_context(|| format!("{} with {}", machine.title(), named()))?;
+    let report = report
+        .map_err(with_hint)
+        .with_context(|| format!("{} with {}", machine.title(), named()))?;
 
     let labels = &test.labels[..count];
     let mut output = io::stdout().lock();
@@ -72,42 +74,62 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         let seconds = started.elapsed().as_secs_f64();
         writeln!(output, "{}", text(machine, &report, labels, arguments.profile, seconds))?;
     }
-    let equal = report.equal();
+    let agreements = report.agreements();
     ensure!(
         report.lost == 0,
-        "{} rows were dropped, and {} images lost by it",
+        "{} rows were dropped, and {} images lost to that",
         report.dropped,
         report.lost
     );
     ensure!(
-        equal == count,
+        agreements == count,
         "{} of {count} images give other logits than on this machine",
-        count - equal
+        count - agreements
     );
     Ok(())
 }
 
+/// Adds what a user of this command can do about it.
+fn with_hint(error: BoardError) -> anyhow::Error {
+    let hint = match &error {
+        BoardError::Sources(_) => {
+            "run this from a clone, or give --sources DIR/firmware-sim/boards".into()
+        }
+        BoardError::Target { target } => {
+            format!("run firmware-sim/boards/setup, or `rustup target add {target}`")
+        }
+        BoardError::Qemu { package, .. } => {
+            format!("run firmware-sim/boards/setup, or `apt install {package}`")
+        }
+        _ => return error.into(),
+    };
+    anyhow!("{error}: {hint}")
+}
+
 /// Images with a confident answer, and those of them that are right.
 fn confident(report: &Report, labels: &[u8]) -> (usize, usize) {
-    let confident = || report.frames.iter().filter(|frame| frame.answer != Answer::Unsure);
-    let right = confident().filter(|frame| frame.answer == Answer::Confident(labels[frame.number]));
+    let confident = || report.images.iter().filter(|image| image.answer != Answer::Unsure);
+    let right = confident().filter(|image| image.answer == Answer::Confident(labels[image.number]));
     (confident().count(), right.count())
 }
 
 fn text(machine: Machine, report: &Report, labels: &[u8], profile: bool, seconds: f64) -> String {
     let (confident, right) = confident(report, labels);
-    let read = report.frames.len();
+    let read = report.images.len();
     let summary = [
         ("board", format!("{}, in QEMU ({seconds:.1} s)", machine.title())),
         (
             "logits",
-            format!("equal to this machine's, all ten, on {} of {read} images", report.equal()),
+            format!(
+                "agree with this machine's, all ten, on {} of {read} images",
+                report.agreements()
+            ),
         ),
         (
             "answers",
             format!("{confident} confident, {right} of these right; {} unsure", read - confident),
         ),
-        ("rows", format!("{} dropped, {} images lost by it", report.dropped, report.lost)),
+        ("rows", format!("{} dropped, {} images lost to that", report.dropped, report.lost)),
         (
             "RAM",
             format!("{} bytes: {} static, {} of stack", report.ram(), report.statics, report.stack),
@@ -124,17 +146,17 @@ fn text(machine: Machine, report: &Report, labels: &[u8], profile: bool, seconds
     ];
     let mut table = Table::new();
     table.load_style(NOTHING);
-    let mut header = vec!["instructions", "mean", "most", "share"];
+    let mut header = vec!["instructions", "mean", "max", "share"];
     if profile {
-        header.extend(["MACs", "each"]);
+        header.extend(["MACs", "per MAC"]);
     }
     table.set_header(header);
-    let (total, most) = report.total();
-    let mut row = |name: &str, (mean, most): (f64, f64), macs: Option<usize>| {
+    let (total, total_max) = report.total();
+    let mut row = |name: &str, (mean, max): (f64, f64), macs: Option<usize>| {
         let mut cells = vec![
             name.to_owned(),
             format!("{mean:.0}"),
-            format!("{most:.0}"),
+            format!("{max:.0}"),
             format!("{:.1} %", 100.0 * mean / total.max(1.0)),
         ];
         if profile && let Some(macs) = macs {
@@ -146,7 +168,7 @@ fn text(machine: Machine, report: &Report, labels: &[u8], profile: bool, seconds
         row(name, report.instructions(Some(layer)), Some(macs(layer)));
     }
     row("rows", report.instructions(None), None);
-    row("all", (total, most), Some(LAYERS.iter().map(|&(_, layer)| macs(layer)).sum()));
+    row("all", (total, total_max), Some(LAYERS.iter().map(|&(_, layer)| macs(layer)).sum()));
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -157,21 +179,21 @@ fn text(machine: Machine, report: &Report, labels: &[u8], profile: bool, seconds
 
 /// Bytes of the weights, one each, and of the biases, four each: what any int8 build of this network needs.
 const fn parameters() -> usize {
-    let weights = MAPS1 * TAPS + MAPS2 * FAN_IN2 + HIDDEN * FLAT + CLASSES * HIDDEN;
+    let weights = MAPS1 * KERNEL_ELEMENTS + MAPS2 * FAN_IN2 + HIDDEN * FLAT + CLASSES * HIDDEN;
     weights + size_of::<i32>() * (MAPS1 + MAPS2 + HIDDEN + CLASSES)
 }
 
 fn csv(machine: Machine, report: &Report) -> String {
     let line = |(name, layer)| {
-        let (mean, most) = report.instructions(Some(layer));
-        format!("{},{name},{},{mean:.0},{most:.0}\n", machine.name(), macs(layer))
+        let (mean, max) = report.instructions(Some(layer));
+        format!("{},{name},{},{mean:.0},{max:.0}\n", machine.name(), macs(layer))
     };
     iter::once("machine,layer,macs,mean,most\n".to_owned()).chain(LAYERS.map(line)).collect()
 }
 
 fn json_line(machine: Machine, report: &Report, labels: &[u8]) -> serde_json::Value {
     let (confident, right) = confident(report, labels);
-    let spread = |(mean, most): (f64, f64)| json!({ "mean": mean, "most": most });
+    let spread = |(mean, max): (f64, f64)| json!({ "mean": mean, "most": max });
     let mut layers = serde_json::Map::new();
     for (name, layer) in LAYERS {
         layers.insert(name.into(), spread(report.instructions(Some(layer))));
@@ -180,8 +202,8 @@ fn json_line(machine: Machine, report: &Report, labels: &[u8]) -> serde_json::Va
     layers.insert("all".into(), spread(report.total()));
     json!({
         "machine": machine.name(),
-        "images": report.frames.len(),
-        "equal": report.equal(),
+        "images": report.images.len(),
+        "equal": report.agreements(),
         "confident": confident,
         "confident_right": right,
         "rows_dropped": report.dropped,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use firmware_sim::host::board::Machine;
-use firmware_sim::host::quantize::{Calibration, Options};
+use firmware_sim::board::Machine;
+use firmware_sim::quantize::{Options, RangeEstimator};
 
 /// Turn an ONNX model into one for a microcontroller, and prove that they agree
 #[derive(Debug, Parser)]
@@ -21,8 +21,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Make an int8 model, calibrated on training images
     Quantize(Quantize),
-    /// Compare the ways of making one, on training images that they were not calibrated on, and on the test images
-    Calibrate(Calibrate),
+    /// Compare calibrations, on training images that they were not calibrated on and on the test images
+    #[command(alias = "calibrate")]
+    CompareCalibrations(CompareCalibrations),
     /// Compare an int8 model with the ONNX file that it was made from, on the test images
     Verify(Verify),
     /// Run an int8 model on an emulated Cortex-M or RISC-V board, and compare every logit with this machine's
@@ -42,16 +43,16 @@ pub(crate) struct Quantize {
     /// In what form
     #[arg(long, value_name = "FORM", default_value = "q8")]
     pub(crate) emit: Form,
-    /// How far the steps of the activations reach
-    #[arg(long, value_name = "HOW", default_value = Options::default().calibration.name(), value_parser = calibration())]
-    pub(crate) calibration: Calibration,
-    /// Only round the biases; do not take the mean errors over the calibration images off them
+    /// How to choose the largest activation of each layer; what is above saturates
+    #[arg(long, value_name = "HOW", default_value = Options::default().range_estimator.name(), value_parser = range_estimator())]
+    pub(crate) calibration: RangeEstimator,
+    /// Only round the biases; do not subtract the mean errors over the calibration images from them
     #[arg(long)]
     pub(crate) plain_biases: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Calibrate {
+pub(crate) struct CompareCalibrations {
     /// ONNX file that trainer exported
     #[arg(value_name = "MODEL.onnx")]
     pub(crate) model: PathBuf,
@@ -72,7 +73,7 @@ pub(crate) struct Verify {
     pub(crate) quantized: PathBuf,
     #[command(flatten)]
     pub(crate) data: Data,
-    /// Fail if fewer predictions than this fraction are equal
+    /// Fail if the predictions agree on less than this fraction of the images
     #[arg(long, value_name = "F", default_value_t = 0.998, value_parser = fraction)]
     pub(crate) min_agreement: f64,
     /// Print one JSON object; its fields are described in verify/json.rs
@@ -99,16 +100,16 @@ pub(crate) struct Board {
     /// Instructions from a row of the camera to the next [default: what the board keeps up with]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     pub(crate) row_period: Option<u32>,
-    /// Also show multiply-accumulates, and instructions each
+    /// Also show multiply-accumulates (MACs), and instructions per MAC
     #[arg(long)]
     pub(crate) profile: bool,
-    /// Print the counts as CSV: machine, layer, multiply-accumulates, mean and most instructions
+    /// Print the counts as CSV: machine, layer, multiply-accumulates, mean and maximum of the instructions
     #[arg(long, conflicts_with_all = ["profile", "json"])]
     pub(crate) csv: bool,
     /// Print one JSON object
     #[arg(long, conflicts_with = "profile")]
     pub(crate) json: bool,
-    /// Folder firmware-sim/cortex-m of this project [default: that of the clone this was built in]
+    /// Folder firmware-sim/boards of this project [default: that of the clone this was built in]
     #[arg(long, value_name = "DIR")]
     pub(crate) sources: Option<PathBuf>,
 }
@@ -124,14 +125,15 @@ pub(crate) enum Form {
     Rust,
 }
 
-/// A [`Calibration`] by its name.
-fn calibration() -> impl TypedValueParser<Value = Calibration> {
+/// A [`RangeEstimator`] by its name.
+fn range_estimator() -> impl TypedValueParser<Value = RangeEstimator> {
     PossibleValuesParser::new(
-        Calibration::ALL.map(|way| PossibleValue::new(way.name()).help(way.title())),
+        RangeEstimator::ALL
+            .map(|estimator| PossibleValue::new(estimator.name()).help(estimator.title())),
     )
     .map(|name| {
-        let named = |way: &Calibration| way.name() == name;
-        Calibration::ALL.into_iter().find(named).expect("only names of calibrations are possible")
+        let named = |estimator: &RangeEstimator| estimator.name() == name;
+        RangeEstimator::ALL.into_iter().find(named).expect("only names of estimators are possible")
     })
 }
 

@@ -1,9 +1,9 @@
-//! The `firmware-sim` command: quantize, calibrate, verify, board.
+//! The `firmware-sim` command: quantize, compare-calibrations, verify, board.
 #![forbid(unsafe_code)]
 
 mod board;
-mod calibrate;
 mod cli;
+mod compare_calibrations;
 mod model;
 mod quantize;
 mod verify;
@@ -25,23 +25,23 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) if of_printing(error.as_ref()).is_some() => {
-            complain(&error.context("cannot write to standard output"))
+            print_error(&error.context("cannot write to standard output"))
         }
-        Err(error) => complain(&error),
+        Err(error) => print_error(&error),
     }
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Quantize(arguments) => quantize::run(&arguments),
-        Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::CompareCalibrations(arguments) => compare_calibrations::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Board(arguments) => board::run(&arguments),
     }
 }
 
-/// Says what went wrong; a standard error that is closed or full is no reason to stop.
-fn complain(error: &Error) -> ExitCode {
+/// A standard error that is closed or full is no reason to stop.
+fn print_error(error: &Error) -> ExitCode {
     let _ = writeln!(io::stderr(), "error: {error:#}");
     ExitCode::FAILURE
 }

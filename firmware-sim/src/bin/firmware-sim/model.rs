@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use firmware_sim::format::{self, File, FormatError};
+use firmware::format::{self, File, FormatError};
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::OneLine;
 use zerocopy::{FromZeros, IntoBytes};
@@ -16,7 +16,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Box<File>> {
     let bytes = read_bytes(path).with_context(|| format!("cannot read {name}"))?;
     if bytes.len() != format::LEN {
         // what kind of file it is comes before its length: it makes the better message
-        let error = firmware_sim::Model::parse(&bytes).err();
+        let error = firmware::Model::parse(&bytes).err();
         return Err(error.unwrap_or(FormatError::Length(bytes.len())))
             .with_context(|| name.to_string());
     }

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
-use firmware_sim::Model;
-use firmware_sim::host::quantize::{Options, calibration_images, quantize_with};
-use firmware_sim::host::{onnx, source};
+use firmware::Model;
+use firmware_sim::quantize::{Options, calibration_images, quantize_with};
+use firmware_sim::{onnx, source};
 use runtime::idx::{self, Part};
 use runtime::{OneLine, output, read_model};
 use zerocopy::IntoBytes;
@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     let training = idx::load(&arguments.data.folder()?, Part::Train)?;
     let calibration = calibration_images(&training.images);
     let options =
-        Options { calibration: arguments.calibration, correct_bias: !arguments.plain_biases };
+        Options { range_estimator: arguments.calibration, correct_bias: !arguments.plain_biases };
     let file = quantize_with(&float, &calibration, &training.images, options)
         .with_context(|| name.to_string())?;
     let model = Model::new(&file).with_context(|| name.to_string())?;
@@ -33,11 +33,11 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     output::write(&arguments.output, &bytes).with_context(unwritable)?;
     writeln!(
         io::stdout(),
-        "{output_name}: {} bytes, were {}; calibrated on {} training images; confident from a margin of {} on",
+        "{output_name}: {} bytes, were {}; calibrated on {} training images; confident from a margin of {}",
         bytes.len(),
         float.len(),
         calibration.len(),
-        file.guard,
+        file.confidence_margin,
     )?;
     Ok(())
 }

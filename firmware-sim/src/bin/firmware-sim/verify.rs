@@ -8,10 +8,10 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::{Context, ensure};
-use firmware_sim::Model;
-use firmware_sim::host::identity;
-use firmware_sim::host::verify::{FloatModel, Verification, compare};
+use anyhow::{Context, anyhow, ensure};
+use firmware::Model;
+use firmware_sim::verify::{FloatModel, Verification, compare};
+use firmware_sim::{Error, identity};
 use runtime::evaluate::Interval;
 use runtime::idx::{self, Part, Split};
 use runtime::{OneLine, output, read_model};
@@ -20,7 +20,7 @@ use zerocopy::IntoBytes;
 
 use crate::{cli, model};
 
-/// What was compared on what, and what came of it.
+/// What was compared, and the result.
 struct Report<'a> {
     onnx: Source<'a>,
     q8: Source<'a>,
@@ -54,7 +54,9 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let bar = model::progress_bar(split.images.len(), "images");
     let verification = compare(&float, int8, &split, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
-    let verification = verification.with_context(|| format!("{q8_path} against {onnx_path}"))?;
+    let verification = verification
+        .map_err(with_hint)
+        .with_context(|| format!("{q8_path} against {onnx_path}"))?;
     let report = Report {
         onnx: Source { path: &arguments.model, sha256: identity(&onnx) },
         q8: Source { path: &arguments.quantized, sha256: identity(file.as_bytes()) },
@@ -77,11 +79,19 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     ensure!(
         verification.agreement() >= arguments.min_agreement,
         "{q8_path} and {onnx_path} agree on {} of {} images, below --min-agreement {}",
-        verification.equal(),
+        verification.agreements(),
         verification.images(),
         arguments.min_agreement
     );
     Ok(())
+}
+
+/// Adds what a user of this command can do about it.
+fn with_hint(error: Error) -> anyhow::Error {
+    match error {
+        Error::Origin { .. } => anyhow!("{error}: run `firmware-sim quantize` on this one"),
+        error => error.into(),
+    }
 }
 
 /// SHA-256 of the image file and the label file after it, unpacked.

@@ -3,7 +3,7 @@
 //! | field | what |
 //! |---|---|
 //! | `float`, `int8`, `data` | `path` as given, and `sha256`: of the file; of the image file and the label file after it, unpacked |
-//! | `calibration_images`, `guard` | what the int8 model says of itself; `guard` in its logit steps |
+//! | `calibration_images`, `guard` | of the int8 model; `guard` is the confidence margin, in units of its logits |
 //! | `images` | images compared |
 //! | `float_right`, `int8_right`, `equal`, `confident` | `count` among `images`, `share` of them, and `low` and `high` of the 95 % interval |
 //! | `confident_right` | the same among the confident ones; `share` is null if there are none |
@@ -11,13 +11,13 @@
 //! | `logits` | `largest_difference`, `rms_difference`, both in float's units; `histogram`: `[upper edge, count]` of each bin of int8 − float |
 //! | `margins` | float's best logit over its next: `least`, and what 1 %, 10 % and 50 % of the images are below |
 //! | `layers` | of each layer: `layer`, `sqnr_db`, `cosine`, `mean_error_lsb`, `largest_error_lsb`, `saturated` (0 to 1), `dead_channels`, `channels`, `sum_bits`, `bound_bits`, `limit_bits`; null for what is not finite |
-//! | `unequal` | every image that the two read differently: `image`, `label`, `float`, `int8`, `float_margin`, `int8_margin`, `confident`, `turns_at` |
-//! | `least_certain` | the 20 images with the smallest `int8_margin`, in the same form; `turns_at` is null where they are equal |
+//! | `unequal` | every image for which the two give different digits: `image`, `label`, `float`, `int8`, `float_margin`, `int8_margin`, `confident`, `turns_at` |
+//! | `least_certain` | the 20 images with the smallest `int8_margin`, in the same form; `turns_at`, the first layer after which int8 diverges, is null where the digits are equal |
 //!
 //! Fields may be added, not renamed.
 
-use firmware_sim::Layer;
-use firmware_sim::host::verify::{LayerFidelity, Reading};
+use firmware::LayerId;
+use firmware_sim::verify::{Comparison, LayerFidelity};
 use serde_json::{Value, json};
 
 use super::{Report, Share, Source};
@@ -33,16 +33,16 @@ pub(super) fn object(report: &Report) -> Value {
         "int8": source(&report.q8),
         "data": source(&report.data),
         "calibration_images": file.calibration_images.get(),
-        "guard": file.guard.get(),
+        "guard": file.confidence_margin.get(),
         "images": verification.images(),
         "float_right": share(&report.share(verification.float_correct())),
         "int8_right": share(&report.share(verification.int8_correct())),
-        "equal": share(&report.share(verification.equal())),
+        "equal": share(&report.share(verification.agreements())),
         "confident": share(&report.share(verification.confident())),
         "confident_right": share(&report.among_confident(verification.confident_correct())),
-        "confident_unequal": verification.confident_unequal(),
+        "confident_unequal": verification.confident_disagreements(),
         "logits": {
-            "largest_difference": verification.largest_difference(),
+            "largest_difference": verification.max_difference(),
             "rms_difference": verification.rms_difference(),
             "histogram": verification.logit_histogram::<BINS>().as_slice(),
         },
@@ -53,8 +53,8 @@ pub(super) fn object(report: &Report) -> Value {
             "50%": verification.margin_quantile(0.5),
         },
         "layers": verification.layers.iter().map(layer).collect::<Value>(),
-        "unequal": verification.unequal().map(reading).collect::<Value>(),
-        "least_certain": verification.least_certain().iter().map(reading).collect::<Value>(),
+        "unequal": verification.disagreements().map(comparison).collect::<Value>(),
+        "least_certain": verification.least_certain().iter().map(comparison).collect::<Value>(),
     })
 }
 
@@ -78,25 +78,25 @@ fn layer(layer: &LayerFidelity) -> Value {
         "sqnr_db": layer.sqnr_db,
         "cosine": layer.cosine,
         "mean_error_lsb": layer.mean_error_lsb,
-        "largest_error_lsb": layer.largest_error_lsb,
+        "largest_error_lsb": layer.max_error_lsb,
         "saturated": layer.saturated,
         "dead_channels": layer.dead_channels,
         "channels": layer.channels,
-        "sum_bits": layer.sum_bits,
+        "sum_bits": layer.accumulator_bits,
         "bound_bits": layer.bound_bits,
         "limit_bits": layer.limit_bits,
     })
 }
 
-fn reading(reading: &Reading) -> Value {
+fn comparison(comparison: &Comparison) -> Value {
     json!({
-        "image": reading.image,
-        "label": reading.label,
-        "float": reading.float,
-        "int8": reading.int8,
-        "float_margin": reading.float_margin,
-        "int8_margin": reading.int8_margin,
-        "confident": reading.confident,
-        "turns_at": reading.turns_at.map(Layer::name),
+        "image": comparison.image,
+        "label": comparison.label,
+        "float": comparison.float,
+        "int8": comparison.int8,
+        "float_margin": comparison.float_margin,
+        "int8_margin": comparison.int8_margin,
+        "confident": comparison.confident,
+        "turns_at": comparison.first_diverging_layer.map(LayerId::name),
     })
 }

@@ -6,7 +6,7 @@ use std::io::Cursor;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use firmware_sim::host::verify::{LayerFidelity, Reading, Verification};
+use firmware_sim::verify::{Comparison, LayerFidelity, Verification};
 use image::{GrayImage, ImageFormat};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use runtime::{IMAGE_SIDE, Image28, OneLine};
@@ -24,8 +24,8 @@ th:first-child, td:first-child { text-align: left } code { font-size: .85em } sv
 
 pub(super) fn html(report: &Report) -> anyhow::Result<String> {
     let verification = report.verification;
-    let equal = report.share(verification.equal());
-    let unequal: Vec<Reading> = verification.unequal().copied().collect();
+    let agreement = report.share(verification.agreements());
+    let disagreements: Vec<Comparison> = verification.disagreements().copied().collect();
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -37,25 +37,25 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
             }
             body {
                 h1 { "Int8 against float" }
-                p.large { (equal.count) " of " (equal.all) " predictions are equal" }
+                p.large { "Int8 and float agree on " (agreement.count) " of " (agreement.all) " images" }
                 (sources(report))
                 (shares(report))
-                h2 { "Layer by layer" }
+                h2 { "LayerId by layer" }
                 p {
                     "What each layer hands on, in int8 and in float; errors include those of the layers before. "
-                    "LSB is one step of the layer's values; sum bits are what the images needed, what any input could "
-                    "need by the bounds in the model, and what the engine has."
+                    "LSB is one unit of the layer's int8 values; accumulator bits are what the images needed, what any "
+                    "input could need by the bounds in the model, and what the engine has."
                 }
                 (layers(&verification.layers))
                 div.plots {
                     @for svg in plots::all(verification)? { figure { (PreEscaped(svg)) } }
                 }
-                h2 { "Read otherwise" }
-                @if unequal.is_empty() {
-                    p { "None of the images." }
+                h2 { "Disagreements" }
+                @if disagreements.is_empty() {
+                    p { "None." }
                 } @else {
                     (confusion(verification))
-                    (gallery(report, &unequal)?)
+                    (gallery(report, &disagreements)?)
                 }
                 h2 { "Least certain in int8" }
                 (gallery(report, &verification.least_certain())?)
@@ -81,7 +81,7 @@ fn sources(report: &Report) -> Markup {
         }
         p {
             "The int8 model was calibrated on " (file.calibration_images.get()) " training images; it is confident from a "
-            "margin of " (file.guard.get()) " logit steps on."
+            "margin of " (file.confidence_margin.get()) " logit units."
         }
     }
 }
@@ -104,10 +104,10 @@ fn shares(report: &Report) -> Markup {
             tr { th { "" } th { "share" } th { "images" } th { "95 % interval (Wilson)" } }
             (row("right, float", &report.share(verification.float_correct())))
             (row("right, int8", &report.share(verification.int8_correct())))
-            (row("equal predictions", &report.share(verification.equal())))
+            (row("agreement", &report.share(verification.agreements())))
             (row("confident", &report.share(verification.confident())))
             (row("right among confident", &report.among_confident(verification.confident_correct())))
-            (row("unequal among confident", &report.among_confident(verification.confident_unequal())))
+            (row("disagreements among confident", &report.among_confident(verification.confident_disagreements())))
         }
     }
 }
@@ -116,8 +116,8 @@ fn layers(layers: &[LayerFidelity]) -> Markup {
     html! {
         table {
             tr {
-                th { "layer" } th { "SQNR" } th { "cosine" } th { "mean error" } th { "most" } th { "saturated" }
-                th { "dead channels" } th { "sum bits" } th { "proven" } th { "limit" }
+                th { "layer" } th { "SQNR" } th { "cosine" } th { "mean error" } th { "max error" } th { "saturated" }
+                th { "dead channels" } th { "accumulator bits" } th { "proven" } th { "limit" }
             }
             @for layer in layers {
                 tr {
@@ -125,10 +125,10 @@ fn layers(layers: &[LayerFidelity]) -> Markup {
                     td { (format!("{:.2} dB", layer.sqnr_db)) }
                     td { (format!("{:.6}", layer.cosine)) }
                     td { (format!("{:.3} LSB", layer.mean_error_lsb)) }
-                    td { (format!("{:.1} LSB", layer.largest_error_lsb)) }
+                    td { (format!("{:.1} LSB", layer.max_error_lsb)) }
                     td { (format!("{:.4} %", layer.saturated * 100.0)) }
                     td { (layer.dead_channels) " of " (layer.channels) }
-                    td { (layer.sum_bits) } td { (layer.bound_bits) } td { (layer.limit_bits) }
+                    td { (layer.accumulator_bits) } td { (layer.bound_bits) } td { (layer.limit_bits) }
                 }
             }
         }
@@ -147,22 +147,22 @@ fn confusion(verification: &Verification) -> Markup {
 }
 
 /// Pictures with what both models say of them.
-fn gallery(report: &Report, readings: &[Reading]) -> anyhow::Result<Markup> {
-    let pictures: Vec<String> = readings
+fn gallery(report: &Report, comparisons: &[Comparison]) -> anyhow::Result<Markup> {
+    let pictures: Vec<String> = comparisons
         .iter()
-        .map(|reading| png(&report.split.images[reading.image]))
+        .map(|comparison| png(&report.split.images[comparison.image]))
         .collect::<Result<_, _>>()?;
     Ok(html! {
         div.gallery {
-            @for (reading, picture) in readings.iter().zip(pictures) {
+            @for (comparison, picture) in comparisons.iter().zip(pictures) {
                 figure {
-                    img alt={ "image " (reading.image) } src={ "data:image/png;base64," (picture) };
+                    img alt={ "image " (comparison.image) } src={ "data:image/png;base64," (picture) };
                     figcaption {
-                        "image " (reading.image) ", a " (reading.label) br;
-                        "float " (reading.float) (format!(" by {:.3}", reading.float_margin)) br;
-                        "int8 " (reading.int8) (format!(" by {:.3}", reading.int8_margin))
-                        @if !reading.confident { ", unsure" }
-                        @if let Some(layer) = reading.turns_at { br; "turns at " (layer.name()) }
+                        "image " (comparison.image) ", a " (comparison.label) br;
+                        "float " (comparison.float) (format!(" by {:.3}", comparison.float_margin)) br;
+                        "int8 " (comparison.int8) (format!(" by {:.3}", comparison.int8_margin))
+                        @if !comparison.confident { ", unsure" }
+                        @if let Some(layer) = comparison.first_diverging_layer { br; "diverges at " (layer.name()) }
                     }
                 }
             }
@@ -173,7 +173,7 @@ fn gallery(report: &Report, readings: &[Reading]) -> anyhow::Result<Markup> {
 fn png(Image28(pixels): &Image28) -> anyhow::Result<String> {
     let side = IMAGE_SIDE as u32;
     let inverted = pixels.iter().map(|ink| 255 - ink).collect();
-    let picture = GrayImage::from_raw(side, side, inverted).expect("an image has so many pixels");
+    let picture = GrayImage::from_raw(side, side, inverted).expect("the sizes are equal");
     let mut file = Cursor::new(vec![]);
     picture.write_to(&mut file, ImageFormat::Png)?;
     Ok(BASE64_STANDARD.encode(file.into_inner()))

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use anyhow::anyhow;
-use firmware_sim::host::verify::{LayerFidelity, Verification};
+use firmware_sim::verify::{LayerFidelity, Verification};
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -40,13 +40,13 @@ fn plot(draw: impl FnOnce(&Area<'_>) -> anyhow::Result<()>) -> anyhow::Result<St
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         draw(&area)?;
-        drawn(area.present())?;
+        draw_result(area.present())?;
     }
     Ok(svg)
 }
 
 /// Drawing into a string does not fail; the type says that it might.
-fn drawn<T>(result: Result<T, Fault<'_>>) -> anyhow::Result<T> {
+fn draw_result<T>(result: Result<T, Fault<'_>>) -> anyhow::Result<T> {
     result.map_err(|error| anyhow!("cannot draw a plot: {error}"))
 }
 
@@ -65,7 +65,7 @@ fn sqnr(area: &Area, layers: &[LayerFidelity]) -> anyhow::Result<()> {
         let x = index as f64;
         Rectangle::new([(x + 0.2, 0.0), (x + 0.8, layer.sqnr_db.clamp(0.0, top))], BLUE.filled())
     });
-    drawn(chart.draw_series(bars))?;
+    draw_result(chart.draw_series(bars))?;
     Ok(())
 }
 
@@ -77,21 +77,21 @@ fn errors(area: &Area, verification: &Verification) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How close the answers are to the next class, and where those lie that are read otherwise.
+/// How close the answers are to the next class, and where the disagreements lie.
 fn margins(area: &Area, verification: &Verification) -> anyhow::Result<()> {
     let largest = verification.margin_quantile(1.0).max(f64::MIN_POSITIVE);
     let mut counts = [0; BINS];
-    for reading in &verification.readings {
-        let bin = (reading.float_margin / largest * BINS as f64) as usize;
+    for comparison in &verification.comparisons {
+        let bin = (comparison.float_margin / largest * BINS as f64) as usize;
         counts[bin.min(BINS - 1)] += 1;
     }
-    let caption = "Margin of float's best logit (orange: read otherwise by int8)";
+    let caption = "Margin of float's best logit (orange: disagreements)";
     let mut chart = histogram(area, caption, "images", 0.0..largest, &counts)?;
-    let height = most(&counts) * 0.02;
-    let unequal = verification
-        .unequal()
-        .map(|reading| TriangleMarker::new((reading.float_margin, height), 6, ORANGE.filled()));
-    drawn(chart.draw_series(unequal))?;
+    let height = max_count(&counts) * 0.02;
+    let disagreements = verification.disagreements().map(|comparison| {
+        TriangleMarker::new((comparison.float_margin, height), 6, ORANGE.filled())
+    });
+    draw_result(chart.draw_series(disagreements))?;
     Ok(())
 }
 
@@ -105,20 +105,20 @@ fn histogram<'a, 'b>(
 ) -> anyhow::Result<ChartContext<'b, SVGBackend<'a>, Axes>> {
     let hundredths = |x: &f64| format!("{:.2}", (x * 100.0).round() / 100.0 + 0.0); // no −0.00
     let (start, width) = (x.start, (x.end - x.start) / BINS as f64);
-    let mut chart = chart(area, caption, of, x, most(counts), (11, &hundredths))?;
+    let mut chart = chart(area, caption, of, x, max_count(counts), (11, &hundredths))?;
     let bars = counts.iter().enumerate().map(|(bin, &count)| {
         let left = start + bin as f64 * width;
         Rectangle::new([(left, 0.0), (left + width, count as f64)], BLUE.filled())
     });
-    drawn(chart.draw_series(bars))?;
+    draw_result(chart.draw_series(bars))?;
     Ok(chart)
 }
 
-fn most(counts: &[u64]) -> f64 {
+fn max_count(counts: &[u64]) -> f64 {
     counts.iter().copied().max().unwrap_or(0).max(1) as f64
 }
 
-/// Axes with whole numbers up to `top`, and on `x` at most so many labels in this form.
+/// Axes with whole numbers up to `top`, and on `x` at most `labels` labels, written by `label`.
 fn chart<'a, 'b>(
     area: &'b Area<'a>,
     caption: &str,
@@ -127,7 +127,7 @@ fn chart<'a, 'b>(
     top: f64,
     (labels, label): (usize, &dyn Fn(&f64) -> String),
 ) -> anyhow::Result<ChartContext<'b, SVGBackend<'a>, Axes>> {
-    let mut chart = drawn(
+    let mut chart = draw_result(
         ChartBuilder::on(area)
             .caption(caption, ("sans-serif", 16))
             .margin(10)
@@ -135,7 +135,7 @@ fn chart<'a, 'b>(
             .y_label_area_size(60)
             .build_cartesian_2d(x, 0.0..top * 1.05),
     )?;
-    drawn(
+    draw_result(
         chart
             .configure_mesh()
             .disable_x_mesh()

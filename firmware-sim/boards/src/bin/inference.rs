@@ -1,0 +1,165 @@
+//! Runs inference on images that come row by row, as from a camera, and prints the logits and instruction counts.
+#![no_std]
+#![no_main]
+
+use core::cell::RefCell;
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use boards::clock::Clock;
+use boards::console::{self, FAILED};
+use boards::machine::{self, entry};
+use boards::memory::{self, PixelRow, TestImages};
+use critical_section::Mutex;
+use firmware::camera::{Camera, Row};
+use firmware::geometry::IMAGE_SIDE;
+use firmware::{Answer, LayerId, Logits, Model, Progress, Scratch};
+
+/// What the row clock's interrupt and the main loop share.
+static CAMERA: Mutex<RefCell<Camera>> = Mutex::new(RefCell::new(Camera::new()));
+
+/// Uses the camera, with interrupts held back for a few dozen instructions.
+fn with_camera<T>(action: impl FnOnce(&mut Camera) -> T) -> Option<T> {
+    critical_section::with(|token| {
+        CAMERA.borrow(token).try_borrow_mut().ok().map(|mut camera| action(&mut camera))
+    })
+}
+
+/// What the sensor sees after the last image: a row of a blank frame.
+static BLANK_ROW: PixelRow = PixelRow([0; IMAGE_SIDE]);
+
+boards::on_row!(take_row);
+
+/// The row clock: the sensor sees the images that the host loaded into memory, and then blank frames, so that
+/// whoever waits for a row that was dropped sees that it is over.
+fn take_row() {
+    // only changed here: an interrupt, which nothing interrupts
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    let seen = SEEN.load(Ordering::Relaxed);
+    let PixelRow(pixels) = TestImages::loaded().rows.get(seen).unwrap_or(&BLANK_ROW);
+    SEEN.store(seen + 1, Ordering::Relaxed);
+    with_camera(|camera| camera.on_row(pixels));
+}
+
+/// What [`main`] has inference work in.
+static mut SCRATCH: Scratch = Scratch::new();
+
+#[entry]
+fn main() -> ! {
+    machine::guard_stack();
+    let Ok(model) = Model::parse(boards::model()) else { fail(c"no-model") };
+    let clock = Clock::start();
+    measure_clock(clock);
+    let images = TestImages::loaded();
+    let scratch = &raw mut SCRATCH;
+    // SAFETY: the program starts here, once, and nothing else uses it.
+    let scratch = unsafe { &mut *scratch };
+    machine::start_row_clock(images.row_period);
+    Board { clock, model, scratch }.run(images.count);
+    semihosting::process::exit(0)
+}
+
+fn fail(reason: &CStr) -> ! {
+    console::line(reason, &[]);
+    semihosting::process::exit(FAILED)
+}
+
+/// Prints how many ticks a loop of known length takes: the host converts ticks to instructions by it.
+fn measure_clock(clock: Clock) {
+    for turns in [1_000, 101_000] {
+        let before = clock.now();
+        machine::spin(turns);
+        let ticks = clock.since(before);
+        console::line(c"spin", &[2 * turns.cast_signed(), ticks.cast_signed()]);
+    }
+}
+
+/// Ticks of the four layers, and of taking rows in.
+type Ticks = [u32; 5];
+
+struct Board<'m> {
+    clock: Clock,
+    model: Model<'static>,
+    scratch: &'m mut Scratch,
+}
+
+impl Board<'_> {
+    /// Reads `frames` frames and prints the results.
+    fn run(mut self, frames: u16) {
+        let mut stack = 0;
+        let mut row = Row { frame: 0, number: 0, pixels: [0; IMAGE_SIDE] };
+        next_row(&mut row);
+        while row.frame < frames {
+            // the rest of a frame whose beginning was dropped
+            if row.number == 0 {
+                memory::paint_stack();
+                let frame = row.frame;
+                let mut ticks = Ticks::default();
+                let logits = self.read(&mut row, &mut ticks);
+                stack = memory::stack_high_water().max(stack);
+                let Some(logits) = &logits else {
+                    console::line(c"lost", &[frame.into()]);
+                    continue;
+                };
+                self.print(frame, logits, &ticks);
+            }
+            next_row(&mut row);
+        }
+        let dropped = with_camera(|camera| camera.dropped()).unwrap_or(u32::MAX).cast_signed();
+        let [flash, statics, stack] =
+            [memory::flash(), memory::statics(), stack].map(|bytes| bytes as i32);
+        console::line(c"end", &[dropped, flash, statics, stack]);
+    }
+
+    /// Reads the frame that begins with `row`; without an answer if a row of it is missing, and then `row` is
+    /// the one that came instead.
+    #[inline(never)] // the stack that is measured is that of this call
+    fn read(&mut self, row: &mut Row, ticks: &mut Ticks) -> Option<Logits> {
+        let this = row.frame;
+        let mut frame = self.model.start(self.scratch);
+        let mut expected = 0;
+        loop {
+            let before = self.clock.now();
+            match frame.step() {
+                Progress::Computed(layer) => ticks[layer as usize] += self.clock.since(before),
+                Progress::Ready => {
+                    let logits = frame.finish();
+                    ticks[LayerId::Dense2 as usize] += self.clock.since(before);
+                    return logits;
+                }
+                Progress::NeedsRow => {
+                    if expected > 0 {
+                        next_row(row);
+                    }
+                    if (row.frame, row.number) != (this, expected) {
+                        return None;
+                    }
+                    let before = self.clock.now();
+                    frame.push_row(&row.pixels);
+                    ticks[4] += self.clock.since(before);
+                    expected += 1;
+                }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn print(&self, frame: u16, logits: &Logits, ticks: &Ticks) {
+        let answer = match logits.answer(self.model) {
+            Answer::Confident(digit) => i32::from(digit),
+            Answer::Unsure => -1,
+        };
+        console::line(c"image", &[frame.into(), logits.digit().into(), answer]);
+        console::line(c"logits", &logits.0);
+        console::line(c"ticks", &ticks.map(u32::cast_signed));
+    }
+}
+
+/// Sleeps until the camera has a row.
+#[inline(never)]
+fn next_row(row: &mut Row) {
+    while with_camera(|camera| camera.next_row().map(|next| *row = next)).flatten().is_none() {
+        // A row that comes just before it is looked for again at the next one.
+        machine::sleep();
+    }
+}

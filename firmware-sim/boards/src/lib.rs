@@ -1,0 +1,43 @@
+//! What all programs for a board need: the model, the memory map, a clock and a console.
+//!
+//! What differs from machine to machine, start, timers, traps, is in [`machine`]: `mps2` for Cortex-M, `virt` for
+//! RISC-V, with the same items.
+#![no_std]
+
+pub mod clock;
+pub mod console;
+pub mod memory;
+#[cfg(target_arch = "arm")]
+pub mod mps2;
+#[cfg(target_arch = "riscv32")]
+pub mod virt;
+
+#[cfg(target_arch = "arm")]
+pub use mps2 as machine;
+#[cfg(target_arch = "riscv32")]
+pub use virt as machine;
+
+use firmware::format;
+
+/// The bytes of the model in flash, where words of it are read in place.
+#[repr(align(4))]
+struct Aligned<T>(T);
+
+static MODEL: Aligned<[u8; format::LEN]> = Aligned(*include_bytes!(env!("LENET_Q8")));
+
+/// The `.q8` file that this image was built with.
+#[must_use]
+pub fn model() -> &'static [u8; format::LEN] {
+    &MODEL.0
+}
+
+/// The proof that nothing panics: an image in which something may does not link, since this is defined nowhere.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        #[link_name = "error: this build can panic, and must not"]
+        fn reachable_panic() -> !;
+    }
+    // SAFETY: never called: it would not have linked.
+    unsafe { reachable_panic() }
+}

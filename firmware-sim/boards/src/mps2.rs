@@ -1,0 +1,106 @@
+//! Cortex-M on the MPS2 boards.
+
+use core::arch::asm;
+
+use cortex_m::Peripherals;
+pub use cortex_m::asm::wfi as sleep;
+use cortex_m::peripheral::syst::SystClkSource;
+pub use cortex_m_rt::entry;
+use cortex_m_rt::{ExceptionFrame, exception};
+
+use crate::{console, memory};
+
+/// The CMSDK APB timer 0 of the MPS2 boards: counts down at 25 MHz, 32 bits.
+/// Arm DDI 0479C, section 4.3: <https://developer.arm.com/documentation/ddi0479/c>.
+const CONTROL: *mut u32 = 0x4000_0000 as *mut u32;
+const VALUE: *mut u32 = 0x4000_0004 as *mut u32;
+const RELOAD: *mut u32 = 0x4000_0008 as *mut u32;
+const ENABLE: u32 = 1;
+
+/// Lets the counter run.
+pub fn start_counter() {
+    // SAFETY: the addresses are those of this board's timer, which nothing else uses.
+    unsafe {
+        RELOAD.write_volatile(u32::MAX);
+        VALUE.write_volatile(u32::MAX);
+        CONTROL.write_volatile(ENABLE);
+    }
+}
+
+/// Ticks of 40 ns.
+#[must_use]
+pub fn counter() -> u32 {
+    // SAFETY: as above; reading changes nothing.
+    !unsafe { VALUE.read_volatile() }
+}
+
+/// Executes `2 · turns` instructions, and a few around them.
+#[inline(never)]
+pub fn spin(turns: u32) {
+    // SAFETY: counts a register down, no more.
+    unsafe {
+        asm!(
+            "2:", "subs {turns}, #1", "bne 2b",
+            turns = inout(reg) turns => _,
+            options(nomem, nostack),
+        );
+    }
+}
+
+/// Interrupts every so many ticks of the processor's clock, 25 MHz, to do what [`on_row!`](crate::on_row) says.
+pub fn start_row_clock(period: u32) {
+    // SAFETY: nothing else uses this timer.
+    let mut timer = unsafe { Peripherals::steal() }.SYST;
+    timer.set_clock_source(SystClkSource::Core);
+    timer.set_reload(period - 1);
+    timer.clear_current();
+    timer.enable_interrupt();
+    timer.enable_counter();
+}
+
+/// Says what is done when the row clock interrupts.
+#[macro_export]
+macro_rules! on_row {
+    ($action:path) => {
+        #[cortex_m_rt::exception]
+        fn SysTick() {
+            $action();
+        }
+    };
+}
+
+/// Forbids the memory below the stack, so that an overflow is a fault at once: QEMU's MPS2 boards let a program read
+/// zeros and write nothing where there is no memory.
+///
+/// A region of the memory protection unit: Arm DDI 0403E, section B3.5.
+pub fn guard_stack() {
+    const MEGABYTE: u32 = 19 << 1; // 2^(19 + 1) bytes
+    const ENABLE: u32 = 1;
+    const DEFAULT_MAP_ELSEWHERE: u32 = 1 << 2;
+    let region = memory::stack_end() as u32 - (1 << 20);
+    // SAFETY: the region holds nothing; all other memory stays as it was. No access is the access bits' zero.
+    unsafe {
+        let mpu = Peripherals::steal().MPU;
+        mpu.rnr.write(0);
+        mpu.rbar.write(region);
+        mpu.rasr.write(MEGABYTE | ENABLE);
+        mpu.ctrl.write(DEFAULT_MAP_ELSEWHERE | ENABLE);
+    }
+    cortex_m::asm::dsb();
+    cortex_m::asm::isb();
+}
+
+/// Where the stack ends at present.
+#[must_use]
+pub fn stack_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack)) };
+    pointer
+}
+
+/// A bus error or the like, such as a stack that overflows: the run failed.
+#[exception]
+unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+    semihosting::process::exit(console::FAULT)
+}

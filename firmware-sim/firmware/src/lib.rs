@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![cfg_attr(kernels = "portable", forbid(unsafe_code))]
+
+mod answer;
+pub mod camera;
+mod engine;
+pub mod format;
+pub mod geometry;
+pub mod kernels;
+pub mod multiplier;
+
+#[cfg(test)]
+extern crate std;
+
+pub use answer::{Answer, Logits};
+pub use engine::{Frame, LayerId, Progress, Scratch};
+pub use format::Model;

@@ -1,0 +1,274 @@
+//! The engine on an emulated Cortex-M or RISC-V board: builds the image in `firmware-sim/boards`, runs it in QEMU,
+//! and compares every logit with the host's.
+
+mod build;
+mod emulator;
+mod report;
+
+pub use report::{ImageResult, Report};
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use firmware::format::{File, FormatError, Model};
+use firmware::geometry::{
+    CLASSES, CONV1_SIDE, CONV2_SIDE, FAN_IN2, FLAT, HIDDEN, KERNEL_ELEMENTS, MAPS1, MAPS2,
+};
+use firmware::{Answer, LayerId, Logits, Scratch};
+use runtime::{Image28, OneLine, PIXELS};
+use zerocopy::IntoBytes;
+
+/// Maximum of images in one run: the boards' memory for them holds 16 MiB.
+pub const MAX_IMAGES: usize = (16 << 20) / PIXELS - 1;
+
+/// A board that QEMU knows, and what is built for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Machine {
+    /// Cortex-M3 on MPS2 AN385.
+    M3,
+    /// Cortex-M4 on MPS2 AN386.
+    M4,
+    /// Cortex-M7 on MPS2 AN500.
+    M7,
+    /// Code for Cortex-M0 (ARMv6-M), on the M3 of AN385: QEMU's M0 board has too little flash.
+    V6m,
+    /// RISC-V with 32 bits, multiplication, atomic and compressed instructions, on QEMU's own board.
+    Rv32imac,
+}
+
+impl Machine {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::M3, Self::M4, Self::M7, Self::V6m, Self::Rv32imac];
+
+    /// What the command line calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::M3 => "m3",
+            Self::M4 => "m4",
+            Self::M7 => "m7",
+            Self::V6m => "v6m",
+            Self::Rv32imac => "rv32imac",
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::M3 => "Cortex-M3, mps2-an385",
+            Self::M4 => "Cortex-M4, mps2-an386",
+            Self::M7 => "Cortex-M7, mps2-an500",
+            Self::V6m => "ARMv6-M code, mps2-an385",
+            Self::Rv32imac => "RV32IMAC, virt",
+        }
+    }
+
+    /// QEMU's name of the board.
+    const fn board(self) -> &'static str {
+        match self {
+            Self::M3 | Self::V6m => "mps2-an385",
+            Self::M4 => "mps2-an386",
+            Self::M7 => "mps2-an500",
+            Self::Rv32imac => "virt",
+        }
+    }
+
+    /// The QEMU that has it, and Debian's package of that.
+    const fn emulator(self) -> [&'static str; 2] {
+        match self {
+            Self::M3 | Self::M4 | Self::M7 | Self::V6m => ["qemu-system-arm", "qemu-system-arm"],
+            Self::Rv32imac => ["qemu-system-riscv32", "qemu-system-misc"],
+        }
+    }
+
+    /// Rust's name of the target.
+    #[must_use]
+    pub const fn target(self) -> &'static str {
+        match self {
+            Self::M3 => "thumbv7m-none-eabi",
+            Self::M4 | Self::M7 => "thumbv7em-none-eabi",
+            Self::V6m => "thumbv6m-none-eabi",
+            Self::Rv32imac => "riscv32imac-unknown-none-elf",
+        }
+    }
+
+    /// The linker beside Debian's Rust: of `binutils-arm-none-eabi` or `binutils-riscv64-unknown-elf`.
+    const fn debian_linker(self) -> &'static str {
+        match self {
+            Self::M3 | Self::M4 | Self::M7 | Self::V6m => "arm-none-eabi-ld",
+            Self::Rv32imac => "riscv64-unknown-elf-ld",
+        }
+    }
+
+    /// Where the images lie, and the image in flash looks for them: QEMU, `hw/arm/mps2.c` and `hw/riscv/virt.c`.
+    const fn images_at(self) -> u32 {
+        match self {
+            Self::M3 | Self::M4 | Self::V6m => 0x2100_0000,
+            Self::M7 => 0x6000_0000,
+            Self::Rv32imac => 0x8100_0000,
+        }
+    }
+
+    /// Ticks a second of the timer that rows come by: the same files, and `hw/intc/riscv_aclint.c`.
+    const fn timer_hz(self) -> u64 {
+        match self {
+            Self::M3 | Self::M4 | Self::M7 | Self::V6m => 25_000_000,
+            Self::Rv32imac => 10_000_000,
+        }
+    }
+
+    /// Instructions from a row of the camera to the next: so few that rows come while others are computed, so many
+    /// that none is dropped.
+    #[must_use]
+    pub const fn row_period(self) -> u32 {
+        match self {
+            Self::M4 | Self::M7 => 200_000,
+            Self::M3 => 400_000,
+            Self::Rv32imac => 2_000_000,
+            Self::V6m => 3_000_000,
+        }
+    }
+}
+
+/// Multiply-accumulates of a layer in one inference.
+#[must_use]
+pub const fn macs(layer: LayerId) -> usize {
+    match layer {
+        LayerId::Conv1 => CONV1_SIDE * CONV1_SIDE * MAPS1 * KERNEL_ELEMENTS,
+        LayerId::Conv2 => CONV2_SIDE * CONV2_SIDE * MAPS2 * FAN_IN2,
+        LayerId::Dense1 => FLAT * HIDDEN,
+        LayerId::Dense2 => HIDDEN * CLASSES,
+    }
+}
+
+/// Builds board images and runs them.
+#[derive(Debug, Clone)]
+pub struct BoardBuilder {
+    /// The folder `firmware-sim/boards` of this project.
+    pub sources: PathBuf,
+    /// Where cargo builds to.
+    pub target: PathBuf,
+}
+
+impl BoardBuilder {
+    /// Those of the clone that this program was built in.
+    #[must_use]
+    pub fn of_this_build() -> Self {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| package.join("../target"), PathBuf::from);
+        Self { sources: package.join("boards"), target: target.join("boards") }
+    }
+
+    /// Builds the board image with this model, shows it these images, and compares its answers with the host's.
+    ///
+    /// `row_period` is in instructions; `progress` is told how many images are done.
+    ///
+    /// # Errors
+    /// What is missing and how to get it, or what went wrong. A board that answers otherwise than the host is no
+    /// error: see [`Report::agreements`].
+    pub fn run(
+        &self,
+        machine: Machine,
+        file: &File,
+        images: &[Image28],
+        row_period: u32,
+        progress: impl FnMut(usize),
+    ) -> Result<Report, BoardError> {
+        let model = Model::new(file)?;
+        if images.is_empty() || images.len() > MAX_IMAGES {
+            return Err(BoardError::Count(images.len()));
+        }
+        let folder = tempfile::tempdir()?;
+        let (model_path, block_path) =
+            (folder.path().join("model.q8"), folder.path().join("images"));
+        std::fs::write(&model_path, file.as_bytes())?;
+        let nanoseconds = u64::from(row_period) * emulator::INSTRUCTION_NS;
+        let ticks = (nanoseconds * machine.timer_hz() / 1_000_000_000) as u32;
+        let mut block: Vec<u8> = (images.len() as u32).to_le_bytes().into();
+        block.extend(ticks.to_le_bytes());
+        block.extend(images.iter().flat_map(|image| image.0));
+        std::fs::write(&block_path, block)?;
+        let image = self.build(machine, "inference", &model_path, None)?;
+        let lines = emulator::run(machine, &image, Some(&block_path))?;
+        let mut scratch = Scratch::new();
+        let mut expected = images.iter().map(|image| {
+            let logits = model.infer(&image.0, &mut scratch);
+            (logits, logits.answer(model))
+        });
+        report::read(lines, &mut expected, progress)
+    }
+
+    /// Compares the kernels that are made for this machine with the portable ones, on the machine itself and with
+    /// `stack` bytes of stack: gives how many random tiles were equal. On [`Machine::V6m`] and [`Machine::Rv32imac`]
+    /// the two are the same code.
+    ///
+    /// # Errors
+    /// What is missing, or [`BoardError::Emulator`] if they differ or the stack is too small.
+    pub fn check_kernels(
+        &self,
+        machine: Machine,
+        file: &File,
+        stack: u32,
+    ) -> Result<u32, BoardError> {
+        let folder = tempfile::tempdir()?;
+        let model_path = folder.path().join("model.q8");
+        std::fs::write(&model_path, file.as_bytes())?;
+        let image = self.build(machine, "kernels", &model_path, Some(stack))?;
+        let mut equal = 0;
+        for line in emulator::run(machine, &image, None)? {
+            let line = line?;
+            let count = line.strip_prefix("equal ").and_then(|count| count.parse().ok());
+            equal = count.ok_or(BoardError::UnexpectedOutput(line))?;
+        }
+        Ok(equal)
+    }
+}
+
+/// What the host's engine gives for one image.
+pub type Expected = (Logits, Answer);
+
+/// Why a board did not run to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BoardError {
+    /// The program was moved away from its sources.
+    #[error("the boards' sources are not in {}", OneLine(.0.display()))]
+    Sources(PathBuf),
+    /// No Rust for this target.
+    #[error("Rust has no target {target} here")]
+    Target {
+        /// The target.
+        target: &'static str,
+    },
+    /// No emulator.
+    #[error("{emulator} is not installed")]
+    Qemu {
+        /// The program.
+        emulator: &'static str,
+        /// Debian's package.
+        package: &'static str,
+    },
+    /// Cargo is missing or failed.
+    #[error("the board image does not build:\n{0}")]
+    Build(String),
+    /// More images than fit, or none.
+    #[error("{0} images: a board takes 1 to {MAX_IMAGES} in one run")]
+    Count(usize),
+    /// The file is no valid model.
+    #[error("the model cannot be put into flash")]
+    Format(#[from] FormatError),
+    /// A file or a program could not be used.
+    #[error("cannot run the board")]
+    Io(#[from] std::io::Error),
+    /// It failed: a fault such as a stack overflow, or a failed check.
+    #[error("the board stopped: {0}")]
+    Emulator(String),
+    /// It hangs.
+    #[error("the board printed nothing for {} seconds", .0.as_secs())]
+    Timeout(Duration),
+    /// A line that this version of the boards' programs does not print.
+    #[error("unexpected output of the board: {0:?}")]
+    UnexpectedOutput(String),
+}

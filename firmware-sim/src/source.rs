@@ -1,0 +1,48 @@
+//! A `.q8` model as Rust source, for firmware that is built without a file beside it.
+
+use std::fmt::Write;
+
+use firmware::format::{LEN, Model};
+use zerocopy::IntoBytes;
+
+/// Bytes per line.
+const LINE: usize = 32;
+
+/// A module with the model's bytes, aligned, as a `static`, and a function that checks and uses them in place.
+///
+/// It needs the crate `firmware`, of the version that made it, and nothing else.
+#[must_use]
+pub fn emit(model: Model<'_>) -> String {
+    let file = model.file();
+    let mut literal = String::with_capacity(4 * LEN + LEN / LINE * 8);
+    for line in file.as_bytes().chunks(LINE) {
+        literal.push_str("\\\n    ");
+        for byte in line {
+            let _ = write!(literal, "\\x{byte:02x}"); // writing to a String cannot fail
+        }
+    }
+    let identity = base16ct::lower::encode_string(&file.identity);
+    format!(
+        "//! LeNet in int8, in {LEN} bytes of flash. Made by `firmware-sim quantize --emit rust`; not to be edited.\n\
+         //!\n\
+         //! From the ONNX file with SHA-256\n\
+         //! `{identity}`,\n\
+         //! calibrated on {calibration} images; confident from a margin of {margin}.\n\
+         \n\
+         /// Aligned, so that its words are read by single loads.\n\
+         #[repr(C, align(4))]\n\
+         struct Aligned([u8; {LEN}]);\n\
+         \n\
+         static FILE: Aligned = Aligned(*b\"{literal}\");\n\
+         \n\
+         /// The model, in place; checks it, bit by bit: call it once, at the start.\n\
+         ///\n\
+         /// # Errors\n\
+         /// If flash does not hold what was written, or the crate is of another version.\n\
+         pub fn model() -> Result<firmware::Model<'static>, firmware::format::FormatError> {{\n    \
+             firmware::Model::parse(&FILE.0)\n\
+         }}\n",
+        calibration = file.calibration_images,
+        margin = file.confidence_margin,
+    )
+}

@@ -1,0 +1,148 @@
+//! From the committed ONNX model to int8 and back: what is made, and what is refused.
+
+use std::path::Path;
+
+use firmware::{Answer, Model, Scratch};
+use firmware_sim::quantize::{CALIBRATION_IMAGES, calibration_images, quantize};
+use firmware_sim::verify::{FloatModel, compare};
+use firmware_sim::{Error, identity};
+use runtime::graph::{Constant, Dimension, Draft, Elements, Graph, Values};
+use runtime::idx::{self, Part, Split};
+use runtime::{Classifier, EMBEDDED_MODEL, Image28, PIXELS};
+
+fn mnist_500(part: Part) -> Split {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500");
+    idx::load(&folder, part).unwrap()
+}
+
+/// The embedded model with every `from` replaced by `to`, of the same length so that the file still decodes.
+fn edited(from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut onnx = EMBEDDED_MODEL.to_vec();
+    let places: Vec<usize> =
+        (0..onnx.len() - from.len()).filter(|&place| onnx[place..].starts_with(from)).collect();
+    assert!(!places.is_empty(), "{from:?} is in the file");
+    for place in places {
+        onnx[place..][..to.len()].copy_from_slice(to);
+    }
+    onnx
+}
+
+#[test]
+fn the_file_is_a_pure_function_of_model_and_images() {
+    let images = &mnist_500(Part::Train).images[..20];
+    let once = quantize(EMBEDDED_MODEL, images, images).unwrap();
+    assert!(once == quantize(EMBEDDED_MODEL, images, images).unwrap());
+    assert!(once != quantize(EMBEDDED_MODEL, &images[..10], images).unwrap());
+}
+
+#[test]
+fn calibration_images_are_spread_over_the_whole_file() {
+    let numbered = |count: usize| -> Vec<Image28> {
+        (0..count)
+            .map(|index| Image28(std::array::from_fn(|i| (index >> (8 * (i % 4))) as u8)))
+            .collect()
+    };
+    let index = |image: &Image28| usize::from(image.0[0]) | usize::from(image.0[1]) << 8;
+    let chosen = calibration_images(&numbered(60_000));
+    assert_eq!(chosen.len(), CALIBRATION_IMAGES);
+    assert!(chosen.iter().enumerate().all(|(i, image)| index(image) == i * 30));
+    assert_eq!(calibration_images(&numbered(7)).len(), 7);
+    assert!(calibration_images(&[]).is_empty());
+}
+
+#[test]
+fn blank_calibration_images_still_give_a_model_that_parses() {
+    let q8 = quantize(EMBEDDED_MODEL, &[Image28([0; PIXELS])], &[]).unwrap();
+    assert!(Model::new(&q8).is_ok());
+}
+
+#[test]
+fn every_disagreement_within_the_confidence_margin_is_unsure() {
+    let images = mnist_500(Part::Train).images;
+    // calibrated on a blank page, it saturates and disagrees often
+    let q8 = quantize(EMBEDDED_MODEL, &[Image28([0; PIXELS])], &images).unwrap();
+    let model = Model::new(&q8).unwrap();
+    let float = Classifier::embedded();
+    let mut scratch = Scratch::new();
+    let (mut disagreements, mut max) = (0, 0);
+    for image in &images {
+        let logits = model.infer(&image.0, &mut scratch);
+        if usize::from(logits.digit()) != float.classify(image).digit() {
+            assert_eq!(logits.answer(model), Answer::Unsure);
+            (disagreements, max) = (disagreements + 1, logits.margin().max(max));
+        }
+    }
+    assert!(disagreements > 0);
+    assert_eq!(model.file().confidence_margin, max + 1, "and no larger than that");
+    // without disagreements, a tie is unsure and nothing else
+    assert_eq!(quantize(EMBEDDED_MODEL, &images[..10], &[]).unwrap().confidence_margin, 1);
+}
+
+#[test]
+fn what_is_not_our_network_is_refused_by_the_node_that_does_not_fit() {
+    let refused = |onnx: &[u8]| quantize(onnx, &[Image28([0; PIXELS])], &[]).unwrap_err();
+    let message = |onnx: &[u8]| refused(onnx).to_string();
+    assert_eq!(
+        message(&edited(b"Relu", b"Tanh")),
+        "not this project's LeNet: node `relu1` is a Tanh, expected a Relu"
+    );
+    // of the first convolution alone: a pooling without one has no shape
+    let mut foreign = EMBEDDED_MODEL.to_vec();
+    let place = foreign.windows(12).position(|bytes| bytes == b"kernel_shape").unwrap();
+    foreign[place..][..12].copy_from_slice(b"kernel_ship!");
+    assert!(message(&foreign).contains("attribute `kernel_ship!` of node `conv1`"));
+    assert!(message(&edited(b"transB", b"transA")).contains("node `dense1`"));
+    assert!(matches!(refused(&[]), Error::Onnx(runtime::Error::Empty)));
+    assert!(matches!(refused(&EMBEDDED_MODEL[..1000]), Error::Onnx(_)));
+    assert!(matches!(quantize(EMBEDDED_MODEL, &[], &[]), Err(Error::NoImages)));
+}
+
+/// The embedded model with the first `classes` of its outputs.
+fn with_classes(classes: usize) -> Vec<u8> {
+    let Graph { mut inputs, mut outputs, nodes, tensors, .. } =
+        Graph::parse(EMBEDDED_MODEL).unwrap();
+    let last = &nodes.iter().rfind(|node| node.op == "Gemm").unwrap().inputs[1..];
+    let constants = tensors.into_iter().map(|(name, tensor)| {
+        let mut shape = tensor.shape;
+        let Values::F32(mut values) = tensor.values else { panic!("{name} is not float32") };
+        if last.contains(&name) {
+            values.truncate(values.len() / shape[0] * classes);
+            shape[0] = classes;
+        }
+        Constant { name, shape, elements: Elements::F32(values) }
+    });
+    let constants = constants.collect();
+    outputs[0].shape[1] = Dimension::Fixed(classes);
+    Draft {
+        name: "lenet",
+        producer: ["test", "1"],
+        input: inputs.remove(0),
+        outputs,
+        nodes,
+        constants,
+        metadata: [].into(),
+    }
+    .emit()
+}
+
+#[test]
+fn a_model_of_other_classes_is_refused_by_their_number() {
+    let images = [Image28([0; PIXELS])];
+    assert!(quantize(&with_classes(10), &images, &[]).is_ok());
+    let error = quantize(&with_classes(2), &images, &[]).unwrap_err();
+    assert_eq!(error.to_string(), "the model has 2 classes, the firmware engine takes 10");
+}
+
+#[test]
+fn an_int8_model_of_another_file_is_not_compared() {
+    let images = &mnist_500(Part::Train).images[..10];
+    let q8 = quantize(EMBEDDED_MODEL, images, images).unwrap();
+    let int8 = Model::new(&q8).unwrap();
+    let other = FloatModel::parse(&edited(b"MNIST", b"mnist")).unwrap();
+    let error = compare(&other, int8, &mnist_500(Part::Test), |_| ()).unwrap_err();
+    assert!(matches!(error, Error::Origin { stated, .. } if stated == identity(EMBEDDED_MODEL)));
+    let empty = Split { images: vec![], labels: vec![] };
+    let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
+    assert!(matches!(compare(&float, int8, &empty, |_| ()), Err(Error::NoImages)));
+}
