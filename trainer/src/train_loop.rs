@@ -92,6 +92,9 @@ pub(crate) fn remove_checkpoint(path: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// Maximum cross-entropy, in nats, of a network that learns anything; guessing one of 256 classes gives 5.5.
+const MAX_LOSS: f64 = 1e6;
+
 /// Weights that are no finite numbers never become some again: hours of further steps would be for nothing.
 fn check_converging(progress: &Progress, learning_rate: f64) -> anyhow::Result<()> {
     let (epoch, losses) = match progress {
@@ -102,8 +105,8 @@ fn check_converging(progress: &Progress, learning_rate: f64) -> anyhow::Result<(
     };
     for loss in losses.into_iter().flatten() {
         ensure!(
-            loss.is_finite(),
-            "training diverged: the loss is {loss} in epoch {epoch}; train with a --lr below {learning_rate}"
+            loss < MAX_LOSS, // nor is NaN
+            "training diverged: the loss is {loss:.1e} in epoch {epoch}; train with a --lr below {learning_rate}"
         );
     }
     Ok(())
