@@ -15,7 +15,7 @@ use trainer::export::{compare as compare_with_libtorch, export};
 use trainer::lenet::LeNet;
 use trainer::onnx;
 use trainer::recipe::Recipe;
-use trainer::train::{Options, Run, Watch};
+use trainer::train::{EvalSet, Options, Run};
 
 /// Of 500 images. A network that has seen each of its images three times is often undecided between two
 /// digits, and int8 may settle those either way.
@@ -29,7 +29,7 @@ fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
     let options = Options {
         recipe: Recipe { epochs: 3, batch_size: 32, ..Recipe::ORIGINAL },
         classes: 10,
-        watch: Watch::Validation(0),
+        eval_set: EvalSet::Validation(0),
         seed: 1,
         device: Choice::Cpu.resolve().unwrap().0,
         threads: 2,

@@ -9,11 +9,11 @@ use std::f64::consts::PI;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::seeding::{Purpose, drawn};
+use crate::seeding::{Purpose, with_rng};
 
 const SIDE: i64 = runtime::IMAGE_SIDE as i64;
 
-/// Half a picture, in pixels: what a unit of libtorch's sampling grid is worth.
+/// Half a picture, in pixels: one unit of libtorch's sampling grid.
 const HALF_PX: f64 = SIDE as f64 / 2.0;
 
 /// Pictures of noise, which are drawn once; what each is added to, and how much of it, is drawn anew.
@@ -75,6 +75,7 @@ impl Augmenter {
     /// Prepares the basis.
     #[must_use]
     pub fn new(amounts: Augmentation, device: Device) -> Self {
+        // libtorch's grid runs from −1 to 1 across a picture, whatever its size
         let spacing = 2.0 / (CONTROL_SIDE - 1) as f64;
         let knots: Vec<f64> =
             (0..CONTROL_SIDE + 2).map(|i| (i as f64 - 1.0) * spacing - 1.0).collect();
@@ -82,6 +83,7 @@ impl Augmenter {
         let along: Vec<Vec<f64>> = pixels
             .map(|at| knots.iter().map(|knot| cubic_b_spline((at - knot) / spacing)).collect())
             .collect();
+        // a spline in the plane is the product of one along x and one along y
         let mut basis = Vec::new();
         for down in &along {
             for across in &along {
@@ -92,7 +94,7 @@ impl Augmenter {
             .iter()
             .flat_map(|&y| knots.iter().flat_map(move |&x| [x as f32, y as f32]))
             .collect();
-        let noises = drawn(0, Purpose::Noise, || {
+        let noises = with_rng(0, Purpose::Noise, || {
             Tensor::randn([NOISES, 1, SIDE, SIDE], (Kind::Float, Device::Cpu)) * 255.0
         });
         Self {
@@ -117,6 +119,7 @@ impl Augmenter {
             gamma,
             noise,
         } = self.amounts;
+        // drawn on the CPU, so that a seed means the same pictures on every device
         let numbers = Tensor::rand([9, pictures], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
         let number = |index: i64, amount: f64| numbers.get(index) * amount;
         let angle = number(0, rotation_degrees * PI / 180.0);
@@ -139,6 +142,7 @@ impl Augmenter {
             |index, amount| number(index, amount).view([-1, 1, 1, 1]).to_device(self.device);
         Draws {
             basis: self.basis.shallow_clone(),
+            // the spline reproduces affine maps, so moving its control points by one moves every pixel by it
             points: self.points.matmul(&linear.transpose(1, 2)) + bend,
             thickness: column(6, thickness),
             gamma: column(7, gamma).exp(),
@@ -172,6 +176,7 @@ impl Draws {
         const ZEROS: i64 = 0;
         let grid = self.basis.matmul(&self.points).view([-1, SIDE, SIDE, 2]);
         let warped = pictures.to_kind(Kind::Float).grid_sampler(&grid, BILINEAR, ZEROS, false);
+        // mean of 3×3: high where a stroke is near, so that adding some of it thickens strokes and leaves the background
         let around = warped.avg_pool2d([3, 3], [1, 1], [1, 1], false, true, None::<i64>);
         let thicker = self.thickness.clamp_min(0.0) * 2.0 * &around;
         let thinner = self.thickness.clamp_max(0.0) * (255.0 - around);
@@ -194,7 +199,7 @@ fn cubic_b_spline(at: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const NOTHING: Augmentation = Augmentation {
+    const NO_CHANGE: Augmentation = Augmentation {
         rotation_degrees: 0.0,
         scale: 0.0,
         shear: 0.0,
@@ -214,7 +219,7 @@ mod tests {
 
     fn apply(amounts: Augmentation, pictures: &Tensor) -> Tensor {
         let augmenter = Augmenter::new(amounts, Device::Cpu);
-        let _alone = crate::seeding::alone(3);
+        let _rng = crate::seeding::lock_rng(3);
         augmenter.draw(pictures.size()[0]).apply(pictures)
     }
 
@@ -236,27 +241,27 @@ mod tests {
     }
 
     #[test]
-    fn nothing_changes_nothing() {
+    fn amounts_of_0_change_no_pixel() {
         let values = Tensor::arange(5 * SIDE * SIDE, (Kind::Int64, Device::Cpu)) * 37;
         let pictures = values.remainder(256).to_kind(Kind::Uint8).view([5, 1, SIDE, SIDE]);
-        let difference = apply(NOTHING, &pictures) - pictures.to_kind(Kind::Float);
+        let difference = apply(NO_CHANGE, &pictures) - pictures.to_kind(Kind::Float);
         assert!(difference.abs().max().double_value(&[]) < 0.01);
     }
 
     #[test]
     fn shifts_and_scales_stay_within_what_was_asked() {
-        let [x, y, _] = moments(&apply(Augmentation { shift_px: 3.0, ..NOTHING }, &squares(400)));
+        let [x, y, _] = moments(&apply(Augmentation { shift_px: 3.0, ..NO_CHANGE }, &squares(400)));
         for moved in x.iter().chain(&y) {
             assert!(moved.abs() < 3.01);
         }
         assert!(
             x.iter().any(|x| *x > 2.5) && x.iter().any(|x| *x < -2.5) && y.iter().any(|y| *y > 2.5)
         );
-        let [_, _, mass] = moments(&apply(Augmentation { scale: 0.2, ..NOTHING }, &squares(400)));
+        let [_, _, mass] = moments(&apply(Augmentation { scale: 0.2, ..NO_CHANGE }, &squares(400)));
         let whole = 100.0 * 255.0;
         // 1.2 along both sides, and 3 % that sampling adds
-        let most = 1.44 * 1.03;
-        assert!(mass.iter().all(|mass| (whole / most..whole * most).contains(mass)), "{mass:?}");
+        let max = 1.44 * 1.03;
+        assert!(mass.iter().all(|mass| (whole / max..whole * max).contains(mass)), "{mass:?}");
         assert!(
             mass.iter().any(|mass| *mass > 1.2 * whole)
                 && mass.iter().any(|mass| *mass < whole / 1.2)
@@ -266,17 +271,18 @@ mod tests {
     #[test]
     fn a_turn_and_a_slant_keep_the_area_and_a_bend_moves_every_picture_otherwise() {
         let [_, _, mass] = moments(&apply(
-            Augmentation { rotation_degrees: 30.0, shear: 0.3, ..NOTHING },
+            Augmentation { rotation_degrees: 30.0, shear: 0.3, ..NO_CHANGE },
             &squares(100),
         ));
         assert!(mass.iter().all(|mass| (mass / 25_500.0 - 1.0).abs() < 0.03), "{mass:?}");
-        let bent = apply(Augmentation { bend_px: 1.0, ..NOTHING }, &squares(2));
+        let bent = apply(Augmentation { bend_px: 1.0, ..NO_CHANGE }, &squares(2));
         assert!((bent.get(0) - bent.get(1)).abs().max().double_value(&[]) > 20.0);
     }
 
     #[test]
     fn strokes_become_thicker_and_thinner_and_the_background_stays() {
-        let pictures = apply(Augmentation { thickness: 0.5, gamma: 0.5, ..NOTHING }, &squares(200));
+        let pictures =
+            apply(Augmentation { thickness: 0.5, gamma: 0.5, ..NO_CHANGE }, &squares(200));
         let [_, _, mass] = moments(&pictures);
         assert!(
             mass.iter().any(|mass| *mass > 27_000.0) && mass.iter().any(|mass| *mass < 24_000.0)
@@ -288,7 +294,7 @@ mod tests {
     #[test]
     fn noise_has_the_level_that_was_asked_and_is_of_each_picture_its_own() {
         let grey = Tensor::full([300, 1, SIDE, SIDE], 128, (Kind::Uint8, Device::Cpu));
-        let noise = apply(Augmentation { noise: 0.1, ..NOTHING }, &grey) - 128.0;
+        let noise = apply(Augmentation { noise: 0.1, ..NO_CHANGE }, &grey) - 128.0;
         let level = noise.std_dim([1, 2, 3].as_slice(), true, false) / 255.0;
         // 784 draws estimate a deviation to within 2.5 % mostly; thrice that is plenty
         assert!(level.max().double_value(&[]) < 0.108 && level.max().double_value(&[]) > 0.09);

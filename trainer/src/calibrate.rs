@@ -1,4 +1,4 @@
-//! What a network's answers are worth: a temperature for its confidence, and from which on it may be relied on.
+//! Calibration of a network's confidence: a temperature, and the thresholds of the verdicts.
 
 use runtime::{Calibration, Image28};
 use tch::{Kind, Tensor};
@@ -7,9 +7,9 @@ use crate::evaluate::{EVALUATION_BATCH, images_tensor};
 use crate::lenet::LeNet;
 
 /// Right answers among those that are called sure, on the validation images and their corruptions.
-const SURE: f64 = 0.995;
+const MIN_SURE_ACCURACY: f64 = 0.995;
 /// Part of the clean validation images that may be called no digit.
-const LOST: f64 = 0.002;
+const MAX_REJECTED: f64 = 0.002;
 /// Temperatures that are tried, and by which part they are found.
 const TEMPERATURES: [f64; 2] = [0.05, 20.0];
 const PRECISION: f64 = 1e-3;
@@ -21,7 +21,7 @@ struct Answer {
     right: bool,
 }
 
-/// Fits the temperature to `clean` images (Guo et al. 2017, section 4.2: the least negative log-likelihood), and
+/// Fits the temperature to `clean` images (Guo et al. 2017, section 4.2: the minimum negative log-likelihood), and
 /// the confidence from which an answer is sure to those and to `hard` ones.
 ///
 /// Images are `uint8` or `float32` `[images, 1, 28, 28]`, labels `int64 [images]`.
@@ -32,8 +32,8 @@ pub fn calibrate(network: &LeNet, clean: (&Tensor, &Tensor), hard: &[Tensor]) ->
     let temperature = temperature(&logits, labels);
     let mut clean_answers = answers(&logits, labels, temperature);
     clean_answers.sort_by(|one, other| one.confidence.total_cmp(&other.confidence));
-    let lost = (clean_answers.len() as f64 * LOST) as usize;
-    let digit_from = clean_answers.get(lost).map_or(0.0, |answer| answer.confidence);
+    let rejected = (clean_answers.len() as f64 * MAX_REJECTED) as usize;
+    let digit_from = clean_answers.get(rejected).map_or(0.0, |answer| answer.confidence);
     let mut all = clean_answers;
     for images in hard {
         let labels = labels.narrow(0, 0, images.size()[0]);
@@ -94,17 +94,17 @@ fn answers(logits: &Tensor, labels: &Tensor, temperature: f64) -> Vec<Answer> {
         .collect()
 }
 
-/// The least confidence from which on so many answers are right; 1 if none is.
+/// The minimum confidence from which on so many answers are right; 1 if none is.
 fn sure_from(mut answers: Vec<Answer>) -> f64 {
     answers.sort_by(|one, other| other.confidence.total_cmp(&one.confidence));
-    let (mut right, mut least) = (0, 1.0);
+    let (mut right, mut min) = (0, 1.0);
     for (before, answer) in answers.iter().enumerate() {
         right += usize::from(answer.right);
-        if right as f64 >= SURE * (before + 1) as f64 {
-            least = answer.confidence;
+        if right as f64 >= MIN_SURE_ACCURACY * (before + 1) as f64 {
+            min = answer.confidence;
         }
     }
-    least
+    min
 }
 
 #[cfg(test)]
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_temperature_is_found_that_the_logits_were_spoilt_by() {
-        let _alone = crate::seeding::alone(2);
+        let _rng = crate::seeding::lock_rng(2);
         let honest = Tensor::randn([20_000, 4], (Kind::Double, tch::Device::Cpu)) * 2.0;
         let labels = honest.softmax(-1, Kind::Double).multinomial(1, true).squeeze_dim(1);
         for spoilt in [0.3, 1.0, 5.0] {
@@ -132,7 +132,7 @@ mod tests {
         let sure: Vec<&Answer> =
             answers.iter().filter(|answer| answer.confidence >= from).collect();
         let right = sure.iter().filter(|answer| answer.right).count() as f64 / sure.len() as f64;
-        assert!((SURE..SURE + 0.002).contains(&right), "{right}");
+        assert!((MIN_SURE_ACCURACY..MIN_SURE_ACCURACY + 0.002).contains(&right), "{right}");
         let wrong = Answer { confidence: 0.9, right: false };
         assert!((sure_from(vec![wrong; 5]) - 1.0).abs() < f64::EPSILON);
     }

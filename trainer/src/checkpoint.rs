@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use runtime::output::keeps;
 use runtime::{OneLine, output};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -17,18 +18,67 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tch::Tensor;
 
+use crate::data::Dataset;
 use crate::evaluate::Score;
-use crate::train::{Epoch, Partial, State};
+use crate::recipe::Name;
+use crate::train::{Epoch, EvalSet, Options, Partial, State};
 
 /// Name of the metadata entry.
 const ENTRY: &str = "lenet-training";
 /// Layout of the JSON in it.
 const VERSION: u64 = 2;
-/// Most bytes that are read: many times the largest network's.
-const LIMIT_BYTES: u64 = 64 << 20;
+/// Maximum bytes that are read: many times the largest network's.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// What makes a run the run that it is, each with a name; a checkpoint goes on only with all of it equal.
 pub type Identity = Vec<(&'static str, String)>;
+
+/// What decides the weights of a run, but for the machine.
+#[must_use]
+pub fn identity(
+    dataset: &Dataset,
+    classes: &[String],
+    recipe: Name,
+    options: &Options,
+) -> Identity {
+    let validation = match options.eval_set {
+        EvalSet::Validation(images) => images,
+        EvalSet::Test => 0,
+    };
+    vec![
+        ("classes", classes.join(",")),
+        ("dataset", dataset.name.clone()),
+        ("dataset.sha256", dataset.sha256.clone()),
+        ("recipe", recipe.text().into()),
+        ("epochs", options.recipe.epochs.to_string()),
+        ("batch_size", options.recipe.batch_size.to_string()),
+        ("learning_rate", options.recipe.learning_rate.to_string()),
+        ("seed", options.seed.to_string()),
+        ("threads", options.threads.to_string()),
+        ("validation.images", validation.to_string()),
+    ]
+}
+
+/// Whether `bytes` begin as a checkpoint of ours does, whole or damaged.
+#[must_use]
+pub fn is_ours(bytes: &[u8]) -> bool {
+    let header = SafeTensors::read_metadata(bytes);
+    header.is_ok_and(|(_, header)| {
+        header.metadata().as_ref().is_some_and(|entries| entries.contains_key(ENTRY))
+    })
+}
+
+/// Whether a checkpoint of ours is at `path`.
+#[must_use]
+pub fn is_at(path: &Path) -> bool {
+    keeps(path) && read(path).is_ok_and(|bytes| is_ours(&bytes))
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// Writes `state`; a kill at any moment leaves the old file or the new one.
 ///
@@ -44,9 +94,7 @@ pub fn save(path: &Path, identity: &Identity, state: &State) -> anyhow::Result<(
 /// # Errors
 /// If the file is missing, no checkpoint, or of another run: then in what.
 pub fn load(path: &Path, identity: &Identity) -> anyhow::Result<State> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes))
+    let bytes = read(path)
         .with_context(|| format!("cannot read checkpoint {}", OneLine(path.display())))?;
     parse(&bytes, identity).with_context(|| OneLine(path.display()).to_string())
 }
@@ -151,7 +199,7 @@ fn epoch_to_json(epoch: &Epoch) -> Value {
     json!({
         "epoch": epoch.epoch,
         "training": score(&epoch.training),
-        "watched": epoch.watched.as_ref().map(score),
+        "watched": epoch.eval.as_ref().map(score),
         "seconds": epoch.took.as_secs_f64(),
     })
 }
@@ -162,9 +210,9 @@ fn epoch_from_json(value: &Value) -> Option<Epoch> {
     Some(Epoch {
         epoch: value["epoch"].as_u64()?.try_into().ok()?,
         training: score(&value["training"])?,
-        watched: match &value["watched"] {
+        eval: match &value["watched"] {
             Value::Null => None,
-            watched => Some(score(watched)?),
+            eval => Some(score(eval)?),
         },
         took: seconds(&value["seconds"])?,
     })
@@ -190,7 +238,7 @@ mod tests {
             history: vec![Epoch {
                 epoch: 1,
                 training: Score { loss: 1.0 / 3.0, accuracy: 0.5 },
-                watched: None,
+                eval: None,
                 took: Duration::from_secs(2),
             }],
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use trainer::device::Choice;
 use trainer::recipe::Name;
-use trainer::train::{Options, Watch};
+use trainer::train::{EvalSet, Options};
 
 /// One training image in this many is held out for validation: 5,000 of MNIST's 60,000.
 const VALIDATION_PART: usize = 12;
@@ -38,7 +38,7 @@ pub(crate) struct Cli {
     /// Step size of Adam, at its peak; Muon's goes with it [default: the recipe's]
     #[arg(long, value_name = "F", value_parser = positive)]
     lr: Option<f64>,
-    /// Training images to hold out for validation [default: one in twelve; the original recipe watches the test images]
+    /// Training images to hold out for validation [default: one in twelve; the original recipe evaluates on the test images]
     #[arg(long, value_name = "N")]
     validation: Option<u32>,
     /// Decides the validation images, the first weights and the order of the images
@@ -50,10 +50,13 @@ pub(crate) struct Cli {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub(crate) device: Choice,
-    /// Folder with the four IDX files, plain or .gz; MNIST is fetched into it if it is empty
-    /// [default: a folder of yours, shared by all clones]
+    /// Folder with the four IDX files, plain or .gz
+    /// [default: a folder of yours, shared by all clones, into which MNIST is fetched]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Fetch MNIST into the folder that --data names, if it has no dataset
+    #[arg(long)]
+    pub(crate) download: bool,
     /// Names of the classes, in the order of their labels, with commas between [default: the labels]
     #[arg(long, value_name = "NAMES", value_parser = classes)]
     pub(crate) classes: Option<Classes>,
@@ -66,6 +69,9 @@ pub(crate) struct Cli {
     /// Where to write loss and accuracy, a JSON object an epoch
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Replace files that this program did not write
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Folder for plots, each as PNG and SVG: samples, curves, confusion, worst errors, filters
     #[arg(long, value_name = "DIR")]
     pub(crate) plots: Option<PathBuf>,
@@ -98,14 +104,14 @@ impl Cli {
         recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
         recipe.batch_size = self.batch_size.map_or(recipe.batch_size, |size| size as usize);
         recipe.learning_rate = self.lr.unwrap_or(recipe.learning_rate);
-        let watch = match (self.validation, self.recipe) {
-            (Some(images), _) => Watch::Validation(images as usize),
-            (None, Name::Original) => Watch::Test,
-            (None, Name::Best) => Watch::Validation(images / VALIDATION_PART),
+        let eval_set = match (self.validation, self.recipe) {
+            (Some(images), _) => EvalSet::Validation(images as usize),
+            (None, Name::Original) => EvalSet::Test,
+            (None, Name::Best) => EvalSet::Validation(images / VALIDATION_PART),
         };
         let threads =
             self.threads.map_or_else(|| tch::get_num_threads().max(1) as usize, usize::from);
-        Options { recipe, classes: classes as i64, watch, seed: self.seed, device, threads }
+        Options { recipe, classes: classes as i64, eval_set, seed: self.seed, device, threads }
     }
 }
 

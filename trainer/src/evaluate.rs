@@ -22,7 +22,7 @@ pub struct Score {
 
 /// An image that was misread.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Mistake {
+pub struct Misclassification {
     /// Which of its split, from 0.
     pub index: usize,
     /// What it is.
@@ -37,11 +37,11 @@ pub struct Mistake {
 
 /// All answers on some images.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Examination {
+pub struct Evaluation {
     /// Counts of them.
     pub report: Report,
     /// The wrong ones, worst first: by loss, then in order of the images.
-    pub mistakes: Vec<Mistake>,
+    pub misclassifications: Vec<Misclassification>,
 }
 
 /// Counts of `network`'s answers on `split`.
@@ -49,17 +49,17 @@ pub struct Examination {
 /// # Errors
 /// If a label lies beyond its classes.
 pub fn evaluate(network: &LeNet, split: &Split) -> anyhow::Result<Report> {
-    Ok(examine(network, split)?.report)
+    Ok(evaluate_samples(network, split)?.report)
 }
 
 /// Asks `network` about every image of `split`.
 ///
 /// # Errors
 /// If a label lies beyond its classes.
-pub fn examine(network: &LeNet, split: &Split) -> anyhow::Result<Examination> {
+pub fn evaluate_samples(network: &LeNet, split: &Split) -> anyhow::Result<Evaluation> {
     check_labels(&split.labels, network.classes())?;
     let mut report = Report::new(network.classes() as usize);
-    let mut mistakes = Vec::new();
+    let mut misclassifications = Vec::new();
     let chunk = EVALUATION_BATCH as usize;
     for (images, labels) in split.images.chunks(chunk).zip(split.labels.chunks(chunk)) {
         let logits = network.logits(&images_tensor(images).to_device(network.weights().device()));
@@ -75,12 +75,18 @@ pub fn examine(network: &LeNet, split: &Split) -> anyhow::Result<Examination> {
             report.record(label, predicted);
             if predicted != label {
                 let (probability, loss) = (likely_answers[at].exp(), -likely_labels[at]);
-                mistakes.push(Mistake { index, label, predicted, probability, loss });
+                misclassifications.push(Misclassification {
+                    index,
+                    label,
+                    predicted,
+                    probability,
+                    loss,
+                });
             }
         }
     }
-    mistakes.sort_by(|one, other| other.loss.total_cmp(&one.loss));
-    Ok(Examination { report, mistakes })
+    misclassifications.sort_by(|one, other| other.loss.total_cmp(&one.loss));
+    Ok(Evaluation { report, misclassifications })
 }
 
 /// `uint8 [images, 1, 28, 28]`
@@ -102,7 +108,7 @@ pub(crate) fn check_labels(labels: &[u8], classes: i64) -> anyhow::Result<()> {
 }
 
 /// Loss and accuracy of `network` on images and labels as [`images_tensor`] makes them.
-pub(crate) fn watch(network: &LeNet, images: &Tensor, labels: &Tensor) -> Score {
+pub(crate) fn score(network: &LeNet, images: &Tensor, labels: &Tensor) -> Score {
     let device = images.device();
     let mut loss = Tensor::zeros([], (Kind::Double, device));
     let mut correct = Tensor::zeros([], (Kind::Int64, device));
@@ -116,11 +122,11 @@ pub(crate) fn watch(network: &LeNet, images: &Tensor, labels: &Tensor) -> Score 
             .sum(Kind::Double);
         correct += logits.argmax(1, false).eq_tensor(&labels).sum(Kind::Int64);
     }
-    score(&loss, &correct, images.size()[0] as usize)
+    mean_score(&loss, &correct, images.size()[0] as usize)
 }
 
 /// Means of sums over so many images; divided by the images, not by the batches, whose last is shorter.
-pub(crate) fn score(loss: &Tensor, correct: &Tensor, images: usize) -> Score {
+pub(crate) fn mean_score(loss: &Tensor, correct: &Tensor, images: usize) -> Score {
     let images = images as f64;
     Score {
         loss: loss.double_value(&[]) / images,
@@ -133,8 +139,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mistakes_are_wrong_and_worst_first_and_all_of_the_reports() {
-        let _alone = crate::seeding::alone(5);
+    fn misclassifications_come_worst_first_and_none_is_missing() {
+        let _rng = crate::seeding::lock_rng(5);
         let network = LeNet::new(10, Device::Cpu);
         // more than one batch of noise, so that an index beyond the first is tested
         let count = EVALUATION_BATCH as usize + 50;
@@ -143,17 +149,21 @@ mod tests {
         let images: Vec<Image28> = pixels.as_chunks().0.iter().map(|&i| Image28(i)).collect();
         let labels = (0..count).map(|index| (index % 10) as u8).collect();
         let split = Split { images, labels };
-        let Examination { report, mistakes } = examine(&network, &split).unwrap();
+        let Evaluation { report, misclassifications } = evaluate_samples(&network, &split).unwrap();
         assert_eq!(report.total() as usize, count);
-        assert_eq!(mistakes.len() as u64, report.total() - report.correct());
-        assert!(mistakes.is_sorted_by(|one, next| one.loss >= next.loss));
-        for &Mistake { index, label, predicted, probability, loss } in &mistakes {
+        assert_eq!(misclassifications.len() as u64, report.total() - report.correct());
+        assert!(misclassifications.is_sorted_by(|one, next| one.loss >= next.loss));
+        for &Misclassification { index, label, predicted, probability, loss } in &misclassifications
+        {
             assert_eq!(label, usize::from(split.labels[index]));
             let logits = network.logits(&images_tensor(&split.images[index..=index]));
-            let chances = Vec::<f64>::try_from(logits.softmax(-1, Kind::Double).get(0)).unwrap();
-            assert!(predicted != label && chances.iter().all(|&c| c <= chances[predicted]));
-            assert!((chances[predicted] - probability).abs() < 1e-5);
-            assert!((chances[label].ln() + loss).abs() < 1e-4);
+            let probabilities =
+                Vec::<f64>::try_from(logits.softmax(-1, Kind::Double).get(0)).unwrap();
+            assert!(
+                predicted != label && probabilities.iter().all(|&c| c <= probabilities[predicted])
+            );
+            assert!((probabilities[predicted] - probability).abs() < 1e-5);
+            assert!((probabilities[label].ln() + loss).abs() < 1e-4);
         }
     }
 }

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use runtime::output;
-use runtime::{Classifier, Image28, OneLine};
+use runtime::{Calibration, Classifier, Image28, OneLine};
 
+use crate::checkpoint::Identity;
 use crate::evaluate::images_tensor;
 use crate::lenet::LeNet;
 use crate::onnx;
+use crate::train::{Epoch, EvalSet};
 
 /// Test images on which the file is compared with the network.
 pub const COMPARED_IMAGES: usize = 1000;
@@ -19,7 +21,7 @@ pub const COMPARED_IMAGES: usize = 1000;
 /// libtorch and our kernels sum the 800 products of a feature in different orders. Rounding errors of both signs grow
 /// with the root of their number: √800 · 2⁻²⁴ · 30 ≈ 5e-5 for a logit of 30, and four layers stay far below this;
 /// a wrong weight, border or normalisation is far above.
-const SUM_ORDER: f32 = 1e-3;
+const MAX_DIFFERENCE: f32 = 1e-3;
 
 /// Images a run while comparing.
 const BATCH: usize = 100;
@@ -52,6 +54,30 @@ pub fn check_rereadable(path: &Path) -> anyhow::Result<()> {
         "cannot write {path_shown}: it is no file that could be read again"
     );
     Ok(())
+}
+
+/// How the model was made, for its own metadata.
+#[must_use]
+pub fn metadata(
+    identity: &Identity,
+    eval_set: EvalSet,
+    history: &[Epoch],
+    test_accuracy: f64,
+    calibration: Option<&Calibration>,
+) -> BTreeMap<String, String> {
+    let made = [
+        ("pixels", "uint8, 0 = background, 255 = ink, normalised inside the graph".into()),
+        ("test.accuracy", format!("{test_accuracy:.4}")),
+    ];
+    let calibration = calibration.into_iter().flat_map(Calibration::emit);
+    let pairs = made.into_iter().chain(identity.clone()).chain(calibration);
+    let mut metadata: BTreeMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value)).collect();
+    if let (EvalSet::Validation(_), Some(Epoch { eval: Some(score), .. })) =
+        (eval_set, history.last())
+    {
+        metadata.insert("validation.accuracy".into(), format!("{:.4}", score.accuracy));
+    }
+    metadata
 }
 
 /// Reads `network` as an ONNX file with `runtime`, compares the two on `images`, and writes the file to `path`.
@@ -105,7 +131,7 @@ pub fn compare(
                 let difference = (found - expected).abs();
                 // written so that NaN is refused too
                 ensure!(
-                    difference <= SUM_ORDER,
+                    difference <= MAX_DIFFERENCE,
                     "image {}: a logit is {found} in the file and {expected} in libtorch",
                     parity.images
                 );
@@ -138,7 +164,7 @@ mod tests {
     fn a_fresh_network_is_exported_and_answers_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lenet.onnx");
-        let _alone = crate::seeding::alone(1);
+        let _rng = crate::seeding::lock_rng(1);
         let parity =
             export(&LeNet::new(10, Device::Cpu), &BTreeMap::new(), &some_images(), &path).unwrap();
         assert_eq!(parity.images, 7);
@@ -150,7 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lenet.onnx");
         std::fs::write(&path, b"the one before").unwrap();
-        let _alone = crate::seeding::alone(1);
+        let _rng = crate::seeding::lock_rng(1);
         let network = LeNet::new(10, Device::Cpu);
         let mut parameters = network.parameters();
         parameters[7].values[3] += 1.0;

@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn parameters_and_gradient_are_in_the_order_that_the_network_uses() {
-        let _alone = crate::seeding::alone(1);
+        let _rng = crate::seeding::lock_rng(1);
         let network = LeNet::new(10, Device::Cpu);
         let pixels = Tensor::randint(256, [3, 1, 28, 28], (Kind::Float, Device::Cpu));
         let exported = network.network();

@@ -1,11 +1,11 @@
-//! Trains LeNet on MNIST with libtorch and exports it to ONNX.
+#![doc = include_str!("../README.md")]
 //!
-//! `IDX files ──data──▶ Dataset ──train──▶ LeNet ──export──▶ lenet.onnx, checked with runtime`
+//! # As a library
 //!
 //! Pixels enter the network as `uint8`, 0 = background, 255 = ink; the normalisation is its first step, in
-//! libtorch as in the exported graph. Equal data, options and number of threads give equal weights on a CPU.
-//!
-//! What this crate does not do: several GPUs, other networks than LeNet.
+//! libtorch as in the exported graph. [`data`] reads images, [`train::Run`] makes the steps that a [`recipe`] asks
+//! for, [`evaluate`], [`robustness`] and [`calibrate`] measure the [`lenet::LeNet`] that results, [`export`] writes
+//! it, [`plots`] and [`report`] show it.
 #![forbid(unsafe_code)]
 
 pub mod augment;
@@ -14,7 +14,6 @@ pub mod checkpoint;
 pub mod data;
 pub mod device;
 pub mod doctor;
-pub mod drawn;
 pub mod evaluate;
 pub mod export;
 pub mod lenet;
@@ -22,10 +21,12 @@ mod muon;
 pub mod onnx;
 pub mod optimizer;
 pub mod plots;
+pub mod provenance;
 pub mod recipe;
 pub mod report;
 pub mod robustness;
 pub mod schedule;
 mod seeding;
+pub mod synthetic;
 pub mod train;
 mod workers;

@@ -18,7 +18,7 @@ const POLYNOMIALS: [[f64; 3]; 3] =
 const MARGIN: f64 = 1.01;
 
 /// Rows from which the products of a matrix are worth sharing between threads.
-const SHARED_ROWS: i64 = 128;
+const MIN_SHARED_ROWS: i64 = 128;
 
 /// The step against `gradient` of a matrix with `[rows, columns]`, for a learning rate of 1.
 ///
@@ -29,8 +29,10 @@ pub(crate) fn step(
     [rows, columns]: [i64; 2],
     workers: &Workers,
 ) -> Tensor {
+    // two interpolations: the first updates the mean, the second adds the newest gradient to it once more
     let _ = mean.lerp_(gradient, 1.0 - MOMENTUM);
     let ahead = mean.lerp(gradient, 1.0 - MOMENTUM).view([rows, columns]);
+    // on its side, so that the Gram matrix has the shorter side: 500×500 rather than 800×800
     if rows > columns {
         orthogonal(&ahead.transpose(0, 1), workers).transpose(0, 1).reshape(-1)
     } else {
@@ -41,12 +43,15 @@ pub(crate) fn step(
 /// Roughly the orthogonal matrix nearest to this one, which has at least as many columns as rows.
 fn orthogonal(matrix: &Tensor, workers: &Workers) -> Tensor {
     let rows = matrix.size()[0];
+    // no singular value exceeds the Frobenius norm, so all of them begin within the polynomials' range
     let mut x = matrix / (matrix.norm() * MARGIN + f64::from(f32::MIN_POSITIVE));
     for polynomial in POLYNOMIALS {
-        x = if rows < SHARED_ROWS {
+        // x = U·S·Vᵀ becomes U·p(S)·Vᵀ: with G = x·xᵀ, the odd polynomial is a·x + (b·G + c·G²)·x
+        x = if rows < MIN_SHARED_ROWS {
             let whole = gram(&x, &x);
             next(polynomial, &x, &x, &whole, &whole)
         } else {
+            // every row of the next x needs all of G, so the threads meet between the two products
             let whole = workers.rows(rows, |start, count| {
                 let (x, part) = (x.shallow_clone(), x.narrow(0, start, count));
                 move || gram(&x, &part)
@@ -95,7 +100,7 @@ mod tests {
 
     #[test]
     fn steps_are_nearly_orthogonal_whatever_the_shape_and_the_threads() {
-        let _alone = crate::seeding::alone(2);
+        let _rng = crate::seeding::lock_rng(2);
         let network = LeNet::new(10, Device::Cpu);
         for [rows, columns] in [[20, 60], [50, 500], [500, 800], [300, 200]] {
             let gradient = Tensor::randn([rows * columns], (Kind::Float, Device::Cpu)) * 1e-3;
@@ -108,9 +113,9 @@ mod tests {
                 assert!((other - &steps[0]).abs().max().double_value(&[]) < 1e-4);
             }
             let (_, values, _) = steps[0].view([rows, columns]).svd(true, false);
-            let most = values.max().double_value(&[]);
+            let max = values.max().double_value(&[]);
             let median = values.median().double_value(&[]);
-            assert!(most < 1.1 && median > 0.9, "{rows}x{columns}: {median} to {most}");
+            assert!(max < 1.1 && median > 0.9, "{rows}x{columns}: {median} to {max}");
         }
     }
 }

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn adams_steps_are_those_of_libtorch() {
-        let _alone = crate::seeding::alone(5);
+        let _rng = crate::seeding::lock_rng(5);
         let network = LeNet::new(10, Device::Cpu);
         let workers = Workers::new(&network, 1);
         let ours = network.weights().copy();
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn decay_shrinks_the_matrices_and_spares_the_biases() {
-        let _alone = crate::seeding::alone(5);
+        let _rng = crate::seeding::lock_rng(5);
         let network = LeNet::new(10, Device::Cpu);
         let workers = Workers::new(&network, 1);
         let weights = network.weights().ones_like();

@@ -5,32 +5,32 @@
 //! Every plot is drawn once, for pixels and for SVG alike; text is of a font of our own, colours are safe for
 //! any colour vision.
 
-mod canvas;
 mod colour;
 mod confusion;
 mod curves;
 mod filters;
-mod lettering;
+mod render;
 mod samples;
-mod smooth;
+mod supersample;
+mod text;
 mod worst;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use runtime::evaluate::Report;
 use runtime::idx::Split;
 use runtime::{OneLine, output};
 
-use crate::evaluate::Mistake;
+use crate::evaluate::Misclassification;
 use crate::export::{check_rereadable, check_writable};
 use crate::recipe::Recipe;
-use crate::train::{Epoch, Watch};
-use canvas::Plot;
+use crate::train::{Epoch, EvalSet};
 use confusion::Confusion;
 use curves::Curves;
 use filters::Filters;
+use render::Plot;
 use samples::SamplesPlot;
 pub use samples::{Column, Samples};
 use worst::Worst;
@@ -44,8 +44,8 @@ pub struct Figures<'a> {
     pub classes: &'a [String],
     /// How it was trained: the training figures are with its dropout and its augmentation.
     pub recipe: &'a Recipe,
-    /// What was looked at after every epoch.
-    pub watch: Watch,
+    /// What was evaluated on after every epoch.
+    pub eval_set: EvalSet,
     /// The epochs.
     pub history: &'a [Epoch],
     /// What it was trained on.
@@ -53,7 +53,7 @@ pub struct Figures<'a> {
     /// The answers on the test images.
     pub report: &'a Report,
     /// The wrong ones, worst first.
-    pub mistakes: &'a [Mistake],
+    pub misclassifications: &'a [Misclassification],
     /// The test images.
     pub test: &'a Split,
     /// Kernels of the first layer, `[map][row][column]`.
@@ -90,8 +90,8 @@ impl Format {
 
     fn draw(self, plot: &impl Plot) -> anyhow::Result<Vec<u8>> {
         match self {
-            Self::Png => canvas::png(plot),
-            Self::Svg => canvas::svg(plot).map(String::into_bytes),
+            Self::Png => render::png(plot),
+            Self::Svg => render::svg(plot).map(String::into_bytes),
         }
     }
 }
@@ -118,10 +118,15 @@ pub fn prepare(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| {
         format!("cannot make {}: name a folder for the plots", OneLine(folder.display()))
     })?;
-    files().map(|(_, file)| folder.join(file)).try_for_each(|path| {
+    paths(folder).try_for_each(|path| {
         check_writable(&path)?;
         check_rereadable(&path)
     })
+}
+
+/// All files that [`write`] makes in `folder`.
+pub fn paths(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    files().map(|(_, file)| folder.join(file))
 }
 
 /// Writes all plots into `folder`, which is there; a file that is there is replaced as a whole.
@@ -130,8 +135,8 @@ pub fn prepare(folder: &Path) -> anyhow::Result<()> {
 /// If a file cannot be written.
 pub fn write(figures: &Figures<'_>, folder: &Path) -> anyhow::Result<()> {
     let plots = [all(figures, Format::Png)?, all(figures, Format::Svg)?];
-    for ((_, file), plot) in files().zip(plots.as_flattened()) {
-        write_whole(&folder.join(file), plot)?;
+    for (path, plot) in paths(folder).zip(plots.as_flattened()) {
+        write_whole(&path, plot)?;
     }
     Ok(())
 }
@@ -179,7 +184,7 @@ pub(crate) mod tests {
         pub(crate) history: Vec<Epoch>,
         samples: Samples,
         report: Report,
-        pub(crate) mistakes: Vec<Mistake>,
+        pub(crate) misclassifications: Vec<Misclassification>,
         test: Split,
         filters: Vec<f32>,
     }
@@ -190,26 +195,32 @@ pub(crate) mod tests {
             let labels: Vec<u8> = (0..2 * classes).map(|index| (index % classes) as u8).collect();
             let test = Split { images: (0..labels.len()).map(image).collect(), labels };
             let mut report = Report::new(classes);
-            let mut mistakes = Vec::new();
+            let mut misclassifications = Vec::new();
             for (index, &label) in test.labels.iter().enumerate() {
                 let label = usize::from(label);
                 let predicted = label - label % 2;
                 report.record(label, predicted);
                 if label != predicted {
-                    mistakes.push(Mistake { index, label, predicted, probability: 0.8, loss: 2.0 });
+                    misclassifications.push(Misclassification {
+                        index,
+                        label,
+                        predicted,
+                        probability: 0.8,
+                        loss: 2.0,
+                    });
                 }
             }
             let history = (1..=epochs).map(|epoch| {
                 let score = |part: f64| Score { loss: part, accuracy: 1.0 - part / 10.0 };
-                let (training, watched) = (score(2.0 / f64::from(epoch)), score(0.0));
-                Epoch { epoch, training, watched: Some(watched), took: Duration::from_secs(1) }
+                let (training, eval) = (score(2.0 / f64::from(epoch)), score(0.0));
+                Epoch { epoch, training, eval: Some(eval), took: Duration::from_secs(1) }
             });
             Self {
                 classes: (0..classes).map(|class| class.to_string()).collect(),
                 history: history.collect(),
                 samples: Samples::draw(&test, recipe.augmentation, 1),
                 report,
-                mistakes,
+                misclassifications,
                 filters: (0..500_u16).map(|at| f32::from(at) / 250.0 - 1.0).collect(),
                 test,
             }
@@ -220,11 +231,11 @@ pub(crate) mod tests {
                 dataset: "made up",
                 classes: &self.classes,
                 recipe,
-                watch: Watch::Validation(5),
+                eval_set: EvalSet::Validation(5),
                 history: &self.history,
                 samples: &self.samples,
                 report: &self.report,
-                mistakes: &self.mistakes,
+                misclassifications: &self.misclassifications,
                 test: &self.test,
                 filters: &self.filters,
             }
@@ -275,7 +286,7 @@ pub(crate) mod tests {
         let document = roxmltree::Document::parse(&svgs[3]).unwrap();
         let images: Vec<_> =
             document.descendants().filter(|node| node.has_tag_name("image")).collect();
-        assert_eq!(images.len(), made.mistakes.len());
+        assert_eq!(images.len(), made.misclassifications.len());
         let number = |name| images[0].attribute(name).unwrap().parse::<u32>().unwrap();
         let (x, y, width) = (number("x"), number("y"), number("width"));
         let png = images[0].attribute("href").unwrap().strip_prefix("data:image/png;base64,");
@@ -283,7 +294,8 @@ pub(crate) mod tests {
         let scale = width / image.width();
         let plot = decoded(&pngs[3]);
         for (dx, dy, pixel) in image.enumerate_pixels() {
-            let ink = 255 - made.test.images[made.mistakes[0].index].0[(dy * 28 + dx) as usize];
+            let ink =
+                255 - made.test.images[made.misclassifications[0].index].0[(dy * 28 + dx) as usize];
             assert_eq!(pixel.0, [ink; 3]);
             assert_eq!(plot.get_pixel(x + dx * scale + 1, y + dy * scale + 1), pixel);
         }
@@ -323,11 +335,11 @@ pub(crate) mod tests {
     fn what_a_run_lacks_is_said_and_what_is_no_number_is_left_out() {
         let recipe = Recipe::ORIGINAL;
         let mut made = Made::of(10, 2, &recipe);
-        made.mistakes.clear();
+        made.misclassifications.clear();
         made.filters.fill(f32::NAN);
         for epoch in &mut made.history {
             epoch.training = Score { loss: f64::NAN, accuracy: f64::NAN };
-            epoch.watched = None;
+            epoch.eval = None;
         }
         let svgs = svgs(&made.figures(&recipe));
         assert!(said(&svgs[3]).iter().any(|text| text.starts_with("No error on 20")));
@@ -339,7 +351,7 @@ pub(crate) mod tests {
     fn a_run_on_the_test_images_says_test() {
         let recipe = Recipe::ORIGINAL;
         let made = Made::of(10, 1, &recipe);
-        let figures = Figures { watch: Watch::Test, ..made.figures(&recipe) };
+        let figures = Figures { eval_set: EvalSet::Test, ..made.figures(&recipe) };
         let said = said(&svgs(&figures)[1]);
         assert!(said.contains(&"test".into()) && said.contains(&"100.00 %".into()), "{said:?}");
     }
@@ -356,6 +368,13 @@ pub(crate) mod tests {
         assert!(png.width() > png.height());
         assert!(fs::read_to_string(plots.join("worst.svg")).unwrap().contains("1 → 0"));
         assert_eq!(fs::read_dir(&plots).unwrap().count(), 2 * NAMES.len());
+        for path in paths(&plots) {
+            assert!(
+                crate::provenance::is_our_plot(&fs::read(&path).unwrap()),
+                "{}",
+                path.display()
+            );
+        }
         let refusal = format!("{:#}", prepare(&plots.join("worst.svg")).unwrap_err());
         assert!(refusal.contains("worst.svg"), "{refusal}");
     }

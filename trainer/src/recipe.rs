@@ -1,18 +1,18 @@
-//! What a network is trained with: everything that is neither data nor chance.
+//! What a network is trained with: everything but the data and the seed.
 
 use clap::ValueEnum;
 
 use crate::augment::Augmentation;
-use crate::drawn::Drawn;
 use crate::optimizer::Rule;
 use crate::schedule::Schedule;
+use crate::synthetic::Synthetic;
 
 /// Names of the recipes, as on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Name {
     /// Augmentation, one-cycle Muon and Adam, label smoothing, averaged weights
     Best,
-    /// The original post's: Adam and dropout on all training images, watched on the test images
+    /// The original article's: Adam and dropout on all training images, evaluated on the test images after every epoch
     Original,
 }
 
@@ -60,11 +60,11 @@ pub struct Recipe {
     /// What happens to the training images.
     pub augmentation: Option<Augmentation>,
     /// What is added to the training images of digits.
-    pub drawn: Option<Drawn>,
+    pub synthetic: Option<Synthetic>,
 }
 
 impl Recipe {
-    /// The original post's.
+    /// The original article's.
     pub const ORIGINAL: Self = Self {
         epochs: 12,
         batch_size: 512,
@@ -76,7 +76,7 @@ impl Recipe {
         dropout: 0.5,
         averaging: None,
         augmentation: None,
-        drawn: None,
+        synthetic: None,
     };
 
     /// Chosen on validation images; the README has the figures.
@@ -100,6 +100,6 @@ impl Recipe {
             gamma: 0.5,
             noise: 0.1,
         }),
-        drawn: Some(Drawn { of_each_style: 250, of_nothing: 5000 }),
+        synthetic: Some(Synthetic { per_style: 250, non_digits: 5000 }),
     };
 }

@@ -1,16 +1,17 @@
 //! One page about a run, which needs nothing beside it: no network, no scripts, no fonts.
 
-use std::fmt::{self, Write as _};
 use std::path::Path;
 
-use runtime::evaluate::Interval;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use runtime::evaluate::{Interval, Report};
 
 use crate::evaluate::Score;
 use crate::plots::{self, Figures, Format, grouped, write_whole};
+use crate::provenance::GENERATOR;
 use crate::train::Epoch;
 
-/// Most rows of the table of epochs; of more, evenly spaced ones are shown.
-const ROWS: usize = 200;
+/// Maximum rows of the table of epochs; of more, evenly spaced ones are shown.
+const MAX_ROWS: usize = 200;
 
 /// Readable on a phone, where plots are scrolled sideways rather than shrunk, and on paper.
 const STYLE: &str = "
@@ -32,23 +33,6 @@ footer { margin-top: 2.5rem; color: #555 }
 @media print { :root { font-size: 80% } svg { min-width: 0 } figure, tr { break-inside: avoid } h2 { break-after: avoid } }
 ";
 
-/// Text for an element or an attribute; control characters, which HTML forbids, become U+FFFD.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|letter| match letter {
-            '&' => f.write_str("&amp;"),
-            '<' => f.write_str("&lt;"),
-            '>' => f.write_str("&gt;"),
-            '"' => f.write_str("&quot;"),
-            '\'' => f.write_str("&#39;"),
-            _ if letter.is_control() => f.write_char(char::REPLACEMENT_CHARACTER),
-            _ => f.write_char(letter),
-        })
-    }
-}
-
 /// Writes the page to `path`; a file that is there is replaced as a whole.
 ///
 /// # Errors
@@ -69,94 +53,120 @@ pub fn emit(figures: &Figures<'_>, facts: &[(&str, String)]) -> anyhow::Result<S
     let [samples, curves, confusion, worst, filters] = &svgs[..] else {
         unreachable!("there are five plots")
     };
-    let report = figures.report;
+    let title = format!("LeNet on {}", printable(figures.dataset));
+    let accuracy = format!("{:.2} %", figures.report.accuracy() * 100.0);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="generator" content=(GENERATOR);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) ": " (accuracy) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { (title) }
+                (result(figures.report, &accuracy))
+                h2 { "The run" }
+                dl { @for (name, fact) in facts { dt { (printable(name)) } dd { (printable(fact)) } } }
+                h2 { "Training" }
+                (figure(curves))
+                (epochs(figures))
+                h2 { "Test" }
+                (figure(confusion))
+                (classes(figures))
+                (figure(worst))
+                h2 { "Training images" }
+                (figure(samples))
+                h2 { "First layer" }
+                (figure(filters))
+                footer { "Written by trainer " (env!("CARGO_PKG_VERSION")) "." }
+            }
+        }
+    };
+    Ok(page.into_string() + "\n")
+}
+
+/// `text` with U+FFFD for control characters, which HTML forbids even escaped.
+fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
+fn result(report: &Report, accuracy: &str) -> Markup {
     let Interval { low, high } = Interval::wilson(report.correct(), report.total());
-    let mut page = String::new();
-    write!(
-        page,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>LeNet on {0}: {1:.2} %</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <h1>LeNet on {0}</h1>\n<p class=\"result\"><strong>{1:.2} %</strong> of {2} test images right</p>\n\
-         <p>{3} errors. By chance of the test images, the true accuracy lies between {4:.2} % and {5:.2} % \
-         (95 % confidence, Wilson).</p>\n",
-        Escaped(figures.dataset),
-        report.accuracy() * 100.0,
-        grouped(report.total()),
-        grouped(report.total() - report.correct()),
-        low * 100.0,
-        high * 100.0
-    )?;
-    page += "<h2>The run</h2>\n<dl>\n";
-    for (name, fact) in facts {
-        writeln!(page, "<dt>{}</dt><dd>{}</dd>", Escaped(name), Escaped(fact))?;
+    let [low, high] = [low, high].map(|end| format!("{:.2} %", end * 100.0));
+    html! {
+        p.result { strong { (accuracy) } " of " (grouped(report.total())) " test images right" }
+        p {
+            (grouped(report.total() - report.correct())) " errors. By chance of the test images, the true accuracy lies "
+            "between " (low) " and " (high) " (95 % confidence, Wilson)."
+        }
     }
-    page += "</dl>\n<h2>Training</h2>\n";
-    figure(&mut page, curves)?;
-    epochs(&mut page, figures)?;
-    page += "<h2>Test</h2>\n";
-    figure(&mut page, confusion)?;
-    classes(&mut page, figures)?;
-    figure(&mut page, worst)?;
-    page += "<h2>Training images</h2>\n";
-    figure(&mut page, samples)?;
-    page += "<h2>First layer</h2>\n";
-    figure(&mut page, filters)?;
-    let version = env!("CARGO_PKG_VERSION");
-    writeln!(page, "<footer>Written by trainer {version}.</footer>\n</body>\n</html>")?;
-    Ok(page)
 }
 
-fn figure(page: &mut String, svg: &str) -> fmt::Result {
-    writeln!(page, "<figure>\n{svg}</figure>")
+fn figure(svg: &str) -> Markup {
+    html! { figure { (PreEscaped(svg)) } }
 }
 
-fn epochs(page: &mut String, figures: &Figures<'_>) -> fmt::Result {
-    let watched = figures.watch.name();
-    *page += "<div class=\"table\"><table>\n<thead><tr><th>epoch</th><th>training loss</th><th>accuracy</th>";
-    writeln!(
-        page,
-        "<th>{watched} loss</th><th>accuracy</th><th>seconds</th></tr></thead>\n<tbody>"
-    )?;
+fn epochs(figures: &Figures<'_>) -> Markup {
     let history = figures.history;
-    let step = history.len().div_ceil(ROWS).max(1);
+    let step = history.len().div_ceil(MAX_ROWS).max(1);
     let last = history.len().saturating_sub(1);
     let shown = |(index, _): &(usize, &Epoch)| (index + 1).is_multiple_of(step) || *index == last;
-    for (_, Epoch { epoch, training, watched, took }) in history.iter().enumerate().filter(shown) {
-        let cells = |score: &Score| {
-            format!("<td>{:.4}</td><td>{:.2} %</td>", score.loss, score.accuracy * 100.0)
-        };
-        writeln!(
-            page,
-            "<tr><th>{epoch}</th>{}{}<td>{:.1}</td></tr>",
-            cells(training),
-            watched.as_ref().map_or_else(|| "<td>–</td><td>–</td>".into(), cells),
-            took.as_secs_f64()
-        )?;
+    html! {
+        div.table {
+            table {
+                thead {
+                    tr {
+                        th { "epoch" } th { "training loss" } th { "accuracy" }
+                        th { (figures.eval_set.name()) " loss" } th { "accuracy" } th { "seconds" }
+                    }
+                }
+                tbody {
+                    @for (_, Epoch { epoch, training, eval, took }) in history.iter().enumerate().filter(shown) {
+                        tr {
+                            th { (epoch) }
+                            (cells(Some(*training)))
+                            (cells(*eval))
+                            td { (format!("{:.1}", took.as_secs_f64())) }
+                        }
+                    }
+                }
+            }
+        }
+        @if step > 1 { p { "Every " (step) "th of " (history.len()) " epochs." } }
     }
-    *page += "</tbody>\n</table></div>\n";
-    if step > 1 {
-        writeln!(page, "<p>Every {step}th of {} epochs.</p>", history.len())?;
-    }
-    Ok(())
 }
 
-fn classes(page: &mut String, figures: &Figures<'_>) -> fmt::Result {
-    *page += "<div class=\"table\"><table>\n<thead><tr><th>class</th><th>precision</th><th>recall</th>\
-              <th>F1</th><th>images</th></tr></thead>\n<tbody>\n";
-    for (class, score) in figures.report.per_class().iter().enumerate() {
-        writeln!(
-            page,
-            "<tr><th>{}</th><td>{:.4}</td><td>{:.4}</td><td>{:.4}</td><td>{}</td></tr>",
-            Escaped(&figures.class(class)),
-            score.precision,
-            score.recall,
-            score.f1,
-            grouped(score.support)
-        )?;
+/// Loss and accuracy.
+fn cells(score: Option<Score>) -> Markup {
+    html! {
+        @if let Some(Score { loss, accuracy }) = score {
+            td { (format!("{loss:.4}")) } td { (format!("{:.2} %", accuracy * 100.0)) }
+        } @else {
+            td { "–" } td { "–" }
+        }
     }
-    *page += "</tbody>\n</table></div>\n";
-    Ok(())
+}
+
+fn classes(figures: &Figures<'_>) -> Markup {
+    html! {
+        div.table {
+            table {
+                thead { tr { th { "class" } th { "precision" } th { "recall" } th { "F1" } th { "images" } } }
+                tbody {
+                    @for (class, score) in figures.report.per_class().iter().enumerate() {
+                        tr {
+                            th { (printable(&figures.class(class))) }
+                            @for part in [score.precision, score.recall, score.f1] { td { (format!("{part:.4}")) } }
+                            td { (grouped(score.support)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -173,8 +183,9 @@ mod tests {
         let facts = [("model", "a<script>'\u{1}.onnx".to_owned()), ("seed", "7".to_owned())];
         let page = emit(&made.figures(&recipe), &facts).unwrap();
         assert!(page.contains("<th>&lt;b&gt;&amp;&quot;</th>"));
-        assert!(page.contains("<dd>a&lt;script&gt;&#39;\u{fffd}.onnx</dd>"));
+        assert!(page.contains("<dd>a&lt;script&gt;'\u{fffd}.onnx</dd>"));
         assert!(!page.contains("<b>") && !page.contains("<script"));
+        assert!(crate::provenance::is_our_page(page.as_bytes()));
         assert!(page.contains("<strong>66.67 %</strong> of 6 test images right"));
         assert!(page.contains("between 30.00 % and 90.32 %"), "{page}");
         assert!(page.contains("<tr><th>2</th><td>1.0000</td><td>90.00 %</td><td>0.0000</td>"));

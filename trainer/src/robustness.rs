@@ -5,14 +5,14 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::evaluate::watch;
+use crate::evaluate::score;
 use crate::lenet::LeNet;
-use crate::seeding::{Purpose, drawn};
+use crate::seeding::{Purpose, with_rng};
 
 /// Images that are corrupted; with eleven corruptions a per mille of the mean is eleven images.
 pub const CORRUPTED_IMAGES: i64 = 1000;
 
-/// Half a picture, in pixels: what a unit of libtorch's sampling grid is worth.
+/// Half a picture, in pixels: one unit of libtorch's sampling grid.
 const HALF_PX: f64 = runtime::IMAGE_SIDE as f64 / 2.0;
 
 /// A name, and what it does to `float32 [images, 1, 28, 28]` of 0 to 255.
@@ -44,7 +44,7 @@ const CORRUPTIONS: [Corruption; 11] = [
 #[must_use]
 pub fn robustness(network: &LeNet, images: &Tensor, labels: &Tensor) -> Vec<(&'static str, f64)> {
     let labels = labels.narrow(0, 0, labels.size()[0].min(CORRUPTED_IMAGES));
-    let accuracy = |images: Tensor| watch(network, &images, &labels).accuracy;
+    let accuracy = |images: Tensor| score(network, &images, &labels).accuracy;
     corrupted(images).map(|(name, images)| (name, accuracy(images))).collect()
 }
 
@@ -57,7 +57,7 @@ pub fn corrupted(images: &Tensor) -> impl Iterator<Item = (&'static str, Tensor)
 
 /// Gaussian, of a fifth of the scale.
 fn noise(images: &Tensor) -> Tensor {
-    let noise = drawn(0, Purpose::Corruption, || {
+    let noise = with_rng(0, Purpose::Corruption, || {
         Tensor::randn(images.size(), (Kind::Float, Device::Cpu)).to_device(images.device())
     });
     (images + noise * 51.0).clamp(0.0, 255.0)

@@ -1,4 +1,4 @@
-//! Chance that can be had again: a seed of its own for every use.
+//! Random numbers that can be had again: a seed of its own for every use.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -23,7 +23,7 @@ pub(crate) enum Purpose {
 }
 
 /// What `draw` draws with a seed of its own.
-pub(crate) fn drawn<T>(seed: u64, purpose: Purpose, draw: impl FnOnce() -> T) -> T {
+pub(crate) fn with_rng<T>(seed: u64, purpose: Purpose, draw: impl FnOnce() -> T) -> T {
     let (kind, number) = match purpose {
         Purpose::Validation => (0, 0),
         Purpose::Weights => (1, 0),
@@ -34,17 +34,17 @@ pub(crate) fn drawn<T>(seed: u64, purpose: Purpose, draw: impl FnOnce() -> T) ->
         Purpose::Samples => (6, 0),
     };
     let mixed = mix(mix(seed) ^ mix(number << 3 | kind));
-    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let _rng = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     tch::manual_seed(mixed.cast_signed());
     draw()
 }
 
 /// libtorch's generator, seeded, for as long as the guard lives: tests run side by side.
 #[cfg(test)]
-pub(crate) fn alone(seed: i64) -> std::sync::MutexGuard<'static, ()> {
-    let alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+pub(crate) fn lock_rng(seed: i64) -> std::sync::MutexGuard<'static, ()> {
+    let rng = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     tch::manual_seed(seed);
-    alone
+    rng
 }
 
 /// The finalizer of `SplitMix64` (Steele, Lea and Flood 2014): near seeds become far ones.
@@ -61,9 +61,9 @@ mod tests {
     use tch::{Device, Kind, Tensor};
 
     #[test]
-    fn equal_uses_draw_equally_and_all_others_otherwise() {
+    fn equal_uses_draw_equal_numbers_and_all_others_different_ones() {
         let draw = |seed, purpose| {
-            drawn(seed, purpose, || {
+            with_rng(seed, purpose, || {
                 Tensor::randint(1 << 40, [1], (Kind::Int64, Device::Cpu)).int64_value(&[0])
             })
         };

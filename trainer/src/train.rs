@@ -12,13 +12,13 @@ use runtime::idx::Split;
 use tch::{Device, Kind, Tensor};
 
 use crate::augment::Augmenter;
-use crate::drawn::draw;
-use crate::evaluate::{Score, check_labels, images_tensor, labels_tensor, score};
+use crate::evaluate::{Score, check_labels, images_tensor, labels_tensor, mean_score};
 use crate::lenet::{HIDDEN, LeNet};
 use crate::optimizer::Optimizer;
 use crate::recipe::Recipe;
 use crate::schedule::average;
-use crate::seeding::{Purpose, drawn};
+use crate::seeding::{Purpose, with_rng};
+use crate::synthetic::generate;
 use crate::workers::{Batch, Workers};
 
 /// Everything that decides a run but its data.
@@ -28,8 +28,8 @@ pub struct Options {
     pub recipe: Recipe,
     /// Number of classes.
     pub classes: i64,
-    /// What to look at after every epoch.
-    pub watch: Watch,
+    /// What to evaluate on after every epoch.
+    pub eval_set: EvalSet,
     /// Decides the validation images, the first weights, the order of the images, their changes, and the dropout.
     pub seed: u64,
     /// Where to train.
@@ -38,16 +38,16 @@ pub struct Options {
     pub threads: usize,
 }
 
-/// What is looked at after every epoch.
+/// What is evaluated on after every epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Watch {
+pub enum EvalSet {
     /// So many of the training images, which are not trained on.
     Validation(usize),
-    /// The test images, as the original post does: for its figures, not to choose by.
+    /// The test images, as the original article does: for its figures, not to choose by.
     Test,
 }
 
-impl Watch {
+impl EvalSet {
     /// What to call it in a table.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -58,7 +58,7 @@ impl Watch {
     }
 }
 
-/// What [`Run::advance`] has done.
+/// Result of [`Run::advance`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Progress {
     /// A step.
@@ -69,23 +69,23 @@ pub enum Progress {
         images: usize,
         /// Images of an epoch.
         of: usize,
-        /// Mean cross-entropy in this epoch so far.
-        loss: f64,
+        /// Mean cross-entropy in this epoch so far; none on a GPU, for which it would mean a wait.
+        loss: Option<f64>,
     },
     /// The last step of an epoch.
     Epoch(Epoch),
 }
 
-/// What one epoch came to; every figure is a mean over images.
+/// Results of one epoch; every figure is a mean over images.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Epoch {
     /// Which, from 1.
     pub epoch: u32,
     /// Over the training images, as they were met: changed, and with dropout.
     pub training: Score,
-    /// Over the watched images, after the epoch; none if there are none.
-    pub watched: Option<Score>,
-    /// Training and watching.
+    /// Over the images of [`EvalSet`], after the epoch; none if there are none.
+    pub eval: Option<Score>,
+    /// Training and evaluation.
     pub took: Duration,
 }
 
@@ -129,7 +129,7 @@ pub struct Run {
     training: Tensor,
     /// Of these, how many are of one of the classes.
     of_a_class: usize,
-    watched: Option<(Tensor, Tensor)>,
+    eval_images: Option<(Tensor, Tensor)>,
     augmenter: Option<Augmenter>,
     workers: Workers,
     network: LeNet,
@@ -148,7 +148,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Prepares a run on `train`; `test` is touched only where [`Watch::Test`] asks for it.
+    /// Prepares a run on `train`; `test` is touched only where [`EvalSet::Test`] asks for it.
     ///
     /// # Errors
     /// If no image is left to train on, or a label lies beyond the classes.
@@ -159,26 +159,26 @@ impl Run {
         let mut labels = labels_tensor(&train.labels).to_device(device);
         let count = train.images.len() as i64;
         let mut training = Tensor::arange(count, (Kind::Int64, device));
-        let mut watched = None;
-        match options.watch {
-            Watch::Validation(held_out) => {
+        let mut eval_images = None;
+        match options.eval_set {
+            EvalSet::Validation(held_out) => {
                 let rest = count - held_out as i64;
                 ensure!(
                     rest > 0,
                     "{held_out} of {count} training images for validation leave none to train on"
                 );
-                let shuffled = drawn(options.seed, Purpose::Validation, || permutation(count))
+                let shuffled = with_rng(options.seed, Purpose::Validation, || permutation(count))
                     .to_device(device);
                 training = shuffled.narrow(0, 0, rest);
                 let chosen = shuffled.narrow(0, rest, held_out as i64);
                 if held_out > 0 {
-                    watched =
+                    eval_images =
                         Some((images.index_select(0, &chosen), labels.index_select(0, &chosen)));
                 }
             }
-            Watch::Test => {
+            EvalSet::Test => {
                 check_labels(&test.labels, options.classes)?;
-                watched = Some((
+                eval_images = Some((
                     images_tensor(&test.images).to_device(device),
                     labels_tensor(&test.labels).to_device(device),
                 ));
@@ -186,13 +186,13 @@ impl Run {
         }
         ensure!(training.size()[0] > 0, "there are no training images");
         let mut of_a_class = training.size()[0] as usize;
-        if let Some(amounts) = options.recipe.drawn {
+        if let Some(amounts) = options.recipe.synthetic {
             let known = Vec::<i64>::try_from(&training)?;
             let known: Vec<Image28> =
                 known.iter().map(|&at| train.images[at as usize].clone()).collect();
-            let more = draw(amounts, &known, options.classes as u8, options.seed);
+            let more = generate(amounts, &known, options.classes as u8, options.seed);
             let count = more.images.len() as i64;
-            of_a_class += more.images.len() - amounts.of_nothing;
+            of_a_class += more.images.len() - amounts.non_digits;
             let beyond = Tensor::arange_start(
                 images.size()[0],
                 images.size()[0] + count,
@@ -202,7 +202,8 @@ impl Run {
             labels = Tensor::cat(&[labels, labels_tensor(&more.labels).to_device(device)], 0);
             training = Tensor::cat(&[training, beyond], 0);
         }
-        let network = drawn(options.seed, Purpose::Weights, || LeNet::new(options.classes, device));
+        let network =
+            with_rng(options.seed, Purpose::Weights, || LeNet::new(options.classes, device));
         let zero = |kind| Tensor::zeros([], (kind, device));
         Ok(Self {
             augmenter: options.recipe.augmentation.map(|amounts| Augmenter::new(amounts, device)),
@@ -221,7 +222,7 @@ impl Run {
             labels,
             training,
             of_a_class,
-            watched,
+            eval_images,
             network,
         })
     }
@@ -282,12 +283,12 @@ impl Run {
         }
     }
 
-    /// Makes a step, and at the end of an epoch looks at the watched images; nothing once all epochs are done.
+    /// Makes a step, and at the end of an epoch evaluates; nothing once all epochs are done.
     pub fn advance(&mut self) -> Option<Progress> {
         if self.step == self.steps() {
             return None;
         }
-        let _alone = Alone::new();
+        let _threads = SingleThreaded::new();
         let per_epoch = self.steps_an_epoch();
         let at = self.step % per_epoch;
         if at == 0 {
@@ -301,20 +302,16 @@ impl Run {
         let epoch = (self.step / per_epoch) as u32 + 1;
         self.step += 1;
         if end < images {
-            // a number that people see ten times a second needs no wait for a GPU
-            let loss = if self.options.device == Device::Cpu {
-                self.loss.double_value(&[]) / end as f64
-            } else {
-                f64::NAN
-            };
+            let is_cpu = self.options.device == Device::Cpu;
+            let loss = is_cpu.then(|| self.loss.double_value(&[]) / end as f64);
             return Some(Progress::Step { epoch, images: end, of: images, loss });
         }
-        let training = score(&self.loss, &self.correct, self.of_a_class);
-        let watched = self
-            .watched
+        let training = mean_score(&self.loss, &self.correct, self.of_a_class);
+        let eval = self
+            .eval_images
             .as_ref()
-            .map(|(images, labels)| self.workers.watch(self.result(), images, labels));
-        let done = Epoch { epoch, training, watched, took: self.took() };
+            .map(|(images, labels)| self.workers.evaluate(self.result(), images, labels));
+        let done = Epoch { epoch, training, eval, took: self.took() };
         self.history.push(done);
         Some(Progress::Epoch(done))
     }
@@ -330,7 +327,7 @@ impl Run {
     /// The order of the current epoch.
     fn shuffle(&mut self) {
         let epoch = self.step / self.steps_an_epoch();
-        let shuffled = drawn(self.options.seed, Purpose::Order { epoch }, || {
+        let shuffled = with_rng(self.options.seed, Purpose::Order { epoch }, || {
             permutation(self.training.size()[0])
         });
         self.order = self.training.index_select(0, &shuffled.to_device(self.options.device));
@@ -339,7 +336,7 @@ impl Run {
     fn train_on(&mut self, start: usize, count: usize) {
         let Options { recipe, seed, device, .. } = &self.options;
         let count = count as i64;
-        let (draws, dropout) = drawn(*seed, Purpose::Step { step: self.step }, || {
+        let (draws, dropout) = with_rng(*seed, Purpose::Step { step: self.step }, || {
             (
                 self.augmenter.as_ref().map(|augmenter| augmenter.draw(count)),
                 dropout([count, HIDDEN], recipe.dropout),
@@ -353,15 +350,15 @@ impl Run {
             dropout: dropout.to_device(*device),
         };
         let weights = self.network.weights();
-        let share = self.workers.gradient(weights, &batch, recipe.label_smoothing);
+        let batch = self.workers.gradient(weights, &batch, recipe.label_smoothing);
         let learning_rate = recipe.learning_rate * recipe.schedule.factor(self.step, self.steps());
         let decay = recipe.weight_decay;
-        self.optimizer.step(weights, &share.gradient, learning_rate, decay, &self.workers);
+        self.optimizer.step(weights, &batch.gradient, learning_rate, decay, &self.workers);
         if let Some(decay) = recipe.averaging {
             average(&self.average, weights, decay, self.step + 1);
         }
-        self.loss += share.loss;
-        self.correct += share.correct;
+        self.loss += batch.loss;
+        self.correct += batch.correct;
     }
 
     /// The result so far, a network of its own.
@@ -375,12 +372,12 @@ impl Run {
         if averaged { &self.average } else { self.network.weights() }
     }
 
-    /// Images and labels that are looked at after every epoch, as [`robustness`] takes them.
+    /// Images and labels of [`EvalSet`], as [`robustness`] takes them.
     ///
     /// [`robustness`]: crate::robustness::robustness
     #[must_use]
-    pub fn watched(&self) -> Option<&(Tensor, Tensor)> {
-        self.watched.as_ref()
+    pub fn eval_images(&self) -> Option<&(Tensor, Tensor)> {
+        self.eval_images.as_ref()
     }
 
     /// The epochs so far.
@@ -421,11 +418,11 @@ fn dropout(shape: [i64; 2], probability: f64) -> Tensor {
 }
 
 /// Keeps libtorch's own threads out of the workers' way, as long as it lives: once woken they spin for a while.
-struct Alone {
+struct SingleThreaded {
     before: i32,
 }
 
-impl Alone {
+impl SingleThreaded {
     fn new() -> Self {
         let before = tch::get_num_threads();
         tch::set_num_threads(1);
@@ -433,7 +430,7 @@ impl Alone {
     }
 }
 
-impl Drop for Alone {
+impl Drop for SingleThreaded {
     fn drop(&mut self) {
         tch::set_num_threads(self.before);
     }
@@ -450,7 +447,7 @@ mod tests {
     #[test]
     fn dropout_leaves_out_as_many_as_asked_and_keeps_the_mean() {
         for (probability, kept) in [(0.0, 1.0), (0.3, 256.0 / 179.0), (0.5, 2.0)] {
-            let _alone = crate::seeding::alone(1);
+            let _rng = crate::seeding::lock_rng(1);
             let factors = dropout([999, 500], probability);
             assert!((factors.max().double_value(&[]) - kept).abs() < 1e-6);
             let zero = factors.eq(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);

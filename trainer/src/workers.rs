@@ -1,8 +1,15 @@
-//! The gradient of a batch: threads take a share each, and go through it in bites that fit their caches.
+//! The gradient of a batch: each thread takes a shard, and goes through it in micro-batches that fit its caches.
 //!
-//! libtorch's own threads split every operator of a whole batch: with 512 pictures a map is 24 MB, and each
-//! operator waits for memory, then for the slower thread. Here the threads meet once a step. The shares are
-//! added in a fixed order, so equal threads give equal sums.
+//! ```text
+//! batch of 512   ├────────── shard 0, thread 0 ─────────┼────────── shard 1, thread 1 ─────────┤
+//!                ├─ micro-batch 128 ─┼─ micro-batch 128 ─┤─ micro-batch 128 ─┼─ micro-batch 128 ─┤
+//!                         forward, backward; gradients add up in the thread's own copy
+//! step           gradient 0 + gradient 1, in this order
+//! ```
+//!
+//! libtorch's own threads split every operator of a whole batch: with 512 pictures the maps of the first
+//! convolution take 24 MB, and each operator waits for memory, then for the slower thread. Here the threads meet
+//! once a step. The shards are added in a fixed order, so an equal number of threads gives equal sums.
 
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -10,13 +17,13 @@ use std::thread::{self, JoinHandle};
 use tch::{Device, Kind, Tensor};
 
 use crate::augment::Draws;
-use crate::evaluate::{Score, watch};
+use crate::evaluate::{Score, score};
 use crate::lenet::LeNet;
 
-/// Pictures a bite on a CPU: their maps fit a core's second-level cache.
-const CPU_BITE: i64 = 128;
+/// Pictures of a micro-batch on a CPU: their maps fit a core's second-level cache.
+const CPU_MICRO_BATCH: i64 = 128;
 
-/// A batch, or a share of one.
+/// A batch, or a shard of one.
 #[derive(Debug)]
 pub(crate) struct Batch {
     /// `uint8 [pictures, 1, 28, 28]`
@@ -29,9 +36,9 @@ pub(crate) struct Batch {
     pub(crate) dropout: Tensor,
 }
 
-/// What a batch came to; tensors, so that nothing waits for a GPU.
+/// Gradient and counts of a batch or a shard; tensors, so that nothing waits for a GPU.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub(crate) struct BatchGradient {
     /// Of the mean loss over the whole batch, `[parameters]`.
     pub(crate) gradient: Tensor,
     /// Sum of the cross-entropies, without label smoothing.
@@ -44,8 +51,8 @@ pub(crate) struct Share {
 #[derive(Debug)]
 pub(crate) struct Workers {
     threads: Vec<Worker>,
-    /// Pictures that a thread takes at once.
-    bite: i64,
+    /// Pictures of a micro-batch.
+    micro_batch: i64,
 }
 
 #[derive(Debug)]
@@ -58,30 +65,35 @@ struct Worker {
 type Task = Box<dyn FnOnce(&LeNet) + Send>;
 
 impl Workers {
-    /// As many threads on a CPU; on a GPU one, which takes a batch at a bite.
+    /// As many threads on a CPU; on a GPU one, which takes a batch as one micro-batch.
     pub(crate) fn new(network: &LeNet, threads: usize) -> Self {
         let device = network.weights().device();
-        let (threads, bite) =
-            if device == Device::Cpu { (threads, CPU_BITE) } else { (1, i64::MAX) };
-        Self { threads: (0..threads).map(|_| Worker::new(network)).collect(), bite }
+        let (threads, micro_batch) =
+            if device == Device::Cpu { (threads, CPU_MICRO_BATCH) } else { (1, i64::MAX) };
+        Self { threads: (0..threads).map(|_| Worker::new(network)).collect(), micro_batch }
     }
 
     /// The gradient of the mean loss over `batch` at `weights`.
-    pub(crate) fn gradient(&self, weights: &Tensor, batch: &Batch, label_smoothing: f64) -> Share {
-        let (of, bite) = (batch.labels.size()[0], self.bite);
-        let shares = self.spread(weights, of, |start, count| {
-            let share = batch.narrow(start, count);
-            move |replica: &LeNet| share.gradient(replica, bite, label_smoothing, of)
+    pub(crate) fn gradient(
+        &self,
+        weights: &Tensor,
+        batch: &Batch,
+        label_smoothing: f64,
+    ) -> BatchGradient {
+        let (of, micro_batch) = (batch.labels.size()[0], self.micro_batch);
+        let shards = self.spread(weights, of, |start, count| {
+            let shard = batch.narrow(start, count);
+            move |replica: &LeNet| shard.gradient(replica, micro_batch, label_smoothing, of)
         });
-        shares.into_iter().reduce(Share::add).expect("a batch is not empty")
+        shards.into_iter().reduce(BatchGradient::add).expect("a batch is not empty")
     }
 
-    /// Loss and accuracy at `weights`, on images and labels as [`watch`] takes them.
-    pub(crate) fn watch(&self, weights: &Tensor, images: &Tensor, labels: &Tensor) -> Score {
+    /// Loss and accuracy at `weights`, on images and labels as [`score`] takes them.
+    pub(crate) fn evaluate(&self, weights: &Tensor, images: &Tensor, labels: &Tensor) -> Score {
         let of = labels.size()[0];
         let scores = self.spread(weights, of, |start, count| {
             let (images, labels) = (images.narrow(0, start, count), labels.narrow(0, start, count));
-            move |replica: &LeNet| (watch(replica, &images, &labels), count as f64 / of as f64)
+            move |replica: &LeNet| (score(replica, &images, &labels), count as f64 / of as f64)
         });
         scores.into_iter().fold(Score { loss: 0.0, accuracy: 0.0 }, |sum, (score, part)| Score {
             loss: sum.loss + score.loss * part,
@@ -94,7 +106,7 @@ impl Workers {
     where
         F: FnOnce() -> Tensor + Send + 'static,
     {
-        let parts = self.share_out(rows, |start, count| {
+        let parts = self.split(rows, |start, count| {
             let part = part(start, count);
             move |_: &LeNet| tch::no_grad(part)
         });
@@ -107,7 +119,8 @@ impl Workers {
         T: Send + 'static,
         F: FnOnce(&LeNet) -> T + Send + 'static,
     {
-        self.share_out(of, |start, count| {
+        self.split(of, |start, count| {
+            // tensors share memory: the weights are not copied here, and do not change before all shards are done
             let (part, weights) = (part(start, count), weights.detach());
             move |replica: &LeNet| {
                 tch::no_grad(|| replica.weights().shallow_clone().copy_(&weights));
@@ -117,11 +130,12 @@ impl Workers {
     }
 
     /// Parts of `of` things, start and count, each done by a thread; in order.
-    fn share_out<T, F>(&self, of: i64, part: impl Fn(i64, i64) -> F) -> Vec<T>
+    fn split<T, F>(&self, of: i64, part: impl Fn(i64, i64) -> F) -> Vec<T>
     where
         T: Send + 'static,
         F: FnOnce(&LeNet) -> T + Send + 'static,
     {
+        // all shards but the last are equally long; few things leave some threads without any
         let each = (of as u64).div_ceil(self.threads.len() as u64) as i64;
         let mut results = Vec::new();
         for (worker, start) in self.threads.iter().zip((0..of).step_by(each as usize)) {
@@ -133,6 +147,7 @@ impl Workers {
             }));
             results.push(result);
         }
+        // collected in the order of the shards, not in that in which threads end: sums of floats depend on it
         results.into_iter().map(|result| result.recv().expect("the worker answers")).collect()
     }
 }
@@ -178,17 +193,24 @@ impl Batch {
         }
     }
 
-    /// What this part of a batch of `of` pictures adds to it, in bites.
-    fn gradient(&self, replica: &LeNet, bite: i64, label_smoothing: f64, of: i64) -> Share {
+    /// What this part of a batch of `of` pictures adds to it, in micro-batches.
+    fn gradient(
+        &self,
+        replica: &LeNet,
+        micro_batch: i64,
+        label_smoothing: f64,
+        of: i64,
+    ) -> BatchGradient {
         let count = self.labels.size()[0];
-        let sums = (0..count).step_by(bite.min(count) as usize).map(|start| {
-            let batch = self.narrow(start, bite.min(count - start));
+        let sums = (0..count).step_by(micro_batch.min(count) as usize).map(|start| {
+            let batch = self.narrow(start, micro_batch.min(count - start));
             let pictures = batch.draws.as_ref().map(|draws| draws.apply(&batch.pictures));
             let logits =
                 replica.forward(pictures.as_ref().unwrap_or(&batch.pictures), Some(&batch.dropout));
             let log_probabilities = logits.log_softmax(-1, Kind::Float);
             let classes = logits.size()[1];
             let of_a_class = batch.labels.less(classes).to_kind(Kind::Float);
+            // a label beyond the classes would be no index: it takes any class, and counts for nothing
             let labels = batch.labels.clamp_max(classes - 1).unsqueeze(1);
             let wrong = -(log_probabilities.gather(1, &labels, false).squeeze_dim(1) * &of_a_class)
                 .sum(Kind::Float);
@@ -196,18 +218,19 @@ impl Batch {
             let even: Tensor = 1.0 - of_a_class * (1.0 - label_smoothing);
             let mean = log_probabilities.mean_dim([1].as_slice(), false, Kind::Float);
             let even = -(mean * even).sum(Kind::Float);
+            // divided by the whole batch, so that the sum over all micro-batches is the gradient of its mean
             let objective = &wrong * (1.0 - label_smoothing) + even;
             (objective / of as f64).backward();
             let correct = logits.argmax(1, false).eq_tensor(&batch.labels).sum(Kind::Int64);
             (wrong.detach().to_kind(Kind::Double), correct)
         });
         let (loss, correct) =
-            sums.reduce(|a, b| (a.0 + b.0, a.1 + b.1)).expect("a share is not empty");
-        Share { gradient: replica.take_gradient(), loss, correct }
+            sums.reduce(|a, b| (a.0 + b.0, a.1 + b.1)).expect("a shard is not empty");
+        BatchGradient { gradient: replica.take_gradient(), loss, correct }
     }
 }
 
-impl Share {
+impl BatchGradient {
     fn add(self, other: Self) -> Self {
         Self {
             gradient: self.gradient + other.gradient,

@@ -239,10 +239,10 @@ fn what_cannot_work_ends_in_one_line_that_names_it() {
             .args(["--device", device])
             .output()
             .unwrap();
-        let complaint = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{complaint}");
-        assert_eq!(complaint.lines().count(), 1, "{complaint}");
-        assert!(complaint.contains(&named.display().to_string()), "{complaint}");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.contains(&named.display().to_string()), "{error}");
         assert!(!model.exists());
     }
 }
@@ -252,15 +252,71 @@ fn the_doctor_finds_this_machine_well_and_a_broken_dataset_not() {
     let folder = tempfile::tempdir().unwrap();
     let doctor = |data: &Path| trainer().args(["doctor", "--data"]).arg(data).output().unwrap();
     let output = doctor(&mnist_500());
-    let said = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{printed}");
     for subject in ["libtorch", "CUDA", "threads", "500 training and 500 test images"] {
-        assert!(said.contains(subject), "{subject} in\n{said}");
+        assert!(printed.contains(subject), "{subject} in\n{printed}");
     }
-    fs::write(folder.path().join("train-images-idx3-ubyte"), "no images").unwrap();
-    let output = doctor(folder.path());
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stdout).contains("→ delete what is broken"), "{}", text(&output.stdout));
+    let broken = folder.path().join("broken");
+    relabelled(&broken, |digit| digit);
+    fs::write(broken.join("train-images-idx3-ubyte"), "no images").unwrap();
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    for (data, fault) in [
+        (&broken, "→ mend or delete what is broken"),
+        (&empty, "holds no dataset: it is empty"),
+        (&folder.path().join("nope"), "nope is no folder"),
+    ] {
+        let output = doctor(data);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stdout).contains(fault), "{}", text(&output.stdout));
+    }
+    assert_eq!(fs::read_dir(&empty).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn a_folder_that_was_named_is_never_filled_with_mnist_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("photos/cat")).unwrap();
+    fs::create_dir_all(at("photos/dog")).unwrap();
+    fs::write(at("photos/cat/1.jpg"), "").unwrap();
+    fs::create_dir(at("empty")).unwrap();
+    for (name, parts) in [
+        ("nope", ["nope is no folder", "--download"]),
+        ("empty", ["it is empty; expected are four IDX files", "--download"]),
+        ("photos", ["2 subfolders (cat, dog)", "training on those is not supported yet"]),
+    ] {
+        let output = trainer().args(["--device", "cpu", "--data"]).arg(at(name)).output().unwrap();
+        let refusal = text(&output.stderr);
+        assert_eq!((output.status.code(), refusal.lines().count()), (Some(1), 1), "{refusal}");
+        for part in parts {
+            assert!(refusal.contains(part), "{part} in {refusal}");
+        }
+    }
+    assert!(!at("nope").exists() && fs::read_dir(at("empty")).unwrap().count() == 0);
+    assert_eq!(fs::read_dir(at("photos")).unwrap().count(), 2);
+}
+
+#[test]
+fn the_other_spelling_of_the_names_trains_the_same_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("mnist-500");
+    fs::create_dir(&data).unwrap();
+    for entry in mnist_500().read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().replace("-idx", ".idx");
+        fs::copy(&path, data.join(name)).unwrap();
+    }
+    let [here, there] = ["here.onnx", "there.onnx"].map(|name| folder.path().join(name));
+    assert!(train(&here, &[]).status.success());
+    let mut command = trainer();
+    command.args(["--epochs", "2", "--batch-size", "128", "--device", "cpu", "--data"]).arg(&data);
+    let output = command.arg("--export").arg(&there).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(fs::read(here).unwrap() == fs::read(there).unwrap());
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 4);
 }
 
 #[test]
@@ -271,12 +327,79 @@ fn plots_and_reports_that_cannot_be_written_are_refused_before_training() {
     for (option, path) in [("--plots", &file), ("--report", &folder.path().join("no/such.html"))] {
         let model = folder.path().join("lenet.onnx");
         let output = train(&model, &[option, path.to_str().unwrap()]);
-        let complaint = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{complaint}");
-        assert!(complaint.contains(path.to_str().unwrap()), "{complaint}");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
         assert!(output.stdout.is_empty() && !model.exists());
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[test]
+fn a_training_that_diverges_fails_early_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("lenet.onnx");
+    for recipe in ["best", "original"] {
+        for export in [false, true] {
+            let mut command = trainer();
+            command.args(["--epochs", "50", "--lr", "1e9", "--device", "cpu", "--data"]);
+            command.arg(mnist_500()).args(["--recipe", recipe, "--batch-size", "64"]);
+            if export {
+                command.arg("--export").arg(&model);
+            }
+            let output = command.output().unwrap();
+            let error = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{error}");
+            assert!(error.contains("diverged") && error.contains("in epoch "), "{error}");
+            assert!(error.contains("--lr below 1000000000"), "{error}");
+            assert!(!text(&output.stdout).contains("\n   50 "), "{}", text(&output.stdout));
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+}
+
+#[test]
+fn files_of_others_are_replaced_only_by_force_and_ours_always() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let [model, json, page, plots] =
+        ["lenet.onnx", "history.jsonl", "report.html", "plots"].map(at);
+    let (worst, filters) = (plots.join("worst.png"), plots.join("filters.svg"));
+    fs::create_dir(&plots).unwrap();
+    let train_all = |force: bool| {
+        let mut command = trainer();
+        command.args(["--epochs", "1", "--device", "cpu", "--data"]).arg(mnist_500());
+        command.arg("--export").arg(&model).arg("--json").arg(&json);
+        command.arg("--report").arg(&page).arg("--plots").arg(&plots);
+        command.args(force.then_some("--force")).output().unwrap()
+    };
+    let succeeds = |output: Output| assert!(output.status.success(), "{}", text(&output.stderr));
+    succeeds(train_all(false));
+    succeeds(train_all(false));
+    let checkpoint = at("lenet.checkpoint");
+    for path in [&model, &json, &page, &worst, &filters, &checkpoint] {
+        let ours = fs::read(path).ok();
+        fs::write(path, "mine").unwrap();
+        let output = train_all(false);
+        let refusal = text(&output.stderr);
+        assert_eq!((output.status.code(), refusal.lines().count()), (Some(1), 1), "{refusal}");
+        assert!(refusal.contains(path.to_str().unwrap()), "{refusal}");
+        assert!(
+            refusal.contains("choose another name") && refusal.contains("--force"),
+            "{refusal}"
+        );
+        assert_eq!(fs::read(path).unwrap(), b"mine");
+        match ours {
+            Some(bytes) => fs::write(path, bytes).unwrap(),
+            None => fs::remove_file(path).unwrap(),
+        }
+    }
+    fs::write(&model, "mine").unwrap();
+    fs::write(&worst, "mine").unwrap();
+    fs::write(&checkpoint, "mine").unwrap();
+    succeeds(train_all(true));
+    Classifier::load(&model).unwrap();
+    assert!(image::open(&worst).is_ok() && !checkpoint.exists());
 }
 
 /// A run of six epochs of eight steps, into `path`; it takes a second or two.
@@ -338,12 +461,9 @@ fn ctrl_c_saves_within_an_epoch_and_says_how_to_go_on() {
         Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupted.success());
     let output = child.wait_with_output().unwrap();
-    let complaint = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{complaint}");
-    assert!(
-        complaint.contains("lenet.checkpoint") && complaint.contains("--resume"),
-        "{complaint}"
-    );
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("lenet.checkpoint") && error.contains("--resume"), "{error}");
     assert!(!path.exists());
 
     let unasked = long_run(&path, false).output().unwrap();

@@ -37,11 +37,11 @@ fn text(bytes: &[u8]) -> String {
 /// Code 1 and one line, which holds `part`, before anything is printed.
 fn refuses(command: &mut Command, part: &str) {
     let output = command.output().unwrap();
-    let complaint = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{complaint}");
-    assert!(complaint.starts_with("error: ") && complaint.contains(part), "{part}: {complaint}");
-    assert_eq!(complaint.lines().count(), 1, "{complaint:?}");
-    assert!(!complaint.trim_end().contains(char::is_control), "{complaint:?}");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.starts_with("error: ") && error.contains(part), "{part}: {error}");
+    assert_eq!(error.lines().count(), 1, "{error:?}");
+    assert!(!error.trim_end().contains(char::is_control), "{error:?}");
     assert_eq!(text(&output.stdout), "");
 }
 
@@ -177,9 +177,9 @@ fn a_checkpoint_that_is_none_is_refused() {
     ] {
         let mut command = short();
         let output = command.arg("--resume").arg("--checkpoint").arg(at(name)).output().unwrap();
-        let complaint = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{complaint}");
-        assert!(complaint.contains(name) && complaint.contains(part), "{complaint}");
-        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(name) && error.contains(part), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
     }
 }

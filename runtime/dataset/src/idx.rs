@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
@@ -62,7 +62,22 @@ pub struct Split {
     pub labels: Vec<u8>,
 }
 
-/// Reads one part of a dataset, from plain files or their `.gz`.
+/// All names under which an IDX file is read, the first that is there: `train-images-idx3-ubyte` as MNIST's authors have
+/// it, `train-images.idx3-ubyte` as copies of it do, and the `.gz` of either.
+///
+/// ```
+/// use dataset::idx::{Part, spellings};
+///
+/// let names = spellings(Part::Train.image_file());
+/// assert!(names.contains(&"train-images.idx3-ubyte.gz".to_owned()));
+/// ```
+#[must_use]
+pub fn spellings(name: &str) -> [String; 4] {
+    let dotted = name.replace("-idx", ".idx");
+    [name.to_owned(), format!("{name}.gz"), dotted.clone(), format!("{dotted}.gz")]
+}
+
+/// Reads one part of a dataset, from plain files or their `.gz`, in either of the [`spellings`].
 ///
 /// # Errors
 /// [`Error::Missing`] or [`Error::Read`] if a file is not there, [`Error::Idx`] or [`Error::TooLarge`] if one is not
@@ -94,23 +109,12 @@ fn read<T>(
     header: fn(&[u8]) -> Result<Header<'_>, IdxFault>,
     parse: fn(&[u8]) -> Result<T, IdxFault>,
 ) -> Result<T, Error> {
-    let open = |name: &str| {
-        let path = folder.join(name);
-        match File::open(&path) {
-            Ok(file) => Ok(Some((file, path))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::Read { path, source }),
-        }
-    };
-    let (mut stream, path): (Box<dyn Read>, _) = if let Some((file, path)) = open(name)? {
-        (Box::new(file), path)
-    } else if let Some((file, path)) = open(&format!("{name}.gz"))? {
-        (Box::new(MultiGzDecoder::new(file)), path)
-    } else {
-        return Err(Error::Missing { name, folder: folder.to_owned() });
-    };
-    let faulty = |fault| Error::Idx { path: path.clone(), fault };
+    let (path, file) = open(folder, name)?;
     let unreadable = |source| Error::Read { path: path.clone(), source };
+    let zipped = path.extension().is_some_and(|ending| ending == "gz");
+    let mut stream: Box<dyn Read> =
+        if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let faulty = |fault| Error::Idx { path: path.clone(), fault };
     let mut bytes = Vec::new();
     stream.by_ref().take(MAX_HEADER_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
     let Header { promised_bytes, items } = header(&bytes).map_err(faulty)?;
@@ -120,6 +124,22 @@ fn read<T>(
     let rest_bytes = (promised_bytes + 1).saturating_sub(items.len() as u64);
     stream.take(rest_bytes).read_to_end(&mut bytes).map_err(unreadable)?;
     parse(&bytes).map_err(faulty)
+}
+
+/// The first of the [`spellings`] that is there.
+fn open(folder: &Path, name: &'static str) -> Result<(PathBuf, File), Error> {
+    for path in spellings(name).map(|name| folder.join(name)) {
+        // one popular copy of MNIST has folders of these names beside the files in the other spelling
+        if path.is_dir() {
+            continue;
+        }
+        match File::open(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(Error::Read { path, source }),
+        }
+    }
+    Err(Error::Missing { name, folder: folder.to_owned() })
 }
 
 /// Parses an image file: magic `0x0000_0803`, count, rows, columns, then the pixels row by row.
@@ -320,5 +340,17 @@ mod tests {
         assert_eq!((split.images, split.labels), (two_images(), vec![1, 2]));
         let missing = load(folder.path(), Part::Train).unwrap_err().to_string();
         assert!(missing.contains("train-images-idx3-ubyte"), "{missing}");
+    }
+
+    #[test]
+    fn either_spelling_is_read_beside_folders_of_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("train-images-idx3-ubyte")).unwrap();
+        std::fs::write(at("train-images.idx3-ubyte"), emit_images(&two_images())).unwrap();
+        std::fs::write(at("train-labels.idx1-ubyte.gz"), gzip(&emit_labels(&[1, 2]))).unwrap();
+        let split = load(folder.path(), Part::Train).unwrap();
+        assert_eq!((split.images, split.labels), (two_images(), vec![1, 2]));
+        assert!(matches!(load(folder.path(), Part::Test), Err(Error::Missing { .. })));
     }
 }

@@ -9,13 +9,16 @@
 
 use std::error::Error;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use atomic_write_file::AtomicWriteFile;
 
 /// Maximum length of a file name that leaves room for `.` before it and `.xxxxxx` behind, of 255 bytes on all usual systems.
 const MAX_NAME_BYTES: usize = 255 - 8;
+
+/// Maximum part of a file that is read to recognise it: many times the largest that we write.
+const MAX_RECOGNIZED_BYTES: u64 = 64 << 20;
 
 /// Maximum number of links followed: more than any system follows.
 const MAX_LINKS: usize = 40;
@@ -104,6 +107,32 @@ pub fn check_not_input(path: &Path, read: &[&Path]) -> io::Result<()> {
         return Err(io::Error::new(ErrorKind::AlreadyExists, reason));
     }
     Ok(())
+}
+
+/// Whether what is at `path` may be replaced: nothing, an empty file, a file that `is_ours` recognises, anything if
+/// `force` allows it, and what is no regular file, for that is written to and not replaced.
+///
+/// `is_ours` gets the content up to its first 64 MiB. This only protects the files of others: [`check`] says whether
+/// `path` can be written at all. A command adds to the refusal by which option it is forced.
+///
+/// # Errors
+/// [`ErrorKind::AlreadyExists`] if it may not, or the system's reason why the file cannot be read.
+pub fn check_replaceable(
+    path: &Path,
+    force: bool,
+    is_ours: impl Fn(&[u8]) -> bool,
+) -> io::Result<()> {
+    if force || !fs::metadata(path).is_ok_and(|there| there.is_file()) {
+        return Ok(());
+    }
+    let mut content = Vec::new();
+    File::open(path)?.take(MAX_RECOGNIZED_BYTES).read_to_end(&mut content)?;
+    if content.is_empty() || is_ours(&content) {
+        return Ok(());
+    }
+    let reason = "the file exists and was not written by this program: \
+                  choose another name, or allow the command to overwrite it";
+    Err(io::Error::new(ErrorKind::AlreadyExists, reason))
 }
 
 /// The kind of an error that the system gave while we printed, to tell a reader that has gone from a full disk: an error
@@ -198,6 +227,40 @@ mod tests {
         let refusal = check_not_input(&again, &[&folder.path().join("other"), &read]).unwrap_err();
         assert!(refusal.to_string().contains("name another file"), "{refusal}");
         check_not_input(&folder.path().join("new"), &[&read]).unwrap();
+    }
+
+    #[test]
+    fn only_files_of_ours_are_replaced_unless_forced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let is_ours = |bytes: &[u8]| bytes.starts_with(b"ours");
+        for (name, content) in [("ours", "ours, of yesterday"), ("empty", ""), ("foreign", "mine")]
+        {
+            fs::write(at(name), content).unwrap();
+        }
+        for name in ["ours", "empty", "missing", "no/such/folder", "."] {
+            check_replaceable(&at(name), false, is_ours).unwrap();
+        }
+        let refusal = check_replaceable(&at("foreign"), false, is_ours).unwrap_err();
+        assert_eq!(refusal.kind(), ErrorKind::AlreadyExists);
+        assert!(refusal.to_string().contains("choose another name"), "{refusal}");
+        check_replaceable(&at("foreign"), true, is_ours).unwrap();
+        assert_eq!(fs::read(at("foreign")).unwrap(), b"mine");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn foreign_files_are_protected_behind_links_and_devices_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        fs::write(folder.path().join("foreign"), "mine").unwrap();
+        std::os::unix::fs::symlink("foreign", &link).unwrap();
+        assert!(check_replaceable(&link, false, |_| false).is_err());
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for device in [pipe.as_path(), Path::new("/dev/null"), Path::new("/dev/zero")] {
+            check_replaceable(device, false, |_| unreachable!("it is not read")).unwrap();
+        }
     }
 
     #[cfg(unix)]

@@ -10,7 +10,7 @@ pub(super) const MUTED: RGBColor = RGBColor(0x55, 0x55, 0x55);
 pub(super) const GUIDE: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 /// What is right, and the training images; blue of Okabe and Ito 2008, "Color universal design".
 pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
-/// What is wrong, and the watched images; vermilion of the same set.
+/// What is wrong, and the validation images; vermilion of the same set.
 pub(super) const VERMILION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 
 /// Red and blue around white, of Cynthia Brewer's `RdBu`.
@@ -27,7 +27,7 @@ const RIGHT: [RGBColor; 3] =
 /// Brewer's `Oranges`, from where they are well off white: a single error must be seen.
 const WRONG: [RGBColor; 3] =
     [RGBColor(0xfd, 0xc9, 0x90), RGBColor(0xf1, 0x69, 0x13), RGBColor(0x8c, 0x2d, 0x04)];
-const NOTHING: RGBColor = RGBColor(0xf7, 0xf7, 0xf7);
+const NO_IMAGES: RGBColor = RGBColor(0xf7, 0xf7, 0xf7);
 
 /// Of −1 to 1; what is not a number is as grey as nothing else.
 pub(super) fn diverging(value: f64) -> RGBColor {
@@ -37,12 +37,12 @@ pub(super) fn diverging(value: f64) -> RGBColor {
     between(&DIVERGING, f64::midpoint(value.clamp(-1.0, 1.0), 1.0))
 }
 
-/// Of a cell of a confusion matrix whose greatest count is `most`; counts are seen by their logarithm.
-pub(super) fn count(count: u64, most: u64, right: bool) -> RGBColor {
+/// Of a cell of a confusion matrix whose maximum is `max`; counts are seen by their logarithm.
+pub(super) fn count(count: u64, max: u64, right: bool) -> RGBColor {
     if count == 0 {
-        return NOTHING;
+        return NO_IMAGES;
     }
-    let part = if most > 1 { (count as f64).ln() / (most as f64).ln() } else { 1.0 };
+    let part = if max > 1 { (count as f64).ln() / (max as f64).ln() } else { 1.0 };
     between(if right { &RIGHT } else { &WRONG }, part)
 }
 

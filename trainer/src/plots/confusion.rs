@@ -4,17 +4,17 @@ use plotters::element::{PathElement, Rectangle};
 use plotters::prelude::DrawingBackend;
 use plotters::style::{Color, WHITE};
 
-use super::canvas::{Area, BODY, Drawn, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
 use super::colour::{count, text_on};
-use super::lettering::{CENTER, LEFT, Lettering, READABLE_PX, RIGHT};
+use super::render::{Area, BODY, DrawResult, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
+use super::text::{CENTER, LEFT, MIN_EM_PX, RIGHT, TextFormat};
 use super::{Figures, grouped};
 
 /// Side of a matrix of many classes, in pixels.
 const ROOM_PX: i32 = 720;
 /// Side of a cell of few classes.
-const LARGEST_PX: i32 = 96;
+const MAX_CELL_PX: i32 = 96;
 /// Side of a cell of 256 classes.
-const SMALLEST_PX: i32 = 3;
+const MIN_CELL_PX: i32 = 3;
 /// Longest name of a class.
 const NAME_PX: i32 = 120;
 /// What stands to the right of the matrix.
@@ -28,32 +28,32 @@ impl Confusion<'_> {
     }
 
     fn cell_px(&self) -> i32 {
-        (ROOM_PX / self.classes().max(1) as i32).clamp(SMALLEST_PX, LARGEST_PX)
+        (ROOM_PX / self.classes().max(1) as i32).clamp(MIN_CELL_PX, MAX_CELL_PX)
     }
 
-    fn most(&self) -> u64 {
+    fn max(&self) -> u64 {
         self.0.report.confusion().iter().flatten().copied().max().unwrap_or(0)
     }
 
     /// Of the names of the classes.
-    fn lettering(&self) -> Lettering {
-        Lettering { em_px: f64::from(self.cell_px() - 2).clamp(READABLE_PX, 16.0), ..BODY }
+    fn format(&self) -> TextFormat {
+        TextFormat { em_px: f64::from(self.cell_px() - 2).clamp(MIN_EM_PX, 16.0), ..BODY }
     }
 
     /// Every so many classes have room for their names.
     fn named_step(&self) -> usize {
-        (READABLE_PX as usize + 2).div_ceil(self.cell_px() as usize)
+        (MIN_EM_PX as usize + 2).div_ceil(self.cell_px() as usize)
     }
 
     /// Classes with their names, where there is room.
     fn names(&self) -> Vec<(usize, String)> {
-        let fit = |class| self.lettering().fit(&self.0.class(class), NAME_PX);
+        let fit = |class| self.format().fit(&self.0.class(class), NAME_PX);
         (0..self.classes()).step_by(self.named_step()).map(|class| (class, fit(class))).collect()
     }
 
     /// Length of the longest name.
     fn names_px(&self) -> i32 {
-        let widths = self.names().into_iter().map(|(_, name)| self.lettering().width_px(&name));
+        let widths = self.names().into_iter().map(|(_, name)| self.format().width_px(&name));
         widths.max().unwrap_or(0)
     }
 
@@ -72,38 +72,38 @@ impl Confusion<'_> {
         self.cell_px() * self.classes() as i32
     }
 
-    fn axes<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+    fn axes<B: DrawingBackend>(&self, area: &Area<B>) -> DrawResult<B> {
         let ((left, top), side, cell) = (self.corner(), self.side_px(), self.cell_px());
-        let axis = Lettering { bold: true, ..BODY };
+        let axis = TextFormat { bold: true, ..BODY };
         area.draw_text("prediction", &axis.style(CENTER), (left + side / 2, TOP_PX + 10))?;
         area.draw_text("label", &axis.upward(CENTER), (MARGIN_PX + 10, top + side / 2))?;
-        let lettering = self.lettering();
+        let format = self.format();
         for (class, name) in self.names() {
             let middle = class as i32 * cell + cell / 2;
-            area.draw_text(&name, &lettering.style(RIGHT), (left - 10, top + middle))?;
+            area.draw_text(&name, &format.style(RIGHT), (left - 10, top + middle))?;
             if self.upward() {
-                area.draw_text(&name, &lettering.upward(LEFT), (left + middle, top - 10))?;
+                area.draw_text(&name, &format.upward(LEFT), (left + middle, top - 10))?;
             } else {
-                area.draw_text(&name, &lettering.style(CENTER), (left + middle, top - 16))?;
+                area.draw_text(&name, &format.style(CENTER), (left + middle, top - 16))?;
             }
         }
         Ok(())
     }
 
-    fn counts<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+    fn counts<B: DrawingBackend>(&self, area: &Area<B>) -> DrawResult<B> {
         let ((left, top), cell) = (self.corner(), self.cell_px());
         // a digit of Noto Sans is 0.572 em wide
-        let most = self.most();
-        let digits = f64::from(most.max(10).ilog10() + 1);
+        let max = self.max();
+        let digits = f64::from(max.max(10).ilog10() + 1);
         let em_px = (f64::from(cell - 6) / (digits * 0.572)).min(f64::from(cell) * 0.5).min(17.0);
-        if em_px < READABLE_PX {
+        if em_px < MIN_EM_PX {
             return Ok(());
         }
         for (label, row) in self.0.report.confusion().iter().enumerate() {
             for (predicted, &counted) in row.iter().enumerate().filter(|(_, counted)| **counted > 0)
             {
-                let colour = text_on(count(counted, most, label == predicted));
-                let style = Lettering { em_px, bold: label == predicted, colour }.style(CENTER);
+                let colour = text_on(count(counted, max, label == predicted));
+                let style = TextFormat { em_px, bold: label == predicted, colour }.style(CENTER);
                 let middle = |class: usize| class as i32 * cell + cell / 2;
                 let at = (left + middle(predicted), top + middle(label));
                 area.draw_text(&counted.to_string(), &style, at)?;
@@ -113,20 +113,20 @@ impl Confusion<'_> {
     }
 
     /// Which colour is which count.
-    fn key<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+    fn key<B: DrawingBackend>(&self, area: &Area<B>) -> DrawResult<B> {
         const STEP_PX: i32 = 30;
         let (left, top) = (self.corner().0 + self.side_px() + 40, self.corner().1);
-        let most = self.most();
+        let max = self.max();
         // a power too near the greatest count would look like it
-        let powers = (0..19).map(|power| 10_u64.pow(power)).take_while(|count| count * 2 < most);
-        let counts: Vec<u64> = [0].into_iter().chain(powers).chain([most]).collect();
+        let powers = (0..19).map(|power| 10_u64.pow(power)).take_while(|count| count * 2 < max);
+        let counts: Vec<u64> = [0].into_iter().chain(powers).chain([max]).collect();
         area.draw_text("images", &NOTE.style(LEFT), (left, top + 8))?;
         for (column, (name, right)) in [("right", true), ("wrong", false)].into_iter().enumerate() {
             let x = left + column as i32 * 48;
             area.draw_text(name, &NOTE.style(LEFT), (x, top + 30))?;
             for (row, &counted) in counts.iter().enumerate() {
                 let y = top + 46 + row as i32 * STEP_PX;
-                let colour = count(counted, most, right);
+                let colour = count(counted, max, right);
                 area.draw(&Rectangle::new([(x, y), (x + 40, y + STEP_PX - 4)], colour.filled()))?;
                 if column == 1 {
                     let at = (x + 50, y + STEP_PX / 2 - 2);
@@ -158,17 +158,17 @@ impl Plot for Confusion<'_> {
     }
 
     fn pictures(&self) -> Vec<Picture> {
-        let (most, mut squares) = (self.most(), Vec::new());
+        let (max, mut squares) = (self.max(), Vec::new());
         for (label, row) in self.0.report.confusion().iter().enumerate() {
             for (predicted, &counted) in row.iter().enumerate() {
-                squares.push(count(counted, most, label == predicted));
+                squares.push(count(counted, max, label == predicted));
             }
         }
         let (at, square_px, width) = (self.corner(), self.cell_px() as u32, self.classes());
         vec![Picture { at, square_px, width, squares }]
     }
 
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> DrawResult<B> {
         let ((left, top), side, cell) = (self.corner(), self.side_px(), self.cell_px());
         if cell >= 8 {
             for line in (0..=side).step_by(cell as usize) {

@@ -10,9 +10,9 @@ use plotters::series::LineSeries;
 use plotters::style::{Color, RGBColor, ShapeStyle, TRANSPARENT};
 
 use super::Figures;
-use super::canvas::{Area, BODY, Drawn, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
 use super::colour::{BLUE, GUIDE, MUTED, VERMILION};
-use super::lettering::{LEFT, Lettering};
+use super::render::{Area, BODY, DrawResult, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
+use super::text::{LEFT, TextFormat};
 use crate::evaluate::Score;
 
 const SIZE_PX: (i32, i32) = (1200, 560);
@@ -21,9 +21,9 @@ const LAST_PX: i32 = 110;
 /// Two lines of text.
 const LINES_PX: i32 = 48;
 /// With more epochs than this, points would hide the line.
-const POINTS: usize = 40;
-/// Most epochs drawn; of more, evenly spaced ones are.
-const MOST: usize = 400;
+const MAX_POINTS: usize = 40;
+/// Maximum epochs drawn; of more, evenly spaced ones are.
+const MAX_EPOCHS: usize = 400;
 
 pub(super) struct Curves<'a>(pub(super) &'a Figures<'a>);
 
@@ -37,18 +37,18 @@ struct Panel {
     tick: fn(f64) -> String,
     /// The figure in words.
     text: fn(Score) -> String,
-    /// What is below it, such as no error at all, is drawn there.
-    least: f64,
-    greatest: f64,
+    /// What is below it, such as no error at all, is drawn at it.
+    min: f64,
+    max: f64,
     /// Whether smaller values are higher up.
     falling: bool,
 }
 
 impl Panel {
-    /// At the least value lies all that is less.
+    /// At the minimum lies all that is less.
     fn label(&self, tick: f64) -> String {
         let sign = match self.falling {
-            _ if tick > self.least * (1.0 + EXACT) => "",
+            _ if tick > self.min * (1.0 + EXACT) => "",
             true => "≥",
             false => "≤",
         };
@@ -63,8 +63,8 @@ const PANELS: [Panel; 2] = [
         value: |score| score.loss,
         tick: trimmed,
         text: |score| format!("{:.4}", score.loss),
-        least: 1e-4,
-        greatest: 1e6,
+        min: 1e-4,
+        max: 1e6,
         falling: false,
     },
     Panel {
@@ -73,8 +73,8 @@ const PANELS: [Panel; 2] = [
         value: |score| (1.0 - score.accuracy) * 100.0,
         tick: |wrong| trimmed(100.0 - wrong),
         text: |score| format!("{:.2} %", score.accuracy * 100.0),
-        least: 0.01,
-        greatest: 100.0,
+        min: 0.01,
+        max: 100.0,
         falling: true,
     },
 ];
@@ -88,15 +88,14 @@ fn trimmed(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// 1, 2 and 5 times powers of ten between `least` and `greatest`: the nearest around `values`, and all between.
-fn steps(values: &[f64], least: f64, greatest: f64) -> Vec<f64> {
-    let (low, high) = values
-        .iter()
-        .fold((greatest, least), |(low, high), &value| (low.min(value), high.max(value)));
+/// 1, 2 and 5 times powers of ten between `min` and `max`: the nearest around `values`, and all between.
+fn steps(values: &[f64], min: f64, max: f64) -> Vec<f64> {
+    let (low, high) =
+        values.iter().fold((max, min), |(low, high), &value| (low.min(value), high.max(value)));
     // parsed, for multiplied ones are off by a bit
     let step = |power: i32, digit: u8| format!("{digit}e{power}").parse().unwrap_or(f64::NAN);
     let steps = (-4..7).flat_map(|power| [1, 2, 5].map(|digit| step(power, digit)));
-    let steps: Vec<f64> = steps.filter(|step| (least..=greatest).contains(step)).collect();
+    let steps: Vec<f64> = steps.filter(|step| (min..=max).contains(step)).collect();
     let first = steps.iter().rposition(|step| *step < low).unwrap_or(0);
     let end = steps.iter().position(|step| *step > high).unwrap_or(steps.len() - 1);
     steps[first.min(end.saturating_sub(1))..=end].to_vec()
@@ -109,7 +108,7 @@ fn ticks(steps: &[f64]) -> Vec<f64> {
     steps.iter().copied().filter(|step| steps.len() <= MANY || is_power(step)).collect()
 }
 
-/// Epochs worth a tick: the first, and at most twelve evenly spaced ones.
+/// Epochs with a tick: the first, and at most twelve evenly spaced ones.
 fn epochs(last: u32) -> Vec<f64> {
     let steps = (0..6).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u32.pow(power)));
     let step = steps.into_iter().find(|step| last / step <= 12).unwrap_or(last);
@@ -154,16 +153,16 @@ impl Curves<'_> {
     /// Those with anything on them.
     fn curves(&self) -> Vec<Curve> {
         let training = self.0.history.iter().map(|done| (done.epoch, done.training)).collect();
-        let watched = self.0.history.iter().filter_map(|done| Some((done.epoch, done.watched?)));
+        let eval = self.0.history.iter().filter_map(|done| Some((done.epoch, done.eval?)));
         let curves = [
             Curve { name: "training", colour: BLUE, scores: training },
-            Curve { name: self.0.watch.name(), colour: VERMILION, scores: watched.collect() },
+            Curve { name: self.0.eval_set.name(), colour: VERMILION, scores: eval.collect() },
         ];
         curves.into_iter().filter(|curve| !curve.scores.is_empty()).collect()
     }
 
-    fn panel<B: DrawingBackend>(&self, area: &Area<B>, panel: &Panel, left: i32) -> Drawn<B> {
-        let head = Lettering { em_px: 18.0, bold: true, ..BODY };
+    fn panel<B: DrawingBackend>(&self, area: &Area<B>, panel: &Panel, left: i32) -> DrawResult<B> {
+        let head = TextFormat { em_px: 18.0, bold: true, ..BODY };
         area.draw_text(panel.title, &head.style(LEFT), (left, TOP_PX + 8))?;
         area.draw_text(panel.unit, &NOTE.style(LEFT), (left, TOP_PX + 32))?;
         let width = (SIZE_PX.0 - 3 * MARGIN_PX) / 2 - LAST_PX;
@@ -171,11 +170,11 @@ impl Curves<'_> {
         let place = area.clone().shrink((left, TOP_PX + 48), (width, height));
 
         let curves = self.curves();
-        let value = |score| (panel.value)(score).clamp(panel.least, panel.greatest);
+        let value = |score| (panel.value)(score).clamp(panel.min, panel.max);
         let scores = curves.iter().flat_map(|curve| &curve.scores);
         let values: Vec<f64> =
             scores.map(|(_, score)| value(*score)).filter(|value| value.is_finite()).collect();
-        let steps = steps(&values, panel.least, panel.greatest);
+        let steps = steps(&values, panel.min, panel.max);
         let (low, high) = (steps[0].log10(), steps[steps.len() - 1].log10());
         let ends = if panel.falling { [high, low] } else { [low, high] };
         let ticks = ticks(&steps).into_iter().map(f64::log10).collect();
@@ -202,14 +201,14 @@ impl Curves<'_> {
         let mut lasts = Vec::new();
         for curve in &curves {
             // the newest of so many epochs that they would share pixels
-            let step = curve.scores.len().div_ceil(MOST);
+            let step = curve.scores.len().div_ceil(MAX_EPOCHS);
             let spaced = curve.scores.iter().rev().step_by(step).rev();
             let seen = spaced.filter(|(_, score)| (panel.value)(*score).is_finite());
             let points: Vec<(f64, f64)> =
                 seen.map(|&(epoch, score)| (f64::from(epoch), value(score).log10())).collect();
             let line = ShapeStyle { stroke_width: 2, ..curve.colour.into() };
             chart.draw_series(LineSeries::new(points.iter().copied(), line))?;
-            if points.len() <= POINTS {
+            if points.len() <= MAX_POINTS {
                 let point = |&at| Circle::new(at, 4, curve.colour.filled());
                 chart.draw_series(points.iter().map(point))?;
             }
@@ -223,11 +222,11 @@ impl Curves<'_> {
             let below = (lasts.len() - 1 - index) as i32;
             let y = (*y).min(room.1 - below * LINES_PX).max(free);
             free = y + LINES_PX;
-            let name = Lettering { bold: true, colour: curve.colour, ..BODY };
+            let name = TextFormat { bold: true, colour: curve.colour, ..BODY };
             let x = left + width + 14;
             area.draw_text(curve.name, &name.style(LEFT), (x, y - 10))?;
             if let Some((_, score)) = curve.scores.last() {
-                let text = Lettering { bold: false, ..name };
+                let text = TextFormat { bold: false, ..name };
                 area.draw_text(&(panel.text)(*score), &text.style(LEFT), (x, y + 11))?;
             }
         }
@@ -250,10 +249,10 @@ impl Plot for Curves<'_> {
         };
         let training = format!("Training figures are means over the epoch, {with}");
         let averaged = if recipe.averaging.is_some() { ", on averaged weights" } else { "" };
-        if self.0.history.iter().any(|done| done.watched.is_some()) {
+        if self.0.history.iter().any(|done| done.eval.is_some()) {
             format!(
                 "{training}; {} figures are taken after it, without{averaged}.",
-                self.0.watch.name()
+                self.0.eval_set.name()
             )
         } else {
             format!("{training}.")
@@ -268,7 +267,7 @@ impl Plot for Curves<'_> {
         Vec::new()
     }
 
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> DrawResult<B> {
         let step = (SIZE_PX.0 - MARGIN_PX) / 2;
         let lefts = [MARGIN_PX, MARGIN_PX + step];
         PANELS.iter().zip(lefts).try_for_each(|(panel, left)| self.panel(area, panel, left))

@@ -5,9 +5,9 @@ use plotters::prelude::DrawingBackend;
 use plotters::style::Color;
 
 use super::Figures;
-use super::canvas::{Area, BODY, Drawn, MARGIN_PX, NOTE, Picture, Plot, TOP_PX, frame};
 use super::colour::diverging;
-use super::lettering::{CENTER, LEFT, RIGHT};
+use super::render::{Area, BODY, DrawResult, MARGIN_PX, NOTE, Picture, Plot, TOP_PX, frame};
+use super::text::{CENTER, LEFT, RIGHT};
 use crate::lenet::KERNEL;
 
 const SIDE: usize = KERNEL as usize;
@@ -30,9 +30,9 @@ impl Filters<'_> {
     }
 
     /// Largest weight, without its sign.
-    fn most(&self) -> f64 {
-        let most = self.0.filters.iter().map(|weight| f64::from(weight.abs()));
-        most.filter(|most| most.is_finite()).fold(0.0, f64::max).max(f64::MIN_POSITIVE)
+    fn max(&self) -> f64 {
+        let max = self.0.filters.iter().map(|weight| f64::from(weight.abs()));
+        max.filter(|max| max.is_finite()).fold(0.0, f64::max).max(f64::MIN_POSITIVE)
     }
 
     fn below(&self) -> i32 {
@@ -57,17 +57,17 @@ impl Plot for Filters<'_> {
     }
 
     fn pictures(&self) -> Vec<Picture> {
-        let most = self.most();
+        let max = self.max();
         let kernels = self.kernels().map(|(_, at, kernel)| Picture {
             at,
             square_px: SQUARE_PX,
             width: SIDE,
-            squares: kernel.iter().map(|&weight| diverging(f64::from(weight) / most)).collect(),
+            squares: kernel.iter().map(|&weight| diverging(f64::from(weight) / max)).collect(),
         });
         kernels.collect()
     }
 
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> DrawResult<B> {
         for (index, (x, y), _) in self.kernels() {
             frame(area, (x, y), SIDE_PX)?;
             let at = (x + SIDE_PX / 2, y + SIDE_PX + 14);
@@ -80,8 +80,8 @@ impl Plot for Filters<'_> {
             let stripe = [(left + x, top), (left + x + 1, top + height)];
             area.draw(&Rectangle::new(stripe, colour.filled()))?;
         }
-        let most = self.most();
-        let ends = [(format!("−{most:.2}"), 0), ("0".into(), 1), (format!("+{most:.2}"), 2)];
+        let max = self.max();
+        let ends = [(format!("−{max:.2}"), 0), ("0".into(), 1), (format!("+{max:.2}"), 2)];
         for (text, half) in ends {
             let at = (left + half * width / 2, top + height + 16);
             area.draw_text(&text, &BODY.style(CENTER), at)?;

@@ -5,14 +5,14 @@ use runtime::idx::Split;
 use runtime::{IMAGE_SIDE, Image28, PIXELS};
 use tch::{Device, Kind, Tensor};
 
-use super::canvas::{Area, BODY, Drawn, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
-use super::lettering::{CENTER, LEFT, Lettering};
+use super::render::{Area, BODY, DrawResult, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
+use super::text::{CENTER, LEFT, TextFormat};
 use super::{Figures, grouped};
 use crate::augment::{Augmentation, Augmenter};
 use crate::evaluate::images_tensor;
-use crate::seeding::{Purpose, drawn};
+use crate::seeding::{Purpose, with_rng};
 
-/// Most columns of the plot, and so most classes that are shown.
+/// Maximum columns of the plot, and so maximum classes that are shown.
 const COLUMNS: usize = 12;
 /// Pictures below one another.
 const ROWS: usize = 6;
@@ -49,7 +49,7 @@ impl Samples {
         let each = if augmentation.is_some() { 1 } else { ROWS };
         let draws = ROWS as i64 - 1;
         let augmenter = augmentation.map(|amounts| Augmenter::new(amounts, Device::Cpu));
-        let columns = drawn(seed, Purpose::Samples, || {
+        let columns = with_rng(seed, Purpose::Samples, || {
             let mut columns = pick(train, each);
             let Some(augmenter) = &augmenter else { return columns };
             for column in &mut columns {
@@ -141,9 +141,9 @@ impl Plot for SamplesPlot<'_> {
         pictures
     }
 
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> DrawResult<B> {
         let side = STEP_PX - 10;
-        let class = Lettering { bold: true, ..BODY };
+        let class = TextFormat { bold: true, ..BODY };
         for (index, column) in self.0.samples.columns.iter().enumerate() {
             let (x, y) = self.corner(index, 0);
             let name = self.0.class(column.label.into());
@@ -152,7 +152,7 @@ impl Plot for SamplesPlot<'_> {
             area.draw_text(&name, &class.style(CENTER), (x + side / 2, y - 18))?;
             for row in 0..column.pictures.len() {
                 let corner = self.corner(index, row);
-                super::canvas::frame(area, corner, side)?;
+                super::render::frame(area, corner, side)?;
             }
         }
         let row_name = |text: &str, row: usize, down: i32| {

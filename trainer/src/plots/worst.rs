@@ -3,14 +3,14 @@
 use plotters::prelude::DrawingBackend;
 use runtime::IMAGE_SIDE;
 
-use super::canvas::{Area, BODY, Drawn, MARGIN_PX, NOTE, Picture, Plot, TOP_PX, frame};
 use super::colour::MUTED;
-use super::lettering::{CENTER, LEFT, Lettering};
+use super::render::{Area, BODY, DrawResult, MARGIN_PX, NOTE, Picture, Plot, TOP_PX, frame};
+use super::text::{CENTER, LEFT, TextFormat};
 use super::{Figures, grouped};
-use crate::evaluate::Mistake;
+use crate::evaluate::Misclassification;
 
-/// Most images shown.
-const SHOWN: usize = 40;
+/// Maximum images shown.
+const MAX_SHOWN: usize = 40;
 const COLUMNS: usize = 8;
 const SQUARE_PX: u32 = 4;
 const SIDE_PX: i32 = SQUARE_PX as i32 * IMAGE_SIDE as i32;
@@ -21,15 +21,15 @@ const ROW_PX: i32 = SIDE_PX + 66;
 pub(super) struct Worst<'a>(pub(super) &'a Figures<'a>);
 
 impl Worst<'_> {
-    fn shown(&self) -> &[Mistake] {
-        &self.0.mistakes[..self.0.mistakes.len().min(SHOWN)]
+    fn shown(&self) -> &[Misclassification] {
+        &self.0.misclassifications[..self.0.misclassifications.len().min(MAX_SHOWN)]
     }
 
-    fn corners(&self) -> impl Iterator<Item = ((i32, i32), &Mistake)> {
-        self.shown().iter().enumerate().map(|(index, mistake)| {
+    fn corners(&self) -> impl Iterator<Item = ((i32, i32), &Misclassification)> {
+        self.shown().iter().enumerate().map(|(index, misclassified)| {
             let (x, y) = ((index % COLUMNS) as i32, (index / COLUMNS) as i32);
             let at = (MARGIN_PX + x * COLUMN_PX + (COLUMN_PX - SIDE_PX) / 2, TOP_PX + y * ROW_PX);
-            (at, mistake)
+            (at, misclassified)
         })
     }
 }
@@ -37,13 +37,13 @@ impl Worst<'_> {
 impl Plot for Worst<'_> {
     fn title(&self) -> String {
         let images = grouped(self.0.report.total());
-        match self.0.mistakes.len() {
+        match self.0.misclassifications.len() {
             0 => format!("No error on {images} test images"),
             1 => format!("The one error on {images} test images"),
-            all if all <= SHOWN => format!("All {all} errors on {images} test images"),
+            all if all <= MAX_SHOWN => format!("All {all} errors on {images} test images"),
             all => {
                 format!(
-                    "The worst {SHOWN} of {} errors on {images} test images",
+                    "The worst {MAX_SHOWN} of {} errors on {images} test images",
                     grouped(all as u64)
                 )
             }
@@ -51,7 +51,7 @@ impl Plot for Worst<'_> {
     }
 
     fn note(&self) -> String {
-        if self.0.mistakes.is_empty() {
+        if self.0.misclassifications.is_empty() {
             return format!("Test images of {}.", self.0.dataset);
         }
         "Label → prediction, its probability, and the image's number, from 0; the greatest loss comes first."
@@ -66,13 +66,15 @@ impl Plot for Worst<'_> {
     }
 
     fn pictures(&self) -> Vec<Picture> {
-        let image = |mistake: &Mistake| &self.0.test.images[mistake.index];
-        self.corners().map(|(at, mistake)| Picture::of(image(mistake), at, SQUARE_PX)).collect()
+        let image = |misclassified: &Misclassification| &self.0.test.images[misclassified.index];
+        self.corners()
+            .map(|(at, misclassified)| Picture::of(image(misclassified), at, SQUARE_PX))
+            .collect()
     }
 
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> DrawResult<B> {
         if self.shown().is_empty() {
-            let text = Lettering { em_px: 20.0, colour: MUTED, ..BODY };
+            let text = TextFormat { em_px: 20.0, colour: MUTED, ..BODY };
             let at = (MARGIN_PX, TOP_PX + 40);
             return area.draw_text(
                 "Every test image is classified as labelled.",
@@ -80,12 +82,12 @@ impl Plot for Worst<'_> {
                 at,
             );
         }
-        let name = Lettering { bold: true, ..BODY };
+        let name = TextFormat { bold: true, ..BODY };
         let room = COLUMN_PX - 8;
-        for ((x, y), mistake) in self.corners() {
+        for ((x, y), misclassified) in self.corners() {
             frame(area, (x, y), SIDE_PX)?;
             let [label, predicted] =
-                [mistake.label, mistake.predicted].map(|class| self.0.class(class));
+                [misclassified.label, misclassified.predicted].map(|class| self.0.class(class));
             let name = name.shrunk(&format!("{label} → {predicted}"), room - 4);
             let half = (room - name.width_px(" → ")) / 2;
             // a short name leaves its room to a long one
@@ -97,7 +99,8 @@ impl Plot for Worst<'_> {
             );
             let middle = x + SIDE_PX / 2;
             area.draw_text(&verdict, &name.style(CENTER), (middle, y + SIDE_PX + 15))?;
-            let detail = format!("{:.1} %  #{}", mistake.probability * 100.0, mistake.index);
+            let detail =
+                format!("{:.1} %  #{}", misclassified.probability * 100.0, misclassified.index);
             let detail = NOTE.fit(&detail, COLUMN_PX);
             area.draw_text(&detail, &NOTE.style(CENTER), (middle, y + SIDE_PX + 36))?;
         }

@@ -24,7 +24,7 @@ static FONTS: LazyLock<[FontRef<'static>; 2]> = LazyLock::new(|| {
 pub(super) const LINE_EM: f64 = 1.24;
 
 /// Smallest em that is read with ease.
-pub(super) const READABLE_PX: f64 = 11.0;
+pub(super) const MIN_EM_PX: f64 = 11.0;
 
 /// Left, centre or right of a point, on its line.
 pub(super) const LEFT: Pos = Pos { h_pos: HPos::Left, v_pos: VPos::Center };
@@ -35,14 +35,14 @@ pub(super) const RIGHT: Pos = Pos { h_pos: HPos::Right, v_pos: VPos::Center };
 
 /// A style of text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lettering {
+pub(super) struct TextFormat {
     /// The em, in pixels.
     pub(super) em_px: f64,
     pub(super) bold: bool,
     pub(super) colour: RGBColor,
 }
 
-impl Lettering {
+impl TextFormat {
     /// For plotters.
     pub(super) fn style(self, anchor: Pos) -> TextStyle<'static> {
         LazyLock::force(&FONTS);
@@ -71,7 +71,7 @@ impl Lettering {
     /// Smaller letters where `text` would be longer than so many pixels, but none too small to read.
     pub(super) fn shrunk(self, text: &str, width_px: i32) -> Self {
         let part = f64::from(width_px) / f64::from(self.width_px(text).max(1));
-        Self { em_px: (self.em_px * part).clamp(READABLE_PX.min(self.em_px), self.em_px), ..self }
+        Self { em_px: (self.em_px * part).clamp(MIN_EM_PX.min(self.em_px), self.em_px), ..self }
     }
 
     /// `text`, shortened with an ellipsis to at most so many pixels.
@@ -113,13 +113,13 @@ mod tests {
     use super::*;
     use plotters::style::BLACK;
 
-    const PLAIN: Lettering = Lettering { em_px: 20.0, bold: false, colour: BLACK };
+    const PLAIN: TextFormat = TextFormat { em_px: 20.0, bold: false, colour: BLACK };
 
     #[test]
     fn text_is_as_wide_as_its_letters_and_what_does_not_fit_is_cut() {
         // Noto Sans: a digit is 572 of 1000 units wide
         assert_eq!(PLAIN.width_px("0000000000"), 115);
-        assert!(Lettering { bold: true, ..PLAIN }.width_px("plane") > PLAIN.width_px("plane"));
+        assert!(TextFormat { bold: true, ..PLAIN }.width_px("plane") > PLAIN.width_px("plane"));
         assert_eq!(PLAIN.fit("0000", 60), "0000");
         let cut = PLAIN.fit("ankle boot", 60);
         assert!(cut.ends_with('…') && cut.starts_with("an"), "{cut}");
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(PLAIN.fit("wide", 1), "…");
         let shrunk = PLAIN.shrunk("0000000000", 100);
         assert!((98..=100).contains(&shrunk.width_px("0000000000")), "{shrunk:?}");
-        assert!((PLAIN.shrunk("0000000000", 10).em_px - READABLE_PX).abs() < f64::EPSILON);
+        assert!((PLAIN.shrunk("0000000000", 10).em_px - MIN_EM_PX).abs() < f64::EPSILON);
         assert!((PLAIN.shrunk("0", 100).em_px - PLAIN.em_px).abs() < f64::EPSILON);
     }
 }

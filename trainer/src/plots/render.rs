@@ -1,24 +1,25 @@
 //! What a plot is drawn on: a heading, pictures pixel by pixel, and shapes and text above them.
 
 use std::fmt::Write as _;
-use std::io::Cursor;
 
 use anyhow::{Context, anyhow};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use image::{ImageFormat, RgbImage};
+use maud::html;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::prelude::{DrawingBackend, SVGBackend};
 use plotters::style::RGBColor;
 use runtime::{IMAGE_SIDE, Image28};
 
+use crate::provenance::{GENERATOR, PNG_KEYWORD};
+
 use super::colour::{GUIDE, INK, MUTED};
-use super::lettering::{LEFT, Lettering};
-use super::smooth::{FINE, Smooth, average};
+use super::supersample::{FACTOR, Supersampled, average};
+use super::text::{LEFT, TextFormat};
 
 pub(super) type Area<B> = DrawingArea<B, Shift>;
-pub(super) type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+pub(super) type DrawResult<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
 /// Between the edge of a plot and all that is on it, in pixels.
 pub(super) const MARGIN_PX: i32 = 28;
@@ -28,9 +29,9 @@ pub(super) const TOP_PX: i32 = 104;
 /// Squares from this side on are few.
 const LARGE_PX: u32 = 8;
 
-pub(super) const TITLE: Lettering = Lettering { em_px: 26.0, bold: true, colour: INK };
-pub(super) const BODY: Lettering = Lettering { em_px: 16.0, bold: false, colour: INK };
-pub(super) const NOTE: Lettering = Lettering { em_px: 15.0, bold: false, colour: MUTED };
+pub(super) const TITLE: TextFormat = TextFormat { em_px: 26.0, bold: true, colour: INK };
+pub(super) const BODY: TextFormat = TextFormat { em_px: 16.0, bold: false, colour: INK };
+pub(super) const NOTE: TextFormat = TextFormat { em_px: 15.0, bold: false, colour: MUTED };
 
 /// A plot, drawn alike on all backends.
 pub(super) trait Plot {
@@ -47,7 +48,7 @@ pub(super) trait Plot {
     fn pictures(&self) -> Vec<Picture>;
 
     /// The drawing; the heading is above [`TOP_PX`].
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Drawn<B>;
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> DrawResult<B>;
 }
 
 /// Coloured squares, row by row.
@@ -74,12 +75,12 @@ impl Picture {
     }
 
     fn paste(&self, fine: &mut [u8], width: usize) {
-        let side = self.square_px as usize * FINE;
+        let side = self.square_px as usize * FACTOR;
         for (index, &RGBColor(red, green, blue)) in self.squares.iter().enumerate() {
-            let x = self.at.0 as usize * FINE + index % self.width * side;
-            let y = self.at.1 as usize * FINE + index / self.width * side;
+            let x = self.at.0 as usize * FACTOR + index % self.width * side;
+            let y = self.at.1 as usize * FACTOR + index / self.width * side;
             for line in y..y + side {
-                let start = (line * width * FINE + x) * 3;
+                let start = (line * width * FACTOR + x) * 3;
                 fine[start..start + side * 3].as_chunks_mut().0.fill([red, green, blue]);
             }
         }
@@ -109,7 +110,7 @@ impl Picture {
     /// A PNG in the SVG, for squares too many to spell out.
     fn embedded(&self, svg: &mut String) -> anyhow::Result<()> {
         let rgb: Vec<u8> = self.squares.iter().flat_map(|&RGBColor(r, g, b)| [r, g, b]).collect();
-        let png = encode(rgb, self.width as u32, self.height() as u32)?;
+        let png = encode(&rgb, self.width as u32, self.height() as u32)?;
         let [width, height] =
             [self.width, self.height()].map(|squares| squares * self.square_px as usize);
         // `pixelated` is of CSS Images 3
@@ -129,14 +130,9 @@ pub(super) fn svg(plot: &impl Plot) -> anyhow::Result<String> {
     let mut drawn = String::new();
     draw(plot, &SVGBackend::with_string(&mut drawn, plot.size()).into_drawing_area())?;
     let (head, shapes) = drawn.split_once('>').context("plotters has drawn no SVG")?;
-    let mut title = String::new();
-    plot.title().chars().for_each(|letter| match letter {
-        '<' => title.push_str("&lt;"),
-        '&' => title.push_str("&amp;"),
-        _ => title.push(letter),
-    });
+    let title = html! { metadata { (GENERATOR) } title { (plot.title()) } }.into_string();
     let mut svg = format!(
-        "{head} role=\"img\">\n<title>{title}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
+        "{head} role=\"img\">\n{title}\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
     );
     plot.pictures().iter().try_for_each(|picture| picture.element(&mut svg))?;
     Ok(svg + shapes)
@@ -145,12 +141,12 @@ pub(super) fn svg(plot: &impl Plot) -> anyhow::Result<String> {
 /// `plot` as PNG.
 pub(super) fn png(plot: &impl Plot) -> anyhow::Result<Vec<u8>> {
     let (width, height) = plot.size();
-    let mut fine = vec![255; width as usize * height as usize * 3 * FINE.pow(2)];
+    let mut fine = vec![255; width as usize * height as usize * 3 * FACTOR.pow(2)];
     for picture in plot.pictures() {
         picture.paste(&mut fine, width as usize);
     }
-    draw(plot, &Smooth::new(&mut fine, plot.size()).into_drawing_area())?;
-    encode(average(&fine, width as usize), width, height)
+    draw(plot, &Supersampled::new(&mut fine, plot.size()).into_drawing_area())?;
+    encode(&average(&fine, width as usize), width, height)
 }
 
 fn draw<B: DrawingBackend>(plot: &impl Plot, area: &Area<B>) -> anyhow::Result<()> {
@@ -158,24 +154,33 @@ fn draw<B: DrawingBackend>(plot: &impl Plot, area: &Area<B>) -> anyhow::Result<(
     let heading = [(TITLE, plot.title(), 40), (NOTE, plot.note(), 74)];
     heading
         .iter()
-        .try_for_each(|(lettering, text, y)| {
-            let text = lettering.fit(text, room);
-            area.draw_text(&text, &lettering.style(LEFT), (MARGIN_PX, *y))
+        .try_for_each(|(format, text, y)| {
+            let text = format.fit(text, room);
+            area.draw_text(&text, &format.style(LEFT), (MARGIN_PX, *y))
         })
         .and_then(|()| plot.draw(area))
         .and_then(|()| area.present())
         .map_err(|error| anyhow!("cannot draw {}: {error}", plot.title()))
 }
 
-fn encode(rgb: Vec<u8>, width: u32, height: u32) -> anyhow::Result<Vec<u8>> {
-    let image = RgbImage::from_raw(width, height, rgb).context("a picture has its pixels")?;
-    let mut png = Cursor::new(Vec::new());
-    image.write_to(&mut png, ImageFormat::Png)?;
-    Ok(png.into_inner())
+/// A PNG of `rgb`, three bytes a pixel, which says that we wrote it.
+fn encode(rgb: &[u8], width: u32, height: u32) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut png = png::Encoder::new(&mut bytes, width, height);
+    png.set_color(png::ColorType::Rgb);
+    png.add_text_chunk(PNG_KEYWORD.into(), GENERATOR.into())?;
+    let mut png = png.write_header()?;
+    png.write_image_data(rgb)?;
+    png.finish()?;
+    Ok(bytes)
 }
 
 /// A thin square around a picture, just outside of it.
-pub(super) fn frame<B: DrawingBackend>(area: &Area<B>, (x, y): (i32, i32), side: i32) -> Drawn<B> {
+pub(super) fn frame<B: DrawingBackend>(
+    area: &Area<B>,
+    (x, y): (i32, i32),
+    side: i32,
+) -> DrawResult<B> {
     let corners = [(x - 1, y - 1), (x + side, y + side)];
     area.draw(&plotters::element::Rectangle::new(corners, GUIDE))
 }

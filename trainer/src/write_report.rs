@@ -8,102 +8,80 @@ use runtime::OneLine;
 use sha2::{Digest, Sha256};
 use tch::Device;
 use trainer::augment::Augmentation;
-use trainer::checkpoint::Identity;
 use trainer::data::Dataset;
-use trainer::evaluate::Examination;
 use trainer::lenet::LeNet;
 use trainer::optimizer::Rule;
 use trainer::plots::{self, Figures, Samples};
 use trainer::recipe::Recipe;
 use trainer::report;
 use trainer::schedule::Schedule;
-use trainer::train::{Options, Run, Watch};
+use trainer::train::{EvalSet, Run};
 
 use crate::cli::Cli;
-use crate::say;
+use crate::console::print_line;
+use crate::results::Results;
+use crate::setup::Setup;
 
-/// A run that is over.
-pub(crate) struct Finished<'a> {
-    pub(crate) identity: &'a Identity,
-    pub(crate) dataset: &'a Dataset,
-    pub(crate) classes: &'a [String],
-    pub(crate) options: &'a Options,
-    pub(crate) run: &'a Run,
-    pub(crate) network: &'a LeNet,
-    pub(crate) examination: &'a Examination,
-    /// How it stands corrupted images, if any are watched.
-    pub(crate) corrupted: Option<String>,
-}
-
-/// Whether the plots can be written, asked before training.
-pub(crate) fn prepare(cli: &Cli) -> anyhow::Result<()> {
-    cli.plots.as_deref().map_or(Ok(()), plots::prepare)
-}
-
-/// Writes what was asked for, and says so.
-pub(crate) fn write(cli: &Cli, finished: &Finished<'_>) -> anyhow::Result<()> {
+/// Writes what was asked for, and prints where it is.
+pub(crate) fn write(
+    cli: &Cli,
+    setup: &Setup,
+    dataset: &Dataset,
+    run: &Run,
+    network: &LeNet,
+    results: &Results,
+) -> anyhow::Result<()> {
     if cli.plots.is_none() && cli.report.is_none() {
         return Ok(());
     }
-    let Finished { dataset, classes, options, run, network, examination, .. } = finished;
-    let recipe = &options.recipe;
+    let Setup { classes, options, .. } = setup;
     let parameters = network.parameters();
     let figures = Figures {
         dataset: &dataset.name,
         classes,
-        recipe,
-        watch: options.watch,
+        recipe: &options.recipe,
+        eval_set: options.eval_set,
         history: run.history(),
-        samples: &Samples::draw(&dataset.train, recipe.augmentation, options.seed),
-        report: &examination.report,
-        mistakes: &examination.mistakes,
+        samples: &Samples::draw(&dataset.train, options.recipe.augmentation, options.seed),
+        report: &results.test.report,
+        misclassifications: &results.test.misclassifications,
         test: &dataset.test,
         filters: &parameters[0].values,
     };
     if let Some(folder) = &cli.plots {
         plots::write(&figures, folder)?;
-        say(format_args!(
+        print_line(format_args!(
             "plots     {} as PNG and SVG in {}",
             plots::NAMES.join(", "),
             OneLine(folder.display())
         ));
     }
     if let Some(path) = &cli.report {
-        report::write(&figures, &facts(cli, finished)?, path)?;
-        say(format_args!("report    {}", OneLine(path.display())));
+        report::write(&figures, &facts(cli, setup, dataset, run, results)?, path)?;
+        print_line(format_args!("report    {}", OneLine(path.display())));
     }
     Ok(())
 }
 
 /// How the run was made.
-fn facts(cli: &Cli, finished: &Finished<'_>) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let Finished { identity, dataset, options, run, .. } = finished;
-    let (train, test) = (dataset.train.images.len(), dataset.test.images.len());
-    let images = match options.watch {
-        Watch::Validation(held_out) => {
-            format!(
-                "{} for training, {held_out} for validation, {test} for the test",
-                train - held_out
-            )
-        }
-        Watch::Test => format!("{train} for training, {test} for the test and watched meanwhile"),
-    };
-    let device = match options.device {
-        Device::Cuda(number) => format!("cuda:{number}"),
-        _ => "CPU".to_owned(),
-    };
-    let mut facts = vec![("images", images)];
-    facts.extend(identity.iter().filter(|(name, _)| *name != "validation.images").cloned());
-    facts.extend(described(&options.recipe));
+fn facts(
+    cli: &Cli,
+    setup: &Setup,
+    dataset: &Dataset,
+    run: &Run,
+    results: &Results,
+) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let Setup { identity, options, .. } = setup;
     let took: Duration = run.history().iter().map(|epoch| epoch.took).sum();
+    let mut facts = vec![("images", describe_images(dataset, options.eval_set))];
+    facts.extend(identity.iter().filter(|(name, _)| *name != "validation.images").cloned());
+    facts.extend(describe_recipe(&options.recipe));
     facts.extend([
-        ("device", device),
+        ("device", describe_device(options.device)),
         ("libtorch", option_env!("LIBTORCH_VERSION").unwrap_or("unknown").to_owned()),
         ("training time", format!("{:.1} s", took.as_secs_f64())),
     ]);
-    if let Some(corrupted) = &finished.corrupted {
-        facts.push(("corrupted", corrupted.clone()));
-    }
+    facts.extend(results.corrupted.clone().map(|corrupted| ("corrupted", corrupted)));
     if let Some(path) = &cli.export {
         let model =
             fs::read(path).with_context(|| format!("cannot read {}", OneLine(path.display())))?;
@@ -113,8 +91,30 @@ fn facts(cli: &Cli, finished: &Finished<'_>) -> anyhow::Result<Vec<(&'static str
     Ok(facts)
 }
 
+fn describe_images(dataset: &Dataset, eval_set: EvalSet) -> String {
+    let (train, test) = (dataset.train.images.len(), dataset.test.images.len());
+    match eval_set {
+        EvalSet::Validation(held_out) => {
+            let rest = train - held_out;
+            format!("{rest} for training, {held_out} for validation, {test} for the test")
+        }
+        EvalSet::Test => {
+            format!(
+                "{train} for training, {test} for the test and for evaluation after every epoch"
+            )
+        }
+    }
+}
+
+fn describe_device(device: Device) -> String {
+    match device {
+        Device::Cuda(number) => format!("cuda:{number}"),
+        _ => "CPU".to_owned(),
+    }
+}
+
 /// What a recipe has beside what names a run.
-fn described(recipe: &Recipe) -> Vec<(&'static str, String)> {
+fn describe_recipe(recipe: &Recipe) -> Vec<(&'static str, String)> {
     let schedule = match recipe.schedule {
         Schedule::Constant => "constant learning rate".to_owned(),
         Schedule::OneCycle { warm_up } => {

@@ -1,19 +1,20 @@
-//! What a run is to write, looked at before it begins: hours of training must not end in a refusal.
+//! Whether a run can write what it is to write, checked before it begins: hours of training must not end in a refusal.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
-use runtime::OneLine;
+use anyhow::{anyhow, bail};
+use runtime::{OneLine, output};
 use trainer::export::{check_rereadable, check_writable};
+use trainer::{checkpoint, plots, provenance};
 
 use crate::cli::Cli;
-use crate::illustrate;
 
 /// Whether everything that was asked for can be written, each to a file of its own.
 pub(crate) fn check(cli: &Cli) -> anyhow::Result<()> {
     // first, for it makes the folder that the others may name
-    illustrate::prepare(cli)?;
+    cli.plots.as_deref().map_or(Ok(()), plots::prepare)?;
     let checkpoint = cli.checkpoint();
     let named = [
         ("--export", cli.export.as_deref()),
@@ -34,7 +35,36 @@ pub(crate) fn check(cli: &Cli) -> anyhow::Result<()> {
     for path in cli.export.iter().chain(&checkpoint) {
         check_rereadable(path)?;
     }
-    Ok(())
+    check_replaceable(cli, checkpoint.as_deref())
+}
+
+/// What recognises a file as one of ours.
+type IsOurs = fn(&[u8]) -> bool;
+
+/// Refuses to replace files that this program did not write.
+fn check_replaceable(cli: &Cli, checkpoint: Option<&Path>) -> anyhow::Result<()> {
+    let checkpoint = checkpoint.filter(|_| !cli.resume); // which is to be resumed is checked when it is read
+    let files: [(Option<&Path>, IsOurs); 4] = [
+        (cli.export.as_deref(), provenance::is_our_model),
+        (checkpoint, checkpoint::is_ours),
+        (cli.json.as_deref(), provenance::is_our_history),
+        (cli.report.as_deref(), provenance::is_our_page),
+    ];
+    for (path, is_ours) in files {
+        path.map_or(Ok(()), |path| check_one(path, cli.force, is_ours))?;
+    }
+    let mut plots = cli.plots.iter().flat_map(|folder| plots::paths(folder));
+    plots.try_for_each(|path| check_one(&path, cli.force, provenance::is_our_plot))
+}
+
+fn check_one(path: &Path, force: bool, is_ours: IsOurs) -> anyhow::Result<()> {
+    output::check_replaceable(path, force, is_ours).map_err(|error| {
+        let shown = OneLine(path.display());
+        match error.kind() {
+            ErrorKind::AlreadyExists => anyhow!("cannot write {shown}: {error} with --force"),
+            _ => anyhow!("cannot write {shown}: {error}"),
+        }
+    })
 }
 
 /// A path that is equal for two names of one file, also of one that is not there yet.

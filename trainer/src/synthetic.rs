@@ -1,8 +1,8 @@
-//! Pictures that MNIST lacks, drawn from strokes and shapes: digits in other styles, and what is no digit.
+//! Synthetic pictures that MNIST lacks, of strokes and shapes: digits in other styles, and non-digits.
 //!
 //! Each stands as MNIST's digits do: in a box of 20 pixels, centre of mass in the middle, ink 255 on 0.
 
-pub mod nothing;
+pub mod non_digits;
 pub mod styles;
 
 use rand::SeedableRng;
@@ -17,29 +17,29 @@ const CENTRE_PX: f32 = IMAGE_SIDE as f32 / 2.0 + 0.5;
 
 /// How many pictures are added to the training images of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drawn {
+pub struct Synthetic {
     /// Of each style of [`styles`].
-    pub of_each_style: usize,
-    /// That are no digit.
-    pub of_nothing: usize,
+    pub per_style: usize,
+    /// Of [`non_digits`].
+    pub non_digits: usize,
 }
 
-/// Digits with their labels, then what is no digit, with the label `nothing`; equal seeds draw equally.
+/// Digits with their labels, then what is no digit, with the label `non_digit`; equal seeds draw equally.
 ///
 /// `digits` are MNIST's, for pictures that hold several.
 #[must_use]
-pub fn draw(amounts: Drawn, digits: &[Image28], nothing: u8, seed: u64) -> Split {
-    let mut chance = StdRng::seed_from_u64(seed);
+pub fn generate(amounts: Synthetic, digits: &[Image28], non_digit: u8, seed: u64) -> Split {
+    let mut rng = StdRng::seed_from_u64(seed);
     let mut split = Split { images: vec![], labels: vec![] };
     for style in styles::STYLES {
-        for _ in 0..amounts.of_each_style {
-            split.images.push(style.draw(&mut chance));
+        for _ in 0..amounts.per_style {
+            split.images.push(style.draw(&mut rng));
             split.labels.push(style.digit);
         }
     }
-    for _ in 0..amounts.of_nothing {
-        split.images.push(nothing::draw(digits, &mut chance));
-        split.labels.push(nothing);
+    for _ in 0..amounts.non_digits {
+        split.images.push(non_digits::draw(digits, &mut rng));
+        split.labels.push(non_digit);
     }
     split
 }
@@ -77,7 +77,7 @@ fn smooth(points: &[Point]) -> Vec<Point> {
 fn pen(paths: &[Vec<Point>], width_px: f32) -> Image28 {
     let points = || paths.iter().flatten();
     let extent = |c: usize| {
-        points().fold([f32::MAX, f32::MIN], |[least, most], p| [least.min(p[c]), most.max(p[c])])
+        points().fold([f32::MAX, f32::MIN], |[min, max], p| [min.min(p[c]), max.max(p[c])])
     };
     let [[left, right], [top, bottom]] = [extent(0), extent(1)];
     let scale = (BOX_PX - width_px) / (right - left).max(bottom - top).max(f32::MIN_POSITIVE);
@@ -141,16 +141,16 @@ mod tests {
     }
 
     #[test]
-    fn drawings_stand_as_mnists_digits_do() {
-        let drawn = draw(Drawn { of_each_style: 20, of_nothing: 0 }, &digits(), 10, 1);
-        assert_eq!(drawn.images.len(), 20 * styles::STYLES.len());
-        for (image, label) in drawn.images.iter().zip(&drawn.labels) {
+    fn synthetic_digits_stand_as_mnists_do() {
+        let made = generate(Synthetic { per_style: 20, non_digits: 0 }, &digits(), 10, 1);
+        assert_eq!(made.images.len(), 20 * styles::STYLES.len());
+        for (image, label) in made.images.iter().zip(&made.labels) {
             let inked: Vec<Point> =
                 (0..PIXELS).filter(|&at| image.0[at] > 0).map(pixel_middle).collect();
             let side = |c: usize| {
-                let [least, most] =
+                let [min, max] =
                     inked.iter().fold([f32::MAX, f32::MIN], |[l, m], p| [l.min(p[c]), m.max(p[c])]);
-                most - least + 1.0
+                max - min + 1.0
             };
             // a pixel that is touched at both ends
             let longer = side(0).max(side(1));
@@ -162,8 +162,8 @@ mod tests {
     }
 
     #[test]
-    fn equal_seeds_draw_equally_and_others_otherwise() {
-        let some = |seed| draw(Drawn { of_each_style: 1, of_nothing: 20 }, &digits(), 10, seed);
+    fn equal_seeds_give_equal_pictures_and_others_different_ones() {
+        let some = |seed| generate(Synthetic { per_style: 1, non_digits: 20 }, &digits(), 10, seed);
         let (one, again, other) = (some(1), some(1), some(2));
         assert!(one.images == again.images && one.labels == again.labels);
         assert!(one.images.iter().zip(&other.images).all(|(one, other)| one != other));

@@ -283,9 +283,9 @@ pub const STYLES: &[Style] = &[
 impl Style {
     /// Draws it in a hand of its own: pen, slant, breadth, and where each point lies.
     #[must_use]
-    pub fn draw(&self, chance: &mut StdRng) -> Image28 {
-        let slant = chance.random_range(-0.25..0.35);
-        let breadth = chance.random_range(0.55..0.95);
+    pub fn draw(&self, rng: &mut StdRng) -> Image28 {
+        let slant = rng.random_range(-0.25..0.35);
+        let breadth = rng.random_range(0.55..0.95);
         let mut paths = vec![];
         for stroke in self.strokes {
             let mut before: Option<(Spot, [f32; 2])> = None;
@@ -295,8 +295,8 @@ impl Style {
                 let at = match before {
                     Some((same, at)) if same.iter().eq(&spot) => at,
                     _ => {
-                        let x = x + off_x * chance.random_range(-1.0..=1.0);
-                        let y = y + off_y * chance.random_range(-1.0..=1.0);
+                        let x = x + off_x * rng.random_range(-1.0..=1.0);
+                        let y = y + off_y * rng.random_range(-1.0..=1.0);
                         [x * breadth - y * slant, y]
                     }
                 };
@@ -305,6 +305,6 @@ impl Style {
             }
             paths.push(smooth(&points));
         }
-        pen(&paths, chance.random_range(1.5..3.4))
+        pen(&paths, rng.random_range(1.5..3.4))
     }
 }

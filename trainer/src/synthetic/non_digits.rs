@@ -11,28 +11,28 @@ use runtime::{IMAGE_SIDE, Image28, PIXELS};
 use super::{CENTRE_PX, Point, pen, pixel_middle, smooth};
 
 /// One picture of any kind that holds no single digit.
-pub(super) fn draw(digits: &[Image28], chance: &mut StdRng) -> Image28 {
-    match chance.random_range(0..7) {
-        0 => several(digits, chance),
-        1 => scribble(chance),
-        2 => letter(chance),
-        3 => silhouette(chance),
-        4 => blobs(chance),
-        5 => noise(chance),
-        _ => scene(chance),
+pub(super) fn draw(digits: &[Image28], rng: &mut StdRng) -> Image28 {
+    match rng.random_range(0..7) {
+        0 => several(digits, rng),
+        1 => scribble(rng),
+        2 => letter(rng),
+        3 => silhouette(rng),
+        4 => blobs(rng),
+        5 => noise(rng),
+        _ => scene(rng),
     }
 }
 
 /// Two to four digits in a row.
-fn several(digits: &[Image28], chance: &mut StdRng) -> Image28 {
-    let count = chance.random_range(2..=4);
+fn several(digits: &[Image28], rng: &mut StdRng) -> Image28 {
+    let count = rng.random_range(2..=4);
     let step = 24.0 / (count as f32 + 0.3);
-    let scale = step / chance.random_range(13.0..17.0);
+    let scale = step / rng.random_range(13.0..17.0);
     let mut ink = [0.0_f32; PIXELS];
     for place in 0..count {
-        let digit = &digits[chance.random_range(0..digits.len())];
+        let digit = &digits[rng.random_range(0..digits.len())];
         let x = CENTRE_PX + (place as f32 - (count - 1) as f32 / 2.0) * step;
-        let y = CENTRE_PX + chance.random_range(-1.5..1.5);
+        let y = CENTRE_PX + rng.random_range(-1.5..1.5);
         for (at, ink) in ink.iter_mut().enumerate() {
             let [column, row] = pixel_middle(at);
             let from = [(column - x) / scale + CENTRE_PX, (row - y) / scale + CENTRE_PX];
@@ -58,12 +58,11 @@ fn between(image: &Image28, at: Point, reach: f32) -> f32 {
 }
 
 /// A line with too many turns for a digit.
-fn scribble(chance: &mut StdRng) -> Image28 {
-    let turns = chance.random_range(9..20);
-    let points: Vec<Point> = (0..turns)
-        .map(|_| [chance.random_range(0.0..1.0), chance.random_range(0.0..1.0)])
-        .collect();
-    pen(&[smooth(&points)], chance.random_range(1.2..3.0))
+fn scribble(rng: &mut StdRng) -> Image28 {
+    let turns = rng.random_range(9..20);
+    let points: Vec<Point> =
+        (0..turns).map(|_| [rng.random_range(0.0..1.0), rng.random_range(0.0..1.0)]).collect();
+    pen(&[smooth(&points)], rng.random_range(1.2..3.0))
 }
 
 /// Capital letters of straight strokes that look like no digit, on a grid of 2 by 4.
@@ -82,29 +81,29 @@ const LETTERS: [&[&[Point]]; 12] = [
     &[&[[0.0, 0.0], [0.0, 4.0], [2.0, 4.0], [2.0, 0.0], [0.0, 0.0]], &[[0.0, 2.0], [2.0, 2.0]]], // a window
 ];
 
-fn letter(chance: &mut StdRng) -> Image28 {
-    let letter = LETTERS[chance.random_range(0..LETTERS.len())];
-    let slant = chance.random_range(-0.2..0.3);
-    let narrow = chance.random_range(0.8..1.3);
+fn letter(rng: &mut StdRng) -> Image28 {
+    let letter = LETTERS[rng.random_range(0..LETTERS.len())];
+    let slant = rng.random_range(-0.2..0.3);
+    let narrow = rng.random_range(0.8..1.3);
     let paths: Vec<Vec<Point>> = letter
         .iter()
         .map(|stroke| {
             let moved = stroke.iter().map(|[x, y]| {
-                let off = [0; 2].map(|_| chance.random_range(-0.25..0.25));
+                let off = [0; 2].map(|_| rng.random_range(-0.25..0.25));
                 [(x + off[0]) * narrow - y * slant, y + off[1]]
             });
             moved.collect()
         })
         .collect();
-    pen(&paths, chance.random_range(1.4..3.2))
+    pen(&paths, rng.random_range(1.4..3.2))
 }
 
 /// A filled shape, the same to the left and to the right, often parted in the middle: clothes, vases, people.
-fn silhouette(chance: &mut StdRng) -> Image28 {
-    let knots: [f32; 6] = std::array::from_fn(|_| chance.random_range(1.0..10.0));
-    let parted_from = chance.random_range(6.0..34.0);
-    let parted = chance.random_range(0.8..2.5);
-    let shade: [f32; 3] = std::array::from_fn(|_| chance.random_range(0.0..1.0));
+fn silhouette(rng: &mut StdRng) -> Image28 {
+    let knots: [f32; 6] = std::array::from_fn(|_| rng.random_range(1.0..10.0));
+    let parted_from = rng.random_range(6.0..34.0);
+    let parted = rng.random_range(0.8..2.5);
+    let shade: [f32; 3] = std::array::from_fn(|_| rng.random_range(0.0..1.0));
     Image28(std::array::from_fn(|at| {
         let [x, y] = pixel_middle(at);
         let height = (y - 4.0) / 20.0;
@@ -123,16 +122,16 @@ fn silhouette(chance: &mut StdRng) -> Image28 {
 }
 
 /// Waves cut at a level: hills, clouds, foliage, stains.
-fn blobs(chance: &mut StdRng) -> Image28 {
+fn blobs(rng: &mut StdRng) -> Image28 {
     let waves: Vec<[f32; 4]> = (0..5)
         .map(|_| {
-            let turn = chance.random_range(0.0..TAU);
-            let short = chance.random_range(0.1..0.7);
-            [turn.cos() * short, turn.sin() * short, chance.random_range(0.0..TAU), 1.0 / short]
+            let turn = rng.random_range(0.0..TAU);
+            let short = rng.random_range(0.1..0.7);
+            [turn.cos() * short, turn.sin() * short, rng.random_range(0.0..TAU), 1.0 / short]
         })
         .collect();
-    let level = chance.random_range(-2.0..3.0);
-    let sharp = chance.random_range(0.2..2.0);
+    let level = rng.random_range(-2.0..3.0);
+    let sharp = rng.random_range(0.2..2.0);
     Image28(std::array::from_fn(|at| {
         let [x, y] = pixel_middle(at);
         let framed = [x, y].iter().all(|c| (4.0..24.5).contains(c));
@@ -144,13 +143,12 @@ fn blobs(chance: &mut StdRng) -> Image28 {
 }
 
 /// What the reader of pictures makes of flat shapes in front of clouds.
-fn scene(chance: &mut StdRng) -> Image28 {
+fn scene(rng: &mut StdRng) -> Image28 {
     const SIDE: u32 = 112;
     loop {
-        let rough = chance.random_range(0.3..0.8);
-        let layers: Vec<Clouds> = (0..5).map(|octave| Clouds::new(octave, rough, chance)).collect();
-        let shapes: Vec<Shape> =
-            (0..chance.random_range(0..6)).map(|_| Shape::new(chance)).collect();
+        let rough = rng.random_range(0.3..0.8);
+        let layers: Vec<Clouds> = (0..5).map(|octave| Clouds::new(octave, rough, rng)).collect();
+        let shapes: Vec<Shape> = (0..rng.random_range(0..6)).map(|_| Shape::new(rng)).collect();
         let picture = GrayImage::from_fn(SIDE, SIDE, |x, y| {
             let at = [x, y].map(|c| (c as f32 + 0.5) / SIDE as f32);
             let clouds = 128.0 + layers.iter().map(|layer| layer.at(at)).sum::<f32>();
@@ -172,11 +170,11 @@ struct Clouds {
 
 impl Clouds {
     /// Of twice as many cells an octave, each `rough` times as strong as the one before.
-    fn new(octave: i32, rough: f32, chance: &mut StdRng) -> Self {
+    fn new(octave: i32, rough: f32, rng: &mut StdRng) -> Self {
         let cells = 2 << octave;
         let strength = 90.0 * rough.powi(octave);
         let values = 0..(cells + 1) * (cells + 1);
-        let values = values.map(|_| chance.random_range(-strength..strength)).collect();
+        let values = values.map(|_| rng.random_range(-strength..strength)).collect();
         Self { cells, values }
     }
 
@@ -201,12 +199,12 @@ struct Shape {
 }
 
 impl Shape {
-    fn new(chance: &mut StdRng) -> Self {
+    fn new(rng: &mut StdRng) -> Self {
         Self {
-            middle: [0; 2].map(|_| chance.random_range(0.1..0.9)),
-            size: [0; 2].map(|_| chance.random_range(0.03..0.4)),
-            round: chance.random_range(0..2) == 0,
-            light: chance.random_range(0.0..255.0),
+            middle: [0; 2].map(|_| rng.random_range(0.1..0.9)),
+            size: [0; 2].map(|_| rng.random_range(0.03..0.4)),
+            round: rng.random_range(0..2) == 0,
+            light: rng.random_range(0.0..255.0),
         }
     }
 
@@ -217,14 +215,14 @@ impl Shape {
 }
 
 /// Dots.
-fn noise(chance: &mut StdRng) -> Image28 {
-    let dense = chance.random_range(0.0..0.6);
-    let margin = chance.random_range(0.0..8.0);
+fn noise(rng: &mut StdRng) -> Image28 {
+    let dense = rng.random_range(0.0..0.6);
+    let margin = rng.random_range(0.0..8.0);
     Image28(std::array::from_fn(|at| {
         let [x, y] = pixel_middle(at);
         let side = IMAGE_SIDE as f32;
         let framed = [x, y].iter().all(|c| (margin..side - margin).contains(c));
-        let (lot, ink) = (chance.random_range(0.0..1.0), chance.random_range(0..=255));
+        let (lot, ink) = (rng.random_range(0.0..1.0), rng.random_range(0..=255));
         if framed && lot < dense { ink } else { 0 }
     }))
 }

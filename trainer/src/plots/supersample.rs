@@ -6,38 +6,38 @@ use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingErrorKind, FontStyle,
 };
 
-use super::lettering::{LINE_EM, lay_out};
+use super::text::{LINE_EM, lay_out};
 
 /// Fine pixels along a side of a pixel.
-pub(super) const FINE: usize = 3;
+pub(super) const FACTOR: usize = 3;
 
 /// Height of a small letter of Noto Sans, in em; `ex` in SVG.
 const X_HEIGHT_EM: f64 = 0.536;
 
-/// A backend whose pixels are [`FINE`] times finer than its coordinates.
-pub(super) struct Smooth<'a>(BitMapBackend<'a>);
+/// A backend whose pixels are [`FACTOR`] times finer than its coordinates.
+pub(super) struct Supersampled<'a>(BitMapBackend<'a>);
 
 type Error = <BitMapBackend<'static> as DrawingBackend>::ErrorType;
-type Drawn = Result<(), DrawingErrorKind<Error>>;
+type DrawResult = Result<(), DrawingErrorKind<Error>>;
 
-impl<'a> Smooth<'a> {
-    /// Draws into `rgb`, which has `FINE² · 3` bytes a pixel.
+impl<'a> Supersampled<'a> {
+    /// Draws into `rgb`, which has `FACTOR² · 3` bytes a pixel.
     pub(super) fn new(rgb: &'a mut [u8], (width, height): (u32, u32)) -> Self {
-        let fine = FINE as u32;
+        let fine = FACTOR as u32;
         Self(BitMapBackend::with_buffer(rgb, (width * fine, height * fine)))
     }
 }
 
-/// Means of [`FINE`]×[`FINE`] pixels, three bytes each.
+/// Means of [`FACTOR`]×[`FACTOR`] pixels, three bytes each.
 pub(super) fn average(fine: &[u8], width: usize) -> Vec<u8> {
-    let line = width * FINE * 3;
-    let mut rgb = Vec::with_capacity(fine.len() / FINE.pow(2));
-    for lines in fine.chunks_exact(line * FINE) {
+    let line = width * FACTOR * 3;
+    let mut rgb = Vec::with_capacity(fine.len() / FACTOR.pow(2));
+    for lines in fine.chunks_exact(line * FACTOR) {
         for at in 0..width * 3 {
-            let (x, channel) = (at / 3 * FINE, at % 3);
+            let (x, channel) = (at / 3 * FACTOR, at % 3);
             let of = |y: usize, dx: usize| usize::from(lines[y * line + (x + dx) * 3 + channel]);
-            let sum: usize = (0..FINE).flat_map(|y| (0..FINE).map(move |dx| of(y, dx))).sum();
-            rgb.push((sum / FINE.pow(2)) as u8);
+            let sum: usize = (0..FACTOR).flat_map(|y| (0..FACTOR).map(move |dx| of(y, dx))).sum();
+            rgb.push((sum / FACTOR.pow(2)) as u8);
         }
     }
     rgb
@@ -45,13 +45,13 @@ pub(super) fn average(fine: &[u8], width: usize) -> Vec<u8> {
 
 /// The corner of a pixel.
 fn corner((x, y): BackendCoord) -> BackendCoord {
-    (x * FINE as i32, y * FINE as i32)
+    (x * FACTOR as i32, y * FACTOR as i32)
 }
 
 /// The middle of a pixel: thin lines then fill whole pixels.
 fn middle(at: BackendCoord) -> BackendCoord {
     let (x, y) = corner(at);
-    (x + FINE as i32 / 2, y + FINE as i32 / 2)
+    (x + FACTOR as i32 / 2, y + FACTOR as i32 / 2)
 }
 
 struct Thick<'a, S>(&'a S);
@@ -62,27 +62,27 @@ impl<S: BackendStyle> BackendStyle for Thick<'_, S> {
     }
 
     fn stroke_width(&self) -> u32 {
-        self.0.stroke_width() * FINE as u32
+        self.0.stroke_width() * FACTOR as u32
     }
 }
 
-impl DrawingBackend for Smooth<'_> {
+impl DrawingBackend for Supersampled<'_> {
     type ErrorType = Error;
 
     fn get_size(&self) -> (u32, u32) {
         let (width, height) = self.0.get_size();
-        (width / FINE as u32, height / FINE as u32)
+        (width / FACTOR as u32, height / FACTOR as u32)
     }
 
-    fn ensure_prepared(&mut self) -> Drawn {
+    fn ensure_prepared(&mut self) -> DrawResult {
         self.0.ensure_prepared()
     }
 
-    fn present(&mut self) -> Drawn {
+    fn present(&mut self) -> DrawResult {
         self.0.present()
     }
 
-    fn draw_pixel(&mut self, point: BackendCoord, color: BackendColor) -> Drawn {
+    fn draw_pixel(&mut self, point: BackendCoord, color: BackendColor) -> DrawResult {
         self.draw_rect(point, (point.0 + 1, point.1 + 1), &color, true)
     }
 
@@ -91,7 +91,7 @@ impl DrawingBackend for Smooth<'_> {
         from: BackendCoord,
         to: BackendCoord,
         style: &S,
-    ) -> Drawn {
+    ) -> DrawResult {
         let ((x0, y0), (x1, y1)) = (middle(from), middle(to));
         if x0 != x1 && y0 != y1 {
             return self.0.draw_line((x0, y0), (x1, y1), &Thick(style));
@@ -109,7 +109,7 @@ impl DrawingBackend for Smooth<'_> {
         bottom_right: BackendCoord,
         style: &S,
         fill: bool,
-    ) -> Drawn {
+    ) -> DrawResult {
         if fill {
             return self.0.draw_rect(corner(upper_left), corner(bottom_right), style, true);
         }
@@ -122,7 +122,7 @@ impl DrawingBackend for Smooth<'_> {
         &mut self,
         path: I,
         style: &S,
-    ) -> Drawn {
+    ) -> DrawResult {
         let mut points: Vec<BackendCoord> = path.into_iter().collect();
         points.dedup();
         match points[..] {
@@ -138,15 +138,15 @@ impl DrawingBackend for Smooth<'_> {
         radius: u32,
         style: &S,
         fill: bool,
-    ) -> Drawn {
-        self.0.draw_circle(middle(center), radius * FINE as u32, &Thick(style), fill)
+    ) -> DrawResult {
+        self.0.draw_circle(middle(center), radius * FACTOR as u32, &Thick(style), fill)
     }
 
     fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
         &mut self,
         vert: I,
         style: &S,
-    ) -> Drawn {
+    ) -> DrawResult {
         self.0.fill_polygon(vert.into_iter().map(middle), style)
     }
 
@@ -157,8 +157,8 @@ impl DrawingBackend for Smooth<'_> {
         text: &str,
         style: &S,
         pos: BackendCoord,
-    ) -> Drawn {
-        let em_px = style.size() / LINE_EM * FINE as f64;
+    ) -> DrawResult {
+        let em_px = style.size() / LINE_EM * FACTOR as f64;
         let bold = matches!(style.style(), FontStyle::Bold);
         let mut width = 0.0;
         lay_out(text, em_px, bold, |_, _, end| width = end);
@@ -202,8 +202,8 @@ mod tests {
 
     #[test]
     fn a_thin_line_fills_its_pixels_and_no_others() {
-        let mut fine = vec![255; 5 * 4 * 3 * FINE.pow(2)];
-        Smooth::new(&mut fine, (5, 4)).draw_line((1, 2), (3, 2), &BLACK).unwrap();
+        let mut fine = vec![255; 5 * 4 * 3 * FACTOR.pow(2)];
+        Supersampled::new(&mut fine, (5, 4)).draw_line((1, 2), (3, 2), &BLACK).unwrap();
         let grey: Vec<u8> = average(&fine, 5).chunks(3).map(|rgb| rgb[0]).collect();
         let white = [255; 5];
         assert_eq!(grey, [white, white, [255, 0, 0, 0, 255], white].concat());

@@ -1,0 +1,50 @@
+//! Which folder `--data` means, and whether MNIST may be fetched into it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use runtime::idx::default_folder;
+use trainer::data::{self, Dataset, Lacking};
+
+/// A folder that was named is only read, so that a typing mistake fetches nothing; ours is filled with MNIST.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum DataFolder<'a> {
+    /// The user's own, shared by all clones.
+    Default,
+    Named {
+        folder: &'a Path,
+        /// With `--download`.
+        may_fetch: bool,
+    },
+}
+
+impl<'a> DataFolder<'a> {
+    pub(crate) fn of(named: Option<&'a Path>, download: bool) -> Self {
+        named.map_or(Self::Default, |folder| Self::Named { folder, may_fetch: download })
+    }
+
+    pub(crate) fn path(self) -> anyhow::Result<PathBuf> {
+        match self {
+            Self::Default => default_folder().context("there is no home folder: say --data DIR"),
+            Self::Named { folder, .. } => Ok(folder.to_owned()),
+        }
+    }
+
+    pub(crate) fn may_fetch(self) -> bool {
+        !matches!(self, Self::Named { may_fetch: false, .. })
+    }
+
+    pub(crate) fn load(self) -> anyhow::Result<Dataset> {
+        let folder = self.path()?;
+        if self.may_fetch() {
+            return data::load_or_fetch(&folder);
+        }
+        data::load(&folder).map_err(|error| {
+            if error.is::<Lacking>() {
+                anyhow!("{error}; to fetch MNIST into it, add --download")
+            } else {
+                error
+            }
+        })
+    }
+}
