@@ -22,7 +22,8 @@ mod training; // IDX bytes to two files that load
 
 use std::path::PathBuf;
 
-use runtime::idx::{self, Part, Split};
+use dataset::idx;
+use dataset::idx::{Part, Split};
 
 /// A file or folder of `tests/data`.
 fn data(name: &str) -> PathBuf {

@@ -15,7 +15,8 @@ use firmware::geometry::{
     CLASSES, CONV1_SIDE, CONV2_SIDE, FAN_IN2, FLAT, HIDDEN, KERNEL_ELEMENTS, MAPS1, MAPS2,
 };
 use firmware::{Answer, LayerId, Logits, Scratch};
-use runtime::{Image28, OneLine, PIXELS};
+use runtime::{Image28, PIXELS};
+use safe_io::SingleLine;
 use zerocopy::IntoBytes;
 
 /// Maximum of images in one run: the boards' memory for them holds 16 MiB.
@@ -234,7 +235,7 @@ pub type Expected = (Logits, Answer);
 #[non_exhaustive]
 pub enum BoardError {
     /// The program was moved away from its sources.
-    #[error("the boards' sources are not in {}", OneLine(.0.display()))]
+    #[error("the boards' sources are not in {}", SingleLine(.0.display()))]
     Sources(PathBuf),
     /// No Rust for this target.
     #[error("Rust has no target {target} here")]

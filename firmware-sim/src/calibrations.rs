@@ -88,7 +88,7 @@ fn rest(training: &[Image28], taken: usize) -> Vec<Image28> {
 }
 
 fn score(float: &Classifier, images: &[Image28]) -> Vec<Prediction> {
-    images.par_chunks(BATCH).flat_map(|batch| float.classify_batch(batch)).collect()
+    images.par_chunks(BATCH).flat_map(|batch| float.predict_batch(batch)).collect()
 }
 
 /// Images with what the float model says of them.

@@ -2,7 +2,7 @@
 
 use firmware::format::FormatError;
 use firmware::geometry::CLASSES;
-use runtime::OneLine;
+use safe_io::SingleLine;
 
 /// Why a model cannot be made or compared.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum Error {
     /// The graph takes other pictures.
     #[error(
         "model input is {}, expected uint8 [batch, 1, 28, 28] as trainer exports it",
-        OneLine(found)
+        SingleLine(found)
     )]
     Input {
         /// Element type and shape.
@@ -23,8 +23,8 @@ pub enum Error {
     /// Another operator than LeNet has at this place.
     #[error(
         "not this project's LeNet: node `{}` is a {}, expected a {expected}",
-        OneLine(node),
-        OneLine(found)
+        SingleLine(node),
+        SingleLine(found)
     )]
     Operator {
         /// The node.
@@ -37,7 +37,7 @@ pub enum Error {
     /// The network is not sequential.
     #[error(
         "not this project's LeNet: node `{}` does not take the output of the node before it",
-        OneLine(node)
+        SingleLine(node)
     )]
     NotSequential {
         /// The node.
@@ -52,7 +52,7 @@ pub enum Error {
     /// The graph goes on, or answers with something else than its last node.
     #[error(
         "not this project's LeNet: the graph's output is not made by its last Gemm, `{}`",
-        OneLine(node)
+        SingleLine(node)
     )]
     Output {
         /// The last node of LeNet.
@@ -61,8 +61,8 @@ pub enum Error {
     /// A setting that LeNet does not have, or has with another value.
     #[error(
         "not this project's LeNet: attribute `{}` of node `{}`",
-        OneLine(attribute),
-        OneLine(node)
+        SingleLine(attribute),
+        SingleLine(node)
     )]
     Attribute {
         /// The node.
@@ -79,7 +79,7 @@ pub enum Error {
     /// Weights, a bias or a normalisation of other sizes, or not constant.
     #[error(
         "not this project's LeNet: input {input} of node `{}` is not a float32 constant of shape [{shape}]",
-        OneLine(node)
+        SingleLine(node)
     )]
     Constant {
         /// The node.

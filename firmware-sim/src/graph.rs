@@ -1,7 +1,7 @@
 //! Recognises the project's LeNet in an ONNX graph, and nothing else.
 
 use firmware::geometry::{CLASSES, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, POOL};
-use runtime::graph::{Attribute, Dimension, Graph, Node, Values};
+use network::onnx::{Attribute, Dimension, Graph, Node, Values};
 
 use super::error::Error;
 use super::lenet::{Affine, LeNet};

@@ -179,7 +179,7 @@ fn pool(values: &[f32], side: usize) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use runtime::graph::Graph;
+    use network::onnx::Graph;
     use runtime::{Classifier, EMBEDDED_MODEL, PIXELS};
 
     use super::*;
@@ -197,7 +197,7 @@ mod tests {
                 if stroke { (i * 31 % 256) as u8 } else { 0 }
             }));
             let [.., logits] = network.run(&image);
-            let expected = classifier.classify(&image).logits;
+            let expected = classifier.predict(&image).logits;
             for (found, expected) in logits.iter().zip(&expected) {
                 assert!((found - expected).abs() < SUM_ORDER, "{logits:?} {expected:?}");
             }

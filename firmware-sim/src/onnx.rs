@@ -12,7 +12,7 @@ use firmware::LayerId;
 use firmware::format::{Channel, Model};
 use firmware::geometry::{CLASSES, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, POOL};
 use firmware::multiplier::Multiplier;
-use runtime::graph::{Attribute, Constant, Draft, Elements, Node, Port};
+use network::onnx::{Attribute, Constant, Draft, Elements, Node, Port};
 
 use super::int8::{Int8Layer, Int8Network, scales};
 

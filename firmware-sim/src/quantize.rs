@@ -19,9 +19,9 @@ pub use super::range_estimator::RangeEstimator;
 
 use firmware::format::{File, Model, Scales};
 use firmware::{LayerId, Scratch};
+use network::onnx::Graph;
 use rayon::prelude::*;
 use runtime::evaluate::BATCH;
-use runtime::graph::Graph;
 use runtime::{Classifier, Image28};
 use zerocopy::FromZeros;
 use zerocopy::little_endian::U32;
@@ -159,7 +159,7 @@ fn confidence_margin(float: &Classifier, int8: Model<'_>, images: &[Image28]) ->
 fn max_disagreeing_margin(float: &Classifier, int8: Model<'_>, batch: &[Image28]) -> u32 {
     let mut scratch = Scratch::new();
     let mut largest = 0;
-    for (image, prediction) in batch.iter().zip(float.classify_batch(batch)) {
+    for (image, prediction) in batch.iter().zip(float.predict_batch(batch)) {
         let logits = int8.infer(&image.0, &mut scratch);
         if usize::from(logits.digit()) != prediction.digit() {
             largest = largest.max(logits.margin());

@@ -9,12 +9,12 @@ pub use layer::LayerFidelity;
 
 use std::collections::BTreeMap;
 
+use dataset::idx::Split;
 use firmware::geometry::CLASSES;
 use firmware::{Answer, LayerId, Logits, Model, Scratch};
+use network::onnx::Graph;
 use rayon::prelude::*;
 use runtime::evaluate::BATCH;
-use runtime::graph::Graph;
-use runtime::idx::Split;
 use runtime::{Classifier, Image28};
 
 use super::error::Error;
@@ -152,7 +152,7 @@ impl ModelPair<'_> {
         let mut scratch = Scratch::new();
         let mut tallies = LayerId::ALL.map(|layer| self.tally(layer));
         let (mut comparisons, mut logit_errors) = (vec![], vec![]);
-        let predictions = self.float.classifier.classify_batch(images);
+        let predictions = self.float.classifier.predict_batch(images);
         for ((image, &label), prediction) in images.iter().zip(labels).zip(predictions) {
             let logits = self.int8.infer(&image.0, &mut scratch);
             let trace = self.network.run(image);

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use dataset::idx;
+use dataset::idx::{Part, Split};
 use firmware::format::File;
 use firmware::{Answer, LayerId};
 use firmware_sim::board::{BoardBuilder, BoardError, Machine, Report};
 use firmware_sim::quantize::quantize;
-use runtime::idx::{self, Part, Split};
 use runtime::{EMBEDDED_MODEL, Image28};
 
 fn mnist_500(part: Part) -> Split {

@@ -147,8 +147,8 @@ fn too_little_agreement_fails_after_the_report() {
     let blank = tempfile::tempdir().unwrap();
     let images = [runtime::Image28([0; runtime::PIXELS])];
     let write = |name, bytes: Vec<u8>| fs::write(blank.path().join(name), bytes).unwrap();
-    write("train-images-idx3-ubyte", runtime::idx::emit_images(&images));
-    write("train-labels-idx1-ubyte", runtime::idx::emit_labels(&[0]));
+    write("train-images-idx3-ubyte", dataset::idx::emit_images(&images));
+    write("train-labels-idx1-ubyte", dataset::idx::emit_labels(&[0]));
     let blank = blank.path().to_str().unwrap();
     assert!(
         bench.run(&["quantize", "lenet.onnx", "--data", blank, "-o", "lenet.q8"]).status.success()
@@ -226,7 +226,7 @@ fn bad_datasets_end_in_one_line() {
         ("foreign", b"GIF89a, no IDX".to_vec()),
         ("cut", {
             let images = [runtime::Image28([0; runtime::PIXELS])];
-            let mut bytes = runtime::idx::emit_images(&images);
+            let mut bytes = dataset::idx::emit_images(&images);
             bytes.truncate(500);
             bytes
         }),

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use dataset::idx;
+use dataset::idx::Part;
 use firmware::format;
-use runtime::idx::{self, Part};
 
 fn firmware_sim(command: &str) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_firmware-sim"));

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use dataset::idx;
+use dataset::idx::{Part, Split};
 use firmware::{Answer, Model, Scratch};
 use firmware_sim::quantize::{CALIBRATION_IMAGES, calibration_images, quantize};
 use firmware_sim::verify::{FloatModel, compare};
 use firmware_sim::{Error, identity};
-use runtime::graph::{Constant, Dimension, Draft, Elements, Graph, Values};
-use runtime::idx::{self, Part, Split};
+use network::onnx::{Constant, Dimension, Draft, Elements, Graph, Values};
 use runtime::{Classifier, EMBEDDED_MODEL, Image28, PIXELS};
 
 fn mnist_500(part: Part) -> Split {
@@ -68,7 +69,7 @@ fn every_disagreement_within_the_confidence_margin_is_unsure() {
     let (mut disagreements, mut max) = (0, 0);
     for image in &images {
         let logits = model.infer(&image.0, &mut scratch);
-        if usize::from(logits.digit()) != float.classify(image).digit() {
+        if usize::from(logits.digit()) != float.predict(image).digit() {
             assert_eq!(logits.answer(model), Answer::Unsure);
             (disagreements, max) = (disagreements + 1, logits.margin().max(max));
         }

@@ -26,9 +26,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// More bytes than a picture file may have, found before they were decoded.
-    #[error(
-        "holds {at_least_bytes} bytes or more, over the limit of {limit_bytes}"
-    )]
+    #[error("holds {at_least_bytes} bytes or more, over the limit of {limit_bytes}")]
     TooManyBytes {
         /// The file's length; of a stream, what was read before it was given up.
         at_least_bytes: u64,
@@ -36,9 +34,7 @@ pub enum Error {
         limit_bytes: u64,
     },
     /// More pixels than a picture may have, found before it was decoded.
-    #[error(
-        "a picture of {width}x{height} pixels, over the limit of {limit_pixels}"
-    )]
+    #[error("a picture of {width}x{height} pixels, over the limit of {limit_pixels}")]
     TooManyPixels {
         /// Columns.
         width: u32,

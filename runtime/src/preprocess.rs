@@ -28,8 +28,8 @@ use std::path::Path;
 use image::{DynamicImage, GrayImage, Luma, imageops};
 
 use crate::error::Error;
-use dataset::{IMAGE_SIDE, Image28, PIXELS};
 use crate::picture::{self, Limits};
+use dataset::{IMAGE_SIDE, Image28, PIXELS};
 use fit::Fitted;
 use ink::Ink;
 use strokes::{Digit, Mask};

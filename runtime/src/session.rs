@@ -260,10 +260,8 @@ mod tests {
         let images: Vec<Image28> =
             (0..70).map(|i| Image28(std::array::from_fn(|at| (at * i % 251) as u8))).collect();
         for count in [0, 1, 3, 15, 16, 17, 33, 70] {
-            let expected: Vec<f32> = images[..count]
-                .iter()
-                .flat_map(|image| classifier.predict(image).logits)
-                .collect();
+            let expected: Vec<f32> =
+                images[..count].iter().flat_map(|image| classifier.predict(image).logits).collect();
             for threads in [1, 2, 3, 8] {
                 let mut session = classifier.session(NonZeroUsize::new(threads).unwrap()).unwrap();
                 // the second finds the first's memory

@@ -121,10 +121,10 @@ impl Network {
     fn assert_runs_as(&self, operators: &[&str]) {
         let images: Vec<Image28> =
             (1..6).map(|i| Image28(std::array::from_fn(|at| (at * at / i % 256) as u8))).collect();
-        let expected = self.classifier(Kernels::Tract).classify_batch(&images);
+        let expected = self.classifier(Kernels::Tract).predict_batch(&images);
         for instructions in Instructions::available() {
             let classifier = self.classifier(Kernels::Fused(instructions));
-            for (found, expected) in classifier.classify_batch(&images).iter().zip(&expected) {
+            for (found, expected) in classifier.predict_batch(&images).iter().zip(&expected) {
                 for (found, expected) in found.logits.iter().zip(&expected.logits) {
                     let close = (found - expected).abs() < 1e-4 * (1.0 + expected.abs());
                     assert!(close, "{instructions}: {found} for {expected}");

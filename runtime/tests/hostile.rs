@@ -10,7 +10,7 @@ fn structure() -> impl Strategy<Value = usize> {
 
 fn load_and_run(bytes: &[u8]) {
     if let Ok(classifier) = Classifier::parse(bytes) {
-        let prediction = classifier.classify(&Image28([255; PIXELS]));
+        let prediction = classifier.predict(&Image28([255; PIXELS]));
         assert_eq!(prediction.probabilities.len(), classifier.classes().len());
     }
 }

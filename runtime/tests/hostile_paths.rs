@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use runtime::idx::{self, Part};
+use dataset::idx;
+use dataset::idx::Part;
 use runtime::{Classifier, EMBEDDED_MODEL};
 
 /// Ends a line, clears a terminal, and colours what follows.

@@ -14,10 +14,11 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dataset::idx;
+use dataset::idx::Part;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use runtime::EMBEDDED_MODEL;
-use runtime::idx::{self, Part};
 
 const KILLS: usize = 50;
 

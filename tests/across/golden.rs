@@ -3,8 +3,8 @@
 use std::fs;
 use std::io::Cursor;
 
+use dataset::idx::Part;
 use image::{GrayImage, ImageFormat};
-use runtime::idx::Part;
 use runtime::picture::{self, Limits};
 use runtime::{Classifier, Verdict, preprocess};
 

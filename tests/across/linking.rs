@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use dataset::idx::Part;
 use firmware::{Model, Scratch};
 use firmware_sim::quantize::quantize;
 use firmware_sim::source;
 use runtime::EMBEDDED_MODEL;
-use runtime::idx::Part;
 use tempfile::TempDir;
 
 /// A crate in a folder of its own.

@@ -6,12 +6,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use dataset::idx;
+use dataset::idx::Part;
 use firmware::format::{Channel, File, Packed};
 use firmware::{LayerId, Logits, Model};
 use firmware_sim::int8::Int8Network;
 use firmware_sim::onnx::{self, ACTIVATIONS};
 use firmware_sim::quantize::{calibration_images, quantize};
-use runtime::idx::{self, Part};
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};
 use tempfile::TempDir;
 
@@ -74,7 +75,7 @@ fn assert_float_models_agree(python: &Path, images: &[Image28]) {
     };
     let found = floats(logits);
     let ours: Vec<_> =
-        images.chunks(250).flat_map(|batch| Classifier::embedded().classify_batch(batch)).collect();
+        images.chunks(250).flat_map(|batch| Classifier::embedded().predict_batch(batch)).collect();
     assert_eq!(found.len(), 10 * ours.len());
     let mut largest = 0.0_f32;
     for (found, ours) in found.chunks(10).zip(&ours) {
@@ -200,7 +201,7 @@ fn onnx_runtime_reads_the_int8_model_as_the_device_does() {
 #[ignore = "needs all of MNIST, where trainer/run puts it"]
 fn onnx_runtime_on_all_ten_thousand() {
     let Some(python) = python() else { panic!("nothing to compare with") };
-    let folder = idx::default_folder().unwrap();
+    let folder = safe_io::default_data_folder().unwrap();
     let images = idx::load(&folder, Part::Test).unwrap().images;
     assert_eq!(images.len(), 10_000);
     assert_float_models_agree(&python, &images);

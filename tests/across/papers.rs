@@ -3,12 +3,12 @@
 
 use std::ops::Range;
 
+use dataset::idx::Part;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, Rgb, RgbImage, Rgba, RgbaImage};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use runtime::idx::Part;
 use runtime::{Classifier, Image28, Verdict, preprocess};
 
 /// Pictures of each paper.

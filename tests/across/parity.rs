@@ -1,10 +1,11 @@
 //! The committed model answers alike in float and in int8, and by whatever kernels.
 
+use dataset::idx;
+use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::identity;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
-use runtime::idx::{self, Part};
 use runtime::{Classifier, EMBEDDED_MODEL, Image28, Instructions, Kernels, Options};
 
 /// Of 500 images; int8 may flip a digit only where the float model is nearly undecided.
@@ -42,7 +43,7 @@ fn assert_kernels_agree(images: &[Image28]) {
         let options = Options { kernels, ..Options::default() };
         let classifier = Classifier::parse_with(EMBEDDED_MODEL, options).unwrap();
         let batches = images.chunks(100);
-        batches.flat_map(|images| classifier.classify_batch(images)).collect::<Vec<_>>()
+        batches.flat_map(|images| classifier.predict_batch(images)).collect::<Vec<_>>()
     };
     let expected = scores(Kernels::Tract);
     for instructions in Instructions::available() {
@@ -68,7 +69,7 @@ fn our_kernels_score_as_tracts_do() {
 #[test]
 #[ignore = "needs all of MNIST, where trainer/run puts it"]
 fn our_kernels_score_as_tracts_do_on_all_ten_thousand() {
-    let images = idx::load(&idx::default_folder().unwrap(), Part::Test).unwrap().images;
+    let images = idx::load(&safe_io::default_data_folder().unwrap(), Part::Test).unwrap().images;
     assert_eq!(images.len(), 10_000);
     assert_kernels_agree(&images);
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use dataset::idx;
+use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
-use runtime::graph::Graph;
-use runtime::idx::{self, Part};
+use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};
 use trainer::device::Choice;
 use trainer::evaluate::evaluate;
@@ -76,7 +77,7 @@ fn libtorch_scores_the_committed_model_as_we_do() {
 #[test]
 #[ignore = "needs all of MNIST, where trainer/run puts it"]
 fn libtorch_on_all_ten_thousand() {
-    let images = idx::load(&idx::default_folder().unwrap(), Part::Test).unwrap().images;
+    let images = idx::load(&safe_io::default_data_folder().unwrap(), Part::Test).unwrap().images;
     assert_eq!(images.len(), 10_000);
     assert_libtorch_agrees(&images);
 }

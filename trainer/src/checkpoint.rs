@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use runtime::output::keeps;
-use runtime::{OneLine, output};
+use safe_io::output::is_regular_or_absent;
+use safe_io::{SingleLine, output};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ pub fn is_ours(bytes: &[u8]) -> bool {
 /// Whether a checkpoint of ours is at `path`.
 #[must_use]
 pub fn is_at(path: &Path) -> bool {
-    keeps(path) && read(path).is_ok_and(|bytes| is_ours(&bytes))
+    is_regular_or_absent(path) && read(path).is_ok_and(|bytes| is_ours(&bytes))
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -86,7 +86,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// If the file cannot be written.
 pub fn save(path: &Path, identity: &Identity, state: &State) -> anyhow::Result<()> {
     output::write(path, &emit(identity, state)?)
-        .with_context(|| format!("cannot write checkpoint {}", OneLine(path.display())))
+        .with_context(|| format!("cannot write checkpoint {}", SingleLine(path.display())))
 }
 
 /// Reads what [`save`] has written.
@@ -95,8 +95,8 @@ pub fn save(path: &Path, identity: &Identity, state: &State) -> anyhow::Result<(
 /// If the file is missing, no checkpoint, or of another run: then in what.
 pub fn load(path: &Path, identity: &Identity) -> anyhow::Result<State> {
     let bytes = read(path)
-        .with_context(|| format!("cannot read checkpoint {}", OneLine(path.display())))?;
-    parse(&bytes, identity).with_context(|| OneLine(path.display()).to_string())
+        .with_context(|| format!("cannot read checkpoint {}", SingleLine(path.display())))?;
+    parse(&bytes, identity).with_context(|| SingleLine(path.display()).to_string())
 }
 
 fn emit(identity: &Identity, state: &State) -> anyhow::Result<Vec<u8>> {
@@ -155,7 +155,7 @@ fn parse(bytes: &[u8], identity: &Identity) -> anyhow::Result<State> {
         if theirs != ours {
             bail!(
                 "a checkpoint of another run: {name} is {} there and {ours} here",
-                OneLine(theirs)
+                SingleLine(theirs)
             );
         }
     }

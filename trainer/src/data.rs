@@ -9,8 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
-use runtime::OneLine;
-use runtime::idx::{self, Part, Split};
+use dataset::idx;
+use dataset::idx::{Part, Split};
+use safe_io::SingleLine;
 use sha2::{Digest, Sha256};
 
 /// Maximum names that a refusal lists of a kind.
@@ -60,7 +61,7 @@ pub struct Lacking {
 
 impl fmt::Display for Lacking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let folder = OneLine(self.folder.display());
+        let folder = SingleLine(self.folder.display());
         let Some(listing) = &self.listing else {
             return write!(f, "{folder} is no folder: nothing of that name is there");
         };
@@ -108,7 +109,7 @@ impl Names {
     /// Such as `4 files (a, b, c, …)`.
     fn describe(&self, noun: &str) -> String {
         let mut names: Vec<String> =
-            self.first.iter().map(|name| OneLine(name.display()).to_string()).collect();
+            self.first.iter().map(|name| SingleLine(name.display()).to_string()).collect();
         if self.count > names.len() {
             names.push("…".into());
         }
@@ -205,14 +206,14 @@ fn read(folder: &Path) -> anyhow::Result<Dataset> {
     } else {
         folder
             .file_name()
-            .map_or_else(|| "unnamed".to_owned(), |name| OneLine(name.display()).to_string())
+            .map_or_else(|| "unnamed".to_owned(), |name| SingleLine(name.display()).to_string())
     };
     Ok(Dataset { name, sha256, train, test })
 }
 
 /// Those of the four files that are not in `folder`, which may be missing itself.
 fn missing_files(folder: &Path) -> anyhow::Result<Vec<&'static str>> {
-    ensure!(is_absent(folder) || folder.is_dir(), "{} is no folder", OneLine(folder.display()));
+    ensure!(is_absent(folder) || folder.is_dir(), "{} is no folder", SingleLine(folder.display()));
     let names = mnist::FILES.into_iter().map(|(name, _)| name);
     Ok(names.filter(|name| find(folder, name).is_none()).collect())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use runtime::idx::default_folder;
+use safe_io::default_data_folder;
 use trainer::data::{self, Dataset, Lacking};
 
 /// A folder that was named is only read, so that a typing mistake fetches nothing; ours is filled with MNIST.
@@ -25,7 +25,9 @@ impl<'a> DataFolder<'a> {
 
     pub(crate) fn path(self) -> anyhow::Result<PathBuf> {
         match self {
-            Self::Default => default_folder().context("there is no home folder: say --data DIR"),
+            Self::Default => {
+                default_data_folder().context("there is no home folder: say --data DIR")
+            }
             Self::Named { folder, .. } => Ok(folder.to_owned()),
         }
     }

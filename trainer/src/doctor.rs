@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
-use runtime::OneLine;
+use safe_io::SingleLine;
 use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::data::{self, Lacking};
@@ -101,7 +101,7 @@ fn threads(threads: usize, cores: usize) -> Finding {
 }
 
 fn images(folder: &Path, may_fetch: bool) -> Finding {
-    let place = OneLine(folder.display());
+    let place = SingleLine(folder.display());
     let (found, fix) = match data::load(folder) {
         Ok(dataset) => {
             let (training, test) = (dataset.train.images.len(), dataset.test.images.len());

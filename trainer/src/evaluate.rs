@@ -1,8 +1,8 @@
 //! How good a network is, in libtorch.
 
 use anyhow::bail;
-use runtime::evaluate::Report;
-use runtime::idx::Split;
+use dataset::ConfusionMatrix;
+use dataset::idx::Split;
 use runtime::{IMAGE_SIDE, Image28};
 use tch::{Device, Kind, Tensor};
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use runtime::output;
-use runtime::{Calibration, Classifier, Image28, OneLine};
+use runtime::{Calibration, Classifier, Image28};
+use safe_io::SingleLine;
+use safe_io::output;
 
 use crate::checkpoint::Identity;
 use crate::evaluate::images_tensor;
@@ -40,7 +41,7 @@ pub struct Parity {
 /// # Errors
 /// If it is a folder, or its folder is missing or read-only.
 pub fn check_writable(path: &Path) -> anyhow::Result<()> {
-    output::check(path).with_context(|| format!("cannot write {}", OneLine(path.display())))
+    output::check(path).with_context(|| format!("cannot write {}", SingleLine(path.display())))
 }
 
 /// Whether what is written to `path` can be read again, unlike from a pipe or a device.
@@ -48,9 +49,9 @@ pub fn check_writable(path: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// If it is one of those.
 pub fn check_rereadable(path: &Path) -> anyhow::Result<()> {
-    let path_shown = OneLine(path.display());
+    let path_shown = SingleLine(path.display());
     ensure!(
-        output::keeps(path),
+        output::is_regular_or_absent(path),
         "cannot write {path_shown}: it is no file that could be read again"
     );
     Ok(())
@@ -101,7 +102,7 @@ fn export_bytes(
     images: &[Image28],
     path: &Path,
 ) -> anyhow::Result<Parity> {
-    let path_shown = OneLine(path.display());
+    let path_shown = SingleLine(path.display());
     let refused = || format!("{path_shown} is not written: the exported graph is wrong");
     let classifier = Classifier::parse(bytes).with_context(refused)?;
     let parity = compare(&classifier, network, images).with_context(refused)?;
@@ -125,7 +126,7 @@ pub fn compare(
         let digits = Vec::<i64>::try_from(expected.argmax(1, false))?;
         let expected = Vec::<Vec<f32>>::try_from(expected)?;
         for ((found, expected), digit) in
-            classifier.classify_batch(batch).iter().zip(&expected).zip(digits)
+            classifier.predict_batch(batch).iter().zip(&expected).zip(digits)
         {
             for (found, expected) in found.logits.iter().zip(expected) {
                 let difference = (found - expected).abs();

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use runtime::output::Output;
+use safe_io::output::Output;
 use serde_json::json;
 use trainer::train::{Epoch, EvalSet};
 

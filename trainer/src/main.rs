@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use runtime::OneLine;
+use safe_io::SingleLine;
 use trainer::doctor::diagnose;
 use trainer::train::Run;
 
@@ -61,7 +61,7 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
     train_loop::train(&mut run, &setup.options, checkpoint.as_deref(), &setup.identity)?;
     if let Some(path) = &cli.json {
         history::write(run.history(), setup.options.eval_set, path)
-            .with_context(|| format!("cannot write {}", OneLine(path.display())))?;
+            .with_context(|| format!("cannot write {}", SingleLine(path.display())))?;
     }
     let network = run.network();
     let results = Results::measure(&run, &network, &setup, &dataset)?;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use runtime::graph::{Attribute, Constant, Draft, Elements, Graph, Node, Port, Values};
+use network::onnx::{Attribute, Constant, Draft, Elements, Graph, Node, Port, Values};
 
 use crate::lenet::{KERNEL, PIXEL_HALF, PIXEL_SCALE, POOL, Parameter, names};
 
@@ -76,8 +76,8 @@ fn constant(parameter: &Parameter) -> Constant {
 
 #[cfg(test)]
 mod tests {
+    use network::onnx::Graph;
     use runtime::EMBEDDED_MODEL;
-    use runtime::graph::Graph;
 
     use super::*;
 

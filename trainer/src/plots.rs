@@ -19,9 +19,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use runtime::evaluate::Report;
-use runtime::idx::Split;
-use runtime::{OneLine, output};
+use dataset::ConfusionMatrix;
+use dataset::idx::Split;
+use safe_io::{SingleLine, output};
 
 use crate::evaluate::Misclassification;
 use crate::export::{check_rereadable, check_writable};
@@ -116,7 +116,7 @@ pub fn all(figures: &Figures<'_>, format: Format) -> anyhow::Result<[Vec<u8>; NA
 /// If they cannot.
 pub fn prepare(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| {
-        format!("cannot make {}: name a folder for the plots", OneLine(folder.display()))
+        format!("cannot make {}: name a folder for the plots", SingleLine(folder.display()))
     })?;
     paths(folder).try_for_each(|path| {
         check_writable(&path)?;
@@ -150,7 +150,8 @@ fn files() -> impl Iterator<Item = (Format, String)> {
 
 /// Writes a file that has its name only once it is whole.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    output::write(path, bytes).with_context(|| format!("cannot write {}", OneLine(path.display())))
+    output::write(path, bytes)
+        .with_context(|| format!("cannot write {}", SingleLine(path.display())))
 }
 
 /// `12345` as `12,345`.

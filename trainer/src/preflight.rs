@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
-use runtime::{OneLine, output};
+use safe_io::{SingleLine, output};
 use trainer::export::{check_rereadable, check_writable};
 use trainer::{checkpoint, plots, provenance};
 
@@ -28,7 +28,7 @@ pub(crate) fn check(cli: &Cli) -> anyhow::Result<()> {
         check_writable(path)?;
         let same = named[..index].iter().find(|(_, other)| place(other) == place(path));
         if let Some((other, _)) = same {
-            let path = OneLine(path.display());
+            let path = SingleLine(path.display());
             bail!("{path} is to be {other} and {option}: name two files");
         }
     }
@@ -59,7 +59,7 @@ fn check_replaceable(cli: &Cli, checkpoint: Option<&Path>) -> anyhow::Result<()>
 
 fn check_one(path: &Path, force: bool, is_ours: IsOurs) -> anyhow::Result<()> {
     output::check_replaceable(path, force, is_ours).map_err(|error| {
-        let shown = OneLine(path.display());
+        let shown = SingleLine(path.display());
         match error.kind() {
             ErrorKind::AlreadyExists => anyhow!("cannot write {shown}: {error} with --force"),
             _ => anyhow!("cannot write {shown}: {error}"),

@@ -1,6 +1,6 @@
 //! Which files this program wrote: each kind bears a mark, by which it may be replaced and another's may not.
 
-use runtime::graph::Graph;
+use network::onnx::Graph;
 use serde_json::Value;
 
 /// What our PNG, SVG and HTML files say of where they are from.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use dataset::{ConfusionMatrix, Interval};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use runtime::evaluate::{Interval, Report};
 
 use crate::evaluate::Score;
 use crate::plots::{self, Figures, Format, grouped, write_whole};

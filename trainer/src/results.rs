@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use runtime::{Calibration, Image28, OneLine};
+use runtime::{Calibration, Image28};
+use safe_io::SingleLine;
 use tch::Tensor;
 use trainer::calibrate::{calibrate, verdicts};
 use trainer::data::Dataset;
@@ -74,7 +75,7 @@ impl Results {
         let parity = export::export(network, &metadata, &dataset.test.images[..compared], path)?;
         print_line(format_args!(
             "\nexported  {}: on {} test images runtime gives libtorch's digits, logits within {:.1e}",
-            OneLine(path.display()),
+            SingleLine(path.display()),
             parity.images,
             parity.largest_difference
         ));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::ensure;
-use runtime::OneLine;
+use safe_io::SingleLine;
 use trainer::checkpoint::{Identity, identity};
 use trainer::data::Dataset;
 use trainer::train::Options;
@@ -34,7 +34,7 @@ impl Setup {
             dataset.name,
             dataset.train.images.len(),
             dataset.test.images.len(),
-            OneLine(folder.display())
+            SingleLine(folder.display())
         ));
         print_line(format_args!("device    {why}"));
         let identity = identity(dataset, &classes, cli.recipe, &options);

@@ -5,9 +5,9 @@
 pub mod non_digits;
 pub mod styles;
 
+use dataset::idx::Split;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use runtime::idx::Split;
 use runtime::{IMAGE_SIDE, Image28, PIXELS};
 
 /// Longer side of a drawing, in pixels.

@@ -7,8 +7,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use dataset::idx::Split;
 use runtime::Image28;
-use runtime::idx::Split;
 use tch::{Device, Kind, Tensor};
 
 use crate::augment::Augmenter;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail, ensure};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use runtime::OneLine;
+use safe_io::SingleLine;
 use trainer::checkpoint::{self, Identity};
 use trainer::train::{Epoch, EvalSet, Options, Progress, Run};
 
@@ -22,14 +22,14 @@ pub(crate) fn resume_or_start(
     match checkpoint {
         Some(path) if resume => {
             let resumed =
-                |state| run.resume(state).with_context(|| OneLine(path.display()).to_string());
+                |state| run.resume(state).with_context(|| SingleLine(path.display()).to_string());
             checkpoint::load(path, identity).and_then(resumed)
         }
         None if resume => bail!(
             "there is nothing to resume: say --export or --checkpoint as in the run that stopped"
         ),
         Some(path) if checkpoint::is_at(path) => {
-            let path = OneLine(path.display());
+            let path = SingleLine(path.display());
             bail!("{path} is a run that was stopped: go on with --resume, or delete it")
         }
         _ => Ok(()),
@@ -88,7 +88,7 @@ pub(crate) fn remove_checkpoint(path: &Path) -> anyhow::Result<()> {
     match std::fs::remove_file(path) {
         // there was no epoch yet, or another run with the same --export was faster
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.with_context(|| format!("cannot remove {}", OneLine(path.display()))),
+        removed => removed.with_context(|| format!("cannot remove {}", SingleLine(path.display()))),
     }
 }
 
@@ -116,7 +116,7 @@ fn stopped(checkpoint: Option<&Path>) -> anyhow::Error {
     match checkpoint {
         Some(path) => anyhow::anyhow!(
             "stopped, and saved in {}: go on with the same arguments and --resume",
-            OneLine(path.display())
+            SingleLine(path.display())
         ),
         None => anyhow::anyhow!("stopped; nothing is saved without --export or --checkpoint"),
     }

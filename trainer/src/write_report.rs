@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
-use runtime::OneLine;
+use safe_io::SingleLine;
 use sha2::{Digest, Sha256};
 use tch::Device;
 use trainer::augment::Augmentation;
@@ -53,12 +53,12 @@ pub(crate) fn write(
         print_line(format_args!(
             "plots     {} as PNG and SVG in {}",
             plots::NAMES.join(", "),
-            OneLine(folder.display())
+            SingleLine(folder.display())
         ));
     }
     if let Some(path) = &cli.report {
         report::write(&figures, &facts(cli, setup, dataset, run, results)?, path)?;
-        print_line(format_args!("report    {}", OneLine(path.display())));
+        print_line(format_args!("report    {}", SingleLine(path.display())));
     }
     Ok(())
 }
@@ -83,8 +83,8 @@ fn facts(
     ]);
     facts.extend(results.corrupted.clone().map(|corrupted| ("corrupted", corrupted)));
     if let Some(path) = &cli.export {
-        let model =
-            fs::read(path).with_context(|| format!("cannot read {}", OneLine(path.display())))?;
+        let model = fs::read(path)
+            .with_context(|| format!("cannot read {}", SingleLine(path.display())))?;
         facts.push(("model", path.display().to_string()));
         facts.push(("model.sha256", base16ct::lower::encode_string(&Sha256::digest(model))));
     }

@@ -7,8 +7,9 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use dataset::idx;
+use dataset::idx::{Part, Split};
 use runtime::Classifier;
-use runtime::idx::{self, Part, Split};
 
 fn trainer() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
@@ -127,7 +128,7 @@ fn the_exported_graph_is_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lenet.onnx");
     assert!(train(&path, &[]).status.success());
-    let graph = runtime::graph::Graph::parse(&fs::read(path).unwrap()).unwrap();
+    let graph = network::onnx::Graph::parse(&fs::read(path).unwrap()).unwrap();
     let operators: Vec<&str> = graph.nodes.iter().map(|node| node.op.as_str()).collect();
     assert_eq!(
         operators,

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-
 /// Maximum number of classes whose matrix fits a terminal.
 const MAX_MATRIX_CLASSES: usize = 30;
 /// Pairs that are listed where the matrix does not fit.
@@ -143,8 +142,7 @@ impl Table<'_> {
     fn matrix(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.matrix.counts;
         writeln!(f, "\nlabel \\ answer")?;
-        let width =
-            counts.iter().flatten().max().map_or(1, |most| most.to_string().len()).max(3);
+        let width = counts.iter().flatten().max().map_or(1, |most| most.to_string().len()).max(3);
         write!(f, "{:>5}{} ", "", self.name(None))?;
         (0..counts.len()).try_for_each(|class| write!(f, " {class:>width$}"))?;
         for (class, row) in counts.iter().enumerate() {

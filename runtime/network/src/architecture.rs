@@ -292,7 +292,9 @@ mod tests {
         let error = refused([1, 9, 9], vec![conv([8, 9], false), conv([2, 1], true)]);
         assert_eq!(error.to_string(), "layer 2 cannot take 3 channels of 2x1");
         assert!(Architecture::new([0, 9, 9], vec![conv([1, 1], false)]).is_err());
-        assert!(Architecture::new([1, 1, 1], vec![Kind::Dense { outputs: 0, relu: true }]).is_err());
+        assert!(
+            Architecture::new([1, 1, 1], vec![Kind::Dense { outputs: 0, relu: true }]).is_err()
+        );
     }
 
     #[test]

@@ -225,9 +225,8 @@ fn rewrite(model: &mut TypedModel) -> TractResult<()> {
     Rewriter::default()
         .with_rule_for("fuse a pool with its convolution", rule)
         .rewrite(&(), model)?;
-    let conv_rule = |(): &(), model: &TypedModel, node: &TypedNode, _: &str, _: &cnn::Conv| {
-        conv(model, node)
-    };
+    let conv_rule =
+        |(): &(), model: &TypedModel, node: &TypedNode, _: &str, _: &cnn::Conv| conv(model, node);
     let dense_rule = |(): &(), model: &TypedModel, node: &TypedNode, _: &str, op: &EinSum| {
         dense(model, node, op)
     };

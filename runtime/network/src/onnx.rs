@@ -166,9 +166,8 @@ impl Graph {
     /// Weights and biases: elements of all `float32` constants.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        let is_weight = |tensor: &&Tensor| {
-            matches!(tensor.values, Values::F32(_)) && !tensor.shape.is_empty()
-        };
+        let is_weight =
+            |tensor: &&Tensor| matches!(tensor.values, Values::F32(_)) && !tensor.shape.is_empty();
         self.tensors.values().filter(is_weight).map(|tensor| tensor.values.len()).sum()
     }
 }

@@ -59,7 +59,9 @@ impl Network {
     /// The logits that come of what layer number `index` gives.
     #[must_use]
     pub fn logits_after(&self, index: usize, values: Vec<f32>) -> Vec<f32> {
-        self.layers().skip(index + 1).fold(values, |values, (layer, affine)| layer.apply(affine, &values))
+        self.layers()
+            .skip(index + 1)
+            .fold(values, |values, (layer, affine)| layer.apply(affine, &values))
     }
 }
 

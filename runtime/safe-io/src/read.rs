@@ -54,7 +54,10 @@ mod tests {
         std::fs::write(&path, b"1234").unwrap();
         assert_eq!(read_bounded(&path, 4).unwrap(), b"1234");
         let refusal = read_bounded(&path, 3).unwrap_err().to_string();
-        assert!(refusal.ends_with("file: holds more than 3 bytes, the maximum that is read"), "{refusal}");
+        assert!(
+            refusal.ends_with("file: holds more than 3 bytes, the maximum that is read"),
+            "{refusal}"
+        );
         let refusal = read_bounded(&folder.path().join("none"), 3).unwrap_err().to_string();
         assert!(refusal.starts_with("cannot read ") && refusal.ends_with("none"), "{refusal}");
     }

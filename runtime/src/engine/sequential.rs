@@ -99,7 +99,8 @@ impl Sequential {
     /// thread 1:  conv1 ─▶ conv2, maps 25..50 ─▶ dense1, of those inputs ─┴▶ + ─▶ bias, ReLU ─▶ dense2
     /// ```
     pub(crate) fn split(&self, max_parts: usize) -> Option<(Vec<Self>, Reduction)> {
-        let is_dense = |layer: &Arc<CompiledLayer>| matches!(layer.layer().kind(), Kind::Dense { .. });
+        let is_dense =
+            |layer: &Arc<CompiledLayer>| matches!(layer.layer().kind(), Kind::Dense { .. });
         let first_dense = self.layers.iter().position(is_dense)?;
         let (before, [conv, dense, rest @ ..]) =
             self.layers.split_at_checked(first_dense.checked_sub(1)?)?

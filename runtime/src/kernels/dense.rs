@@ -122,7 +122,12 @@ impl Dense {
     }
 
     /// A batch: `input` is `[image][input]`, `output` `[image][output]`.
-    pub(crate) fn run<V: Value>(&self, input: &[V], nonzero: &mut NonZeroInputs, output: &mut [f32]) {
+    pub(crate) fn run<V: Value>(
+        &self,
+        input: &[V],
+        nonzero: &mut NonZeroInputs,
+        output: &mut [f32],
+    ) {
         nonzero.list(input, self.inputs);
         self.instructions.run(Task { layer: self, inputs: nonzero, output });
     }
@@ -153,7 +158,12 @@ impl WithSimd for Task<'_> {
 impl Dense {
     /// All outputs, in panels of `PANEL` vectors.
     #[inline(always)]
-    fn panels<S: Simd, const PANEL: usize>(&self, simd: S, inputs: &NonZeroInputs, output: &mut [f32]) {
+    fn panels<S: Simd, const PANEL: usize>(
+        &self,
+        simd: S,
+        inputs: &NonZeroInputs,
+        output: &mut [f32],
+    ) {
         let length = PANEL * S::F32_LANES;
         let panels = self.weights.chunks_exact(length * self.inputs);
         let biases = self.bias.chunks_exact(length);

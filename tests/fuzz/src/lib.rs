@@ -7,14 +7,15 @@ pub mod changes;
 
 use std::io::Cursor;
 
+use dataset::idx;
 use firmware::format::{Channel, File, LEN, Packed, Scales};
 use firmware::multiplier::Multiplier;
 use firmware::{Model, Scratch};
 use image::{DynamicImage, ImageFormat};
-use runtime::graph::{Attribute, Graph, Tensor, Values};
+use network::onnx::{Attribute, Graph, Tensor, Values};
 use runtime::picture::{self, Limits};
 use runtime::preprocess::{self, Content};
-use runtime::{Classifier, IMAGE_SIDE, Image28, Kernels, Options, PIXELS, idx};
+use runtime::{Classifier, IMAGE_SIDE, Image28, Kernels, Options, PIXELS};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -34,7 +35,7 @@ pub fn model(bytes: &[u8]) {
     let plain = Classifier::parse_with(bytes, plain).expect("what loads fused loads plain");
     let ramp = Image28(std::array::from_fn(|i| (i * 7) as u8));
     for image in [Image28([0; PIXELS]), ramp] {
-        let (fused, plain) = (fused.classify(&image), plain.classify(&image));
+        let (fused, plain) = (fused.predict(&image), plain.predict(&image));
         assert_eq!(fused.probabilities.len(), plain.probabilities.len());
         if let Some(largest) = largest(&graph) {
             for (fused, plain) in fused.logits.iter().zip(&plain.logits) {

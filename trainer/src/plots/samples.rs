@@ -1,7 +1,7 @@
 //! Training images, and what augmentation makes of them.
 
+use dataset::idx::Split;
 use plotters::prelude::DrawingBackend;
-use runtime::idx::Split;
 use runtime::{IMAGE_SIDE, Image28, PIXELS};
 use tch::{Device, Kind, Tensor};
 

@@ -7,13 +7,14 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, ensure};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
+use dataset::idx;
+use dataset::idx::Part;
 use firmware::format::File;
 use firmware::geometry::{CLASSES, FAN_IN2, FLAT, HIDDEN, KERNEL_ELEMENTS, MAPS1, MAPS2};
 use firmware::{Answer, LayerId, format};
 use firmware_sim::board::{BoardBuilder, BoardError, Machine, Report, macs};
 use firmware_sim::quantize::{calibration_images, quantize};
-use runtime::OneLine;
-use runtime::idx::{self, Part};
+use safe_io::SingleLine;
 use serde_json::json;
 
 use crate::{cli, model};
@@ -33,7 +34,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     ensure!(
         count <= test.images.len(),
         "--images {count}: {} has {} test images",
-        OneLine(folder.display()),
+        SingleLine(folder.display()),
         test.images.len()
     );
     let file: Box<File> = if let Some(path) = &arguments.quantized {
@@ -58,7 +59,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         arguments
             .quantized
             .as_ref()
-            .map_or("embedded model".into(), |path| OneLine(path.display()).to_string())
+            .map_or("embedded model".into(), |path| SingleLine(path.display()).to_string())
     };
     let report = report
         .map_err(with_hint)

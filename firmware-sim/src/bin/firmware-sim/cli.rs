@@ -158,7 +158,7 @@ pub(crate) struct Data {
 impl Data {
     /// The folder given, or the one that `trainer` uses without one.
     pub(crate) fn folder(&self) -> anyhow::Result<PathBuf> {
-        let folder = self.folder.clone().or_else(runtime::idx::default_folder);
+        let folder = self.folder.clone().or_else(safe_io::default_data_folder);
         folder.context("you have no home folder to look for images in: give one with --data DIR")
     }
 }

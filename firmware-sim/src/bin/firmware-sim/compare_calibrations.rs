@@ -5,10 +5,12 @@ use std::io::{self, Write};
 use anyhow::{Context, ensure};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
+use dataset::idx;
+use dataset::idx::Part;
 use firmware_sim::calibrations::{Fidelity, Outcome, best, compare};
 use firmware_sim::quantize::{CALIBRATION_IMAGES, Options};
-use runtime::idx::{self, Part};
-use runtime::{OneLine, read_model};
+use network::onnx::read_model;
+use safe_io::SingleLine;
 use serde_json::json;
 
 use crate::{cli, model};
@@ -21,13 +23,13 @@ pub(crate) fn run(arguments: &cli::CompareCalibrations) -> anyhow::Result<()> {
     ensure!(
         training.images.len() > CALIBRATION_IMAGES,
         "{} has {} training images: more than {CALIBRATION_IMAGES} are needed, to judge by those that nothing was calibrated on",
-        OneLine(folder.display()),
+        SingleLine(folder.display()),
         training.images.len()
     );
     let bar = model::progress_bar(Options::all().count(), "calibrations");
     let outcomes = compare(&onnx, &training.images, &test.images, || bar.inc(1));
     bar.finish_and_clear();
-    let outcomes = outcomes.with_context(|| OneLine(arguments.model.display()).to_string())?;
+    let outcomes = outcomes.with_context(|| SingleLine(arguments.model.display()).to_string())?;
     let best = best(&outcomes);
 
     let mut output = io::stdout().lock();

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Error;
 use clap::Parser;
-use runtime::output::of_printing;
+use safe_io::output::stdout_error;
 
 use cli::{Cli, Command};
 
@@ -21,10 +21,10 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         // `firmware-sim verify … | head -1` is no failure
-        Err(error) if of_printing(error.as_ref()) == Some(ErrorKind::BrokenPipe) => {
+        Err(error) if stdout_error(error.as_ref()) == Some(ErrorKind::BrokenPipe) => {
             ExitCode::SUCCESS
         }
-        Err(error) if of_printing(error.as_ref()).is_some() => {
+        Err(error) if stdout_error(error.as_ref()).is_some() => {
             print_error(&error.context("cannot write to standard output"))
         }
         Err(error) => print_error(&error),

@@ -7,12 +7,12 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use firmware::format::{self, File, FormatError};
 use indicatif::{ProgressBar, ProgressStyle};
-use runtime::OneLine;
+use safe_io::SingleLine;
 use zerocopy::{FromZeros, IntoBytes};
 
 /// A file as it is, of the right length.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Box<File>> {
-    let name = OneLine(path.display());
+    let name = SingleLine(path.display());
     let bytes = read_bytes(path).with_context(|| format!("cannot read {name}"))?;
     if bytes.len() != format::LEN {
         // what kind of file it is comes before its length: it makes the better message

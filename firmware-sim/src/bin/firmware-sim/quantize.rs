@@ -3,20 +3,22 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
+use dataset::idx;
+use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::quantize::{Options, calibration_images, quantize_with};
 use firmware_sim::{onnx, source};
-use runtime::idx::{self, Part};
-use runtime::{OneLine, output, read_model};
+use network::onnx::read_model;
+use safe_io::{SingleLine, output};
 use zerocopy::IntoBytes;
 
 use crate::cli::{self, Form};
 
 pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
-    let name = OneLine(arguments.model.display());
-    let output_name = OneLine(arguments.output.display());
+    let name = SingleLine(arguments.model.display());
+    let output_name = SingleLine(arguments.output.display());
     let unwritable = || format!("cannot write {output_name}");
-    output::check_beside(&arguments.output, &[&arguments.model]).with_context(unwritable)?;
+    output::check_not_input(&arguments.output, &[&arguments.model]).with_context(unwritable)?;
     let float = read_model(&arguments.model)?;
     let training = idx::load(&arguments.data.folder()?, Part::Train)?;
     let calibration = calibration_images(&training.images);

@@ -9,12 +9,14 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, ensure};
+use dataset::Interval;
+use dataset::idx;
+use dataset::idx::{Part, Split};
 use firmware::Model;
 use firmware_sim::verify::{FloatModel, Verification, compare};
 use firmware_sim::{Error, identity};
-use runtime::evaluate::Interval;
-use runtime::idx::{self, Part, Split};
-use runtime::{OneLine, output, read_model};
+use network::onnx::read_model;
+use safe_io::{SingleLine, output};
 use sha2::{Digest, Sha256};
 use zerocopy::IntoBytes;
 
@@ -38,10 +40,10 @@ struct Source<'a> {
 
 pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let [onnx_path, q8_path] =
-        [&arguments.model, &arguments.quantized].map(|path| OneLine(path.display()));
-    let unwritable = |path: &Path| format!("cannot write {}", OneLine(path.display()));
+        [&arguments.model, &arguments.quantized].map(|path| SingleLine(path.display()));
+    let unwritable = |path: &Path| format!("cannot write {}", SingleLine(path.display()));
     if let Some(path) = &arguments.report {
-        output::check_beside(path, &[&arguments.model, &arguments.quantized])
+        output::check_not_input(path, &[&arguments.model, &arguments.quantized])
             .with_context(|| unwritable(path))?;
     }
     let onnx = read_model(&arguments.model)?;
@@ -110,7 +112,7 @@ impl Source<'_> {
 
 impl fmt::Display for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, SHA-256 {}…", OneLine(self.path.display()), &self.hex()[..16])
+        write!(f, "{}, SHA-256 {}…", SingleLine(self.path.display()), &self.hex()[..16])
     }
 }
 

@@ -109,7 +109,9 @@ pub enum GraphFault {
         found: usize,
     },
     /// A node with more outputs than the one that is computed here.
-    #[error("node `{node}` ({op}) has {found} outputs, of which only the first is computed: export the model for inference")]
+    #[error(
+        "node `{node}` ({op}) has {found} outputs, of which only the first is computed: export the model for inference"
+    )]
     Outputs {
         /// The node.
         node: String,
@@ -455,7 +457,10 @@ pub(super) mod tests {
         assert_eq!(declared(Port::UNDECLARED, &[]), Ok(()));
         let eleven = [batch.clone(), Dimension::Fixed(11)];
         let refusal = declared("float32", &eleven).unwrap_err();
-        assert_eq!(refusal, "its output is declared as float32 [batch, 11], but is float32 [1, 10]");
+        assert_eq!(
+            refusal,
+            "its output is declared as float32 [batch, 11], but is float32 [1, 10]"
+        );
         assert!(declared("int64", &[batch.clone(), ten.clone()]).is_err());
         assert!(declared("float32", &[ten]).is_err());
     }

@@ -65,7 +65,8 @@ impl Graph {
             });
             Port { shape: shape.collect(), ..port.clone() }
         };
-        let output = |port: &Port| pb::ValueInfoProto { name: port.name.clone(), ..Default::default() };
+        let output =
+            |port: &Port| pb::ValueInfoProto { name: port.name.clone(), ..Default::default() };
         let graph = pb::GraphProto {
             name: "graph".into(),
             node: self.operators().map(node).collect(),

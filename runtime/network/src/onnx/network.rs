@@ -140,7 +140,8 @@ impl Writer {
     }
 
     fn node(&mut self, op: &str, more: &[&str], output: &str, attributes: &[(&str, Attribute)]) {
-        let inputs: Vec<&str> = [self.value.as_str()].into_iter().chain(more.iter().copied()).collect();
+        let inputs: Vec<&str> =
+            [self.value.as_str()].into_iter().chain(more.iter().copied()).collect();
         self.nodes.push(Node::new(op, &inputs, output, attributes));
         self.value = output.into();
     }
@@ -176,7 +177,13 @@ pub(super) mod tests {
         let dense = |outputs, relu| Kind::Dense { outputs, relu };
         let conv = |relu, pool| Kind::Conv { maps: 3, kernel: [3, 2], relu, pool };
         for kinds in [
-            vec![conv(true, true), conv(false, false), conv(true, false), dense(7, true), dense(2, false)],
+            vec![
+                conv(true, true),
+                conv(false, false),
+                conv(true, false),
+                dense(7, true),
+                dense(2, false),
+            ],
             vec![dense(9, true), dense(4, false)],
         ] {
             let architecture = Architecture::new([1, 28, 28], kinds).unwrap();

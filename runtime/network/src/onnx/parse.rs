@@ -31,8 +31,7 @@ pub(super) fn graph(model: pb::ModelProto) -> Result<Graph, GraphFault> {
     if let Some(twice) = graph.input.iter().find(|port| !names.insert(&port.name)) {
         return Err(GraphFault::MadeTwice { value: twice.name.clone() });
     }
-    let inputs =
-        graph.input.iter().filter(|port| !tensors.contains_key(&port.name)).map(port);
+    let inputs = graph.input.iter().filter(|port| !tensors.contains_key(&port.name)).map(port);
     let inputs = inputs.collect::<Result<_, _>>()?;
     let mut nodes = Vec::with_capacity(graph.node.len());
     for proto in &graph.node {

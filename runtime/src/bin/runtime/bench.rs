@@ -6,8 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use runtime::idx::{self, Part};
-use runtime::{Classifier, Image28, OneLine, OperatorTime};
+use dataset::idx;
+use dataset::idx::Part;
+use runtime::{Classifier, Image28, OperatorTime};
+use safe_io::SingleLine;
 use serde_json::json;
 
 use crate::cli;
@@ -17,7 +19,7 @@ const PROFILED: usize = 1000;
 
 pub(crate) fn run(arguments: &cli::Bench) -> anyhow::Result<()> {
     let classifier = arguments.model.load()?;
-    let folder = arguments.data.clone().or_else(idx::default_folder);
+    let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
     let folder = folder
         .context("you have no home folder to look for images in: give one with --data DIR")?;
     let images = idx::load(&folder, Part::Test)?.images;
@@ -170,7 +172,7 @@ fn profile(
                 output,
                 "{an_image:10.2} µs  {:7.1} %  {speed:>8}  {}",
                 share * 100.0,
-                OneLine(name)
+                SingleLine(name)
             )?;
         }
     }

@@ -10,7 +10,8 @@ use image::imageops::{self, FilterType};
 use image::{DynamicImage, Rgb, RgbImage, RgbaImage};
 use imageproc::drawing::{draw_filled_rect_mut, draw_hollow_rect_mut, draw_text_mut, text_size};
 use imageproc::rect::Rect;
-use runtime::output::{self, Output};
+use safe_io::output;
+use safe_io::output::Output;
 
 pub(crate) const PAPER: Rgb<u8> = Rgb([250, 250, 248]);
 pub(crate) const INK: Rgb<u8> = Rgb([34, 36, 40]);
@@ -104,7 +105,7 @@ impl Canvas {
 /// must not cost a photo. `otherwise` says what can be done.
 pub(crate) fn check_replaceable(path: &Path, otherwise: &str) -> anyhow::Result<()> {
     output::check(path).with_context(|| format!("cannot write {}", path.display()))?;
-    if !output::keeps(path) {
+    if !output::is_regular_or_absent(path) {
         return Ok(());
     }
     let file = match File::open(path) {

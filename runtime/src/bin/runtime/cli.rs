@@ -6,7 +6,7 @@ use std::slice;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use runtime::{Classifier, EMBEDDED_MODEL, Error, Kernels, Normalization, Options, picture};
+use runtime::{Classifier, EMBEDDED_MODEL, Error, FloatInput, Kernels, Options, picture};
 
 /// Read handwritten digits with an ONNX model
 #[derive(Debug, Parser)]

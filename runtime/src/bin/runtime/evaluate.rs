@@ -4,9 +4,11 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use dataset::ConfusionMatrix;
+use dataset::idx;
+use dataset::idx::Part;
 use runtime::Verdict;
-use runtime::evaluate::{Report, evaluate};
-use runtime::idx::{self, Part};
+use runtime::evaluate::evaluate;
 use runtime::reliability::{Bin, Reliability, Score};
 use serde_json::{Value, json};
 
@@ -14,7 +16,7 @@ use crate::cli;
 
 pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
     let classifier = arguments.model.load()?;
-    let folder = arguments.data.clone().or_else(idx::default_folder);
+    let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
     let folder = folder
         .context("you have no home folder to look for images in: give one with --data DIR")?;
     let split = idx::load(&folder, Part::Test)?;

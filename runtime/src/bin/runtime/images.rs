@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use runtime::picture::{self, Limits};
 use runtime::reliability::{Reliability, Score};
-use runtime::{OneLine, Prediction, Verdict, preprocess};
+use runtime::{Prediction, Verdict, preprocess};
+use safe_io::SingleLine;
 use serde_json::{Value, json};
 
 use crate::canvas::check_replaceable;
@@ -51,7 +52,7 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
                 };
                 if let (Some(sheet), true) = (&mut sheet, wrong) {
                     let words = tally.words(&answer);
-                    let name = OneLine(&answer.entry.name).to_string();
+                    let name = SingleLine(&answer.entry.name).to_string();
                     sheet.push(Tile::new(name, words, &picture, &prepared.image));
                 }
                 tally.answers.push(answer);
@@ -177,7 +178,8 @@ impl fmt::Display for Tally<'_> {
                 self.mean_over_sources(),
                 sources.len()
             )?;
-            let shown = sources.into_iter().map(|(name, score)| (OneLine(name).to_string(), score));
+            let shown =
+                sources.into_iter().map(|(name, score)| (SingleLine(name).to_string(), score));
             let shown: Vec<(String, Score)> = shown.collect();
             let longest = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
             for (name, score) in shown {
@@ -200,7 +202,7 @@ impl fmt::Display for Tally<'_> {
         if all.right < all.of {
             writeln!(f, "\nerrors    label → answer")?;
             for answer in self.digits().filter(|answer| !answer.is_right()) {
-                writeln!(f, "  {}  {}", OneLine(&answer.entry.name), self.words(answer))?;
+                writeln!(f, "  {}  {}", SingleLine(&answer.entry.name), self.words(answer))?;
             }
         }
         if self.unread > 0 {

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use runtime::graph::{Attribute, Graph, Node};
-use runtime::{Classifier, OneLine};
+use network::onnx::{Attribute, Graph, Node};
+use runtime::Classifier;
+use safe_io::SingleLine;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -65,7 +66,7 @@ fn text(
     // all of it is what the file says
     let rows: Vec<[String; 2]> = rows
         .into_iter()
-        .map(|(key, value)| [key, value].map(|text| OneLine(text).to_string()))
+        .map(|(key, value)| [key, value].map(|text| SingleLine(text).to_string()))
         .collect();
     let width = rows.iter().map(|[key, _]| key.chars().count()).max().unwrap_or(0);
     let mut text = String::new();

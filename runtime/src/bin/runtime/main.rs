@@ -16,8 +16,8 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use runtime::OneLine;
-use runtime::output::of_printing;
+use safe_io::SingleLine;
+use safe_io::output::stdout_error;
 
 use cli::{Cli, Command};
 
@@ -25,10 +25,10 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
         // `runtime predict … | head -1` is no failure
-        Err(error) if of_printing(error.as_ref()) == Some(ErrorKind::BrokenPipe) => {
+        Err(error) if stdout_error(error.as_ref()) == Some(ErrorKind::BrokenPipe) => {
             ExitCode::SUCCESS
         }
-        Err(error) if of_printing(error.as_ref()).is_some() => {
+        Err(error) if stdout_error(error.as_ref()).is_some() => {
             complain(&error.context("cannot write to standard output"));
             ExitCode::FAILURE
         }
@@ -53,5 +53,5 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 
 /// Says what went wrong in one line; a standard error that is closed or full is no reason to stop.
 fn complain(error: &anyhow::Error) {
-    let _ = writeln!(io::stderr(), "error: {}", OneLine(format_args!("{error:#}")));
+    let _ = writeln!(io::stderr(), "error: {}", SingleLine(format_args!("{error:#}")));
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use runtime::OneLine;
+use safe_io::SingleLine;
 
 /// The label of pictures that show no digit: blank, several digits, something else.
 const NOTHING: &str = "none";
@@ -30,7 +30,7 @@ pub(crate) struct Entry {
 ///
 /// Paths are from the manifest's folder. Columns of other names are left alone.
 pub(crate) fn load(path: &Path, classes: &[String]) -> anyhow::Result<Vec<Entry>> {
-    let file = OneLine(path.display());
+    let file = SingleLine(path.display());
     let unreadable = || format!("cannot read {file}");
     let mut bytes = vec![];
     File::open(path)

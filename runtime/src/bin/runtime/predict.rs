@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use runtime::picture::{self, Limits};
 use runtime::preprocess::{self, Content, Step};
-use runtime::{Classifier, OneLine, Prediction, Verdict};
+use runtime::{Classifier, Prediction, Verdict};
+use safe_io::SingleLine;
 use serde_json::{Value, json};
 
 use crate::canvas;
@@ -83,7 +84,7 @@ struct Seen {
 
 impl Seen {
     fn row(self, path: &Path) -> Row {
-        let title = OneLine(path.display()).to_string();
+        let title = SingleLine(path.display()).to_string();
         Row { title, steps: self.steps, prediction: self.prediction }
     }
 
@@ -153,7 +154,7 @@ fn text_line(classifier: &Classifier, path: &Path, seen: &Seen, top: u16) -> Str
         .into_iter()
         .map(|(class, p)| format!("{}  {:5.1} %", classifier.classes()[class], p * 100.0))
         .collect();
-    format!("{}  {}{}", OneLine(path.display()), ranked.join("   "), seen.doubt())
+    format!("{}  {}{}", SingleLine(path.display()), ranked.join("   "), seen.doubt())
 }
 
 fn json_line(

@@ -9,7 +9,8 @@ use base64::prelude::BASE64_STANDARD;
 use firmware_sim::verify::{Comparison, LayerFidelity, Verification};
 use image::{GrayImage, ImageFormat};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use runtime::{IMAGE_SIDE, Image28, OneLine};
+use runtime::{IMAGE_SIDE, Image28};
+use safe_io::SingleLine;
 
 use super::{Report, Share, Source};
 
@@ -32,7 +33,7 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";
-                title { "int8 against float: " (OneLine(report.q8.path.display())) }
+                title { "int8 against float: " (SingleLine(report.q8.path.display())) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -69,7 +70,7 @@ fn sources(report: &Report) -> Markup {
     let file = report.int8.file();
     let source = |name, source: &Source| {
         html! {
-            tr { td { (name) } td { (OneLine(source.path.display())) } td { code { (source.hex()) } } }
+            tr { td { (name) } td { (SingleLine(source.path.display())) } td { code { (source.hex()) } } }
         }
     };
     html! {
