@@ -1,5 +1,6 @@
 //! Networks other than LeNet, run by tract alone and with our kernels: what is fused, and that the scores are equal.
 
+use network::onnx::Graph;
 use prost::Message;
 use runtime::{Classifier, Image28, Instructions, Kernels, Options, PIXELS};
 use tract_onnx::pb::tensor_proto::DataType;
@@ -114,7 +115,7 @@ impl Network {
             ..ModelProto::default()
         };
         let options = Options { kernels, ..Options::default() };
-        Classifier::parse_with(&model.encode_to_vec(), options).unwrap()
+        Classifier::new(&Graph::parse(&model.encode_to_vec()).unwrap(), options).unwrap()
     }
 
     /// Asserts that each of our kernels gives tract's scores, and that these operators ran.

@@ -6,6 +6,7 @@ use firmware::Model;
 use firmware_sim::identity;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
+use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28, Instructions, Kernels, Options};
 
 /// Of 500 images; int8 may flip a digit only where the float model is nearly undecided.
@@ -41,7 +42,7 @@ const MOST_OFF: f32 = 1e-4;
 fn assert_kernels_agree(images: &[Image28]) {
     let scores = |kernels| {
         let options = Options { kernels, ..Options::default() };
-        let classifier = Classifier::parse_with(EMBEDDED_MODEL, options).unwrap();
+        let classifier = Classifier::new(&Graph::parse(EMBEDDED_MODEL).unwrap(), options).unwrap();
         let batches = images.chunks(100);
         batches.flat_map(|images| classifier.predict_batch(images)).collect::<Vec<_>>()
     };

@@ -8,13 +8,13 @@ use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
+use network::Architecture;
 use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};
 use trainer::device::Choice;
 use trainer::evaluate::evaluate;
 use trainer::export::{compare as compare_with_libtorch, export};
 use trainer::lenet::LeNet;
-use trainer::onnx;
 use trainer::recipe::Recipe;
 use trainer::train::{EvalSet, Options, Run};
 
@@ -60,7 +60,7 @@ const MOST_OFF: f32 = 1e-4;
 
 fn assert_libtorch_agrees(images: &[Image28]) {
     let graph = Graph::parse(EMBEDDED_MODEL).unwrap();
-    let network = LeNet::from_parameters(&onnx::parameters(&graph).unwrap());
+    let network = LeNet::from_network(&graph.network(&Architecture::lenet(10)).unwrap());
     let parity = compare_with_libtorch(&Classifier::embedded(), &network, images).unwrap();
     assert_eq!(parity.images, images.len());
     let largest = parity.largest_difference;

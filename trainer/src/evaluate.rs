@@ -39,7 +39,7 @@ pub struct Misclassification {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// Counts of them.
-    pub report: Report,
+    pub report: ConfusionMatrix,
     /// The wrong ones, worst first: by loss, then in order of the images.
     pub misclassifications: Vec<Misclassification>,
 }
@@ -48,7 +48,7 @@ pub struct Evaluation {
 ///
 /// # Errors
 /// If a label lies beyond its classes.
-pub fn evaluate(network: &LeNet, split: &Split) -> anyhow::Result<Report> {
+pub fn evaluate(network: &LeNet, split: &Split) -> anyhow::Result<ConfusionMatrix> {
     Ok(evaluate_samples(network, split)?.report)
 }
 
@@ -58,7 +58,7 @@ pub fn evaluate(network: &LeNet, split: &Split) -> anyhow::Result<Report> {
 /// If a label lies beyond its classes.
 pub fn evaluate_samples(network: &LeNet, split: &Split) -> anyhow::Result<Evaluation> {
     check_labels(&split.labels, network.classes())?;
-    let mut report = Report::new(network.classes() as usize);
+    let mut report = ConfusionMatrix::new(network.classes() as usize);
     let mut misclassifications = Vec::new();
     let chunk = EVALUATION_BATCH as usize;
     for (images, labels) in split.images.chunks(chunk).zip(split.labels.chunks(chunk)) {

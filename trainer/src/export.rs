@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
+use network::Network;
+use network::onnx::{Graph, Origin};
 use runtime::{Calibration, Classifier, Image28};
 use safe_io::SingleLine;
 use safe_io::output;
 
 use crate::checkpoint::Identity;
 use crate::evaluate::images_tensor;
-use crate::lenet::LeNet;
-use crate::onnx;
+use crate::lenet::{LeNet, NORMALIZATION};
 use crate::train::{Epoch, EvalSet};
 
 /// Test images on which the file is compared with the network.
@@ -93,7 +94,17 @@ pub fn export(
     images: &[Image28],
     path: &Path,
 ) -> anyhow::Result<Parity> {
-    export_bytes(&onnx::emit(&network.parameters(), metadata), network, images, path)
+    export_bytes(&emit(&network.network(), metadata), network, images, path)
+}
+
+/// The file's bytes: a pure function of the weights and the metadata.
+fn emit(network: &Network, metadata: &BTreeMap<String, String>) -> Vec<u8> {
+    let origin = Origin {
+        name: "lenet".into(),
+        producer: [env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")].map(String::from),
+        metadata: metadata.clone(),
+    };
+    Graph::of_network(network, NORMALIZATION, origin).emit()
 }
 
 fn export_bytes(
@@ -152,13 +163,24 @@ pub fn compare(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use network::Architecture;
+    use runtime::EMBEDDED_MODEL;
     use tch::Device;
+
+    use super::*;
 
     fn some_images() -> Vec<Image28> {
         (0..7_u8)
             .map(|seed| Image28(std::array::from_fn(|i| (i as u8).wrapping_mul(seed))))
             .collect()
+    }
+
+    #[test]
+    fn the_embedded_model_is_what_is_emitted_of_its_own_weights() {
+        let graph = Graph::parse(EMBEDDED_MODEL).unwrap();
+        let network = graph.network(&Architecture::lenet(10)).unwrap();
+        assert!(emit(&network, &graph.metadata) == EMBEDDED_MODEL);
+        assert_eq!(LeNet::from_network(&network).network(), network);
     }
 
     #[test]
@@ -179,9 +201,11 @@ mod tests {
         std::fs::write(&path, b"the one before").unwrap();
         let _rng = crate::seeding::lock_rng(1);
         let network = LeNet::new(10, Device::Cpu);
-        let mut parameters = network.parameters();
-        parameters[7].values[3] += 1.0;
-        let bytes = onnx::emit(&parameters, &BTreeMap::new());
+        let exported = network.network();
+        let mut affine = exported.affine().to_vec();
+        affine[3].bias[3] += 1.0;
+        let wrong = Network::new(exported.architecture().clone(), affine);
+        let bytes = emit(&wrong, &BTreeMap::new());
         let error =
             format!("{:#}", export_bytes(&bytes, &network, &some_images(), &path).unwrap_err());
         assert!(error.contains("is not written"), "{error}");

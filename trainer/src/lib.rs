@@ -18,7 +18,6 @@ pub mod evaluate;
 pub mod export;
 pub mod lenet;
 mod muon;
-pub mod onnx;
 pub mod optimizer;
 pub mod plots;
 pub mod provenance;

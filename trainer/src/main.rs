@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 mod cli;
-mod console;
 mod data_folder;
 mod history;
 mod preflight;
@@ -16,11 +15,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use safe_io::SingleLine;
+use safe_io::print::{self, print_line};
 use trainer::doctor::diagnose;
 use trainer::train::Run;
 
 use cli::{Cli, Command};
-use console::{deferred_error, print_error, print_line};
 use data_folder::DataFolder;
 use results::Results;
 use setup::Setup;
@@ -31,13 +30,7 @@ fn main() -> ExitCode {
         Some(Command::Doctor { data }) => doctor(DataFolder::of(data.as_deref(), false)),
         None => train(&cli).map(|()| ExitCode::SUCCESS),
     };
-    let error = match (result, deferred_error()) {
-        (Ok(code), None) => return code,
-        (Ok(_), Some(error)) => format!("cannot write to standard output: {error}"),
-        (Err(error), _) => format!("{error:#}"),
-    };
-    print_error(&error);
-    ExitCode::FAILURE
+    print::exit(result.and_then(|code| print::deferred_error().map(|()| code)))
 }
 
 fn doctor(data: DataFolder<'_>) -> anyhow::Result<ExitCode> {

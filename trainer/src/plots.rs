@@ -51,13 +51,15 @@ pub struct Figures<'a> {
     /// What it was trained on.
     pub samples: &'a Samples,
     /// The answers on the test images.
-    pub report: &'a Report,
+    pub report: &'a ConfusionMatrix,
     /// The wrong ones, worst first.
     pub misclassifications: &'a [Misclassification],
     /// The test images.
     pub test: &'a Split,
     /// Kernels of the first layer, `[map][row][column]`.
     pub filters: &'a [f32],
+    /// Rows, and columns, of each.
+    pub filter_side: usize,
 }
 
 impl Figures<'_> {
@@ -184,7 +186,7 @@ pub(crate) mod tests {
         pub(crate) classes: Vec<String>,
         pub(crate) history: Vec<Epoch>,
         samples: Samples,
-        report: Report,
+        report: ConfusionMatrix,
         pub(crate) misclassifications: Vec<Misclassification>,
         test: Split,
         filters: Vec<f32>,
@@ -195,7 +197,7 @@ pub(crate) mod tests {
             let image = |index: usize| Image28(std::array::from_fn(|at| (at * (index + 3)) as u8));
             let labels: Vec<u8> = (0..2 * classes).map(|index| (index % classes) as u8).collect();
             let test = Split { images: (0..labels.len()).map(image).collect(), labels };
-            let mut report = Report::new(classes);
+            let mut report = ConfusionMatrix::new(classes);
             let mut misclassifications = Vec::new();
             for (index, &label) in test.labels.iter().enumerate() {
                 let label = usize::from(label);
@@ -239,6 +241,7 @@ pub(crate) mod tests {
                 misclassifications: &self.misclassifications,
                 test: &self.test,
                 filters: &self.filters,
+                filter_side: 5,
             }
         }
     }

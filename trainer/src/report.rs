@@ -93,7 +93,7 @@ fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-fn result(report: &Report, accuracy: &str) -> Markup {
+fn result(report: &ConfusionMatrix, accuracy: &str) -> Markup {
     let Interval { low, high } = Interval::wilson(report.correct(), report.total());
     let [low, high] = [low, high].map(|end| format!("{:.2} %", end * 100.0));
     html! {

@@ -15,8 +15,8 @@ use trainer::robustness::{corrupted, robustness};
 use trainer::synthetic::{Synthetic, generate};
 use trainer::train::{EvalSet, Options, Run};
 
-use crate::console::print_line;
 use crate::setup::Setup;
+use safe_io::print::print_line;
 
 pub(crate) struct Results {
     /// On the test images.

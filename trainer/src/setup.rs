@@ -9,7 +9,7 @@ use trainer::data::Dataset;
 use trainer::train::Options;
 
 use crate::cli::{Classes, Cli};
-use crate::console::print_line;
+use safe_io::print::print_line;
 
 pub(crate) struct Setup {
     /// Names, by label.

@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::augment::Augmenter;
 use crate::evaluate::{Score, check_labels, images_tensor, labels_tensor, mean_score};
-use crate::lenet::{HIDDEN, LeNet};
+use crate::lenet::LeNet;
 use crate::optimizer::Optimizer;
 use crate::recipe::Recipe;
 use crate::schedule::average;
@@ -339,7 +339,7 @@ impl Run {
         let (draws, dropout) = with_rng(*seed, Purpose::Step { step: self.step }, || {
             (
                 self.augmenter.as_ref().map(|augmenter| augmenter.draw(count)),
-                dropout([count, HIDDEN], recipe.dropout),
+                dropout([count, self.network.hidden()], recipe.dropout),
             )
         });
         let chosen = self.order.narrow(0, start as i64, count);
@@ -364,7 +364,7 @@ impl Run {
     /// The result so far, a network of its own.
     #[must_use]
     pub fn network(&self) -> LeNet {
-        LeNet::from_weights(self.result(), self.options.classes)
+        LeNet::from_weights(self.result(), self.network.architecture().clone())
     }
 
     fn result(&self) -> &Tensor {

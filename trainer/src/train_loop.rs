@@ -10,7 +10,7 @@ use safe_io::SingleLine;
 use trainer::checkpoint::{self, Identity};
 use trainer::train::{Epoch, EvalSet, Options, Progress, Run};
 
-use crate::console::print_line;
+use safe_io::print::print_line;
 
 /// Resumes from a checkpoint if asked to; one that is there is never written over unasked.
 pub(crate) fn resume_or_start(

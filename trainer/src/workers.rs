@@ -155,7 +155,7 @@ impl Workers {
 impl Worker {
     fn new(network: &LeNet) -> Self {
         let (tasks, todo) = channel::<Task>();
-        let replica = LeNet::from_weights(network.weights(), network.classes());
+        let replica = LeNet::from_weights(network.weights(), network.architecture().clone());
         let thread = thread::spawn(move || {
             // this thread is the parallelism
             tch::set_num_threads(1);

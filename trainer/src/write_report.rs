@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
+use network::{Architecture, Kind};
 use safe_io::SingleLine;
 use sha2::{Digest, Sha256};
 use tch::Device;
@@ -18,9 +19,9 @@ use trainer::schedule::Schedule;
 use trainer::train::{EvalSet, Run};
 
 use crate::cli::Cli;
-use crate::console::print_line;
 use crate::results::Results;
 use crate::setup::Setup;
+use safe_io::print::print_line;
 
 /// Writes what was asked for, and prints where it is.
 pub(crate) fn write(
@@ -35,7 +36,7 @@ pub(crate) fn write(
         return Ok(());
     }
     let Setup { classes, options, .. } = setup;
-    let parameters = network.parameters();
+    let exported = network.network();
     let figures = Figures {
         dataset: &dataset.name,
         classes,
@@ -46,7 +47,8 @@ pub(crate) fn write(
         report: &results.test.report,
         misclassifications: &results.test.misclassifications,
         test: &dataset.test,
-        filters: &parameters[0].values,
+        filters: exported.affine().first().map_or(&[], |first| &first.weights),
+        filter_side: first_kernel_side(exported.architecture()),
     };
     if let Some(folder) = &cli.plots {
         plots::write(&figures, folder)?;
@@ -156,4 +158,16 @@ fn describe_recipe(recipe: &Recipe) -> Vec<(&'static str, String)> {
         ("averaging", averaging),
         ("augmentation", augmentation),
     ]
+}
+
+/// Rows of the first convolution's kernel.
+fn first_kernel_side(architecture: &Architecture) -> usize {
+    architecture
+        .layers()
+        .iter()
+        .find_map(|layer| match layer.kind() {
+            Kind::Conv { kernel: [rows, _], .. } => Some(rows),
+            Kind::Dense { .. } => None,
+        })
+        .unwrap_or(1)
 }

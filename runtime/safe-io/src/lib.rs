@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`SingleLine`] | untrusted text, such as names of files and classes, within one line of output |
 //! | [`read`] | reading a whole file of bounded size |
+//! | `print` | lines, errors and the exit code of a command (feature `command`) |
 //! | `output` | writing a file whole or not at all (feature `command`) |
 //! | `data_folder` | the folder for datasets that all clones of a user share (feature `command`) |
 #![forbid(unsafe_code)]
@@ -13,6 +14,8 @@
 mod data_folder;
 #[cfg(feature = "command")]
 pub mod output;
+#[cfg(feature = "command")]
+pub mod print;
 pub mod read;
 mod text;
 

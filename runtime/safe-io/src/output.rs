@@ -7,7 +7,6 @@
 //! What is no regular file, such as a pipe or `/dev/stdout` into one, is written straight to: it has no content to
 //! lose, and would be gone if it were replaced. Opening a pipe waits for its reader, as always. Links are followed.
 
-use std::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -133,13 +132,6 @@ pub fn check_replaceable(
     let reason = "the file exists and was not written by this program: \
                   choose another name, or allow the command to overwrite it";
     Err(io::Error::new(ErrorKind::AlreadyExists, reason))
-}
-
-/// The kind of an error that the system gave while we printed, to tell a reader that has gone from a full disk: an error
-/// about anything else says what it is about, and has this one as its cause.
-#[must_use]
-pub fn stdout_error(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
-    error.downcast_ref().filter(|_| error.source().is_none()).map(io::Error::kind)
 }
 
 /// Whether nothing is at `path` but, at most, a regular file: what is written there can be read again.

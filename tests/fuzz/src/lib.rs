@@ -24,15 +24,10 @@ const SUM_ORDER: f64 = 1e-4;
 
 /// An ONNX file is refused or runs, by our kernels as by tract's: as many scores as classes, and the same ones.
 pub fn model(bytes: &[u8]) {
-    let graph = Graph::parse(bytes);
-    let fused = Classifier::parse(bytes);
-    let Ok(graph) = graph else {
-        assert!(fused.is_err(), "loads, though its graph does not pass");
-        return;
-    };
-    let Ok(fused) = fused else { return };
+    let Ok(graph) = Graph::parse(bytes) else { return };
+    let Ok(fused) = Classifier::new(&graph, Options::default()) else { return };
     let plain = Options { kernels: Kernels::Tract, ..Options::default() };
-    let plain = Classifier::parse_with(bytes, plain).expect("what loads fused loads plain");
+    let plain = Classifier::new(&graph, plain).expect("what loads fused loads plain");
     let ramp = Image28(std::array::from_fn(|i| (i * 7) as u8));
     for image in [Image28([0; PIXELS]), ramp] {
         let (fused, plain) = (fused.predict(&image), plain.predict(&image));

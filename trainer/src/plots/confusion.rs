@@ -24,7 +24,7 @@ pub(super) struct Confusion<'a>(pub(super) &'a Figures<'a>);
 
 impl Confusion<'_> {
     fn classes(&self) -> usize {
-        self.0.report.confusion().len()
+        self.0.report.counts().len()
     }
 
     fn cell_px(&self) -> i32 {
@@ -32,7 +32,7 @@ impl Confusion<'_> {
     }
 
     fn max(&self) -> u64 {
-        self.0.report.confusion().iter().flatten().copied().max().unwrap_or(0)
+        self.0.report.counts().iter().flatten().copied().max().unwrap_or(0)
     }
 
     /// Of the names of the classes.
@@ -99,7 +99,7 @@ impl Confusion<'_> {
         if em_px < MIN_EM_PX {
             return Ok(());
         }
-        for (label, row) in self.0.report.confusion().iter().enumerate() {
+        for (label, row) in self.0.report.counts().iter().enumerate() {
             for (predicted, &counted) in row.iter().enumerate().filter(|(_, counted)| **counted > 0)
             {
                 let colour = text_on(count(counted, max, label == predicted));
@@ -159,7 +159,7 @@ impl Plot for Confusion<'_> {
 
     fn pictures(&self) -> Vec<Picture> {
         let (max, mut squares) = (self.max(), Vec::new());
-        for (label, row) in self.0.report.confusion().iter().enumerate() {
+        for (label, row) in self.0.report.counts().iter().enumerate() {
             for (predicted, &counted) in row.iter().enumerate() {
                 squares.push(count(counted, max, label == predicted));
             }

@@ -8,24 +8,41 @@ use super::Figures;
 use super::colour::diverging;
 use super::render::{Area, BODY, DrawResult, MARGIN_PX, NOTE, Picture, Plot, TOP_PX, frame};
 use super::text::{CENTER, LEFT, RIGHT};
-use crate::lenet::KERNEL;
 
-const SIDE: usize = KERNEL as usize;
 const COLUMNS: usize = 10;
 const SQUARE_PX: u32 = 18;
-const SIDE_PX: i32 = SQUARE_PX as i32 * SIDE as i32;
-const STEP_PX: i32 = SIDE_PX + 20;
-/// A filter, and its number below.
-const ROW_PX: i32 = STEP_PX + 18;
+/// Between two filters.
+const GAP_PX: i32 = 20;
+/// A filter's number below it.
+const NUMBER_PX: i32 = 18;
 const BAR_PX: (i32, i32) = (400, 18);
 
 pub(super) struct Filters<'a>(pub(super) &'a Figures<'a>);
 
 impl Filters<'_> {
+    /// Rows and columns of a filter.
+    fn side(&self) -> usize {
+        self.0.filter_side
+    }
+
+    fn side_px(&self) -> i32 {
+        SQUARE_PX as i32 * self.side() as i32
+    }
+
+    /// From a filter to the one beside it.
+    fn step_px(&self) -> i32 {
+        self.side_px() + GAP_PX
+    }
+
+    /// From a row of filters to the next.
+    fn row_px(&self) -> i32 {
+        self.step_px() + NUMBER_PX
+    }
+
     fn kernels(&self) -> impl Iterator<Item = (usize, (i32, i32), &[f32])> {
-        self.0.filters.chunks(SIDE * SIDE).enumerate().map(|(index, kernel)| {
+        self.0.filters.chunks(self.side().pow(2)).enumerate().map(|(index, kernel)| {
             let (x, y) = ((index % COLUMNS) as i32, (index / COLUMNS) as i32);
-            (index, (MARGIN_PX + x * STEP_PX, TOP_PX + y * ROW_PX), kernel)
+            (index, (MARGIN_PX + x * self.step_px(), TOP_PX + y * self.row_px()), kernel)
         })
     }
 
@@ -36,15 +53,16 @@ impl Filters<'_> {
     }
 
     fn below(&self) -> i32 {
-        let rows = self.0.filters.len().div_ceil(SIDE * SIDE).div_ceil(COLUMNS);
-        TOP_PX + rows as i32 * ROW_PX + 12
+        let rows = self.0.filters.len().div_ceil(self.side().pow(2)).div_ceil(COLUMNS);
+        TOP_PX + rows as i32 * self.row_px() + 12
     }
 }
 
 impl Plot for Filters<'_> {
     fn title(&self) -> String {
-        let count = self.0.filters.len() / (SIDE * SIDE);
-        format!("The {count} filters of the first layer, {SIDE}×{SIDE} weights each")
+        let count = self.0.filters.len() / self.side().pow(2);
+        let side = self.side();
+        format!("The {count} filters of the first layer, {side}×{side} weights each")
     }
 
     fn note(&self) -> String {
@@ -52,7 +70,7 @@ impl Plot for Filters<'_> {
     }
 
     fn size(&self) -> (u32, u32) {
-        let width = 2 * MARGIN_PX + COLUMNS as i32 * STEP_PX - (STEP_PX - SIDE_PX);
+        let width = 2 * MARGIN_PX + COLUMNS as i32 * self.step_px() - GAP_PX;
         (width as u32, (self.below() + 80) as u32)
     }
 
@@ -61,7 +79,7 @@ impl Plot for Filters<'_> {
         let kernels = self.kernels().map(|(_, at, kernel)| Picture {
             at,
             square_px: SQUARE_PX,
-            width: SIDE,
+            width: self.side(),
             squares: kernel.iter().map(|&weight| diverging(f64::from(weight) / max)).collect(),
         });
         kernels.collect()
@@ -69,8 +87,8 @@ impl Plot for Filters<'_> {
 
     fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> DrawResult<B> {
         for (index, (x, y), _) in self.kernels() {
-            frame(area, (x, y), SIDE_PX)?;
-            let at = (x + SIDE_PX / 2, y + SIDE_PX + 14);
+            frame(area, (x, y), self.side_px())?;
+            let at = (x + self.side_px() / 2, y + self.side_px() + 14);
             area.draw_text(&(index + 1).to_string(), &NOTE.style(CENTER), at)?;
         }
         let (width, height) = BAR_PX;

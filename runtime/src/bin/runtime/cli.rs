@@ -6,6 +6,7 @@ use std::slice;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL, Error, FloatInput, Kernels, Options, picture};
 
 /// Read handwritten digits with an ONNX model
@@ -166,15 +167,17 @@ impl Model {
     }
 
     pub(crate) fn load(&self) -> Result<Classifier, Error> {
-        let default = Normalization::default();
-        let normalization = (self.mean.is_some() || self.std.is_some()).then(|| Normalization {
+        let default = FloatInput::default();
+        let float_input = (self.mean.is_some() || self.std.is_some()).then(|| FloatInput {
             mean: self.mean.unwrap_or(default.mean),
             std: self.std.unwrap_or(default.std),
         });
-        let options = Options { normalization, kernels: self.kernels() };
+        let options = Options { float_input, kernels: self.kernels() };
         match &self.file {
-            Some(path) => Classifier::load_with(path, options),
-            None => Classifier::parse_with(EMBEDDED_MODEL, options),
+            Some(path) => {
+                Classifier::new(&Graph::load(path)?, options).map_err(|error| error.in_file(path))
+            }
+            None => Classifier::new(&Graph::parse(EMBEDDED_MODEL)?, options),
         }
     }
 }

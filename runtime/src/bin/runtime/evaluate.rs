@@ -61,7 +61,7 @@ fn json_line(report: &Report, reliability: &Reliability, names: &[String]) -> Va
         "correct": report.correct(),
         "total": report.total(),
         "classes": classes.collect::<Vec<_>>(),
-        "confusion": report.confusion(),
+        "confusion": report.counts(),
         "verdicts": verdicts(reliability),
         "reliability": bins(reliability),
     })

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 use crate::canvas::check_replaceable;
 use crate::cli;
-use crate::complain;
 use crate::evaluate::{bins, verdicts};
 use crate::manifest::{self, Entry};
 use crate::sheet::{Sheet, Tile};
+use safe_io::print::print_error;
 
 /// A picture that was read.
 struct Answer {

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use network::onnx::{Attribute, Graph, Node};
-use runtime::Classifier;
+use network::onnx::{Attribute, Graph, Node, read_model};
+use runtime::{Classifier, Options};
 use safe_io::SingleLine;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -14,11 +14,11 @@ use crate::cli;
 pub(crate) fn run(arguments: &cli::Inspect) -> anyhow::Result<()> {
     let (name, bytes) = match &arguments.model {
         None => ("embedded model".to_owned(), runtime::EMBEDDED_MODEL.to_vec()),
-        Some(path) => (path.display().to_string(), runtime::read_model(path)?),
+        Some(path) => (path.display().to_string(), read_model(path)?),
     };
-    let in_file = |error: runtime::Error| error.in_file(&name);
-    let graph = Graph::parse(&bytes).map_err(in_file)?;
-    let classifier = Classifier::parse(&bytes).map_err(in_file)?;
+    let graph = Graph::parse(&bytes).map_err(|error| error.in_file(&name))?;
+    let classifier =
+        Classifier::new(&graph, Options::default()).map_err(|error| error.in_file(&name))?;
     let identity = base16ct::lower::encode_string(&Sha256::digest(&bytes));
     let mut output = io::stdout().lock();
     if arguments.json {

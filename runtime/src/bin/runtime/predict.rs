@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::canvas;
 use crate::cli::{self, Show};
-use crate::complain;
 use crate::show::{self, Page, Row};
+use safe_io::print::print_error;
 
 /// Endings of the files that are taken from a folder.
 const PICTURES: [&str; 11] =
