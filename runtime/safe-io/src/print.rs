@@ -19,15 +19,18 @@ pub fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) => match stdout_error(error.as_ref()) {
             Some(ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
-            Some(_) => fail(&error.context("cannot write to standard output")),
-            None => fail(&error),
+            kind => {
+                let printing = "cannot write to standard output";
+                print_error(&if kind.is_some() { error.context(printing) } else { error });
+                ExitCode::FAILURE
+            }
         },
     }
 }
 
-fn fail(error: &anyhow::Error) -> ExitCode {
+/// Prints an error in one line with its causes.
+pub fn print_error(error: &anyhow::Error) {
     let _ = writeln!(io::stderr(), "error: {}", SingleLine(format_args!("{error:#}")));
-    ExitCode::FAILURE
 }
 
 /// The kind of an error that the system gave while we printed: an error about anything else says what it is about, and

@@ -4,8 +4,9 @@ use std::mem;
 use std::sync::Arc;
 
 use dataset::Image28;
+use network::Kind;
+use network::lowering::WholeNetwork;
 use network::plan::Observer;
-use network::{Kind, WholeNetwork};
 
 use super::layer::{CompiledLayer, Workspace};
 use crate::input::FloatInput;

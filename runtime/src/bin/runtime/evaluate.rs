@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn json_line(report: &Report, reliability: &Reliability, names: &[String]) -> Value {
+fn json_line(report: &ConfusionMatrix, reliability: &Reliability, names: &[String]) -> Value {
     let classes = report.per_class();
     let classes = classes.iter().zip(names).map(|(score, name)| {
         json!({

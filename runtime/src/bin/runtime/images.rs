@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
                 tally.answers.push(answer);
             }
             Err(error) => {
-                complain(&error.into());
+                print_error(&error.into());
                 tally.unread += 1;
             }
         }

@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
                     writeln!(output, "{}", text_line(&classifier, &path, seen, arguments.top))
                 }
                 (Err(error), false) => {
-                    complain(error);
+                    print_error(error);
                     Ok(())
                 }
             };
