@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_disagreements_answers_come_before_less_noise() {
+    fn fewer_disagreements_come_before_less_noise() {
         let fidelity = |disagreements, sqnr_db| Fidelity { images: 100, disagreements, sqnr_db };
         let outcome = |disagreements, sqnr_db| Outcome {
             options: Options::default(),
