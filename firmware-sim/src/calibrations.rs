@@ -91,7 +91,7 @@ fn score(float: &Classifier, images: &[Image28]) -> Vec<Prediction> {
     images.par_chunks(BATCH).flat_map(|batch| float.classify_batch(batch)).collect()
 }
 
-/// Images with what the float model says of them.
+/// Images with the float model's predictions.
 struct Scored<'a> {
     images: &'a [Image28],
     predictions: Vec<Prediction>,
