@@ -1,19 +1,20 @@
-//! Makes `.q8` models for [`firmware`] out of ONNX files, compares the two, and runs them on emulated boards.
+#![doc = include_str!("../README.md")]
+//!
+//! # Library
 //!
 //! `ONNX bytes ──quantize──▶ .q8 file`, then `both ──verify::compare──▶ Verification`,
-//! `.q8 file ──board::BoardBuilder::run──▶ Report`, and `.q8 file ──onnx::emit, source::emit──▶ other forms of it`
+//! `.q8 file ──board::BoardBuilder::run──▶ BoardReport`, and `.q8 file ──onnx::emit, source::emit──▶ other forms of it`
 #![forbid(unsafe_code)]
 
 pub mod board;
 pub mod calibrations;
 mod error;
-mod graph;
 pub mod int8;
-mod lenet;
 pub mod onnx;
 pub mod quantize;
 mod range_estimator;
 pub mod source;
+pub mod supported;
 pub mod verify;
 
 pub use error::Error;
