@@ -27,7 +27,7 @@ impl Network {
         Self { graph, last: "image".into(), state: 1 }
     }
 
-    /// A constant of values that are as large as those of a trained layer.
+    /// A synthetic constant, of values as large as those of a trained layer.
     fn constant(&mut self, shape: &[i64]) -> String {
         let name = format!("constant{}", self.graph.initializer.len());
         let inputs: i64 = shape.iter().skip(1).product();

@@ -16,9 +16,9 @@ static MEMORY: PeakAlloc = PeakAlloc;
 const MIB: usize = 1 << 20;
 
 /// No file of a mebibyte takes more, whether it is refused or loads.
-const MOST: usize = 256 * MIB;
+const MAX_PEAK: usize = 256 * MIB;
 
-/// Loads it, and tells the bytes that were allocated at most.
+/// Loads it; with the maximum of the bytes that were allocated.
 fn measure(name: &str, bytes: &[u8]) -> (Result<Classifier, Error>, usize) {
     assert!(bytes.len() < 2 * MIB, "{name}: {}", bytes.len());
     let before = MEMORY.current_usage();
@@ -28,7 +28,7 @@ fn measure(name: &str, bytes: &[u8]) -> (Result<Classifier, Error>, usize) {
     let (peak, took) = (MEMORY.peak_usage() - before, start.elapsed());
     let answer = model.as_ref().err().map_or("loads".into(), ToString::to_string);
     println!("{name}: {} bytes of file, {peak} allocated, {took:?}: {answer:.100}", bytes.len());
-    assert!(peak < MOST, "{name}: {peak}");
+    assert!(peak < MAX_PEAK, "{name}: {peak}");
     (model, peak)
 }
 
@@ -83,7 +83,7 @@ fn conv(graph: &mut GraphProto, dims: [i64; 4], pads: i64) {
     node(graph, "Conv", &[&name], &[ints("pads", &[pads; 4])]);
 }
 
-/// Ten scores of so many features a map.
+/// Ten scores from one feature of each of `maps` maps.
 fn scores(graph: &mut GraphProto, maps: i64) {
     node(graph, "GlobalAveragePool", &[], &[]);
     node(graph, "Flatten", &[], &[]);
@@ -327,7 +327,7 @@ fn as_many_nodes_as_there_may_be_load_in_time() {
 
 type Step<'a> = (&'a str, &'a [&'a str], &'a [AttributeProto]);
 
-/// So many nodes on a matrix of 28×28, and `moves` spread over them.
+/// `length` nodes on a matrix of 28×28, and `moves` spread over them.
 fn chain(length: usize, steps: &[Step], moves: &[Step]) -> Vec<u8> {
     network(|graph| {
         whole_numbers(graph, "28", &[-1, 28, 28]);

@@ -110,12 +110,15 @@ pub(crate) fn whole_numbers(graph: &mut GraphProto, name: &str, values: &[i64]) 
     });
 }
 
+pub(crate) fn tensor_type(port: &mut ValueInfoProto) -> &mut type_proto::Tensor {
+    match &mut port.r#type.as_mut().unwrap().value {
+        Some(type_proto::Value::TensorType(tensor)) => tensor,
+        _ => panic!("no tensor"),
+    }
+}
+
 pub(crate) fn axes(port: &mut ValueInfoProto) -> &mut Vec<Dimension> {
-    let Some(type_proto::Value::TensorType(tensor)) = &mut port.r#type.as_mut().unwrap().value
-    else {
-        panic!("no tensor")
-    };
-    &mut tensor.shape.as_mut().unwrap().dim
+    &mut tensor_type(port).shape.as_mut().unwrap().dim
 }
 
 pub(crate) fn symbol(formula: &str) -> Dimension {
