@@ -13,7 +13,7 @@ fn every_committed_picture_is_read_as_the_manifest_says() {
     let classifier = Classifier::embedded();
     let folder = crate::data("digits");
     let manifest = fs::read_to_string(folder.join("manifest.csv")).unwrap();
-    let mut read = 0;
+    let mut count = 0;
     for line in manifest.lines().skip(1) {
         let [name, label, _] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let prepared = preprocess::load(&folder.join(name)).unwrap();
@@ -23,10 +23,10 @@ fn every_committed_picture_is_read_as_the_manifest_says() {
             Verdict::Sure | Verdict::Unsure => prediction.digit().to_string(),
         };
         assert_eq!(answer, label, "{name}, seen as\n{:?}", prepared.image);
-        read += 1;
+        count += 1;
     }
     let listed = folder.read_dir().unwrap().count() - 1;
-    assert_eq!(read, listed, "pictures in tests/data/digits");
+    assert_eq!(count, listed, "pictures in tests/data/digits");
 }
 
 #[test]

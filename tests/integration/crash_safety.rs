@@ -1,9 +1,9 @@
-//! Kills, full disks, read-only folders and rivals: whatever happens to a command that writes, each of its files is
-//! whole, the old one, or not there.
+//! Kills, full disks, read-only folders and concurrent writers: after each, every file that a command writes is the
+//! whole new one, the old one, or absent.
 //!
-//! Moments are drawn from a seed, half over the whole run and half around its end, where files get their names.
-//! The drill of `trainer` trains fifty times; it is run by
-//! `cargo test --features training --test across drills -- --ignored --nocapture`.
+//! Kill times come from a seeded rng: half over the whole run, half around its end, where files get their names.
+//! The crash test of `trainer` trains a hundred times, so it is ignored; run it with
+//! `cargo test --workspace --features lenet-tests/training --test integration crash_safety -- --ignored --nocapture`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,9 +29,9 @@ fn command(name: &str) -> Command {
         let test = std::env::current_exe().unwrap();
         let folder = test.ancestors().nth(2).unwrap();
         let profile = folder.file_name().unwrap().to_str().unwrap();
-        // what tests of commands need, the commands with it; as `cargo test` builds it, so that it is there already
+        // builds the commands, which their tests need; with the arguments of `tests/run`, so that cargo finds them built
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["test", "--no-run", "--quiet", "--offline", "--test", "hostile_paths"]);
+        cargo.args(["test", "--no-run", "--quiet", "--offline", "--test", "command"]);
         if cfg!(feature = "training") {
             cargo.args(["--workspace", "--features", "lenet-tests/training"]);
         }
@@ -53,7 +53,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Files by name, with what is in them.
+/// Content of files by name.
 type Files = BTreeMap<String, Vec<u8>>;
 
 fn files(folder: &Path) -> Files {
@@ -63,35 +63,35 @@ fn files(folder: &Path) -> Files {
     named.collect()
 }
 
-/// A folder with what commands read, and one in it for what they write.
-struct Place {
+/// A folder with the inputs of commands, and a folder in it for their outputs.
+struct Sandbox {
     folder: tempfile::TempDir,
 }
 
-impl Place {
-    /// A few images, of which some are misread; and two models that differ in a word of their metadata.
+impl Sandbox {
+    /// Holds a few images, of which some have wrong labels, and two models that differ in a word of their metadata.
     fn new() -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
+        let sandbox = Self { folder: tempfile::tempdir().unwrap() };
         for (part, count) in [(Part::Train, 8), (Part::Test, 5)] {
             let split = crate::mnist_500(part);
             let (images, labels) = (&split.images[..count], &split.labels[..count]);
-            fs::write(place.at(part.image_file()), idx::emit_images(images)).unwrap();
-            fs::write(place.at(part.label_file()), idx::emit_labels(labels)).unwrap();
+            fs::write(sandbox.at(part.image_file()), idx::emit_images(images)).unwrap();
+            fs::write(sandbox.at(part.label_file()), idx::emit_labels(labels)).unwrap();
         }
         let pictures = (0..10).map(|digit| {
             let path = crate::data("digits").join(format!("mnist_{digit}.png"));
             format!("{},{}", path.display(), digit / 2)
         });
         let lines: Vec<String> = iter::once("path,label".to_owned()).chain(pictures).collect();
-        fs::write(place.at("list.csv"), lines.join("\n")).unwrap();
+        fs::write(sandbox.at("list.csv"), lines.join("\n")).unwrap();
         let mut other = EMBEDDED_MODEL.to_vec();
         let word = other.windows(5).position(|bytes| bytes == b"MNIST").unwrap();
         other[word..][..5].copy_from_slice(b"mnist");
-        fs::write(place.at("one.onnx"), EMBEDDED_MODEL).unwrap();
-        fs::write(place.at("other.onnx"), other).unwrap();
-        fs::create_dir(place.out()).unwrap();
-        undisturbed(place.quantize("one.onnx", &place.at("one.q8")));
-        place
+        fs::write(sandbox.at("one.onnx"), EMBEDDED_MODEL).unwrap();
+        fs::write(sandbox.at("other.onnx"), other).unwrap();
+        fs::create_dir(sandbox.out()).unwrap();
+        run_to_end(sandbox.quantize("one.onnx", &sandbox.at("one.q8")));
+        sandbox
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -117,14 +117,14 @@ impl Place {
         command
     }
 
-    fn sheet(&self, sheet: &Path) -> Command {
+    fn contact_sheet(&self, sheet: &Path) -> Command {
         let mut command = command("runtime");
         command.args(["evaluate", "--images"]).arg(self.at("list.csv")).arg("--sheet").arg(sheet);
         command
     }
 }
 
-fn show(digits: &[u8], page: &Path) -> Command {
+fn picture_page(digits: &[u8], page: &Path) -> Command {
     let mut command = command("runtime");
     let pictures = digits.iter().map(|digit| format!("digits/mnist_{digit}.png"));
     command.arg("predict").args(pictures.map(|name| crate::data(&name)));
@@ -132,49 +132,49 @@ fn show(digits: &[u8], page: &Path) -> Command {
     command
 }
 
-/// When to kill: half the time anywhere in a run, half around its end, which is found by what the kills meet.
-struct Moments {
+/// When to kill: every other time anywhere in a run, else around its end, whose estimate follows what the kills hit.
+struct KillTimes {
     run: Duration,
-    random: StdRng,
+    rng: StdRng,
     kills: usize,
 }
 
-impl Moments {
-    fn of(run: Duration, seed: u64) -> Self {
-        Self { run, random: StdRng::seed_from_u64(seed), kills: 0 }
+impl KillTimes {
+    fn new(run: Duration, seed: u64) -> Self {
+        Self { run, rng: StdRng::seed_from_u64(seed), kills: 0 }
     }
 
     fn next(&mut self) -> Duration {
         self.kills += 1;
         let from = if self.kills.is_multiple_of(2) { 0.9 } else { 0.0 };
-        self.run.mul_f64(self.random.random_range(from..1.05))
+        self.run.mul_f64(self.rng.random_range(from..1.05))
     }
 
-    fn was_over(&mut self, over: bool) {
+    fn record(&mut self, ended: bool) {
         if self.kills.is_multiple_of(2) {
-            self.run = self.run.mul_f64(if over { 0.95 } else { 1.05 });
+            self.run = self.run.mul_f64(if ended { 0.95 } else { 1.05 });
         }
     }
 }
 
-/// Runs a command to its end; how long it took.
-fn undisturbed(mut command: Command) -> Duration {
+/// Runs a command to its end, and returns its duration.
+fn run_to_end(mut command: Command) -> Duration {
     let started = Instant::now();
     let output = command.stderr(Stdio::piped()).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     started.elapsed()
 }
 
-/// Whether the run was over before it was killed.
-fn kill_after(mut command: Command, moment: Duration) -> bool {
+/// Kills a command after `delay`; whether it had finished before.
+fn kill_after(mut command: Command, delay: Duration) -> bool {
     let mut child = command.spawn().unwrap();
-    thread::sleep(moment);
+    thread::sleep(delay);
     child.kill().unwrap();
     child.wait().unwrap().success()
 }
 
-/// Takes away what a kill in the last step may leave, a whole file under a temporary name; how many there were.
-fn take_leftovers(found: &mut Files, name: &str, whole: impl Fn(&[u8]) -> bool) -> usize {
+/// Removes what a kill in the last step may leave, whole files under temporary names, and returns their number.
+fn remove_leftovers(found: &mut Files, name: &str, whole: impl Fn(&[u8]) -> bool) -> usize {
     let start = format!(".{name}.");
     let is_temporary = |found: &str| found.len() == start.len() + 6 && found.starts_with(&start);
     let left: Files = found.extract_if(.., |name, _| is_temporary(name)).collect();
@@ -182,179 +182,182 @@ fn take_leftovers(found: &mut Files, name: &str, whole: impl Fn(&[u8]) -> bool) 
     left.len()
 }
 
-/// Kills a command that writes one file, again and again: over an old file, and where there is none.
-fn drill(name: &str, seed: u64, old: &[u8], write: impl Fn(&Path) -> Command, place: &Place) {
-    let path = place.out().join(name);
-    undisturbed(write(&path)); // fills the system's caches
-    let run = undisturbed(write(&path));
+/// Kills a command that writes one file [`KILLS`] times: over an old file, and where there is none.
+fn crash_test(
+    name: &str,
+    seed: u64,
+    old: &[u8],
+    write: impl Fn(&Path) -> Command,
+    sandbox: &Sandbox,
+) {
+    let path = sandbox.out().join(name);
+    run_to_end(write(&path)); // fills the system's caches
+    let run = run_to_end(write(&path));
     let new = fs::read(&path).unwrap();
-    assert_eq!(files(&place.out()).len(), 1);
+    assert_eq!(files(&sandbox.out()).len(), 1);
     assert!(old != new);
-    let (mut over, mut written, mut left) = (0, 0, 0);
-    let mut moments = Moments::of(run, seed);
+    let (mut finished, mut written, mut left) = (0, 0, 0);
+    let mut kill_times = KillTimes::new(run, seed);
     for kill in 0..KILLS {
-        let moment = moments.next();
-        fs::remove_dir_all(place.out()).unwrap();
-        fs::create_dir(place.out()).unwrap();
+        let delay = kill_times.next();
+        fs::remove_dir_all(sandbox.out()).unwrap();
+        fs::create_dir(sandbox.out()).unwrap();
         let before = if kill % 4 < 2 {
             Files::from([(name.to_owned(), old.to_vec())])
         } else {
             Files::new()
         };
         for (name, bytes) in &before {
-            fs::write(place.out().join(name), bytes).unwrap();
+            fs::write(sandbox.out().join(name), bytes).unwrap();
         }
-        let ended = kill_after(write(&path), moment);
-        moments.was_over(ended);
-        let mut found = files(&place.out());
-        left += take_leftovers(&mut found, name, |bytes| bytes == new);
+        let ended = kill_after(write(&path), delay);
+        kill_times.record(ended);
+        let mut found = files(&sandbox.out());
+        left += remove_leftovers(&mut found, name, |bytes| bytes == new);
         let after = Files::from([(name.to_owned(), new.clone())]);
-        assert!(found == after || (found == before && !ended), "kill {kill} at {moment:?}");
-        over += usize::from(ended);
+        assert!(found == after || (found == before && !ended), "kill {kill} at {delay:?}");
+        finished += usize::from(ended);
         written += usize::from(found == after);
     }
     println!(
-        "{name}: {KILLS} kills within {run:.0?}: {written} new files of {over} runs that were over, \
-         {} as before, {left} left under a temporary name",
+        "{name}: {KILLS} kills within {run:.0?}: {written} new files, {finished} runs had finished, \
+         {} left as before, {left} files under a temporary name",
         KILLS - written
     );
-    // the moments meant something
-    assert!(over < KILLS && written > 0);
+    // some kills came before the end, and some runs had written their file
+    assert!(finished < KILLS && written > 0);
 }
 
 #[test]
 fn a_killed_quantize_leaves_a_whole_model_or_none() {
-    let place = Place::new();
-    drill("lenet.q8", 1, b"old", |path| place.quantize("one.onnx", path), &place);
+    let sandbox = Sandbox::new();
+    crash_test("lenet.q8", 1, b"old", |path| sandbox.quantize("one.onnx", path), &sandbox);
 }
 
 #[test]
 fn a_killed_predict_leaves_a_whole_page_or_none() {
-    let place = Place::new();
-    let old = place.at("old.png");
-    undisturbed(show(&[3], &old));
+    let sandbox = Sandbox::new();
+    let old = sandbox.at("old.png");
+    run_to_end(picture_page(&[3], &old));
     let old = fs::read(old).unwrap();
-    drill("page.png", 2, &old, |path| show(&[4, 5, 6], path), &place);
+    crash_test("page.png", 2, &old, |path| picture_page(&[4, 5, 6], path), &sandbox);
 }
 
 #[test]
 fn a_killed_evaluate_leaves_a_whole_sheet_or_none() {
-    let place = Place::new();
-    let old = place.at("old.png");
-    undisturbed(show(&[3], &old));
+    let sandbox = Sandbox::new();
+    let old = sandbox.at("old.png");
+    run_to_end(picture_page(&[3], &old));
     let old = fs::read(old).unwrap();
-    drill("sheet.png", 3, &old, |path| place.sheet(path), &place);
+    crash_test("sheet.png", 3, &old, |path| sandbox.contact_sheet(path), &sandbox);
 }
 
 #[test]
 fn a_killed_verify_leaves_a_whole_report_or_none() {
-    let place = Place::new();
-    drill("report.html", 4, b"old", |path| place.report(path), &place);
+    let sandbox = Sandbox::new();
+    crash_test("report.html", 4, b"old", |path| sandbox.report(path), &sandbox);
 }
 
 #[test]
-fn of_two_that_write_one_file_one_has_its_whole_file_there() {
-    let place = Place::new();
+fn concurrent_writers_of_one_file_leave_one_whole_file() {
+    let sandbox = Sandbox::new();
     let models = ["one.onnx", "other.onnx"];
     let [one, other] = models.map(|model| {
-        let path = place.at("alone.q8");
-        undisturbed(place.quantize(model, &path));
+        let path = sandbox.at("reference.q8");
+        run_to_end(sandbox.quantize(model, &path));
         fs::read(path).unwrap()
     });
     assert!(one != other);
-    let path = place.out().join("lenet.q8");
+    let path = sandbox.out().join("lenet.q8");
     for _ in 0..10 {
-        let rivals = models.map(|model| place.quantize(model, &path).spawn().unwrap());
-        for mut rival in rivals {
-            assert!(rival.wait().unwrap().success());
+        let writers = models.map(|model| sandbox.quantize(model, &path).spawn().unwrap());
+        for mut writer in writers {
+            assert!(writer.wait().unwrap().success());
         }
-        let found = files(&place.out());
+        let found = files(&sandbox.out());
         assert_eq!(found.len(), 1);
         assert!(found["lenet.q8"] == one || found["lenet.q8"] == other);
     }
 }
 
-/// What the commands write, over these files, which are `old`.
-fn writers(place: &Place, folder: &Path) -> [(PathBuf, Command); 4] {
+/// Each command that writes a file, with that file in `folder`.
+fn writing_commands(sandbox: &Sandbox, folder: &Path) -> [(PathBuf, Command); 4] {
     let names = ["lenet.q8", "page.png", "sheet.png", "report.html"];
     let [model, page, sheet, report] = names.map(|name| folder.join(name));
     let commands = [
-        place.quantize("one.onnx", &model),
-        show(&[4, 5, 6], &page),
-        place.sheet(&sheet),
-        place.report(&report),
+        sandbox.quantize("one.onnx", &model),
+        picture_page(&[4, 5, 6], &page),
+        sandbox.contact_sheet(&sheet),
+        sandbox.report(&report),
     ];
     let mut commands = commands.into_iter();
     [model, page, sheet, report].map(|path| (path, commands.next().unwrap()))
 }
 
-/// A script that runs `command` as its arguments.
-fn scripted(shell: &mut Command, script: &str, folder: &Path, command: &Command) -> Output {
+/// Runs a shell script that gets `command` as its arguments, and the folder as `$0`.
+fn run_script(shell: &mut Command, script: &str, folder: &Path, command: &Command) -> Output {
     shell.args(["sh", "-c", script]).arg(folder).arg(command.get_program());
     shell.args(command.get_args()).stdin(Stdio::null()).output().unwrap()
 }
 
-fn is_refusal(output: &Output, path: &Path, reason: &str) {
-    let complaint = text(&output.stderr);
-    assert!(complaint.contains("error: cannot write"), "{complaint}");
-    assert!(
-        complaint.contains(path.to_str().unwrap()) && complaint.contains(reason),
-        "{complaint}"
-    );
+fn assert_refusal(output: &Output, path: &Path, reason: &str) {
+    let message = text(&output.stderr);
+    assert!(message.contains("error: cannot write"), "{message}");
+    assert!(message.contains(path.to_str().unwrap()) && message.contains(reason), "{message}");
 }
 
 #[test]
-fn files_that_may_not_grow_are_refused_and_what_was_there_stays() {
-    let place = Place::new();
-    let old = place.at("old.png");
-    undisturbed(show(&[3], &old));
-    for (path, command) in writers(&place, &place.out()) {
+fn a_limit_on_file_size_is_reported_and_the_old_file_stays() {
+    let sandbox = Sandbox::new();
+    let old = sandbox.at("old.png");
+    run_to_end(picture_page(&[3], &old));
+    for (path, command) in writing_commands(&sandbox, &sandbox.out()) {
         fs::copy(&old, &path).unwrap();
-        // at most 2 KiB, or 4, told by an error rather than a signal
+        // at most 2 KiB, or 4 in some shells; an error rather than a signal
         let script = "trap '' XFSZ; ulimit -f 4; exec \"$@\"";
-        let output = scripted(&mut Command::new("env"), script, &place.out(), &command);
+        let output = run_script(&mut Command::new("env"), script, &sandbox.out(), &command);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-        is_refusal(&output, &path, "File too large");
+        assert_refusal(&output, &path, "File too large");
         assert!(fs::read(&path).unwrap() == fs::read(&old).unwrap());
     }
-    assert_eq!(files(&place.out()).len(), 4);
+    assert_eq!(files(&sandbox.out()).len(), 4);
 }
 
-/// Runs the commands where `mount` made a file system at the folder, after `old` was copied to where they write. The file
-/// system ends with each command, as only that sees it.
+/// Runs each command on a tmpfs with these mount options that holds an old file, after the script `after_copying`, and
+/// expects a refusal that names `reason`. Each tmpfs ends with its command: only that one sees it.
 fn on_a_file_system(options: &str, after_copying: &str, reason: &str) {
-    let place = Place::new();
-    let old = place.at("old.png");
-    undisturbed(show(&[3], &old));
+    let sandbox = Sandbox::new();
+    let old = sandbox.at("old.png");
+    run_to_end(picture_page(&[3], &old));
     let mounts = ["--mount", "--map-root-user"];
-    let mut may = Command::new("unshare");
-    may.args(mounts).args(["mount", "-t", "tmpfs", "none"]).arg(place.out());
-    if !may.output().is_ok_and(|output| output.status.success()) {
-        println!("passed over: this machine does not let its users mount a tmpfs");
+    let mut attempt = Command::new("unshare");
+    attempt.args(mounts).args(["mount", "-t", "tmpfs", "none"]).arg(sandbox.out());
+    if !attempt.output().is_ok_and(|output| output.status.success()) {
+        println!("skipped: this machine does not let its users mount a tmpfs");
         return;
     }
-    for (path, command) in writers(&place, &place.out()) {
+    for (path, command) in writing_commands(&sandbox, &sandbox.out()) {
         let (new, old) = (path.display(), old.display());
         let script = format!(
             "mount -t tmpfs -o {options} none \"$0\" && cp '{old}' '{new}' && {after_copying} || exit 99
              \"$@\"; code=$?; cmp '{old}' '{new}' && test \"$(ls -A \"$0\" | wc -l)\" = 1 || exit 98; exit $code"
         );
         let mut shell = Command::new("unshare");
-        let output = scripted(shell.args(mounts), &script, &place.out(), &command);
+        let output = run_script(shell.args(mounts), &script, &sandbox.out(), &command);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-        is_refusal(&output, &path, reason);
+        assert_refusal(&output, &path, reason);
     }
 }
 
 #[test]
-fn a_full_disk_is_told_and_what_was_there_stays() {
+fn a_full_disk_is_reported_and_the_old_file_stays() {
     // the old page, and 8 KiB
     let size = "size=$(($(wc -c < \"$0/../old.png\") / 4096 * 4 + 12))k";
     on_a_file_system(size, "true", "No space left on device");
 }
 
 #[test]
-fn a_read_only_disk_is_told_and_what_was_there_stays() {
+fn a_read_only_disk_is_reported_and_the_old_file_stays() {
     on_a_file_system("size=1m", "mount -o remount,ro \"$0\"", "Read-only file system");
 }
 
@@ -368,9 +371,9 @@ fn training(out: &Path) -> Command {
     command
 }
 
-/// The same, writing all that can be written.
+/// The same, with every output that a training can write.
 #[cfg(feature = "training")]
-fn telling(out: &Path) -> Command {
+fn full_training(out: &Path) -> Command {
     let mut command = training(out);
     for (option, name) in
         [("--json", "history.jsonl"), ("--report", "report.html"), ("--plots", "plots")]
@@ -380,10 +383,10 @@ fn telling(out: &Path) -> Command {
     command
 }
 
-/// All that a training has written so far, and how many files a kill left under temporary names; the checkpoint,
-/// which says whether there is something to resume, is none of them.
+/// The files that a training has written so far, and how many a kill left under temporary names. The checkpoint is not
+/// among them: it only says whether there is something to resume.
 #[cfg(feature = "training")]
-fn trained(out: &Path) -> (Files, usize) {
+fn training_files(out: &Path) -> (Files, usize) {
     let mut found = Files::new();
     for folder in [out, &out.join("plots")] {
         for entry in fs::read_dir(folder).into_iter().flatten() {
@@ -401,7 +404,7 @@ fn trained(out: &Path) -> (Files, usize) {
     (found, left)
 }
 
-/// The same file as in an undisturbed run, but for the times in it.
+/// Whether a file is as in an undisturbed run, but for the times in it.
 #[cfg(feature = "training")]
 fn is_whole(name: &str, found: &[u8], reference: &Files) -> bool {
     match name {
@@ -416,46 +419,46 @@ fn is_whole(name: &str, found: &[u8], reference: &Files) -> bool {
 
 #[cfg(feature = "training")]
 #[test]
-#[ignore = "trains a hundred times; the module says how to run it"]
-fn a_killed_training_leaves_whole_files_and_goes_on_to_the_same_model() {
+#[ignore = "trains a hundred times; the module's doc has the command"]
+fn a_killed_training_leaves_whole_files_and_resumes_to_the_same_model() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    let afresh = || {
+    let empty_out = || {
         let _ = fs::remove_dir_all(&out);
         fs::create_dir(&out).unwrap();
     };
-    afresh();
-    undisturbed(telling(&out));
-    afresh();
-    let run = undisturbed(telling(&out));
-    let (reference, _) = trained(&out);
+    empty_out();
+    run_to_end(full_training(&out));
+    empty_out();
+    let run = run_to_end(full_training(&out));
+    let (reference, _) = training_files(&out);
     assert_eq!(reference.len(), 3 + 10);
-    let (mut over, mut resumed, mut left) = (0, 0, 0);
-    let mut moments = Moments::of(run, 4);
+    let (mut finished, mut resumed, mut left) = (0, 0, 0);
+    let mut kill_times = KillTimes::new(run, 4);
     for kill in 0..KILLS {
-        let moment = moments.next();
-        afresh();
-        let ended = kill_after(telling(&out), moment);
-        moments.was_over(ended);
-        over += usize::from(ended);
-        let (found, temporary) = trained(&out);
+        let delay = kill_times.next();
+        empty_out();
+        let ended = kill_after(full_training(&out), delay);
+        kill_times.record(ended);
+        finished += usize::from(ended);
+        let (found, temporary) = training_files(&out);
         left += temporary;
         for (name, bytes) in &found {
-            assert!(is_whole(name, bytes, &reference), "{name} after kill {kill} at {moment:?}");
+            assert!(is_whole(name, bytes, &reference), "{name} after kill {kill} at {delay:?}");
         }
         let mut again = training(&out);
         if out.join("lenet.checkpoint").exists() {
             again.arg("--resume");
             resumed += 1;
         }
-        undisturbed(again);
-        let (found, _) = trained(&out);
-        assert!(found["lenet.onnx"] == reference["lenet.onnx"], "gone on after kill {kill}");
+        run_to_end(again);
+        let (found, _) = training_files(&out);
+        assert!(found["lenet.onnx"] == reference["lenet.onnx"], "resumed after kill {kill}");
         assert!(!out.join("lenet.checkpoint").exists());
     }
     println!(
-        "trainer: {KILLS} kills within {run:.0?}: {over} runs were over, {resumed} had a checkpoint to go on from, \
-         {left} files left under a temporary name; all ended in the same model"
+        "trainer: {KILLS} kills within {run:.0?}: {finished} runs had finished, {resumed} had a checkpoint to resume from, \
+         {left} files under a temporary name; all ended in the same model"
     );
-    assert!(over < KILLS && resumed > 0);
+    assert!(finished < KILLS && resumed > 0);
 }
