@@ -5,7 +5,7 @@ mod build;
 mod emulator;
 mod report;
 
-pub use report::{ImageResult, Report};
+pub use report::{BoardReport, ImageResult};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -168,7 +168,7 @@ impl BoardBuilder {
     ///
     /// # Errors
     /// What is missing and how to get it, or what went wrong. A board that answers otherwise than the host is no
-    /// error: see [`Report::agreements`].
+    /// error: see [`BoardReport::agreements`].
     pub fn run(
         &self,
         machine: Machine,
@@ -176,7 +176,7 @@ impl BoardBuilder {
         images: &[Image28],
         row_period: u32,
         progress: impl FnMut(usize),
-    ) -> Result<Report, BoardError> {
+    ) -> Result<BoardReport, BoardError> {
         let model = Model::new(file)?;
         if images.is_empty() || images.len() > MAX_IMAGES {
             return Err(BoardError::Count(images.len()));

@@ -91,7 +91,7 @@ fn score(float: &Classifier, images: &[Image28]) -> Vec<Prediction> {
     images.par_chunks(BATCH).flat_map(|batch| float.predict_batch(batch)).collect()
 }
 
-/// Images with what the float model says of them.
+/// Images with the float model's predictions.
 struct Scored<'a> {
     images: &'a [Image28],
     predictions: Vec<Prediction>,
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_disagreements_answers_come_before_less_noise() {
+    fn fewer_disagreements_come_before_less_noise() {
         let fidelity = |disagreements, sqnr_db| Fidelity { images: 100, disagreements, sqnr_db };
         let outcome = |disagreements, sqnr_db| Outcome {
             options: Options::default(),

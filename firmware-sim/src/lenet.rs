@@ -128,8 +128,8 @@ impl Affine {
         for (weights, &bias) in self.rows().zip(&self.bias) {
             let mut sums = vec![bias; windows];
             for (kernel, map) in weights.chunks(KERNEL_ELEMENTS).zip(input.chunks(side * side)) {
-                for (tap, weight) in kernel.iter().enumerate() {
-                    let first = tap / KERNEL * side + tap % KERNEL;
+                for (element, weight) in kernel.iter().enumerate() {
+                    let first = element / KERNEL * side + element % KERNEL;
                     for (sum, value) in sums.iter_mut().zip(&map[first..]) {
                         *sum += weight * value;
                     }

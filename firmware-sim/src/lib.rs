@@ -1,7 +1,7 @@
 //! Makes `.q8` models for [`firmware`] out of ONNX files, compares the two, and runs them on emulated boards.
 //!
 //! `ONNX bytes ──quantize──▶ .q8 file`, then `both ──verify::compare──▶ Verification`,
-//! `.q8 file ──board::BoardBuilder::run──▶ Report`, and `.q8 file ──onnx::emit, source::emit──▶ other forms of it`
+//! `.q8 file ──board::BoardBuilder::run──▶ BoardReport`, and `.q8 file ──onnx::emit, source::emit──▶ other forms of it`
 #![forbid(unsafe_code)]
 
 pub mod board;

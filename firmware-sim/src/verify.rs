@@ -23,7 +23,7 @@ use super::lenet::{Activations, LeNet};
 use super::{graph, identity};
 use layer::Tally;
 
-/// Maximum of images that are listed as the least certain.
+/// Maximum of images in [`Verification::least_certain`].
 const MAX_UNCERTAIN_LISTED: usize = 20;
 /// Images that are compared between two reports of progress.
 const PROGRESS: usize = 10 * BATCH;
@@ -54,9 +54,9 @@ pub struct Comparison {
     pub image: usize,
     /// What it is.
     pub label: u8,
-    /// What the float model says.
+    /// The float model's digit.
     pub float: u8,
-    /// What the int8 model says.
+    /// The int8 model's digit.
     pub int8: u8,
     /// By how much the float model's best logit is above its next.
     pub float_margin: f64,

@@ -9,7 +9,7 @@ use dataset::idx;
 use dataset::idx::{Part, Split};
 use firmware::format::File;
 use firmware::{Answer, LayerId};
-use firmware_sim::board::{BoardBuilder, BoardError, Machine, Report};
+use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine};
 use firmware_sim::quantize::quantize;
 use runtime::{EMBEDDED_MODEL, Image28};
 
@@ -23,7 +23,7 @@ fn model() -> Box<File> {
     quantize(EMBEDDED_MODEL, &training, &training).unwrap()
 }
 
-fn run(machine: Machine, images: &[Image28], row_period: u32) -> Report {
+fn run(machine: Machine, images: &[Image28], row_period: u32) -> BoardReport {
     BoardBuilder::of_this_build().run(machine, &model(), images, row_period, |_| ()).unwrap()
 }
 
@@ -35,7 +35,7 @@ const PARAMETERS: usize = 432_820;
 /// No target, but what it took when it was measured, and a little.
 const RAM_RISCV: usize = 5 * 1024;
 
-fn assert_equal_and_small(report: &Report, images: usize) {
+fn assert_equal_and_small(report: &BoardReport, images: usize) {
     assert_eq!((report.agreements(), report.lost, report.dropped), (images, 0, 0));
     assert!(report.ram() <= RAM, "{} bytes of RAM", report.ram());
     assert!(report.flash - PARAMETERS <= CODE_AND_TABLES, "{} bytes of flash", report.flash);

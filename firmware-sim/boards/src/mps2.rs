@@ -47,7 +47,7 @@ pub fn spin(turns: u32) {
     }
 }
 
-/// Interrupts every so many ticks of the processor's clock, 25 MHz, to do what [`on_row!`](crate::on_row) says.
+/// Interrupts every `period` ticks of the processor's clock, 25 MHz, for the action of [`on_row!`](crate::on_row).
 pub fn start_row_clock(period: u32) {
     // SAFETY: nothing else uses this timer.
     let mut timer = unsafe { Peripherals::steal() }.SYST;
@@ -58,7 +58,7 @@ pub fn start_row_clock(period: u32) {
     timer.enable_counter();
 }
 
-/// Says what is done when the row clock interrupts.
+/// Sets the action of the row clock's interrupt.
 #[macro_export]
 macro_rules! on_row {
     ($action:path) => {

@@ -37,7 +37,7 @@ pub fn spin(turns: u32) {
     }
 }
 
-/// Interrupts every so many ticks of 100 ns, to do what [`on_row!`](crate::on_row) says.
+/// Interrupts every `period` ticks of 100 ns, for the action of [`on_row!`](crate::on_row).
 pub fn start_row_clock(period: u32) {
     set_timer(time::read64() + u64::from(period));
     // SAFETY: what an interrupt shares with the program is behind critical sections.
@@ -66,7 +66,7 @@ fn set_timer(due: u64) {
     }
 }
 
-/// Says what is done when the row clock interrupts.
+/// Sets the action of the row clock's interrupt.
 #[macro_export]
 macro_rules! on_row {
     ($action:path) => {

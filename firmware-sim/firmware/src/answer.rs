@@ -1,4 +1,4 @@
-//! What the logits say, and whether to trust it.
+//! The answer that logits give, and whether to trust it.
 
 use crate::format::Model;
 use crate::geometry::CLASSES;
@@ -12,7 +12,7 @@ pub struct Logits(pub [i32; CLASSES]);
 pub enum Answer {
     /// The digit, by at least the model's confidence margin.
     Confident(u8),
-    /// Two digits are so close that the float model might say the other.
+    /// Two digits are so close that the float model might choose the other.
     Unsure,
 }
 

@@ -63,7 +63,7 @@ const POSITIVE: Range<u32> = 1 << 23..255 << 23;
 /// Bit by bit: checked once a start, where a table would cost 1 KiB of flash.
 const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
-/// The bytes of a file; whether they are a model, [`Model::new`] tells.
+/// The bytes of a file, not yet checked: see [`Model::new`].
 #[derive(Debug, Clone, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct File {
@@ -109,7 +109,7 @@ pub struct Scales {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Model<'a>(&'a File);
 
-/// Why bytes are no model.
+/// Why bytes are not a valid model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FormatError {
@@ -227,7 +227,7 @@ impl<'a> Model<'a> {
         Ok(Self(file))
     }
 
-    /// What the file says.
+    /// The checked file.
     #[must_use]
     pub const fn file(&self) -> &'a File {
         self.0

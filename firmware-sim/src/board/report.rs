@@ -7,7 +7,7 @@ use super::{BoardError, Expected};
 
 /// Result of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct BoardReport {
     /// The images that were read, in order.
     pub images: Vec<ImageResult>,
     /// Images that were abandoned because a row was dropped.
@@ -37,7 +37,7 @@ pub struct ImageResult {
     pub instructions: [f64; 5],
 }
 
-impl Report {
+impl BoardReport {
     /// Images of which every logit is the host's.
     #[must_use]
     pub fn agreements(&self) -> usize {
@@ -75,7 +75,7 @@ pub(super) fn read(
     lines: impl Iterator<Item = Result<String, BoardError>>,
     expected: &mut dyn Iterator<Item = Expected>,
     mut progress: impl FnMut(usize),
-) -> Result<Report, BoardError> {
+) -> Result<BoardReport, BoardError> {
     let mut spins: Vec<[i64; 2]> = Vec::new();
     let (mut images, mut lost): (Vec<ImageResult>, usize) = (Vec::new(), 0);
     let mut image = None;
@@ -116,7 +116,7 @@ pub(super) fn read(
             }
             ("end", &[dropped, flash, statics, stack]) => {
                 let size = |bytes: i64| usize::try_from(bytes).map_err(|_| unexpected());
-                return Ok(Report {
+                return Ok(BoardReport {
                     images,
                     lost,
                     dropped: u32::try_from(dropped).map_err(|_| unexpected())?,
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use firmware::Logits;
 
-    fn run(lines: &str) -> Result<Report, BoardError> {
+    fn run(lines: &str) -> Result<BoardReport, BoardError> {
         let logits = Logits([0, 1, 2, 3, 4, 5, 6, 7, 90, 9]);
         let expected = (logits, Answer::Confident(8));
         let lines = lines.lines().map(|line| Ok(line.to_string()));

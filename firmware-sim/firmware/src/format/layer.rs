@@ -56,6 +56,15 @@ pub fn accumulator_bound(weights: impl IntoIterator<Item = i16>, bias: i32) -> u
     u64::from(bias.unsigned_abs()) + MAX_ACTIVATION * magnitudes.sum::<u64>()
 }
 
+/// Adds what the weights of a word contribute to the bounds of its outputs.
+#[inline(never)] // once in flash, not once for each kind of layer
+fn add_magnitudes(word: Word, bounds: &mut [u64; 2]) {
+    let [a, b] = unpack(word);
+    for (bound, weights) in bounds.iter_mut().zip([[a[0], b[0]], [a[1], b[1]]]) {
+        *bound += accumulator_bound(weights, 0);
+    }
+}
+
 impl Channel {
     /// A channel that adds `bias`, in units of the accumulator, and whose accumulators stay within
     /// `accumulator_bound`, see the function [`accumulator_bound`].
@@ -116,12 +125,8 @@ pub trait Packed {
     /// [`accumulator_bound`] of a pair of outputs that have these biases.
     fn accumulator_bounds(&self, outputs: usize, biases: [i32; 2]) -> [u64; 2] {
         let mut bounds = biases.map(|bias| accumulator_bound([], bias));
-        for (&word, _) in self.words(outputs) {
-            let [a, b] = unpack(word);
-            for (bound, weights) in bounds.iter_mut().zip([[a[0], b[0]], [a[1], b[1]]]) {
-                *bound += accumulator_bound(weights, 0);
-            }
-        }
+        // `for_each` nests loops where `for` would ask nested iterators word by word: less code on the device
+        self.words(outputs).for_each(|(word, _)| add_magnitudes(*word, &mut bounds));
         bounds
     }
 }
@@ -200,14 +205,24 @@ impl<const BLOCKS: usize, const IN: usize> Dense<BLOCKS, IN> {
 pub(super) fn check(layer: &impl Packed, name: &'static str) -> Result<(), FormatError> {
     for (outputs, channels) in layer.channels().iter().enumerate() {
         let bounds = layer.accumulator_bounds(outputs, channels.each_ref().map(Channel::bias));
-        for (channel, bound) in channels.iter().zip(bounds) {
-            if !channel.is_well_formed() {
-                return Err(FormatError::Channel(name));
-            }
-            let stated = u64::from(channel.accumulator_bound());
-            if bound > u64::from(MAX_ACCUMULATOR) || bound != stated {
-                return Err(FormatError::Bound(name));
-            }
+        check_pair(name, channels, bounds)?;
+    }
+    Ok(())
+}
+
+#[inline(never)] // once in flash, not once for each kind of layer
+fn check_pair(
+    name: &'static str,
+    channels: &[Channel; 2],
+    bounds: [u64; 2],
+) -> Result<(), FormatError> {
+    for (channel, bound) in channels.iter().zip(bounds) {
+        if !channel.is_well_formed() {
+            return Err(FormatError::Channel(name));
+        }
+        let stated = u64::from(channel.accumulator_bound());
+        if bound > u64::from(MAX_ACCUMULATOR) || bound != stated {
+            return Err(FormatError::Bound(name));
         }
     }
     Ok(())

@@ -4,21 +4,23 @@
 //! halves is one number of 16 bits, `256 · odd + even`:
 //!
 //! ```text
-//! bits    31          ..          16   15          ..           0
-//! word   │ 256 · odd(b) + even(b)   │ 256 · odd(a) + even(a)    │     times the pair of inputs
-//! pair   │ b                        │ a                         │     = 256 · Σ odd + Σ even
-//! byte      3            2               1            0
-//!           high         even(b)         high         even(a)         times the pair = Σ even
+//! bits    31       24 23       16 15        8 7         0
+//! word   │  256 · odd(b) + even(b) │ 256 · odd(a) + even(a) │
+//! bytes  │  high(b)  │   even(b)   │  high(a)  │  even(a)   │
+//! pair   │            b            │            a           │
+//!
+//! halves of the word × pair         256 · (odd(a) · a + odd(b) · b) + even(a) · a + even(b) · b
+//! even bytes of the word × pair                                       even(a) · a + even(b) · b
 //! ```
 //!
-//! One dual multiplication of whole halves with the pair of inputs sums `256 · odd + even`, and one of their low
-//! bytes sums `even`; the difference, shifted by eight, is `odd`. So the odd weights are never unpacked, see
-//! [`crate::kernels`]. The high byte is not the odd weight itself: it is one less where `even` is below 0.
+//! Both are one instruction where a processor multiplies halves in pairs. The difference of their sums, shifted by
+//! eight, is the odd output's sum. So the odd weights are never unpacked, see [`crate::kernels`]. The high byte is not
+//! the odd weight itself: it is one less where `even` is below 0.
 //!
 //! # Which word weighs which input
 //!
-//! A kernel's elements of the first convolution, one input map: two rows at a time, so that a pair is a pixel and
-//! the one below it; the last row by neighbours, and its last element alone.
+//! The first convolution has one input map, so a word weighs two elements of the kernel: one and the one below it, two
+//! rows at a time; in the last row neighbours, and its last element alone.
 //!
 //! ```text
 //! column    0    1    2    3    4
@@ -29,8 +31,8 @@
 //! row 4   10a  10b  11a  11b  12a        12b weighs nothing: zero
 //! ```
 //!
-//! Of the second convolution: `a` is a map with an even number, `b` the next one, both at the same element; column
-//! by column, so that going down, what a word's lower outputs need is what the next word's upper outputs need.
+//! In the second convolution a word weighs one element in two maps: `a` in one of an even number, `b` in the next. The
+//! words go down the columns: what one needs for the lower outputs of a pooling window, the next needs for the upper.
 //!
 //! ```text
 //! row 0     0    5   10   15   20
@@ -40,7 +42,7 @@
 //! row 4     4    9   14   19   24
 //! ```
 //!
-//! Of a dense layer, `a` and `b` are neighbours. The words of ten outputs lie side by side, so that a pair of zeros
+//! In a dense layer `a` and `b` are neighbours. The words of ten outputs lie side by side, so that a pair of zeros
 //! is passed over with one branch:
 //!
 //! ```text

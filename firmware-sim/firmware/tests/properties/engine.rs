@@ -133,8 +133,8 @@ const MAX_BIAS: i32 = 1000;
 #[test]
 fn the_engine_is_the_definition_at_the_extremes() {
     let half = Multiplier::from_parts(1 << 30, 31).unwrap();
-    let least = Multiplier::from_parts(Multiplier::MIN_MANTISSA, Multiplier::MAX_SHIFT).unwrap();
-    let most = Multiplier::from_parts(i32::MAX, 1).unwrap();
+    let min = Multiplier::from_parts(Multiplier::MIN_MANTISSA, Multiplier::MAX_SHIFT).unwrap();
+    let max = Multiplier::from_parts(i32::MAX, 1).unwrap();
     let ramp = std::array::from_fn(|i| (i / IMAGE_SIDE * 9 + i % 3) as u8);
     let mut scratch = Scratch::new();
     let mut ties = 0;
@@ -142,7 +142,7 @@ fn the_engine_is_the_definition_at_the_extremes() {
         [|inputs| -largest_weight(inputs), largest_weight, |_| -1, |_| 1, |_| 0];
     for weight in weights {
         for bias in [-MAX_BIAS, -1, 0, 1, MAX_BIAS] {
-            for multiplier in [half, least, most, Multiplier::ONE] {
+            for multiplier in [half, min, max, Multiplier::ONE] {
                 let file = synthetic::uniform(weight, bias, multiplier);
                 let model = Model::new(&file).expect("sums of these weights are within bounds");
                 for image in [[0; PIXELS], [255; PIXELS], [1; PIXELS], ramp] {

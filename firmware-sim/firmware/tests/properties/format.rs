@@ -132,7 +132,7 @@ fn each_fault_is_told_apart() {
         *channel = Channel::new(channel.bias(), half, channel.accumulator_bound());
     });
     assert_eq!(scaled, FormatError::Channel("dense2"));
-    // a weight beside the tap that has no partner; the bound knows of it
+    // a weight beside the kernel element that has no partner, with a true bound
     let beside = fault(&|file| {
         file.conv1.weights[0][3][12][2] = 1;
         let channel = &mut file.conv1.channels[3][0];

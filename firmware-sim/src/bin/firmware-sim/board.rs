@@ -12,7 +12,7 @@ use dataset::idx::Part;
 use firmware::format::File;
 use firmware::geometry::{CLASSES, FAN_IN2, FLAT, HIDDEN, KERNEL_ELEMENTS, MAPS1, MAPS2};
 use firmware::{Answer, LayerId, format};
-use firmware_sim::board::{BoardBuilder, BoardError, Machine, Report, macs};
+use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, macs};
 use firmware_sim::quantize::{calibration_images, quantize};
 use safe_io::SingleLine;
 use serde_json::json;
@@ -108,13 +108,19 @@ fn with_hint(error: BoardError) -> anyhow::Error {
 }
 
 /// Images with a confident answer, and those of them that are right.
-fn confident(report: &Report, labels: &[u8]) -> (usize, usize) {
+fn confident(report: &BoardReport, labels: &[u8]) -> (usize, usize) {
     let confident = || report.images.iter().filter(|image| image.answer != Answer::Unsure);
     let right = confident().filter(|image| image.answer == Answer::Confident(labels[image.number]));
     (confident().count(), right.count())
 }
 
-fn text(machine: Machine, report: &Report, labels: &[u8], profile: bool, seconds: f64) -> String {
+fn text(
+    machine: Machine,
+    report: &BoardReport,
+    labels: &[u8],
+    profile: bool,
+    seconds: f64,
+) -> String {
     let (confident, right) = confident(report, labels);
     let read = report.images.len();
     let summary = [
@@ -184,7 +190,7 @@ const fn parameters() -> usize {
     weights + size_of::<i32>() * (MAPS1 + MAPS2 + HIDDEN + CLASSES)
 }
 
-fn csv(machine: Machine, report: &Report) -> String {
+fn csv(machine: Machine, report: &BoardReport) -> String {
     let line = |(name, layer)| {
         let (mean, max) = report.instructions(Some(layer));
         format!("{},{name},{},{mean:.0},{max:.0}\n", machine.name(), macs(layer))
@@ -192,7 +198,7 @@ fn csv(machine: Machine, report: &Report) -> String {
     iter::once("machine,layer,macs,mean,most\n".to_owned()).chain(LAYERS.map(line)).collect()
 }
 
-fn json_line(machine: Machine, report: &Report, labels: &[u8]) -> serde_json::Value {
+fn json_line(machine: Machine, report: &BoardReport, labels: &[u8]) -> serde_json::Value {
     let (confident, right) = confident(report, labels);
     let spread = |(mean, max): (f64, f64)| json!({ "mean": mean, "most": max });
     let mut layers = serde_json::Map::new();

@@ -147,7 +147,7 @@ fn confusion(verification: &Verification) -> Markup {
     }
 }
 
-/// Pictures with what both models say of them.
+/// Pictures with both models' answers.
 fn gallery(report: &Report, comparisons: &[Comparison]) -> anyhow::Result<Markup> {
     let pictures: Vec<String> = comparisons
         .iter()
