@@ -19,18 +19,3 @@ mod synthetic_photos; // digits are read on papers of all kinds
 #[cfg(feature = "training")]
 #[path = "integration/training.rs"]
 mod training; // IDX bytes to two files that load
-
-use std::path::PathBuf;
-
-use dataset::idx;
-use dataset::idx::{Part, Split};
-
-/// A file or folder of `tests/data`.
-fn data(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
-}
-
-/// The first 500 images of one half of MNIST.
-fn mnist_500(part: Part) -> Split {
-    idx::load(&data("mnist-500"), part).unwrap()
-}

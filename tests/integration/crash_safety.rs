@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use dataset::idx;
 use dataset::idx::Part;
+use fixtures::protobuf::replaced;
+use fixtures::{data, mnist_500};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use runtime::EMBEDDED_MODEL;
@@ -73,20 +75,18 @@ impl Sandbox {
     fn new() -> Self {
         let sandbox = Self { folder: tempfile::tempdir().unwrap() };
         for (part, count) in [(Part::Train, 8), (Part::Test, 5)] {
-            let split = crate::mnist_500(part);
+            let split = mnist_500(part);
             let (images, labels) = (&split.images[..count], &split.labels[..count]);
             fs::write(sandbox.at(part.image_file()), idx::emit_images(images)).unwrap();
             fs::write(sandbox.at(part.label_file()), idx::emit_labels(labels)).unwrap();
         }
         let pictures = (0..10).map(|digit| {
-            let path = crate::data("digits").join(format!("mnist_{digit}.png"));
+            let path = data("digits").join(format!("mnist_{digit}.png"));
             format!("{},{}", path.display(), digit / 2)
         });
         let lines: Vec<String> = iter::once("path,label".to_owned()).chain(pictures).collect();
         fs::write(sandbox.at("list.csv"), lines.join("\n")).unwrap();
-        let mut other = EMBEDDED_MODEL.to_vec();
-        let word = other.windows(5).position(|bytes| bytes == b"MNIST").unwrap();
-        other[word..][..5].copy_from_slice(b"mnist");
+        let other = replaced(EMBEDDED_MODEL, b"MNIST", b"mnist");
         fs::write(sandbox.at("one.onnx"), EMBEDDED_MODEL).unwrap();
         fs::write(sandbox.at("other.onnx"), other).unwrap();
         fs::create_dir(sandbox.out()).unwrap();
@@ -127,7 +127,7 @@ impl Sandbox {
 fn picture_page(digits: &[u8], page: &Path) -> Command {
     let mut command = command("runtime");
     let pictures = digits.iter().map(|digit| format!("digits/mnist_{digit}.png"));
-    command.arg("predict").args(pictures.map(|name| crate::data(&name)));
+    command.arg("predict").args(pictures.map(|name| data(&name)));
     command.arg("--show").arg(page);
     command
 }
@@ -366,7 +366,7 @@ fn a_read_only_disk_is_reported_and_the_old_file_stays() {
 fn training(out: &Path) -> Command {
     let mut command = command("trainer");
     command.args(["--recipe", "original", "--epochs", "2", "--batch-size", "128"]);
-    command.args(["--device", "cpu", "--threads", "1", "--data"]).arg(crate::data("mnist-500"));
+    command.args(["--device", "cpu", "--threads", "1", "--data"]).arg(mnist_500_folder());
     command.arg("--export").arg(out.join("lenet.onnx"));
     command
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Cursor;
 
 use dataset::idx::Part;
+use fixtures::{data, mnist_500};
 use image::{GrayImage, ImageFormat};
 use runtime::picture::{self, Limits};
 use runtime::{Classifier, Verdict, preprocess};
@@ -11,7 +12,7 @@ use runtime::{Classifier, Verdict, preprocess};
 #[test]
 fn every_committed_picture_is_read_as_the_manifest_says() {
     let classifier = Classifier::embedded();
-    let folder = crate::data("digits");
+    let folder = data("digits");
     let manifest = fs::read_to_string(folder.join("manifest.csv")).unwrap();
     let mut count = 0;
     for line in manifest.lines().skip(1) {
@@ -31,7 +32,7 @@ fn every_committed_picture_is_read_as_the_manifest_says() {
 
 #[test]
 fn mnist_comes_through_a_picture_file_unchanged() {
-    let split = crate::mnist_500(Part::Test);
+    let split = mnist_500(Part::Test);
     let changed = split.images.iter().filter(|image| {
         let picture = GrayImage::from_raw(28, 28, image.0.to_vec()).unwrap();
         let mut file = Cursor::new(vec![]);

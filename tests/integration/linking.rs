@@ -8,6 +8,7 @@ use dataset::idx::Part;
 use firmware::{Model, Scratch};
 use firmware_sim::quantize::quantize;
 use firmware_sim::source;
+use fixtures::{data, mnist_500};
 use runtime::EMBEDDED_MODEL;
 use tempfile::TempDir;
 
@@ -68,7 +69,7 @@ fn main() {
 #[test]
 fn a_crate_elsewhere_links_the_runtime_and_predicts() {
     let elsewhere = Elsewhere::new("runtime", "runtime", &[("main.rs", READER)]);
-    let five = crate::data("digits/mnist_5.png");
+    let five = data("digits/mnist_5.png");
     let printed = elsewhere.cargo(&["run", "--quiet", "--offline", "--", five.to_str().unwrap()]);
     assert_eq!(printed, "5\n");
     elsewhere.assert_depends_on_none_of(&["clap ", "sha2 ", "base16ct "]);
@@ -86,7 +87,7 @@ fn main() {
 
 #[test]
 fn a_crate_elsewhere_holds_the_int8_model_as_source_and_gives_its_logits() {
-    let q8 = quantize(EMBEDDED_MODEL, &crate::mnist_500(Part::Train).images[..50], &[]).unwrap();
+    let q8 = quantize(EMBEDDED_MODEL, &mnist_500(Part::Train).images[..50], &[]).unwrap();
     let model = Model::new(&q8).unwrap();
     let source = source::emit(model);
     let elsewhere = Elsewhere::new(

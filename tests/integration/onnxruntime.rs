@@ -13,6 +13,7 @@ use firmware::{LayerId, Logits, Model};
 use firmware_sim::int8::Int8Network;
 use firmware_sim::onnx::{self, ACTIVATIONS};
 use firmware_sim::quantize::{calibration_images, quantize};
+use fixtures::mnist_500;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};
 use tempfile::TempDir;
 
@@ -90,7 +91,7 @@ fn assert_float_models_agree(python: &Path, images: &[Image28]) {
 #[test]
 fn onnx_runtime_gives_the_float_model_our_scores() {
     let Some(python) = python() else { return };
-    assert_float_models_agree(&python, &crate::mnist_500(Part::Test).images);
+    assert_float_models_agree(&python, &mnist_500(Part::Test).images);
 }
 
 /// ONNX Runtime's activations beside ours, in one layer.
@@ -197,9 +198,9 @@ const MAX_OFF_HALF: f64 = 5e-4;
 #[test]
 fn onnx_runtime_reads_the_int8_model_as_the_device_does() {
     let Some(python) = python() else { return };
-    let training = crate::mnist_500(Part::Train).images;
+    let training = mnist_500(Part::Train).images;
     let q8 = quantize(EMBEDDED_MODEL, &training, &[]).unwrap();
-    assert_int8_models_agree(&python, &q8, &crate::mnist_500(Part::Test).images);
+    assert_int8_models_agree(&python, &q8, &mnist_500(Part::Test).images);
 }
 
 /// `cargo test --workspace --features lenet-tests/training --test integration -- --ignored --nocapture ten_thousand`

@@ -6,6 +6,7 @@ use firmware::Model;
 use firmware_sim::identity;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
+use fixtures::mnist_500;
 use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28, Instructions, Kernels, Options};
 
@@ -18,13 +19,13 @@ const MIN_SQNR_DB: f64 = 39.0;
 
 #[test]
 fn int8_reads_what_float_reads() {
-    let training = crate::mnist_500(Part::Train).images;
+    let training = mnist_500(Part::Train).images;
     let q8 = quantize(EMBEDDED_MODEL, &training, &training).unwrap();
     let int8 = Model::new(&q8).unwrap();
     assert_eq!(int8.file().identity, identity(EMBEDDED_MODEL));
     assert_eq!(int8.file().calibration_images, 500);
     let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
-    let test = crate::mnist_500(Part::Test);
+    let test = mnist_500(Part::Test);
     let mut done = vec![];
     let found = compare(&float, int8, &test, |images| done.push(images)).unwrap();
     assert_eq!(found.images(), 500);
@@ -67,7 +68,7 @@ fn assert_kernels_agree(images: &[Image28]) {
 
 #[test]
 fn our_kernels_give_the_scores_of_tract() {
-    assert_kernels_agree(&crate::mnist_500(Part::Test).images);
+    assert_kernels_agree(&mnist_500(Part::Test).images);
 }
 
 /// `cargo test --workspace --features lenet-tests/training --test integration -- --ignored --nocapture ten_thousand`

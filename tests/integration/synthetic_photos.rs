@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use dataset::idx::Part;
+use fixtures::mnist_500;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, Rgb, RgbImage, Rgba, RgbaImage};
@@ -60,7 +61,7 @@ const PAPERS: [Paper; 16] = [
 #[test]
 fn digits_are_read_on_every_paper() {
     let classifier = Classifier::embedded();
-    let split = crate::mnist_500(Part::Train);
+    let split = mnist_500(Part::Train);
     let (mut all, mut sure, mut sure_and_right) = (0, 0, 0);
     for (at, paper) in PAPERS.into_iter().enumerate() {
         let mut right = 0;

@@ -8,6 +8,7 @@ use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
+use fixtures::mnist_500;
 use network::Architecture;
 use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};
@@ -26,7 +27,7 @@ const MIN_ACCURACY: f64 = 0.4;
 
 #[test]
 fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
-    let (training, test) = (crate::mnist_500(Part::Train), crate::mnist_500(Part::Test));
+    let (training, test) = (mnist_500(Part::Train), mnist_500(Part::Test));
     let options = Options {
         recipe: Recipe { epochs: 3, batch_size: 32, ..Recipe::ORIGINAL },
         classes: 10,
@@ -74,7 +75,7 @@ fn assert_libtorch_agrees(images: &[Image28]) {
 
 #[test]
 fn libtorch_gives_the_committed_model_our_scores() {
-    assert_libtorch_agrees(&crate::mnist_500(Part::Test).images);
+    assert_libtorch_agrees(&mnist_500(Part::Test).images);
 }
 
 /// `cargo test --workspace --features lenet-tests/training --test integration -- --ignored --nocapture ten_thousand`
