@@ -11,13 +11,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use firmware::format::{File, FormatError, Model};
-use firmware::geometry::{
-    CLASSES, CONV1_SIDE, CONV2_SIDE, FAN_IN2, FLAT, HIDDEN, KERNEL_ELEMENTS, MAPS1, MAPS2,
-};
 use firmware::{Answer, LayerId, Logits, Scratch};
 use runtime::{Image28, PIXELS};
 use safe_io::SingleLine;
 use zerocopy::IntoBytes;
+
+use crate::supported::architecture;
 
 /// Maximum of images in one run: the boards' memory for them holds 16 MiB.
 pub const MAX_IMAGES: usize = (16 << 20) / PIXELS - 1;
@@ -134,13 +133,8 @@ impl Machine {
 
 /// Multiply-accumulates of a layer in one inference.
 #[must_use]
-pub const fn macs(layer: LayerId) -> usize {
-    match layer {
-        LayerId::Conv1 => CONV1_SIDE * CONV1_SIDE * MAPS1 * KERNEL_ELEMENTS,
-        LayerId::Conv2 => CONV2_SIDE * CONV2_SIDE * MAPS2 * FAN_IN2,
-        LayerId::Dense1 => FLAT * HIDDEN,
-        LayerId::Dense2 => HIDDEN * CLASSES,
-    }
+pub fn macs(layer: LayerId) -> usize {
+    architecture().layers()[layer as usize].macs()
 }
 
 /// Builds board images and runs them.

@@ -53,7 +53,7 @@ pub fn compare(
         [&validation[..], test].map(|images| Scored { images, predictions: score(&float, images) });
     Options::all()
         .map(|options| {
-            let file: Box<File> = quantize_with(onnx, &calibration, &[], options)?;
+            let file: Box<File> = quantize_with(onnx, &calibration, &[], options, |_| ())?;
             let int8 = Model::new(&file)?;
             let outcome = Outcome {
                 options,

@@ -2,6 +2,7 @@
 
 use firmware::format::FormatError;
 use firmware::geometry::CLASSES;
+use network::Architecture;
 use safe_io::SingleLine;
 
 /// Why a model cannot be made or compared.
@@ -10,84 +11,35 @@ use safe_io::SingleLine;
 pub enum Error {
     /// The ONNX file is unusable for anyone.
     #[error(transparent)]
-    Onnx(#[from] runtime::Error),
+    Onnx(#[from] network::Error),
+    /// The float engine cannot run the model.
+    #[error(transparent)]
+    Runtime(#[from] runtime::Error),
     /// The graph takes other pictures.
     #[error(
-        "model input is {}, expected uint8 [batch, 1, 28, 28] as trainer exports it",
+        "model input is {}, the firmware engine takes uint8 [batch, 1, 28, 28]",
         SingleLine(found)
     )]
     Input {
         /// Element type and shape.
         found: String,
     },
-    /// Another operator than LeNet has at this place.
+    /// Another network than the engine is compiled for.
     #[error(
-        "not this project's LeNet: node `{}` is a {}, expected a {expected}",
-        SingleLine(node),
+        "the firmware engine takes one network so far, {expected}; this model is {}",
         SingleLine(found)
     )]
-    Operator {
-        /// The node.
-        node: String,
-        /// Its operator.
+    Unsupported {
+        /// The engine's network.
+        expected: Architecture,
+        /// The model's layers, or its operators where they are no such layers.
         found: String,
-        /// LeNet's operator.
-        expected: &'static str,
-    },
-    /// The network is not sequential.
-    #[error(
-        "not this project's LeNet: node `{}` does not take the output of the node before it",
-        SingleLine(node)
-    )]
-    NotSequential {
-        /// The node.
-        node: String,
-    },
-    /// The graph ends early.
-    #[error("not this project's LeNet: the graph ends where a {expected} is expected")]
-    Ends {
-        /// LeNet's operator.
-        expected: &'static str,
-    },
-    /// The graph goes on, or answers with something else than its last node.
-    #[error(
-        "not this project's LeNet: the graph's output is not made by its last Gemm, `{}`",
-        SingleLine(node)
-    )]
-    Output {
-        /// The last node of LeNet.
-        node: String,
-    },
-    /// A setting that LeNet does not have, or has with another value.
-    #[error(
-        "not this project's LeNet: attribute `{}` of node `{}`",
-        SingleLine(attribute),
-        SingleLine(node)
-    )]
-    Attribute {
-        /// The node.
-        node: String,
-        /// The setting.
-        attribute: String,
     },
     /// Another number of classes than the engine is made for.
     #[error("the model has {found} classes, the firmware engine takes {CLASSES}")]
     Classes {
         /// The model's classes.
         found: usize,
-    },
-    /// Weights, a bias or a normalisation of other sizes, or not constant.
-    #[error(
-        "not this project's LeNet: input {input} of node `{}` is not a float32 constant of shape [{shape}]",
-        SingleLine(node)
-    )]
-    Constant {
-        /// The node.
-        node: String,
-        /// Which of its inputs, from 0.
-        input: usize,
-        /// The shape expected.
-        shape: String,
     },
     /// There is no memory for half a megabyte.
     #[error("out of memory")]
@@ -99,7 +51,7 @@ pub enum Error {
     #[error("the weights give activations that are not finite, at {layer} or before")]
     Activations {
         /// The first layer whose activations are not finite.
-        layer: &'static str,
+        layer: String,
     },
     /// A channel's accumulators and its activations differ by more than the multiplier can express.
     #[error(
@@ -107,7 +59,15 @@ pub enum Error {
     )]
     Multiplier {
         /// The layer.
-        layer: &'static str,
+        layer: String,
+        /// The output channel, from 0.
+        channel: usize,
+    },
+    /// A channel whose accumulator might overflow.
+    #[error("{layer}: the accumulator of output {channel} may overflow")]
+    Accumulator {
+        /// The layer.
+        layer: String,
         /// The output channel, from 0.
         channel: usize,
     },

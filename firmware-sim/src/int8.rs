@@ -1,13 +1,16 @@
-//! The int8 network by its plain definition, with what every layer gives; packs weights as the file has them, and
-//! unpacks them.
+//! The int8 network: its plain definition, with what every layer gives; the same by fast kernels; packing of weights.
+//!
+//! Whole numbers are held as `f32`. That is exact: every accumulator is proven to stay below 2²³, so each product and each
+//! partial sum, in whatever order, is a whole number below 2²⁴, which `f32` holds. The float engine's kernels therefore
+//! give the device's accumulators bit for bit, many times faster than the engine in portable code.
 
+use firmware::Model;
 use firmware::format::words::{Inputs, Word, pack, unpack};
 use firmware::format::{Channel, File, Packed};
-use firmware::geometry::{FAN_IN2, FLAT, HIDDEN, KERNEL_ELEMENTS};
-use firmware::{LayerId, Model};
-use runtime::Image28;
+use network::{Affine, Architecture, Kind, Layer};
+use runtime::{CompiledLayer, Image28, Instructions, Workspace};
 
-use super::lenet::{Affine, pixels, pooled};
+use super::supported::architecture;
 
 /// Real value of one unit of what each layer hands on, in order.
 pub(super) fn scales(file: &File) -> [f64; 4] {
@@ -19,27 +22,28 @@ pub(super) fn scales(file: &File) -> [f64; 4] {
 /// All layers in order.
 #[derive(Debug, Clone)]
 pub struct Int8Network {
-    pub(super) layers: [Int8Layer; 4],
+    pub(super) layers: Vec<Int8Layer>,
 }
 
 /// One layer.
 #[derive(Debug, Clone)]
 pub(super) struct Int8Layer {
+    pub(super) layer: Layer,
     /// Whole numbers, as `f32`: weights as stored and biases in units of the accumulator.
     pub(super) affine: Affine,
     /// `[out]`
     pub(super) channels: Vec<Channel>,
 }
 
-/// What the layers give for one image, as whole numbers: exact, since every accumulator stays below 2²³.
-#[derive(Debug, Clone)]
+/// What the layers give for one image, as whole numbers; an entry per layer.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trace {
     /// Accumulators, before pooling and ReLU: `[out][row][column]`.
-    pub accumulators: [Vec<f32>; 4],
+    pub accumulators: Vec<Vec<f32>>,
     /// The same after pooling: what is requantised.
-    pub pooled: [Vec<f32>; 4],
+    pub pooled: Vec<Vec<f32>>,
     /// Activations, and the accumulators of the last layer.
-    pub activations: [Vec<f32>; 4],
+    pub activations: Vec<Vec<f32>>,
 }
 
 impl Int8Network {
@@ -47,47 +51,108 @@ impl Int8Network {
     #[must_use]
     pub fn of(model: Model<'_>) -> Self {
         let File { conv1, conv2, dense1, dense2, .. } = model.file();
-        let layers = [
-            Int8Layer::unpack(conv1, KERNEL_ELEMENTS),
-            Int8Layer::unpack(conv2, FAN_IN2),
-            Int8Layer::unpack(dense1, FLAT),
-            Int8Layer::unpack(dense2, HIDDEN),
+        let architecture = architecture();
+        let [l1, l2, l3, l4] = architecture.layers() else { unreachable!("the engine has four") };
+        let layers = vec![
+            Int8Layer::unpack(l1, conv1),
+            Int8Layer::unpack(l2, conv2),
+            Int8Layer::unpack(l3, dense1),
+            Int8Layer::unpack(l4, dense2),
         ];
         Self { layers }
     }
 
     /// Writes the layers into a file, which is to be sealed then.
     pub(super) fn pack(&self, file: &mut File) {
-        let [conv1, conv2, dense1, dense2] = &self.layers;
+        let [conv1, conv2, dense1, dense2] = &self.layers[..] else {
+            unreachable!("the engine has four layers")
+        };
         conv1.pack(&mut file.conv1);
         conv2.pack(&mut file.conv2);
         dense1.pack(&mut file.dense1);
         dense2.pack(&mut file.dense2);
     }
 
-    /// What every layer gives for `image`.
+    /// What every layer gives for `image`, by the plain definition.
     #[must_use]
     pub fn run(&self, image: &Image28) -> Trace {
-        let empty = || [const { vec![] }; 4];
-        let mut trace = Trace { accumulators: empty(), pooled: empty(), activations: empty() };
-        let mut input = pixels(image);
-        for layer in LayerId::ALL {
-            let index = layer as usize;
-            let int8 = &self.layers[index];
-            let accumulators = int8.affine.sums(layer, &input);
-            let pooled = pooled(layer, accumulators.clone());
-            input = int8.activations(layer, pooled.clone());
-            (trace.accumulators[index], trace.pooled[index]) = (accumulators, pooled);
-            trace.activations[index].clone_from(&input);
+        let mut trace = Trace::default();
+        for int8 in &self.layers {
+            let pixels = || pixels(image);
+            let input = trace.activations.last().map_or_else(pixels, Vec::clone);
+            trace.push(int8, int8.layer.accumulate(&int8.affine, &input));
         }
         trace
     }
 }
 
+impl Trace {
+    /// The accumulators of the last layer.
+    pub fn logits(&self) -> impl Iterator<Item = i32> {
+        self.activations.last().into_iter().flatten().map(|&logit| logit as i32)
+    }
+
+    fn push(&mut self, int8: &Int8Layer, accumulators: Vec<f32>) {
+        let pooled = int8.layer.pool(accumulators.clone());
+        self.activations.push(int8.activations(pooled.clone()));
+        self.accumulators.push(accumulators);
+        self.pooled.push(pooled);
+    }
+}
+
+/// An [`Int8Network`] compiled for the fastest instructions of this machine.
+#[derive(Debug)]
+pub(super) struct CompiledInt8<'a> {
+    network: &'a Int8Network,
+    layers: Vec<CompiledLayer>,
+}
+
+impl<'a> CompiledInt8<'a> {
+    pub(super) fn new(network: &'a Int8Network) -> Self {
+        let layers = network.layers.iter().map(Int8Layer::compile).collect();
+        Self { network, layers }
+    }
+
+    /// [`Int8Network::run`] of each image.
+    pub(super) fn run(&self, images: &[Image28]) -> Vec<Trace> {
+        let mut workspace = Workspace::default();
+        let mut traces = vec![Trace::default(); images.len()];
+        let mut input: Vec<f32> = images.iter().flat_map(pixels).collect();
+        let mut output = vec![];
+        for (int8, compiled) in self.network.layers.iter().zip(&self.layers) {
+            output.resize(images.len() * compiled.outputs(), 0.0);
+            compiled.run(&input, &mut workspace, &mut output);
+            input.clear();
+            for (trace, accumulators) in traces.iter_mut().zip(output.chunks(compiled.outputs())) {
+                trace.push(int8, accumulators.to_vec());
+                input.extend(trace.activations.last().into_iter().flatten());
+            }
+        }
+        traces
+    }
+}
+
+/// What the first layer takes.
+pub(super) fn pixels(image: &Image28) -> Vec<f32> {
+    image.0.iter().copied().map(f32::from).collect()
+}
+
 impl Int8Layer {
-    /// What the layer hands on of its pooled accumulators; the last one's are the logits.
-    pub(super) fn activations(&self, layer: LayerId, mut values: Vec<f32>) -> Vec<f32> {
-        if layer == LayerId::Dense2 {
+    /// The accumulators alone: without pooling and ReLU, which follow in whole numbers.
+    fn compile(&self) -> CompiledLayer {
+        let kind = match self.layer.kind() {
+            Kind::Conv { maps, kernel, .. } => {
+                Kind::Conv { maps, kernel, relu: false, pool: false }
+            }
+            Kind::Dense { outputs, .. } => Kind::Dense { outputs, relu: false },
+        };
+        let alone = Architecture::new(self.layer.input(), vec![kind]).expect("it fitted with more");
+        CompiledLayer::new(&alone.layers()[0], &self.affine, Instructions::default())
+    }
+
+    /// What the layer hands on of its pooled accumulators; of a layer without ReLU they are the logits.
+    pub(super) fn activations(&self, mut values: Vec<f32>) -> Vec<f32> {
+        if !self.layer.kind().relu() {
             return values;
         }
         let places = values.len() / self.channels.len();
@@ -118,13 +183,13 @@ impl Int8Layer {
         pack(inputs.map(|input| [weight(2 * outputs, input), weight(2 * outputs + 1, input)]))
     }
 
-    /// A layer of which each output has `fan_in` inputs.
-    fn unpack(layer: &impl Packed, fan_in: usize) -> Self {
-        let channels = layer.channels().as_flattened().to_vec();
+    fn unpack(layer: &Layer, packed: &impl Packed) -> Self {
+        let fan_in = layer.fan_in();
+        let channels = packed.channels().as_flattened().to_vec();
         let bias = channels.iter().map(|channel| channel.bias() as f32).collect();
         let mut weights = vec![0.0; channels.len() * fan_in];
-        for outputs in 0..layer.channels().len() {
-            for (&word, inputs) in layer.words(outputs) {
+        for outputs in 0..packed.channels().len() {
+            for (&word, inputs) in packed.words(outputs) {
                 for (input, values) in inputs.into_iter().zip(unpack(word)) {
                     let Some(input) = input else { continue };
                     for (output, value) in (2 * outputs..).zip(values) {
@@ -133,7 +198,7 @@ impl Int8Layer {
                 }
             }
         }
-        Self { affine: Affine { weights, bias }, channels }
+        Self { layer: layer.clone(), affine: Affine { weights, bias }, channels }
     }
 }
 
@@ -165,9 +230,13 @@ mod tests {
         network.pack(&mut copy);
         assert!(copy.as_bytes() == file.as_bytes());
         for image in images.into_iter().chain([Image28([0; PIXELS]), Image28([255; PIXELS])]) {
-            let [.., logits] = network.run(&image).activations;
+            let trace = network.run(&image);
             let engine = model.infer(&image.0, &mut Scratch::new());
-            assert_eq!(logits.iter().map(|&v| v as i32).collect::<Vec<_>>(), engine.0);
+            assert!(trace.logits().eq(engine.0));
+            assert_eq!(
+                CompiledInt8::new(&network).run(&[image.clone(), image]),
+                [trace.clone(), trace]
+            );
         }
     }
 }

@@ -7,13 +7,12 @@
 pub mod board;
 pub mod calibrations;
 mod error;
-mod graph;
 pub mod int8;
-mod lenet;
 pub mod onnx;
 pub mod quantize;
 mod range_estimator;
 pub mod source;
+pub mod supported;
 pub mod verify;
 
 pub use error::Error;

@@ -8,11 +8,14 @@
 //! `f32`, where a sum near a half may fall on its other side. Either way a value differs by one quantum.
 //! Source: <https://github.com/onnx/onnx/blob/main/docs/Operators.md#quantizelinear>, opset 13.
 
+use std::collections::BTreeMap;
+
 use firmware::LayerId;
 use firmware::format::{Channel, Model};
-use firmware::geometry::{CLASSES, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, POOL};
+use firmware::geometry::{CLASSES, IMAGE_SIDE, KERNEL, POOL};
 use firmware::multiplier::Multiplier;
-use network::onnx::{Attribute, Constant, Draft, Elements, Node, Port};
+use network::Kind;
+use network::onnx::{Attribute, Graph, Node, Port, Tensor, Values};
 
 use super::int8::{Int8Layer, Int8Network, scales};
 
@@ -24,22 +27,25 @@ pub const ACTIVATIONS: [&str; 4] = ["stage1", "stage2", "hidden", "logits"];
 pub fn emit(model: Model<'_>) -> Vec<u8> {
     let [stage1, stage2, hidden, logits] = scales(model.file());
     let scales = [1.0, stage1, stage2, hidden, logits];
-    let mut writer = Writer { scales, nodes: vec![], constants: vec![] };
+    let mut writer = Writer { scales, nodes: vec![], tensors: BTreeMap::new() };
     let network = Int8Network::of(model);
-    writer.constants.push(Constant::scalar("zero", Elements::U8(vec![0])));
+    writer.tensors.insert("zero".into(), Tensor::scalar(Values::U8(vec![0])));
     writer.scale("image", writer.scales[0]);
     writer.dequantize("image");
     for (layer, int8) in LayerId::ALL.into_iter().zip(&network.layers) {
         writer.layer(layer, int8);
     }
     let file = model.file();
-    let draft = Draft {
-        name: "lenet int8",
-        producer: [env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")],
-        input: Port::of_batches("image", "uint8", &[1, IMAGE_SIDE, IMAGE_SIDE]),
+    let graph = Graph {
+        name: "lenet int8".into(),
+        producer: env!("CARGO_PKG_NAME").into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        opset: Graph::OPSET,
+        ir_version: Graph::IR_VERSION,
+        inputs: vec![Port::of_batches("image", "uint8", &[1, IMAGE_SIDE, IMAGE_SIDE])],
         outputs: vec![Port::of_batches("logits", "float32", &[CLASSES])],
         nodes: writer.nodes,
-        constants: writer.constants,
+        tensors: writer.tensors,
         metadata: [
             ("float_model_sha256", base16ct::lower::encode_string(&file.identity)),
             ("calibration_images", file.calibration_images.to_string()),
@@ -47,14 +53,14 @@ pub fn emit(model: Model<'_>) -> Vec<u8> {
         .map(|(key, value)| (key.into(), value))
         .into(),
     };
-    draft.emit()
+    graph.emit()
 }
 
 struct Writer {
     /// Real value of one unit of the image, which is a pixel, and of what each layer hands on.
     scales: [f64; 5],
     nodes: Vec<Node>,
-    constants: Vec<Constant>,
+    tensors: BTreeMap<String, Tensor>,
 }
 
 impl Writer {
@@ -62,7 +68,7 @@ impl Writer {
     fn layer(&mut self, layer: LayerId, int8: &Int8Layer) {
         let (name, output) = (layer.name(), ACTIVATIONS[layer as usize]);
         let square = |side: usize| Attribute::Ints(vec![side as i64; 2]);
-        let is_convolution = matches!(layer, LayerId::Conv1 | LayerId::Conv2);
+        let is_convolution = matches!(int8.layer.kind(), Kind::Conv { .. });
         let input = match layer {
             LayerId::Conv1 => "image.real",
             LayerId::Conv2 => "stage1.real",
@@ -106,17 +112,12 @@ impl Writer {
         let scales: Vec<f64> =
             int8.channels.iter().map(|channel| real(channel.multiplier()) * output_scale).collect();
         let outputs = int8.channels.len();
-        let shape = match layer {
-            LayerId::Conv1 => vec![MAPS1, 1, KERNEL, KERNEL],
-            LayerId::Conv2 => vec![MAPS2, MAPS1, KERNEL, KERNEL],
-            LayerId::Dense1 => vec![HIDDEN, FLAT],
-            LayerId::Dense2 => vec![CLASSES, HIDDEN],
-        };
+        let shape = int8.layer.weights();
         let weights = int8.affine.weights.iter().map(|&weight| weight as i8).collect();
         let biases = int8.channels.iter().map(Channel::bias).collect();
         let parameters = [
-            ("weight", shape, Elements::I8(weights), Elements::I8(vec![0; outputs]), input_scale),
-            ("bias", vec![outputs], Elements::I32(biases), Elements::I32(vec![0; outputs]), 1.0),
+            ("weight", shape, Values::I8(weights), Values::I8(vec![0; outputs]), input_scale),
+            ("bias", vec![outputs], Values::I32(biases), Values::I32(vec![0; outputs]), 1.0),
         ];
         for (kind, shape, elements, zero, divisor) in parameters {
             let values = format!("{name}.{kind}");
@@ -125,10 +126,10 @@ impl Writer {
             let scales = scales.iter().map(|scale| (scale / divisor) as f32).collect();
             for (name, shape, elements) in [
                 (&values, shape, elements),
-                (&scale, vec![outputs], Elements::F32(scales)),
+                (&scale, vec![outputs], Values::F32(scales)),
                 (&zeros, vec![outputs], zero),
             ] {
-                self.constants.push(Constant { name: name.clone(), shape, elements });
+                self.tensors.insert(name.clone(), Tensor::new(&shape, elements));
             }
             let axis = [("axis", Attribute::Int(0))];
             self.node("DequantizeLinear", &[&values, &scale, &zeros], &real, &axis);
@@ -137,8 +138,8 @@ impl Writer {
 
     /// The scale of an activation.
     fn scale(&mut self, of: &str, scale: f64) {
-        let elements = Elements::F32(vec![scale as f32]);
-        self.constants.push(Constant::scalar(&format!("{of}.scale"), elements));
+        let scale = Tensor::scalar(Values::F32(vec![scale as f32]));
+        self.tensors.insert(format!("{of}.scale"), scale);
     }
 
     /// Real numbers of an activation.

@@ -1,7 +1,7 @@
 //! Float against int8, image by image and layer by layer.
 //!
-//! Every image goes through the float network, the engine, and the engine's plain definition, which shows what is
-//! inside; that its logits are the engine's is checked on every image.
+//! Every image goes through the float network, the firmware engine, and the int8 network in fast kernels, which shows what
+//! is inside; that its logits are the engine's is checked on every image.
 
 mod layer;
 
@@ -12,15 +12,15 @@ use std::collections::BTreeMap;
 use dataset::idx::Split;
 use firmware::geometry::CLASSES;
 use firmware::{Answer, LayerId, Logits, Model, Scratch};
+use network::Network;
 use network::onnx::Graph;
 use rayon::prelude::*;
 use runtime::evaluate::BATCH;
-use runtime::{Classifier, Image28};
+use runtime::{Classifier, CompiledLayer, Image28, Instructions, Options, Workspace};
 
 use super::error::Error;
-use super::int8::{Int8Network, scales};
-use super::lenet::{Activations, LeNet};
-use super::{graph, identity};
+use super::int8::{CompiledInt8, Int8Network, pixels, scales};
+use super::{identity, supported};
 use layer::Tally;
 
 /// Maximum of images in [`Verification::least_certain`].
@@ -29,10 +29,11 @@ const MAX_UNCERTAIN_LISTED: usize = 20;
 const PROGRESS: usize = 10 * BATCH;
 
 /// An ONNX model ready to run, with the identity of its file.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct FloatModel {
     classifier: Classifier,
-    network: LeNet,
+    network: Network,
+    layers: Vec<CompiledLayer>,
     identity: [u8; 32],
 }
 
@@ -40,10 +41,28 @@ impl FloatModel {
     /// Builds the float engine from the bytes of an ONNX file.
     ///
     /// # Errors
-    /// What is wrong with the file, or that it is not the LeNet that the engine is made for.
+    /// What is wrong with the file, or that it is not the network that the engine is made for.
     pub fn parse(onnx: &[u8]) -> Result<Self, Error> {
-        let network = graph::read(&Graph::parse(onnx)?)?;
-        Ok(Self { classifier: Classifier::parse(onnx)?, network, identity: identity(onnx) })
+        let graph = Graph::parse(onnx)?;
+        let network = supported::read(&graph)?;
+        let compile = |(layer, affine)| CompiledLayer::new(layer, affine, Instructions::default());
+        let layers = network.layers().map(compile).collect();
+        let classifier = Classifier::new(&graph, Options::default())?;
+        Ok(Self { classifier, network, layers, identity: identity(onnx) })
+    }
+
+    /// What each layer gives: `[layer][image]`, the values of all images in a row.
+    fn activations(&self, images: &[Image28]) -> Vec<Vec<f32>> {
+        let mut workspace = Workspace::default();
+        let mut activations: Vec<Vec<f32>> = vec![];
+        let pixels: Vec<f32> = images.iter().flat_map(pixels).collect();
+        for layer in &self.layers {
+            let mut output = vec![0.0; images.len() * layer.outputs()];
+            let input = activations.last().unwrap_or(&pixels);
+            layer.run(input, &mut workspace, &mut output);
+            activations.push(output);
+        }
+        activations
     }
 }
 
@@ -97,8 +116,14 @@ pub fn compare(
     if split.images.is_empty() {
         return Err(Error::NoImages);
     }
-    let models =
-        ModelPair { float, int8, network: Int8Network::of(int8), scales: scales(int8.file()) };
+    let network = Int8Network::of(int8);
+    let models = ModelPair {
+        float,
+        int8,
+        network: &network,
+        compiled: CompiledInt8::new(&network),
+        scales: scales(int8.file()),
+    };
     let mut tallies = LayerId::ALL.map(|layer| models.tally(layer));
     let (mut comparisons, mut logit_errors) = (vec![], vec![]);
     let parts = split.images.chunks(PROGRESS).zip(split.labels.chunks(PROGRESS));
@@ -128,7 +153,8 @@ pub fn compare(
 struct ModelPair<'a> {
     float: &'a FloatModel,
     int8: Model<'a>,
-    network: Int8Network,
+    network: &'a Int8Network,
+    compiled: CompiledInt8<'a>,
     scales: [f64; 4],
 }
 
@@ -153,18 +179,19 @@ impl ModelPair<'_> {
         let mut tallies = LayerId::ALL.map(|layer| self.tally(layer));
         let (mut comparisons, mut logit_errors) = (vec![], vec![]);
         let predictions = self.float.classifier.predict_batch(images);
-        for ((image, &label), prediction) in images.iter().zip(labels).zip(predictions) {
+        let float = self.float.activations(images);
+        let traces = self.compiled.run(images);
+        let images = images.iter().zip(labels).zip(predictions).zip(&traces);
+        for (index, (((image, &label), prediction), trace)) in images.enumerate() {
             let logits = self.int8.infer(&image.0, &mut scratch);
-            let trace = self.network.run(image);
-            let [.., traced] = &trace.activations;
             assert!(
-                traced.iter().map(|&logit| logit as i32).eq(logits.0),
+                trace.logits().eq(logits.0),
                 "the engine and its definition are tested to be equal"
             );
-            let float = self.float.network.run(image);
-            for (tally, layer) in tallies.iter_mut().zip(LayerId::ALL) {
-                let index = layer as usize;
-                tally.record(&float[index], &trace.activations[index], &trace.accumulators[index]);
+            for (layer, tally) in tallies.iter_mut().enumerate() {
+                let int8 = &trace.activations[layer];
+                let float = &float[layer][index * int8.len()..][..int8.len()];
+                tally.record(float, int8, &trace.accumulators[layer]);
             }
             let scale = self.scales[LayerId::Dense2 as usize];
             logit_errors.extend(
@@ -189,7 +216,7 @@ impl ModelPair<'_> {
         label: u8,
         float_logits: &[f32],
         logits: &Logits,
-        activations: &Activations,
+        activations: &[Vec<f32>],
     ) -> Comparison {
         let (float, float_margin) = best(float_logits);
         let int8 = logits.digit();
@@ -208,10 +235,10 @@ impl ModelPair<'_> {
     }
 
     /// The digit if all layers after `layer` are float's.
-    fn finished_in_float(&self, layer: LayerId, activations: &Activations) -> u8 {
+    fn finished_in_float(&self, layer: LayerId, activations: &[Vec<f32>]) -> u8 {
         let (index, scale) = (layer as usize, self.scales[layer as usize] as f32);
         let values = activations[index].iter().map(|value| value * scale).collect();
-        best(&self.float.network.run_after(layer, values)).0
+        best(&self.float.network.logits_after(index, values)).0
     }
 }
 

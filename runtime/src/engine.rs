@@ -10,11 +10,12 @@ use network::lowering::lower;
 use network::onnx::Graph;
 use network::plan::{Observer, Operator, Plan, Values};
 
+pub use layer::{CompiledLayer, Workspace};
 pub(crate) use sequential::{Buffers, Reduction, Sequential};
 
 use crate::input::{FloatInput, Input};
 use crate::kernels::Kernels;
-use layer::{CompiledLayer, PlannedLayer};
+use layer::PlannedLayer;
 
 /// A model that can run.
 #[derive(Debug)]

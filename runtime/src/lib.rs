@@ -31,6 +31,7 @@ mod session;
 
 pub use classifier::{Classifier, EMBEDDED_MODEL, Options};
 pub use dataset::{IMAGE_SIDE, Image28, PIXELS};
+pub use engine::{CompiledLayer, Workspace};
 pub use error::Error;
 pub use input::FloatInput;
 pub use kernels::{Instructions, Kernels};

@@ -160,7 +160,7 @@ fn compare(
             inputs_equal &= equal;
         }
         let found = digit(&logits[index * 10..][..10]);
-        let [.., own] = &ours.activations;
+        let [.., own] = &ours.activations[..] else { panic!("there are layers") };
         let own = Logits(std::array::from_fn(|class| own[class] as i32)).digit();
         assert_eq!(found, usize::from(own), "{how}, image {index}");
     }

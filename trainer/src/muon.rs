@@ -17,7 +17,7 @@ const POLYNOMIALS: [[f64; 3]; 3] =
 /// Keeps the largest singular value below 1, where the polynomials hold, in spite of rounding.
 const MARGIN: f64 = 1.01;
 
-/// Rows from which the products of a matrix are worth sharing between threads.
+/// Minimum rows of a matrix whose products are split between threads: fewer take less time than the meeting.
 const MIN_SHARED_ROWS: i64 = 128;
 
 /// The step against `gradient` of a matrix with `[rows, columns]`, for a learning rate of 1.

@@ -126,7 +126,7 @@ pub fn prepare(folder: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// All files that [`write`] makes in `folder`.
+/// All files that [`write()`] makes in `folder`.
 pub fn paths(folder: &Path) -> impl Iterator<Item = PathBuf> {
     files().map(|(_, file)| folder.join(file))
 }

@@ -1,8 +1,8 @@
 //! The gradient of a batch: each thread takes a shard, and goes through it in micro-batches that fit its caches.
 //!
 //! ```text
-//! batch of 512   ├────────── shard 0, thread 0 ─────────┼────────── shard 1, thread 1 ─────────┤
-//!                ├─ micro-batch 128 ─┼─ micro-batch 128 ─┤─ micro-batch 128 ─┼─ micro-batch 128 ─┤
+//! batch of 512   ├────────── shard 0, thread 0 ──────────┼────────── shard 1, thread 1 ──────────┤
+//!                ├─ micro-batch 128 ─┼─ micro-batch 128 ─┼─ micro-batch 128 ─┼─ micro-batch 128 ─┤
 //!                         forward, backward; gradients add up in the thread's own copy
 //! step           gradient 0 + gradient 1, in this order
 //! ```

@@ -1,14 +1,13 @@
 //! Weights and biases of one layer as whole numbers.
 
-use firmware::LayerId;
-use firmware::format::{Channel, FormatError, MAX_ACCUMULATOR, accumulator_bound};
+use firmware::format::{Channel, MAX_ACCUMULATOR, accumulator_bound};
 use firmware::multiplier::Multiplier;
+use network::{Affine, Layer};
 use rayon::prelude::*;
 
 use super::MAX_ACTIVATION;
 use crate::error::Error;
 use crate::int8::Int8Layer;
-use crate::lenet::{Activations, Affine, pooled};
 
 /// Largest quantised weight; −128 is left out, for symmetry.
 const MAX_WEIGHT: f64 = 127.0;
@@ -26,7 +25,7 @@ pub(super) struct Quantized {
 impl Quantized {
     /// Without an output scale, all outputs have one weight scale and their accumulators are the logits.
     pub(super) fn new(
-        layer: LayerId,
+        layer: &Layer,
         affine: &Affine,
         input_scale: f64,
         output_scale: Option<f64>,
@@ -54,44 +53,43 @@ impl Quantized {
             let bias = (f64::from(bias) / scale).round() as i32;
             let multiplier = match output_scale {
                 None => Multiplier::ONE,
-                Some(output_scale) => Multiplier::from_f64_bits((scale / output_scale).to_bits())
-                    .ok_or(Error::Multiplier { layer: layer.name(), channel })?,
+                Some(output_scale) => {
+                    Multiplier::from_f64_bits((scale / output_scale).to_bits())
+                        .ok_or(Error::Multiplier { layer: layer.name().to_owned(), channel })?
+                }
             };
             let bound = u32::try_from(accumulator_bound(row.iter().copied(), bias))
-                .map_err(|_| FormatError::Bound(layer.name()))?;
+                .map_err(|_| Error::Accumulator { layer: layer.name().to_owned(), channel })?;
             weights.extend(row.into_iter().map(f32::from));
             channels.push(Channel::new(bias, multiplier, bound));
             scales.push(scale);
         }
         let bias = channels.iter().map(|channel| channel.bias() as f32).collect();
-        Ok(Self { int8: Int8Layer { affine: Affine { weights, bias }, channels }, scales })
+        let layer = layer.clone();
+        Ok(Self { int8: Int8Layer { layer, affine: Affine { weights, bias }, channels }, scales })
     }
 
     /// By how much each output's accumulators that pass pooling are above the float network's sums, on average.
     ///
-    /// `inputs` are what this layer takes, `activations` those of the float network for the same images.
-    pub(super) fn mean_errors(
+    /// `inputs` are what this layer takes, `before` what the float layer takes for the same images.
+    pub(super) fn mean_errors<'a>(
         &self,
-        layer: LayerId,
         float: &Affine,
         inputs: &[Vec<f32>],
-        activations: &[Activations],
+        before: impl Fn(usize) -> &'a Vec<f32> + Sync,
     ) -> Vec<f64> {
+        let layer = &self.int8.layer;
         let mean =
             |sums: &[f32]| sums.iter().copied().map(f64::from).sum::<f64>() / sums.len() as f64;
-        let errors = |(input, activations): (&Vec<f32>, &Activations)| -> Vec<f64> {
-            let before = match layer {
-                LayerId::Conv1 => input, // pixels are whole numbers
-                _ => &activations[layer as usize - 1],
-            };
-            let int8 = pooled(layer, self.int8.affine.sums(layer, input));
-            let float = pooled(layer, float.sums(layer, before));
+        let errors = |(index, input): (usize, &Vec<f32>)| -> Vec<f64> {
+            let int8 = layer.pool(layer.accumulate(&self.int8.affine, input));
+            let float = layer.pool(layer.accumulate(float, before(index)));
             let places = int8.len() / self.scales.len();
             let outputs = int8.chunks(places).zip(float.chunks(places)).zip(&self.scales);
             outputs.map(|((int8, float), scale)| mean(int8) * scale - mean(float)).collect()
         };
         // summed in the order of the images, or equal images would not give equal files
-        let errors: Vec<Vec<f64>> = inputs.par_iter().zip(activations).map(errors).collect();
+        let errors: Vec<Vec<f64>> = inputs.par_iter().enumerate().map(errors).collect();
         let mut means = vec![0.0; self.scales.len()];
         for errors in &errors {
             for (mean, error) in means.iter_mut().zip(errors) {

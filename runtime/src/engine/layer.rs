@@ -9,9 +9,22 @@ use network::{Affine, Architecture, Kind, Layer};
 
 use crate::kernels::{Conv, Dense, Instructions, NonZeroInputs, Value};
 
-/// A layer with its weights packed.
+/// One layer with its weights packed for a set of instructions, for who needs what each layer gives.
+///
+/// ```
+/// use network::{Affine, Architecture, Kind};
+/// use runtime::{CompiledLayer, Instructions, Workspace};
+///
+/// let network = Architecture::new([2, 1, 1], vec![Kind::Dense { outputs: 1, relu: true }])?;
+/// let affine = Affine { weights: vec![1.0, -1.0], bias: vec![0.5] };
+/// let layer = CompiledLayer::new(&network.layers()[0], &affine, Instructions::default());
+/// let mut output = [0.0; 2];
+/// layer.run(&[3.0, 1.0, 1.0, 3.0], &mut Workspace::default(), &mut output);
+/// assert_eq!(output, [2.5, 0.0]);
+/// # Ok::<(), network::ShapeError>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct CompiledLayer {
+pub struct CompiledLayer {
     layer: Layer,
     kernel: Kernel,
 }
@@ -24,13 +37,18 @@ enum Kernel {
 
 /// Memory that layers work in; it grows to what the largest needs.
 #[derive(Debug, Default)]
-pub(crate) struct Workspace {
+pub struct Workspace {
     planes: Vec<f32>,
     nonzero: NonZeroInputs,
 }
 
 impl CompiledLayer {
-    pub(crate) fn new(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
+    /// Packs the weights.
+    ///
+    /// # Panics
+    /// If `affine` has not as many as `layer`.
+    #[must_use]
+    pub fn new(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
         let kernel = match layer.kind() {
             Kind::Conv { .. } => Kernel::Conv(Conv::new(layer, affine, instructions)),
             Kind::Dense { relu, .. } => Kernel::Dense(Dense::new(affine, relu, instructions)),
@@ -39,22 +57,35 @@ impl CompiledLayer {
     }
 
     /// What it computes.
-    pub(crate) const fn layer(&self) -> &Layer {
+    #[must_use]
+    pub const fn layer(&self) -> &Layer {
         &self.layer
     }
 
     /// Values of one image that go in.
-    pub(crate) fn inputs(&self) -> usize {
+    #[must_use]
+    pub fn inputs(&self) -> usize {
         self.layer.input().iter().product()
     }
 
     /// Values of one image that come out.
-    pub(crate) fn outputs(&self) -> usize {
+    #[must_use]
+    pub fn outputs(&self) -> usize {
         self.layer.output().iter().product()
     }
 
-    /// Computes a batch of as many images as `input` holds.
-    pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut Workspace, output: &mut [f32]) {
+    /// Computes a batch: `input` is `[image][channel][row][column]`, and so is `output`, as long as it must be.
+    pub fn run(&self, input: &[f32], workspace: &mut Workspace, output: &mut [f32]) {
+        self.run_values(input, workspace, output);
+    }
+
+    /// [`Self::run`] of pixels or floats.
+    pub(crate) fn run_values<V: Value>(
+        &self,
+        input: &[V],
+        workspace: &mut Workspace,
+        output: &mut [f32],
+    ) {
         match &self.kernel {
             Kernel::Conv(conv) => {
                 workspace.planes.resize(conv.workspace().max(workspace.planes.len()), 0.0);
@@ -116,7 +147,7 @@ impl LayerKernel for PlannedLayer {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut workspace = idle().pop().unwrap_or_default();
         match input {
-            Values::Bytes(bytes) => self.layer.run(bytes, &mut workspace, output),
+            Values::Bytes(bytes) => self.layer.run_values(bytes, &mut workspace, output),
             Values::Floats(values) => self.layer.run(values, &mut workspace, output),
         }
         idle().push(workspace);

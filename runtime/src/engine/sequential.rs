@@ -79,7 +79,7 @@ impl Sequential {
                 output.resize(images.len() * layer.outputs(), 0.0);
                 observer(number, &mut || {
                     if number == 0 && self.takes_pixels {
-                        layer.run(pixels, workspace, output);
+                        layer.run_values(pixels, workspace, output);
                     } else {
                         layer.run(input, workspace, output);
                     }

@@ -1,0 +1,69 @@
+//! Which networks the firmware engine takes: today one, whose sizes are compiled into it.
+
+use firmware::geometry::{CLASSES, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2};
+use network::lowering::{WholeNetwork, lower};
+use network::onnx::Graph;
+use network::{Architecture, Kind, Network};
+
+use super::error::Error;
+
+/// The network that the engine is compiled for.
+///
+/// # Panics
+/// Never: the engine's sizes fit each other.
+#[must_use]
+pub fn architecture() -> Architecture {
+    let conv = |maps| Kind::Conv { maps, kernel: [KERNEL; 2], relu: true, pool: true };
+    let kinds = vec![
+        conv(MAPS1),
+        conv(MAPS2),
+        Kind::Dense { outputs: HIDDEN, relu: true },
+        Kind::Dense { outputs: CLASSES, relu: false },
+    ];
+    Architecture::new([1, IMAGE_SIDE, IMAGE_SIDE], kinds)
+        .expect("the engine's sizes fit each other")
+}
+
+/// The network of `graph`, with the normalisation of its pixels folded into the first layer.
+///
+/// # Errors
+/// What the engine would need to take it.
+pub(super) fn read(graph: &Graph) -> Result<Network, Error> {
+    let expected = architecture();
+    let Some(WholeNetwork { network, takes_pixels }) = lower(graph)?.network() else {
+        let operators: Vec<&str> = graph.nodes.iter().map(|node| node.op.as_str()).collect();
+        return Err(Error::Unsupported { expected, found: operators.join(" → ") });
+    };
+    if !takes_pixels {
+        return Err(Error::Input { found: graph.inputs[0].to_string() });
+    }
+    let found = network.architecture();
+    let classes = (found.outputs(), expected.outputs());
+    if *found == expected {
+        Ok(network)
+    } else if found.layers().split_last().map(|(_, rest)| rest)
+        == expected.layers().split_last().map(|(_, rest)| rest)
+        && classes.0 != classes.1
+    {
+        Err(Error::Classes { found: classes.0 })
+    } else {
+        Err(Error::Unsupported { found: found.to_string(), expected })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firmware::LayerId;
+    use runtime::EMBEDDED_MODEL;
+
+    use super::*;
+
+    #[test]
+    fn the_engine_takes_the_reference_case_under_the_same_names() {
+        assert_eq!(architecture(), Architecture::lenet(CLASSES));
+        let architecture = architecture();
+        let names = architecture.layers().iter().map(network::Layer::name);
+        assert!(names.eq(LayerId::ALL.map(LayerId::name)));
+        assert!(read(&Graph::parse(EMBEDDED_MODEL).unwrap()).is_ok());
+    }
+}
