@@ -1,4 +1,6 @@
-//! Makes `.q8` models for [`firmware`] out of ONNX files, compares the two, and runs them on emulated boards.
+#![doc = include_str!("../README.md")]
+//!
+//! # Library
 //!
 //! `ONNX bytes ──quantize──▶ .q8 file`, then `both ──verify::compare──▶ Verification`,
 //! `.q8 file ──board::BoardBuilder::run──▶ BoardReport`, and `.q8 file ──onnx::emit, source::emit──▶ other forms of it`

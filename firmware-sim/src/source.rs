@@ -5,6 +5,9 @@ use std::fmt::Write;
 use firmware::format::{LEN, Model};
 use zerocopy::IntoBytes;
 
+/// How a module begins.
+pub const FIRST_LINE: &str = "//! LeNet in int8, in ";
+
 /// Bytes per line.
 const LINE: usize = 32;
 
@@ -23,7 +26,7 @@ pub fn emit(model: Model<'_>) -> String {
     }
     let identity = base16ct::lower::encode_string(&file.identity);
     format!(
-        "//! LeNet in int8, in {LEN} bytes of flash. Made by `firmware-sim quantize --emit rust`; not to be edited.\n\
+        "{FIRST_LINE}{LEN} bytes of flash. Made by `firmware-sim quantize --emit rust`; not to be edited.\n\
          //!\n\
          //! From the ONNX file with SHA-256\n\
          //! `{identity}`,\n\

@@ -264,6 +264,50 @@ fn an_output_that_cannot_be_written_is_named() {
 }
 
 #[test]
+fn files_of_others_are_replaced_only_by_force() {
+    let bench = Bench::new();
+    let data = mnist_500();
+    fs::write(bench.path("photo.png"), "a photo").unwrap();
+    let quantize = ["quantize", "lenet.onnx", "--data", &data, "-o", "photo.png"];
+    bench.refuses(&quantize, &["cannot write photo.png", "was not written by", "--force"]);
+    assert_eq!(fs::read(bench.path("photo.png")).unwrap(), b"a photo");
+    assert!(bench.run(&[&quantize[..], &["--force"]].concat()).status.success());
+    // a model, in whatever form, is ours
+    for form in ["onnx", "rust", "q8"] {
+        assert!(bench.run(&[&quantize[..], &["--emit", form]].concat()).status.success());
+    }
+    fs::write(bench.path("page.html"), "<html>a diary").unwrap();
+    let verify = ["verify", "--model", "lenet.onnx", "--quantized", "photo.png", "--data", &data];
+    let verify = [&verify[..], &["--report", "page.html"]].concat();
+    bench.refuses(&verify, &["cannot write page.html", "--force"]);
+    assert!(bench.run(&[&verify[..], &["--force"]].concat()).status.success());
+    assert!(bench.run(&verify).status.success());
+}
+
+#[test]
+fn few_images_make_no_confident_answers_and_training_images_no_honest_agreement() {
+    let bench = Bench::new();
+    let data = mnist_500();
+    let output = bench.run(&["quantize", "lenet.onnx", "--data", &data, "-o", "lenet.q8"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("never confident: 500 images only show"), "{text}");
+    let seen = tempfile::tempdir().unwrap();
+    for (from, to) in [("train", "train"), ("train", "t10k")] {
+        for kind in ["images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"] {
+            let from = Path::new(&data).join(format!("{from}-{kind}"));
+            fs::copy(from, seen.path().join(format!("{to}-{kind}"))).unwrap();
+        }
+    }
+    let seen = seen.path().to_str().unwrap();
+    let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", seen];
+    let output = bench.run(&verify);
+    let warning = String::from_utf8(output.stderr).unwrap();
+    assert!(warning.starts_with("warning: 500 of 500 test images"), "{warning}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("confident        0.00 %  (0 of 500"), "{text}");
+}
+
+#[test]
 fn wrong_usage_is_told_apart_from_failure() {
     let bench = Bench::new();
     for arguments in [

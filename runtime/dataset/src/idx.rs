@@ -280,7 +280,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(name), bytes).unwrap();
         let read = read(folder.path(), Part::Test.label_file(), label_header, labels);
-        read.map_or_else(|error| error.to_string(), |_| String::new())
+        let Err(error) = read else { return String::new() };
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        format!("{error}: {}", cause.unwrap_or_default())
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub(crate) struct Quantize {
     /// Only round the biases; do not subtract the mean errors over the calibration images from them
     #[arg(long)]
     pub(crate) plain_biases: bool,
+    /// Replace a file that this program did not write
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +85,9 @@ pub(crate) struct Verify {
     /// Also write a page with plots and pictures: one file, for any browser
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
+    /// Replace a file that this program did not write
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod board;
 mod cli;
 mod compare_calibrations;
 mod model;
+mod provenance;
 mod quantize;
 mod verify;
 

@@ -16,13 +16,14 @@ use safe_io::{SingleLine, output};
 use zerocopy::IntoBytes;
 
 use crate::cli::{self, Form};
-use crate::model;
+use crate::{model, provenance};
 
 pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     let name = SingleLine(arguments.model.display());
     let output_name = SingleLine(arguments.output.display());
     let unwritable = || format!("cannot write {output_name}");
-    output::check_not_input(&arguments.output, &[&arguments.model]).with_context(unwritable)?;
+    let inputs = [arguments.model.as_path()];
+    provenance::check(&arguments.output, &inputs, arguments.force, provenance::is_our_model)?;
     let float = read_model(&arguments.model)?;
     let training = idx::load(&arguments.data.folder()?, Part::Train)?;
     let calibration = calibration_images(&training.images);

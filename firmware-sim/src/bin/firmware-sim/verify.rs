@@ -4,6 +4,7 @@ mod json;
 mod page;
 mod text;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
@@ -20,7 +21,7 @@ use safe_io::{SingleLine, output};
 use sha2::{Digest, Sha256};
 use zerocopy::IntoBytes;
 
-use crate::{cli, model};
+use crate::{cli, model, provenance};
 
 /// What was compared, and the result.
 struct Report<'a> {
@@ -43,8 +44,8 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         [&arguments.model, &arguments.quantized].map(|path| SingleLine(path.display()));
     let unwritable = |path: &Path| format!("cannot write {}", SingleLine(path.display()));
     if let Some(path) = &arguments.report {
-        output::check_not_input(path, &[&arguments.model, &arguments.quantized])
-            .with_context(|| unwritable(path))?;
+        let inputs = [arguments.model.as_path(), &arguments.quantized];
+        provenance::check(path, &inputs, arguments.force, provenance::is_our_page)?;
     }
     let onnx = read_model(&arguments.model)?;
     let float = FloatModel::parse(&onnx).with_context(|| onnx_path.to_string())?;
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let int8 = Model::new(&file).with_context(|| q8_path.to_string())?;
     let folder = arguments.data.folder()?;
     let split = idx::load(&folder, Part::Test)?;
+    warn_of_training_images(&folder, &split);
 
     let bar = model::progress_bar(split.images.len(), "images");
     let verification = compare(&float, int8, &split, |done| bar.set_position(done as u64));
@@ -86,6 +88,23 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         arguments.min_agreement
     );
     Ok(())
+}
+
+/// `quantize` calibrates on the training images: on the same ones, both models agree better than on others.
+fn warn_of_training_images(folder: &Path, split: &Split) {
+    // a folder without them has nothing to warn of
+    let Ok(training) = idx::load(folder, Part::Train) else { return };
+    let training: HashSet<&[u8]> = training.images.iter().map(|image| &image.0[..]).collect();
+    let seen = split.images.iter().filter(|image| training.contains(&image.0[..])).count();
+    if seen > 0 {
+        // a standard error that is closed changes nothing
+        let _ = writeln!(
+            io::stderr(),
+            "warning: {seen} of {} test images are training images too, on which quantize calibrates: \
+             other images may agree less",
+            split.images.len()
+        );
+    }
 }
 
 /// Adds what a user of this command can do about it.
@@ -136,6 +155,9 @@ impl Share {
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { count, all } = self;
+        if *all == 0 {
+            return f.write_str("-  (0 of 0)");
+        }
         let Interval { low, high } = self.interval();
         let (low, high) = (low * 100.0, high * 100.0);
         write!(

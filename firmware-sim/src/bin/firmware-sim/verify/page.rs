@@ -13,6 +13,7 @@ use runtime::{IMAGE_SIDE, Image28};
 use safe_io::SingleLine;
 
 use super::{Report, Share, Source};
+use crate::provenance::GENERATOR;
 
 const STYLE: &str = "
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
@@ -32,6 +33,7 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
         html lang="en" {
             head {
                 meta charset="utf-8";
+                meta name="generator" content=(GENERATOR);
                 meta name="viewport" content="width=device-width";
                 title { "int8 against float: " (SingleLine(report.q8.path.display())) }
                 style { (PreEscaped(STYLE)) }
@@ -41,7 +43,7 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
                 p.large { "Int8 and float agree on " (agreement.count) " of " (agreement.all) " images" }
                 (sources(report))
                 (shares(report))
-                h2 { "LayerId by layer" }
+                h2 { "Layer by layer" }
                 p {
                     "What each layer hands on, in int8 and in float; errors include those of the layers before. "
                     "LSB is one unit of the layer's int8 values; accumulator bits are what the images needed, what any "

@@ -1,0 +1,46 @@
+//! Which files this program wrote: these may be replaced, another's may not.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::anyhow;
+use firmware::format::MAGIC;
+use firmware_sim::source;
+use network::onnx;
+use safe_io::{SingleLine, output};
+
+/// How our pages say what wrote them.
+pub(crate) const GENERATOR: &str = concat!("firmware-sim ", env!("CARGO_PKG_VERSION"));
+
+/// Maximum bytes before the mark in a page.
+const MAX_HEAD_BYTES: usize = 1024;
+
+/// Whether `bytes` are a model in one of the forms that `quantize` writes.
+pub(crate) fn is_our_model(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+        || bytes.starts_with(source::FIRST_LINE.as_bytes())
+        || onnx::producer(bytes).is_some_and(|producer| producer == env!("CARGO_PKG_NAME"))
+}
+
+/// Whether `bytes` are a page that `verify` writes.
+pub(crate) fn is_our_page(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(MAX_HEAD_BYTES)];
+    let mark = b"name=\"generator\" content=\"firmware-sim ";
+    head.windows(mark.len()).any(|window| window == mark)
+}
+
+/// Refuses to write over what is read, and over what another program wrote unless `force`.
+pub(crate) fn check(
+    path: &Path,
+    inputs: &[&Path],
+    force: bool,
+    is_ours: fn(&[u8]) -> bool,
+) -> anyhow::Result<()> {
+    let unwritable =
+        |reason: String| anyhow!("cannot write {}: {reason}", SingleLine(path.display()));
+    output::check_not_input(path, inputs).map_err(|error| unwritable(error.to_string()))?;
+    output::check_replaceable(path, force, is_ours).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => unwritable(format!("{error} with --force")),
+        _ => unwritable(error.to_string()),
+    })
+}
