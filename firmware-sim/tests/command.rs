@@ -294,7 +294,7 @@ fn few_images_make_no_confident_answers_and_training_images_no_honest_agreement(
     let seen = tempfile::tempdir().unwrap();
     for (from, to) in [("train", "train"), ("train", "t10k")] {
         for kind in ["images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"] {
-            let from = Path::new(&data).join(format!("{from}-{kind}"));
+            let from = mnist_500_folder().join(format!("{from}-{kind}"));
             fs::copy(from, seen.path().join(format!("{to}-{kind}"))).unwrap();
         }
     }
