@@ -1,4 +1,4 @@
-//! A model behind types of our own: how it is loaded, asked, and what it answers.
+//! A model, ready to classify: from a graph to predictions.
 
 use std::fmt;
 use std::path::Path;
@@ -29,11 +29,11 @@ pub struct Options {
     pub kernels: Kernels,
 }
 
-/// A model, ready to run; share it between threads, or clone it for next to nothing.
+/// A model, ready to run; share it between threads, or clone it, which copies no weights.
 #[derive(Clone)]
 pub struct Classifier {
     engine: Arc<Engine>,
-    /// Memory that no call is using.
+    /// Buffers that no call is using.
     idle: Arc<Mutex<Vec<Buffers>>>,
     /// Whether the graph's last step is a softmax already.
     answers_probabilities: bool,
@@ -145,7 +145,7 @@ impl Classifier {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Buffers>> {
-        // buffers hold nothing that a panic could leave half done
+        // a panic cannot leave buffers half done: each call overwrites them
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -169,13 +169,13 @@ impl Classifier {
         prediction
     }
 
-    /// What an image's scores say.
+    /// The prediction that an image's scores stand for.
     ///
     /// # Panics
     /// If there are not as many as classes.
     #[must_use]
     pub fn prediction(&self, scores: &[f32]) -> Prediction {
-        assert_eq!(scores.len(), self.classes.len(), "a score a class");
+        assert_eq!(scores.len(), self.classes.len(), "one score per class");
         if self.answers_probabilities {
             let logits: Vec<f32> = scores.iter().map(|p| p.max(f32::MIN_POSITIVE).ln()).collect();
             Prediction::new(&logits, &self.calibration)

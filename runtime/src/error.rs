@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a picture or a model, in one line each.
+//! Why a picture or a model is refused, in one line each.
 
 use std::io;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub enum Error {
         /// What the decoder says.
         reason: String,
     },
-    /// The file holds nothing.
+    /// The file is empty.
     #[error("the file is empty")]
     Empty,
     /// The model's file or graph was refused.

@@ -1,11 +1,11 @@
-//! What a model wants of its input.
+//! Which inputs a model may have.
 
 use dataset::{IMAGE_SIDE, PIXELS};
 use network::onnx::{Dimension, Port};
 
 use crate::error::Error;
 
-/// How a model with float input wants its pixels: `(pixel / 255 − mean) / std`.
+/// How pixels become the numbers that a model with float input takes: `(pixel / 255 − mean) / std`.
 ///
 /// Models with `uint8` input normalise by themselves.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,7 +29,7 @@ impl FloatInput {
     }
 }
 
-/// What the graph's input takes.
+/// A graph's input that takes 28×28 pixels.
 #[derive(Debug, Clone)]
 pub(crate) struct Input {
     /// Shape with 1 where the batch goes.

@@ -1,8 +1,8 @@
 //! From the bytes of a picture file to pixels that stand upright, within limits.
 //!
 //! Of several frames the first is read, laid on its canvas: transparent, or white where the file has no
-//! transparency. An animated PNG gives the picture that programs show which know nothing of animation.
-//! What follows the picture in its file is not looked at, and neither is the file's name.
+//! transparency. An animated PNG gives the picture that programs without animation show.
+//! Bytes after the picture are not read, and the file's name does not matter.
 
 mod structure;
 
@@ -34,7 +34,7 @@ const FORMATS: [(ImageFormat, &str); 6] = [
 pub struct Limits {
     /// Bytes of the file.
     pub bytes: u64,
-    /// Width × height of the picture, against "decompression bombs"; more than [`Self::MOST_PIXELS`] counts
+    /// Width × height of the picture, against "decompression bombs"; more than [`Self::MAX_PIXELS`] counts
     /// as that.
     pub pixels: u64,
 }
@@ -47,8 +47,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// No picture of more pixels is read: the WebP decoder counts the bytes of its RGBA in a `u32`.
-    pub const MOST_PIXELS: u64 = u32::MAX as u64 / 4;
+    /// Maximum of [`Self::pixels`]: the WebP decoder counts the bytes of its RGBA in a `u32`.
+    pub const MAX_PIXELS: u64 = u32::MAX as u64 / 4;
 
     fn check_bytes(self, at_least_bytes: u64) -> Result<(), Error> {
         if at_least_bytes > self.bytes {
@@ -58,7 +58,7 @@ impl Limits {
     }
 
     fn check_size(self, width: u32, height: u32) -> Result<(), Error> {
-        let limit_pixels = self.pixels.min(Self::MOST_PIXELS);
+        let limit_pixels = self.pixels.min(Self::MAX_PIXELS);
         match u64::from(width) * u64::from(height) {
             0 => Err(Error::NoPixels { width, height }),
             pixels if pixels > limit_pixels => {

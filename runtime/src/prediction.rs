@@ -1,31 +1,31 @@
-//! What a model says of one picture, and what that is worth.
+//! Scores, confidence and verdict of one picture.
 
 use std::collections::BTreeMap;
 
 /// Whether an answer may be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The confidence is one at which answers were right 199 times in 200 or more, where it was measured.
+    /// At such a confidence at least 199 of 200 answers were right, where it was measured.
     Sure,
     /// The likeliest class; look again.
     Unsure,
-    /// There is no digit, or more than one, or so odd a one that nothing is known of it.
+    /// There is no digit, or more than one, or one so odd that the model cannot tell.
     NoDigit,
 }
 
-/// What a model's scores are worth, measured on images that it was not trained on.
+/// How scores become confidences and verdicts, measured on images that the model was not trained on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Calibration {
     /// Divides the logits, so that confidence is the rate of right answers (Guo et al. 2017).
     pub temperature: f32,
-    /// Least confidence of [`Verdict::Sure`].
+    /// Minimum confidence of [`Verdict::Sure`].
     pub sure_from: f32,
-    /// What has less confidence than this is [`Verdict::NoDigit`].
+    /// Minimum confidence of [`Verdict::Unsure`]; below it is [`Verdict::NoDigit`].
     pub digit_from: f32,
 }
 
 impl Default for Calibration {
-    /// Of a model of which nothing was measured: its own softmax, sure from 0.99, and everything a digit.
+    /// For a model without measured values: its own softmax, sure from 0.99, and every picture a digit.
     fn default() -> Self {
         Self { temperature: 1.0, sure_from: 0.99, digit_from: 0.0 }
     }
@@ -36,7 +36,7 @@ impl Calibration {
     pub const KEYS: [&str; 3] =
         ["calibration.temperature", "calibration.sure_from", "calibration.digit_from"];
 
-    /// From a model's metadata, where all three stand; none if one is missing or makes no sense.
+    /// From a model's metadata, where all three stand; `None` if one is missing or out of range.
     #[must_use]
     pub fn parse(metadata: &BTreeMap<String, String>) -> Option<Self> {
         let [temperature, sure_from, digit_from] =
@@ -84,9 +84,9 @@ impl Verdict {
 /// The class scores of one picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// Unbounded scores, one a class.
+    /// Unbounded scores, one per class.
     pub logits: Vec<f32>,
-    /// Softmax of the logits over the model's temperature: 0 to 1, of sum 1.
+    /// Softmax of the logits divided by the model's temperature: each 0 to 1, of sum 1.
     pub probabilities: Vec<f32>,
     /// Whether the answer may be relied on.
     pub verdict: Verdict,

@@ -1,26 +1,27 @@
 //! Any picture of a digit as the 28×28 pixels that MNIST would have made of it.
 //!
-//! `picture ──flat──▶ RGB ──paper, ink──▶ ink ──rulings──▶ ──strokes──▶ the digit's ──fit──▶ Image28`
+//! `picture ──flat──▶ RGB ──paper, ink──▶ ink ──rulings, strokes──▶ strokes of the digit ──normalize──▶ Image28`
 //!
-//! | step | what it does | what it assumes |
+//! | module | what it does | what it assumes |
 //! |---|---|---|
 //! | flat | lays transparent pictures on paper, averages large ones down to 448 pixels | the digit is no smaller than a twentieth of the picture |
-//! | paper | the colour of the paper at each pixel: even, evenly lit, or as around | most of the border is paper |
-//! | ink | how far each pixel is from the paper's colour towards the pen's | one pen |
-//! | rulings | takes out straight thin lines that cross the picture | the pen is thicker, or lines come in numbers |
+//! | paper | estimates the colour of the paper at each pixel: even, evenly lit, or as around | most of the border is paper |
+//! | ink | measures how far each pixel is from the paper's colour towards the pen's | one pen |
+//! | rulings | removes straight thin lines that cross the picture | the pen is thicker, or there are several lines |
 //! | strokes | cuts ink from paper, joins the strokes of one digit, leaves out specks, frames and neighbours | the digit is large and near the middle |
-//! | sheet | if the drawing is a sheet of paper on a table, starts again inside it | it lies nearly straight |
-//! | fit | brings the pen near MNIST's, scales into 20×20, puts the centre of mass in the middle | |
+//! | `paper_sheet` | if the drawing is a sheet of paper on a table, starts again inside it | it lies nearly straight |
+//! | normalize | brings the pen near MNIST's, scales into 20×20, puts the centre of mass in the middle | |
 //!
-//! A picture of 28×28 that stands as MNIST's do already, light on dark or dark on light, comes through as it is.
+//! A picture of 28×28 that stands as MNIST's do already, light on dark or dark on light, is not changed.
 //! What this does not do: find digits on a page, turn what lies on its side, straighten perspective.
 
-mod fit;
 mod flat;
 mod ink;
+mod normalize;
 mod paper;
+mod paper_sheet;
+mod quantile;
 mod rulings;
-mod sheet;
 mod strokes;
 
 use std::path::Path;
@@ -30,20 +31,20 @@ use image::{DynamicImage, GrayImage, Luma, imageops};
 use crate::error::Error;
 use crate::picture::{self, Limits};
 use dataset::{IMAGE_SIDE, Image28, PIXELS};
-use fit::Fitted;
 use ink::Ink;
+use normalize::Normalized;
 use strokes::{Digit, Mask};
 
-/// Ink fainter than this against its paper, in grey levels of a channel, is none.
-const FAINTEST: f32 = 8.0;
-/// Paper more restless than this, in parts of the ink, is no paper.
-const MOST_UNREST: f32 = 0.22;
-/// A digit has at least this part of all ink; frames, shadows and neighbours have the rest.
-const LEAST_SHARE: f32 = 0.4;
-/// What is thicker than this somewhere, in parts of its longer side, has no strokes; the boldest pens come to 0.4.
-const THICKEST: f32 = 0.45;
-/// On a sheet of paper, ink has at least this part of the contrast of the sheet with the table.
-const ON_SHEET: f32 = 0.15;
+/// Minimum contrast of ink with its paper, in grey levels of a channel: less is blank paper.
+const MIN_CONTRAST: f32 = 8.0;
+/// Maximum background noise, in parts of the ink's contrast: what has more is no paper.
+const MAX_NOISE: f32 = 0.22;
+/// Minimum part of all ink that a digit has; frames, shadows and neighbours have the rest.
+const MIN_SHARE: f32 = 0.4;
+/// Maximum thickness of a stroke, in parts of the drawing's longer side; the boldest pens come to 0.4.
+const MAX_THICKNESS: f32 = 0.45;
+/// Minimum contrast of ink on a paper sheet, in parts of the sheet's contrast with the table.
+const MIN_CONTRAST_ON_SHEET: f32 = 0.15;
 
 /// What a picture holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,7 @@ pub struct Prepared {
     pub content: Content,
 }
 
-/// What a step made of a picture, for people to look at.
+/// Result of a step, for people to look at.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// A word or two: `ink`, `strokes`, ….
@@ -76,7 +77,7 @@ pub struct Step {
     pub picture: DynamicImage,
 }
 
-/// Reads and prepares a picture file within the default [`Limits`].
+/// Reads a picture file within the default [`Limits`], and prepares it.
 ///
 /// # Errors
 /// As [`picture::load`].
@@ -90,7 +91,7 @@ pub fn prepare(picture: &DynamicImage) -> Prepared {
     run(picture, &mut |_, _| ())
 }
 
-/// Like [`prepare`], with what each step made, the upright original first and the 28×28 last.
+/// Like [`prepare`], with the result of each step: the upright original first, the 28×28 last.
 #[must_use]
 pub fn trace(picture: &DynamicImage) -> (Vec<Step>, Prepared) {
     let mut steps = vec![Step { name: "picture", picture: picture.clone() }];
@@ -98,19 +99,19 @@ pub fn trace(picture: &DynamicImage) -> (Vec<Step>, Prepared) {
     (steps, prepared)
 }
 
-/// Takes the name of a step, and what makes a picture of its result.
-type Watch<'a> = dyn FnMut(&'static str, &dyn Fn() -> DynamicImage) + 'a;
+/// Takes the name of a step, and what makes a picture of its result: nothing is drawn for [`prepare`].
+type OnStep<'a> = dyn FnMut(&'static str, &dyn Fn() -> DynamicImage) + 'a;
 
-fn run(picture: &DynamicImage, watch: &mut Watch) -> Prepared {
+fn run(picture: &DynamicImage, on_step: &mut OnStep) -> Prepared {
     let prepared = match as_in_mnist(picture) {
         Some(image) => Prepared { image, content: Content::Drawing },
-        None => match look_closer(picture, watch) {
+        None => match look_closer(picture, on_step) {
             Found::Digit { digit, .. } => {
-                watch("digit", &|| digit.strokes.clone().into());
-                let Fitted { image, thickest } = fit::fit(&digit.strokes);
+                on_step("digit", &|| digit.strokes.clone().into());
+                let Normalized { image, thickness } = normalize::normalize(&digit.strokes);
                 let content = if digit.several {
                     Content::Several
-                } else if digit.share < LEAST_SHARE || thickest > THICKEST {
+                } else if digit.share < MIN_SHARE || thickness > MAX_THICKNESS {
                     Content::Clutter
                 } else {
                     Content::Drawing
@@ -121,7 +122,7 @@ fn run(picture: &DynamicImage, watch: &mut Watch) -> Prepared {
             Found::Clutter => Prepared { image: Image28([0; PIXELS]), content: Content::Clutter },
         },
     };
-    watch("28x28", &|| gray28(&prepared.image).into());
+    on_step("28x28", &|| gray28(&prepared.image).into());
     prepared
 }
 
@@ -170,34 +171,35 @@ enum Found {
 }
 
 /// Looks at the picture, and if it shows a sheet of paper, at what is on that.
-fn look_closer(picture: &DynamicImage, watch: &mut Watch) -> Found {
-    let found = look(picture, watch);
+fn look_closer(picture: &DynamicImage, on_step: &mut OnStep) -> Found {
+    let found = look(picture, on_step);
     if let Found::Digit { digit, contrast } = &found
-        && let Some(sheet) = sheet::inside(picture, &digit.strokes)
+        && let Some(sheet) = paper_sheet::inside(picture, &digit.strokes)
     {
-        let on_sheet = look(&sheet, watch);
-        if matches!(on_sheet, Found::Digit { contrast: ink, .. } if ink > ON_SHEET * contrast) {
+        let on_sheet = look(&sheet, on_step);
+        let is_ink = |ink: f32| ink > MIN_CONTRAST_ON_SHEET * contrast;
+        if matches!(on_sheet, Found::Digit { contrast: ink, .. } if is_ink(ink)) {
             return on_sheet;
         }
     }
     found
 }
 
-fn look(picture: &DynamicImage, watch: &mut Watch) -> Found {
+fn look(picture: &DynamicImage, on_step: &mut OnStep) -> Found {
     let flat = flat::flatten(picture);
     let measured = ink::measure(&flat);
-    if measured.contrast < FAINTEST {
+    if measured.contrast < MIN_CONTRAST {
         return Found::Blank;
     }
-    if measured.noise > MOST_UNREST {
+    if measured.noise > MAX_NOISE {
         return Found::Clutter;
     }
     let ink = ink::enlarge(&measured.ink);
-    watch("ink", &|| gray(&ink).into());
+    on_step("ink", &|| gray(&ink).into());
     let ink = rulings::remove(&ink, measured.noise);
-    watch("without rulings", &|| gray(&ink).into());
+    on_step("without rulings", &|| gray(&ink).into());
     let strokes: Mask = strokes::threshold(&ink, measured.noise);
-    watch("strokes", &|| strokes.clone().into());
+    on_step("strokes", &|| strokes.clone().into());
     match strokes::digit(&strokes) {
         Some(digit) => Found::Digit { digit, contrast: measured.contrast },
         None => Found::Blank,
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_stands_as_mnists_do_comes_through_as_it_is() {
+    fn a_picture_that_stands_as_mnists_do_is_not_changed() {
         // rows 4 to 23 have their middle at 13.5
         assert_eq!(prepare(&one().into()).image.0[..], one().into_raw()[..]);
     }
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_digit_comes_to_the_same_whatever_its_size_place_and_colours() {
+    fn size_place_and_colours_of_a_digit_do_not_matter() {
         let expected = prepare(&ring(200, [0; 3], [255; 3])).image;
         for (side, paper, pen) in [
             (60, [255; 3], [0; 3]),
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_blank_noise_a_blot_or_several_digits_is_said_to_be() {
+    fn blank_noisy_solid_and_several_drawings_are_recognised() {
         let blank = RgbImage::from_pixel(300, 200, Rgb([240, 240, 230]));
         assert_eq!(prepare(&blank.into()).content, Content::Blank);
         let mut state = 1_u32;

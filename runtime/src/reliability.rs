@@ -1,4 +1,4 @@
-//! Whether confidence is the rate of right answers, and what each verdict is worth.
+//! Whether confidence is the rate of right answers, and how often each verdict is right.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use crate::prediction::{Prediction, Verdict};
 /// Lower ends of the bins of confidence; answers crowd at its end.
 const BINS: [f32; 6] = [0.0, 0.5, 0.8, 0.95, 0.99, 0.999];
 
-/// Right answers of so many.
+/// Right answers among all answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Score {
-    /// How many are right.
+    /// Right answers.
     pub right: usize,
-    /// Of how many.
+    /// All answers.
     pub of: usize,
 }
 
@@ -33,9 +33,9 @@ impl Score {
 /// Answers whose confidence is between two bounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bin {
-    /// Least confidence, 0 to 1; the most is just below the next bin's least.
+    /// Minimum confidence, 0 to 1; the maximum is just below the next bin's minimum.
     pub from: f32,
-    /// 0 to 1.
+    /// Mean of the confidences, 0 to 1.
     pub mean_confidence: f64,
     /// How many are right; where confidence is honest, that is `mean_confidence` of them.
     pub score: Score,
@@ -95,7 +95,7 @@ impl Reliability {
 }
 
 impl fmt::Display for Reliability {
-    /// A line a verdict, then a line a bin.
+    /// One line per verdict, then one line per bin.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.all().of.max(1) as f64;
         writeln!(f, "verdict    pictures     right")?;

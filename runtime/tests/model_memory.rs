@@ -17,7 +17,7 @@ const MIB: usize = 1 << 20;
 /// Maximum that a file of a mebibyte takes, whether it is refused or loads.
 const MAX_PEAK: usize = 256 * MIB;
 
-/// Loads it, and tells the bytes that were allocated at most.
+/// Loads it; with the maximum of the bytes that were allocated.
 fn measure(name: &str, bytes: &[u8]) -> (Result<Classifier, Error>, usize) {
     assert!(bytes.len() < 2 * MIB, "{name}: {}", bytes.len());
     let before = MEMORY.current_usage();

@@ -1,4 +1,4 @@
-//! What reading a picture allocates: nearly nothing where it is refused, and a few bytes a pixel otherwise.
+//! What reading a picture allocates: nearly nothing where it is refused, and a few bytes per pixel otherwise.
 
 use std::io::Write;
 use std::time::Instant;
@@ -17,7 +17,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 const MIB: usize = 1 << 20;
 
-/// The picture, and the bytes that were allocated at most while it was read.
+/// The picture, and the maximum of the bytes that were allocated while it was read.
 fn measure(name: &str, bytes: &[u8]) -> (Result<image::DynamicImage, Error>, usize) {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();

@@ -518,3 +518,108 @@ impl Before {
         Ok(Some(patch))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::normalization::Normalization;
+    use crate::onnx::{Attribute, Node, Origin};
+
+    /// Whole-number weights, so that nothing is rounded on the way.
+    fn network(input: Shape, kinds: Vec<Kind>) -> Network {
+        let architecture = Architecture::new(input, kinds).unwrap();
+        let values = |count: usize| (0..count).map(|i| (i * 7 % 13) as f32 - 6.0).collect();
+        let affine = architecture.layers().iter().map(|layer| Affine {
+            weights: values(layer.outputs() * layer.fan_in()),
+            bias: values(layer.outputs()),
+        });
+        let affine = affine.collect();
+        Network::new(architecture, affine)
+    }
+
+    fn graph(network: &Network, normalization: Normalization) -> Graph {
+        let origin = Origin {
+            name: "test".into(),
+            producer: ["test", "1"].map(String::from),
+            metadata: std::collections::BTreeMap::new(),
+        };
+        Graph::of_network(network, normalization, origin)
+    }
+
+    const fn conv(maps: usize, kernel: [usize; 2], relu: bool, pool: bool) -> Kind {
+        Kind::Conv { maps, kernel, relu, pool }
+    }
+
+    #[test]
+    fn what_is_written_of_a_network_lowers_to_it_with_the_normalisation_folded() {
+        let normalization = Normalization { offset: 128.0, scale: 0.5 };
+        let dense = |outputs, relu| Kind::Dense { outputs, relu };
+        for (input, kinds) in [
+            ([1, 28, 28], Architecture::lenet(10).layers().iter().map(Layer::kind).collect()),
+            ([1, 28, 28], vec![conv(6, [5, 5], true, true), dense(30, true), dense(3, false)]),
+            (
+                [3, 9, 12],
+                vec![conv(4, [2, 3], false, false), conv(5, [3, 2], true, true), dense(2, false)],
+            ),
+            ([1, 28, 28], vec![dense(17, true), dense(2, false)]),
+        ] {
+            let network = network(input, kinds);
+            let mut affine = network.affine().to_vec();
+            affine[0].fold_input(0.5, -64.0);
+            let folded = Network::new(network.architecture().clone(), affine);
+            let whole = lower(&graph(&network, normalization)).unwrap().network().unwrap();
+            assert!(whole.takes_pixels);
+            // a flattened picture is a vector to a dense layer
+            let same = whole.network.layers().zip(folded.layers());
+            for ((found, found_affine), (expected, expected_affine)) in same {
+                assert_eq!(found.to_string(), expected.to_string());
+                assert_eq!(found.name(), expected.name());
+                assert_eq!(found_affine, expected_affine, "{}", expected.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_graph_with_anything_else_in_it_is_no_network_but_still_a_plan() {
+        let network = network(
+            [1, 28, 28],
+            vec![conv(4, [5, 5], true, true), Kind::Dense { outputs: 3, relu: false }],
+        );
+        let mut graph = graph(&network, Normalization::CENTRED);
+        let last = graph.nodes.last_mut().unwrap();
+        (last.name, last.outputs) = ("sums".into(), vec!["sums".into()]);
+        let tanh: [(&str, Attribute); 0] = [];
+        graph.nodes.push(Node::new("Tanh", &["sums"], "logits", &tanh));
+        let lowered = lower(&graph).unwrap();
+        assert_eq!(lowered.network(), None);
+
+        #[derive(Debug)]
+        struct Reference(Layer, Affine);
+        impl LayerKernel for Reference {
+            fn run(&self, input: Values<'_>, output: &mut [f32]) {
+                let values: Vec<f32> = match input {
+                    Values::Bytes(bytes) => bytes.iter().copied().map(f32::from).collect(),
+                    Values::Floats(values) => values.to_vec(),
+                };
+                output.copy_from_slice(&self.0.apply(&self.1, &values));
+            }
+        }
+        let plan = lowered
+            .into_plan(|layer, affine| Arc::new(Reference(layer.clone(), affine.clone())))
+            .unwrap();
+        let names: Vec<String> =
+            plan.operators().into_iter().map(|operator| operator.name).collect();
+        assert!(names.contains(&"Conv 5x5 1→4 + ReLU + MaxPool 2x2".to_owned()), "{names:?}");
+        let pixels: Vec<u8> = (0..784_usize).map(|i| (i * i % 256) as u8).collect();
+        let run = |plan: &Plan| {
+            let mut output = vec![];
+            let input = Values::Bytes(&pixels);
+            plan.run(&[1, 1, 28, 28], input, &mut output, &mut |_, run| run()).unwrap();
+            output
+        };
+        let expected = run(&Plan::of_graph(&graph).unwrap());
+        for (found, expected) in run(&plan).iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-4, "{found} for {expected}");
+        }
+    }
+}

@@ -25,7 +25,7 @@ use tract_onnx::pb;
 use crate::error::Error;
 
 /// Maximum bytes of a model file; LeNet has 1.7 million.
-const MAX_BYTES: u64 = 64 << 20;
+pub const MAX_BYTES: u64 = 64 << 20;
 
 /// An ONNX model: checked if it was parsed.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,34 +6,35 @@
 use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma, RgbImage};
 
-use super::paper::differences;
+use super::paper::{differences, dot, length};
+use super::quantile::quantile;
 
 /// Ink at each pixel, 0 = paper, 1 = as strong as the drawing is.
 pub(super) type Ink = ImageBuffer<Luma<f32>, Vec<f32>>;
 
-/// Smaller pictures are enlarged to this side, so that an outline can be moved by a part of their pixels.
-const SMALLEST_SIDE: u32 = 112;
+/// Minimum longer side: smaller pictures are enlarged, so that an outline can be moved by a part of their pixels.
+const MIN_SIDE: u32 = 112;
 /// How much a colour counts against ink, which is not on the line from the paper's colour to the pen's.
 const OTHER_COLOUR: f32 = 0.5;
-/// Part of the pixels that are surely ink, in the thinnest drawing.
-const LEAST_INK: f32 = 0.002;
+/// Minimum part of the pixels that are ink, in the thinnest drawing.
+const MIN_INK: f32 = 0.002;
 /// The same in pixels, for small pictures.
-const LEAST_INK_PX: f32 = 8.0;
+const MIN_INK_PX: f32 = 8.0;
 
-/// The picture's ink, and how strong it is against the unrest of the paper.
+/// The picture's ink, and how strong it is against the background noise.
 pub(super) struct Measured {
     pub(super) ink: Ink,
     /// Difference of the drawing's colour from the paper's, in grey levels.
     pub(super) contrast: f32,
-    /// The same for the paper by itself: a robust standard deviation, in parts of the contrast.
+    /// Background noise: a robust standard deviation of the paper, in parts of the contrast.
     pub(super) noise: f32,
 }
 
-/// Measures each pixel against the paper around it.
+/// Measures each pixel against its paper.
 pub(super) fn measure(picture: &RgbImage) -> Measured {
     let differences = differences(picture);
     let lengths: Vec<f32> = differences.iter().map(|d| length(*d)).collect();
-    let strong_part = 1.0 - (LEAST_INK_PX / lengths.len() as f32).max(LEAST_INK);
+    let strong_part = 1.0 - (MIN_INK_PX / lengths.len() as f32).max(MIN_INK);
     let strongest = quantile(&lengths, strong_part);
     let direction = main_direction(&differences, &lengths, strongest / 2.0);
     let along: Vec<f32> = differences
@@ -47,28 +48,30 @@ pub(super) fn measure(picture: &RgbImage) -> Measured {
     let inkiest = quantile(&along, strong_part);
     let pen: Vec<f32> = along.iter().copied().filter(|&ink| ink >= inkiest / 2.0).collect();
     let contrast = (pen.iter().sum::<f32>() / pen.len() as f32).max(0.0);
-    let unrest: Vec<f32> =
+    let background: Vec<f32> =
         along.iter().map(|ink| ink.abs()).filter(|ink| *ink < contrast / 2.0).collect();
-    let noise = 1.4826 * quantile(&unrest, 0.5) / contrast.max(1.0);
+    let noise = 1.4826 * quantile(&background, 0.5) / contrast.max(1.0);
     let ink = along.iter().map(|ink| (ink / contrast.max(1.0)).clamp(0.0, 1.0)).collect();
     let (width, height) = picture.dimensions();
-    let ink = Ink::from_raw(width, height, ink).expect("a value a pixel");
+    let ink = Ink::from_raw(width, height, ink).expect("one value per pixel");
     Measured { ink, contrast, noise }
 }
 
 /// Enlarges small ink smoothly.
 pub(super) fn enlarge(ink: &Ink) -> Ink {
     let longer = ink.width().max(ink.height());
-    let times = SMALLEST_SIDE.div_ceil(longer);
+    let times = MIN_SIDE.div_ceil(longer);
     if times == 1 {
         return ink.clone();
     }
     imageops::resize(ink, ink.width() * times, ink.height() * times, FilterType::CatmullRom)
 }
 
-fn main_direction(differences: &[[f32; 3]], lengths: &[f32], least: f32) -> [f32; 3] {
+fn main_direction(differences: &[[f32; 3]], lengths: &[f32], min_length: f32) -> [f32; 3] {
     let mut sum = [0.0; 3];
-    for (difference, _) in differences.iter().zip(lengths).filter(|(_, length)| **length > least) {
+    for (difference, _) in
+        differences.iter().zip(lengths).filter(|(_, length)| **length > min_length)
+    {
         for c in 0..3 {
             sum[c] += difference[c];
         }
@@ -77,31 +80,13 @@ fn main_direction(differences: &[[f32; 3]], lengths: &[f32], least: f32) -> [f32
     if total > 0.0 { sum.map(|c| c / total) } else { [1.0 / 3.0_f32.sqrt(); 3] }
 }
 
-fn dot(a: [f32; 3], b: [f32; 3]) -> f32 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
-pub(super) fn length(a: [f32; 3]) -> f32 {
-    dot(a, a).sqrt()
-}
-
-/// The value below which `part` of the values lie; 0 of none.
-pub(super) fn quantile(values: &[f32], part: f32) -> f32 {
-    if values.is_empty() {
-        return 0.0;
-    }
-    let mut values = values.to_vec();
-    let at = (part.clamp(0.0, 1.0) * (values.len() - 1) as f32).round() as usize;
-    *values.select_nth_unstable_by(at, f32::total_cmp).1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use image::Rgb;
 
     /// Three columns of a pen and two of a printed line, on paper.
-    fn drawn(paper: [u8; 3], pen: [u8; 3], print: [u8; 3]) -> Measured {
+    fn pen_and_print(paper: [u8; 3], pen: [u8; 3], print: [u8; 3]) -> Measured {
         measure(&RgbImage::from_fn(60, 60, |x, _| {
             Rgb(match x {
                 28..=30 => pen,
@@ -119,7 +104,7 @@ mod tests {
             ([230, 210, 180], [40, 50, 160]),
             ([128, 128, 128], [180, 90, 90]),
         ] {
-            let Measured { ink, noise, .. } = drawn(paper, pen, paper);
+            let Measured { ink, noise, .. } = pen_and_print(paper, pen, paper);
             assert!(ink.get_pixel(29, 20).0[0] > 0.95, "{pen:?} on {paper:?}");
             assert!(ink.get_pixel(10, 20).0[0] < 0.05, "{pen:?} on {paper:?}");
             assert!(noise < 0.01);
@@ -128,14 +113,14 @@ mod tests {
 
     #[test]
     fn print_of_another_colour_is_less_than_its_strength() {
-        let red_on_blue = drawn([250; 3], [200, 40, 50], [150, 180, 230]);
+        let red_on_blue = pen_and_print([250; 3], [200, 40, 50], [150, 180, 230]);
         assert!(red_on_blue.ink.get_pixel(29, 20).0[0] > 0.95);
         assert!(red_on_blue.ink.get_pixel(45, 20).0[0] < 0.25);
     }
 
     #[test]
     fn blank_paper_has_no_contrast() {
-        assert!(drawn([200; 3], [200; 3], [200; 3]).contrast < 1.0);
+        assert!(pen_and_print([200; 3], [200; 3], [200; 3]).contrast < 1.0);
     }
 
     #[test]

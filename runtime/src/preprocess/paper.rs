@@ -5,14 +5,14 @@ use image::{DynamicImage, Rgb, Rgb32FImage, RgbImage};
 use imageproc::filter::median_filter;
 use nalgebra::{Matrix6, Vector6};
 
-use super::ink::{length, quantile};
+use super::quantile::quantile;
 
 /// Part of the strongest difference that is still paper, and the part from which it is ink.
 const PAPER_UP_TO: f32 = 0.15;
 const INK_FROM: f32 = 0.6;
-/// Part of a border that may stand out from its paper: a stroke that runs over it.
-const EVEN_BORDER: f32 = 0.06;
-/// A less simple paper has to leave so much less unexplained, in parts and by itself.
+/// Maximum part of a border that may stand out from its paper: a stroke that runs over it.
+const MAX_BORDER_INK: f32 = 0.06;
+/// A less simple paper must leave at most this part unexplained of what a simpler one does, less this by itself.
 const BETTER: [f32; 2] = [0.8, 0.003];
 /// Width of the border, in parts of the shorter side.
 const BORDER: u32 = 16;
@@ -28,15 +28,15 @@ const AROUND: u32 = 5;
 pub(super) fn differences(picture: &RgbImage) -> Vec<[f32; 3]> {
     let border = border(picture);
     let mut best = against(picture, &one_colour(picture, &border));
-    let mut least = Unexplained::of(&best, &border);
+    let mut smallest = Unexplained::of(&best, &border);
     for paper in [even_light, surroundings] {
-        if least.at_border < EVEN_BORDER {
+        if smallest.at_border < MAX_BORDER_INK {
             break;
         }
         let differences = against(picture, &paper(picture, &border));
         let unexplained = Unexplained::of(&differences, &border);
-        if unexplained.sum() < BETTER[0] * least.sum() - BETTER[1] {
-            (best, least) = (differences, unexplained);
+        if unexplained.sum() < BETTER[0] * smallest.sum() - BETTER[1] {
+            (best, smallest) = (differences, unexplained);
         }
     }
     best
@@ -99,7 +99,7 @@ fn one_colour(picture: &RgbImage, border: &[usize]) -> Rgb32FImage {
     Rgb32FImage::from_pixel(picture.width(), picture.height(), Rgb(colour))
 }
 
-/// A quadratic surface a channel, by least squares; what stands out from it, the drawing, loses its weight from
+/// A quadratic surface per channel, by least squares; what stands out from it, the drawing, loses its weight from
 /// round to round (Holland and Welsch 1977, with the square of Cauchy's weights).
 fn even_light(picture: &RgbImage, border: &[usize]) -> Rgb32FImage {
     const ROUNDS: usize = 12;
@@ -167,6 +167,16 @@ fn mirrored(picture: &RgbImage, margin: u32) -> RgbImage {
     RgbImage::from_fn(width + 2 * margin, height + 2 * margin, |x, y| {
         *picture.get_pixel(inside(x, width), inside(y, height))
     })
+}
+
+/// Scalar product of two colours.
+pub(super) fn dot(a: [f32; 3], b: [f32; 3]) -> f32 {
+    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+}
+
+/// Euclidean length of a colour.
+pub(super) fn length(a: [f32; 3]) -> f32 {
+    dot(a, a).sqrt()
 }
 
 #[cfg(test)]

@@ -6,31 +6,34 @@
 
 use image::{GrayImage, ImageBuffer, Luma, imageops};
 
-use super::ink::{Ink, quantile};
+use super::ink::Ink;
+use super::quantile::quantile;
 
-/// Steepest line that is looked for, in pixels down a pixel along: 8 degrees.
-const STEEPEST: f32 = 0.14;
-/// Part of a line that must be seen, where no stroke crosses it.
-const SEEN: f32 = 0.8;
-/// Part of the picture that it must cross.
-const CROSSED: f32 = 0.6;
-/// Widest line, in parts of the longer side, and in pixels.
-const WIDEST: f32 = 0.035;
-const WIDEST_PX: f32 = 3.0;
-/// Widest single line, in parts of the pen.
-const THINNER_THAN_PEN: f32 = 0.6;
-/// Ink that a line has at least: printed lines are fainter than pens.
-const FAINTEST: f32 = 0.2;
-/// The same where paper is restless, in its standard deviations; and at most.
-const UNREST: f32 = 4.0;
-const LEAST_FAINT: f32 = 0.45;
-/// Columns in which lines are looked for.
+/// Maximum slope of a line, in pixels down per pixel along: 8 degrees, as paper lies askew under a camera.
+const MAX_SLOPE: f32 = 0.14;
+/// Minimum part of a line that is seen, where no stroke crosses it: prints fade and photographs blur.
+const MIN_SEEN: f32 = 0.8;
+/// Minimum part of the picture that it crosses. The bar of a 7 or of a 5 is shorter than that.
+const MIN_CROSSED: f32 = 0.6;
+/// Maximum width of a line, in parts of the longer side.
+const MAX_WIDTH: f32 = 0.035;
+/// The same in pixels, where that is more: in a small picture no line is thinner than its blur.
+const MAX_WIDTH_PX: f32 = 3.0;
+/// Maximum width of a single line, in parts of the pen's: a wider one is taken for a stroke.
+const MAX_SINGLE_WIDTH: f32 = 0.6;
+/// Minimum ink of a line on clean paper: printed lines are fainter than pens.
+const MIN_INK: f32 = 0.2;
+/// The same where paper is noisy, in standard deviations of its noise.
+const MIN_INK_SIGMAS: f32 = 4.0;
+/// Where noise would ask for more ink than this, lines of usual strength would be missed.
+const MAX_MIN_INK: f32 = 0.45;
+/// Columns in which lines are looked for. All pairs of ends are tried, so each column costs time.
 const COLUMNS: u32 = 100;
 
 /// Height of the run of ink at each pixel, 0 off the ink.
 type Runs = ImageBuffer<Luma<u16>, Vec<u16>>;
 
-/// What a line finds at a pixel.
+/// Kinds of a pixel under a line: no ink, a run of ink that is thin enough for a line, a thicker one.
 const PAPER: u8 = 0;
 const THIN: u8 = 1;
 const THICK: u8 = 2;
@@ -53,34 +56,36 @@ impl Line {
     }
 }
 
-/// Clears the lines along both sides of a picture whose paper is restless by `noise`; the strokes stay.
+/// Clears the lines along both sides of a picture whose paper has this background noise; the strokes stay.
 pub(super) fn remove(ink: &Ink, noise: f32) -> Ink {
-    let faintest = (UNREST * noise).clamp(FAINTEST, LEAST_FAINT);
-    let across = without_level_lines(ink, faintest);
-    imageops::rotate270(&without_level_lines(&imageops::rotate90(&across), faintest))
+    let min_ink = (MIN_INK_SIGMAS * noise).clamp(MIN_INK, MAX_MIN_INK);
+    let across = without_level_lines(ink, min_ink);
+    imageops::rotate270(&without_level_lines(&imageops::rotate90(&across), min_ink))
 }
 
-fn without_level_lines(ink: &Ink, faintest: f32) -> Ink {
+fn without_level_lines(ink: &Ink, min_ink: f32) -> Ink {
     let (width, height) = ink.dimensions();
-    let widest = (width.max(height) as f32 * WIDEST).max(WIDEST_PX);
-    let runs = runs(ink, faintest);
+    let max_width = (width.max(height) as f32 * MAX_WIDTH).max(MAX_WIDTH_PX);
+    let runs = runs(ink, min_ink);
     let kinds = GrayImage::from_fn(width, height, |x, y| {
         Luma([match runs.get_pixel(x, y).0[0] {
             0 => PAPER,
-            run if f32::from(run) <= widest => THIN,
+            run if f32::from(run) <= max_width => THIN,
             _ => THICK,
         }])
     });
     let mut cleared = ink.clone();
-    let lines: Vec<(Line, f32)> = lines(&kinds, widest)
+    let lines: Vec<(Line, f32)> = lines(&kinds, max_width)
         .into_iter()
         .map(|line| (line, line_width(&line, &runs, &kinds)))
         .collect();
     if lines.is_empty() {
         return cleared;
     }
-    let pen = pen_width(ink, faintest, &runs, &lines);
-    let may_be_a_stroke = matches!(lines[..], [(_, width)] if width > THINNER_THAN_PEN * pen);
+    // what the strokes are like is measured away from the lines, or squares would pass for a thin pen
+    let pen = pen_width(ink, min_ink, &runs, &lines);
+    let may_be_a_stroke = matches!(lines[..], [(_, width)] if width > MAX_SINGLE_WIDTH * pen);
+    // without ink beside them the lines are all that is drawn, so they are strokes
     if pen == 0.0 || may_be_a_stroke {
         return cleared;
     }
@@ -90,6 +95,7 @@ fn without_level_lines(ink: &Ink, faintest: f32) -> Ink {
         for x in 0..width {
             let row = line.row(x, width).round() as i64;
             for y in (row - reach).max(0)..(row + reach + 1).min(i64::from(height)) {
+                // 1.7 lines: a stroke that only touches the line makes it wider, and may lose that much
                 let crossed = f32::from(runs.get_pixel(x, y as u32).0[0]) > line_width * 1.7 + 1.0;
                 if !crossed {
                     cleared.put_pixel(x, y as u32, Luma([0.0]));
@@ -100,13 +106,13 @@ fn without_level_lines(ink: &Ink, faintest: f32) -> Ink {
     cleared
 }
 
-fn runs(ink: &Ink, faintest: f32) -> Runs {
+fn runs(ink: &Ink, min_ink: f32) -> Runs {
     let (width, height) = ink.dimensions();
     let mut runs = Runs::new(width, height);
     for x in 0..width {
         let mut top = 0;
         for y in 0..=height {
-            if y == height || ink.get_pixel(x, y).0[0] <= faintest {
+            if y == height || ink.get_pixel(x, y).0[0] <= min_ink {
                 for row in top..y {
                     runs.put_pixel(x, row, Luma([(y - top) as u16]));
                 }
@@ -117,11 +123,12 @@ fn runs(ink: &Ink, faintest: f32) -> Runs {
     runs
 }
 
-/// Median height of the ink along a line.
+/// Median height of the ink along a line: a median, since strokes cross it.
 fn line_width(line: &Line, runs: &Runs, kinds: &GrayImage) -> f32 {
     let (width, height) = runs.dimensions();
     let along = (0..width).filter_map(|x| {
         let row = line.row(x, width).round() as i64;
+        // two rows beside, since a line that bends leaves the straight one that was found
         ((row - 2).max(0)..(row + 3).min(i64::from(height)))
             .map(|y| (x, y as u32))
             .filter(|&(x, y)| kinds.get_pixel(x, y).0[0] == THIN)
@@ -132,11 +139,11 @@ fn line_width(line: &Line, runs: &Runs, kinds: &GrayImage) -> f32 {
 }
 
 /// Width of the strokes that lie on no line, where they are thin; 0 if there are none.
-fn pen_width(ink: &Ink, faintest: f32, runs: &Runs, lines: &[(Line, f32)]) -> f32 {
+fn pen_width(ink: &Ink, min_ink: f32, runs: &Runs, lines: &[(Line, f32)]) -> f32 {
     let (width, height) = runs.dimensions();
     let beside = width as f32 * 0.02 + 2.0;
     // a slanted stroke is longer down than it is wide, or longer across
-    let across = self::runs(&imageops::rotate90(ink), faintest);
+    let across = self::runs(&imageops::rotate90(ink), min_ink);
     let widths = runs.enumerate_pixels().filter_map(|(x, y, down)| {
         let inked = down.0[0] > 0;
         let on_a_line =
@@ -144,11 +151,12 @@ fn pen_width(ink: &Ink, faintest: f32, runs: &Runs, lines: &[(Line, f32)]) -> f3
         let across = across.get_pixel(height - 1 - y, x);
         (inked && !on_a_line).then(|| f32::from(down.0[0].min(across.0[0])))
     });
+    // a low quantile: where strokes meet, and in their bends, runs are longer than the pen is wide
     quantile(&widths.collect::<Vec<_>>(), 0.25)
 }
 
 /// Straight lines of at most this width that cross the picture, the clearest first, each once.
-fn lines(kinds: &GrayImage, widest: f32) -> Vec<Line> {
+fn lines(kinds: &GrayImage, max_width: f32) -> Vec<Line> {
     let (width, height) = kinds.dimensions();
     let columns: Vec<u32> = (0..width).step_by((width / COLUMNS).max(1) as usize).collect();
     // a row beside the line counts too: printed lines bend a little
@@ -167,7 +175,8 @@ fn lines(kinds: &GrayImage, widest: f32) -> Vec<Line> {
             (0..height).map(kind).collect()
         })
         .collect();
-    let rise = (width as f32 * STEEPEST) as i32;
+    // lines may enter and leave through the upper and lower side, so their ends may lie outside
+    let rise = (width as f32 * MAX_SLOPE) as i32;
     let mut found: Vec<Line> = (-rise..height as i32 + rise)
         .flat_map(|left| (left - rise..=left + rise).map(move |right| (left as f32, right as f32)))
         .filter(|(left, right)| left.max(*right) >= 0.0 && left.min(*right) < height as f32)
@@ -180,9 +189,10 @@ fn lines(kinds: &GrayImage, widest: f32) -> Vec<Line> {
     found.sort_by(|one, other| other.seen.total_cmp(&one.seen));
     let mut lines: Vec<Line> = vec![];
     for line in found {
+        // lines that cross, or run close, are the same line met at another slope
         let same = |other: &Line| {
             let (left, right) = (line.left - other.left, line.right - other.right);
-            left * right <= 0.0 || left.abs().min(right.abs()) < widest + 3.0
+            left * right <= 0.0 || left.abs().min(right.abs()) < max_width + 3.0
         };
         if !lines.iter().any(same) {
             lines.push(line);
@@ -191,23 +201,24 @@ fn lines(kinds: &GrayImage, widest: f32) -> Vec<Line> {
     lines
 }
 
-/// Part of a line that is seen; none if it is no line.
+/// Part of a line that is seen; `None` if it is not a printed line.
 fn seen(line: &Line, width: u32, columns: &[u32], near: &[Vec<u8>]) -> Option<f32> {
-    let most_misses = ((1.0 - SEEN) * columns.len() as f32) as usize;
+    let max_misses = ((1.0 - MIN_SEEN) * columns.len() as f32) as usize;
     let mut met = [0; 3];
     for (&x, column) in columns.iter().zip(near) {
         let row = line.row(x, width);
         if row >= 0.0 && (row as usize) < column.len() {
             met[usize::from(column[row as usize])] += 1;
-            if met[usize::from(PAPER)] > most_misses {
+            if met[usize::from(PAPER)] > max_misses {
                 return None;
             }
         }
     }
     let [misses, hits, crossings] = met;
+    // crossings say nothing: below a stroke the line may go on or not
     let seen = hits as f32 / (hits + misses).max(1) as f32;
-    let crosses = (hits + misses + crossings) as f32 > CROSSED * columns.len() as f32;
-    (seen >= SEEN && hits > crossings && crosses).then_some(seen)
+    let crosses = (hits + misses + crossings) as f32 > MIN_CROSSED * columns.len() as f32;
+    (seen >= MIN_SEEN && hits > crossings && crosses).then_some(seen)
 }
 
 #[cfg(test)]
@@ -215,7 +226,7 @@ mod tests {
     use super::*;
 
     /// Ink by a function of the pixel's place, on 200 by 160 pixels.
-    fn drawn(ink: impl Fn(f32, f32) -> f32) -> Ink {
+    fn synthetic(ink: impl Fn(f32, f32) -> f32) -> Ink {
         Ink::from_fn(200, 160, |x, y| Luma([ink(x as f32, y as f32)]))
     }
 
@@ -232,7 +243,7 @@ mod tests {
     #[test]
     fn squares_go_and_strokes_stay() {
         let cleared = remove(
-            &drawn(|x, y| {
+            &synthetic(|x, y| {
                 if pen(x, y) {
                     1.0
                 } else if squared(x, y) {
@@ -259,9 +270,9 @@ mod tests {
 
     #[test]
     fn a_stroke_across_the_whole_picture_is_no_printed_line() {
-        let one = drawn(|x, _| if (90.0..96.0).contains(&x) { 1.0 } else { 0.0 });
+        let one = synthetic(|x, _| if (90.0..96.0).contains(&x) { 1.0 } else { 0.0 });
         assert!(remove(&one, 0.0) == one);
-        let seven = drawn(|x, y| {
+        let seven = synthetic(|x, y| {
             let bar = (20.0..26.0).contains(&y);
             let leg = (y - 20.0) * 0.6 + x > 195.0 && (y - 20.0) * 0.6 + x < 202.0 && y > 20.0;
             if bar || leg { 1.0 } else { 0.0 }
@@ -280,8 +291,8 @@ mod tests {
                 0.0
             }
         };
-        let cleared = remove(&drawn(ruled), 0.0);
-        assert!(cleared == drawn(|x, y| if pen(x, y) { 1.0 } else { 0.0 }));
+        let cleared = remove(&synthetic(ruled), 0.0);
+        assert!(cleared == synthetic(|x, y| if pen(x, y) { 1.0 } else { 0.0 }));
     }
 
     #[test]

@@ -11,31 +11,31 @@ use super::ink::Ink;
 /// Pixels that are strokes, 255, and that are not, 0.
 pub(super) type Mask = image::GrayImage;
 
-/// Number of the group that each pixel belongs to, from 1; 0 is none.
+/// Number of the group that each pixel belongs to, from 1; 0 for paper.
 type Labels = ImageBuffer<Luma<u32>, Vec<u32>>;
 
-/// Where strokes end: just under half of the pen's ink, so that pixels that touch at a corner hang together.
-const EDGE: f32 = 0.42;
-/// The edge is so many standard deviations of the paper's unrest above it, where that is more.
-const UNREST: f32 = 5.0;
-/// But no higher than this, or nothing is left.
-const HIGHEST_EDGE: f32 = 0.6;
+/// Minimum ink of a stroke: just under half of the pen's, so that pixels that touch at a corner hang together.
+const MIN_INK: f32 = 0.42;
+/// The same where paper is noisy, in standard deviations of its noise.
+const MIN_INK_SIGMAS: f32 = 5.0;
+/// More ink than this is never asked for, or thin strokes would break.
+const MAX_MIN_INK: f32 = 0.6;
 
-/// Gap between pixels that count as one stroke all the same, in parts of the picture's longer side.
-const SAME_STROKE: f32 = 0.015;
-/// Gap between strokes of one digit, in parts of its size.
-const SAME_DIGIT: f32 = 0.22;
+/// Maximum gap within a stroke, in parts of the picture's longer side: a dry pen skips.
+const MAX_GAP_IN_STROKE: f32 = 0.015;
+/// Maximum gap between strokes of one digit, in parts of its size: a 5 whose cap is apart.
+const MAX_GAP_IN_DIGIT: f32 = 0.22;
 /// The same for strokes that leave the picture: most belong to a neighbour.
-const SAME_DIGIT_AT_BORDER: f32 = 0.08;
-/// Smallest area of a stroke, in parts of the largest one's: less is a speck.
-const SPECK: f32 = 0.04;
-/// Another drawing is so large, in parts of the digit's size and area.
-const OTHER_DRAWING: [f32; 2] = [0.5, 0.3];
+const MAX_GAP_AT_BORDER: f32 = 0.08;
+/// Minimum area of a stroke, in parts of the digit's main one: less is a speck.
+const MIN_AREA: f32 = 0.04;
+/// Minimum size and area of a second drawing, in parts of the digit's: what is smaller is a mark beside it.
+const MIN_OTHER_DRAWING: [f32; 2] = [0.5, 0.3];
 
-/// Cuts strokes from paper that is restless by `noise`.
+/// Cuts strokes from paper that has this background noise.
 pub(super) fn threshold(ink: &Ink, noise: f32) -> Mask {
-    let edge = EDGE.max(UNREST * noise).min(HIGHEST_EDGE);
-    mask(ink.dimensions(), |x, y| ink.get_pixel(x, y).0[0] > edge)
+    let min_ink = MIN_INK.max(MIN_INK_SIGMAS * noise).min(MAX_MIN_INK);
+    mask(ink.dimensions(), |x, y| ink.get_pixel(x, y).0[0] > min_ink)
 }
 
 fn mask((width, height): (u32, u32), inked: impl Fn(u32, u32) -> bool) -> Mask {
@@ -103,11 +103,13 @@ impl Group {
     }
 
     /// How likely it is the digit: large, in the middle, and not cut off.
-    fn worth(&self, (width, height): (u32, u32)) -> f32 {
+    fn score(&self, (width, height): (u32, u32)) -> f32 {
         let x = (self.left + self.right) as f32 / 2.0 / width as f32 - 0.5;
         let y = (self.top + self.bottom) as f32 / 2.0 / height as f32 - 0.5;
         let central = (1.0 - x.hypot(y)).max(0.1);
+        // a neighbour that the picture cuts is often the largest
         let whole = if self.touches_border { 0.4 } else { 1.0 };
+        // area alone would prefer a blot to a thin digit, size alone a frame
         self.area as f32 * (self.size() as f32).sqrt() * central * whole
     }
 }
@@ -117,7 +119,8 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
     let size = strokes.dimensions();
     let labels = label(strokes);
     let mut groups = groups(&labels);
-    groups.sort_by(|a, b| b.worth(size).total_cmp(&a.worth(size)));
+    groups.sort_by(|a, b| b.score(size).total_cmp(&a.score(size)));
+    // a frame is larger than what it frames; there may be two, one in the other
     while groups.len() > 1 && frames(groups[0], &groups[1..], &labels) {
         groups.remove(0);
     }
@@ -128,7 +131,7 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
     let digit = loop {
         let digit = mask(size, |x, y| chosen.contains(&labels.get_pixel(x, y).0[0]));
         let gaps = gaps(&digit, &labels);
-        // all at once: what joins only brings others nearer, so the order decides nothing
+        // all at once: what joins only brings others nearer, so their order does not matter
         let joining: Vec<Group> = rest
             .extract_if(.., |group| belongs(group, gaps[&group.label], &main, &whole))
             .collect();
@@ -140,7 +143,8 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
             chosen.insert(group.label);
         }
     };
-    let [size, area] = OTHER_DRAWING;
+    let [size, area] = MIN_OTHER_DRAWING;
+    // what touches the border belongs to a neighbour that is not in the picture, and does not count
     let several = rest.iter().any(|group| {
         group.size() as f32 > size * main.size() as f32
             && group.area as f32 > area * main.area as f32
@@ -151,23 +155,25 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
     Some(Digit { strokes: digit, share, several })
 }
 
-/// Whether `group`, so many pixels from the digit, is part of it: of `main` and what joined that, together `whole`.
+/// Whether `group`, `gap` pixels from the digit, is part of it: of `main` and what joined that, together `whole`.
 fn belongs(group: &Group, gap: f32, main: &Group, whole: &Group) -> bool {
     let reach = if group.touches_border && !main.touches_border {
-        SAME_DIGIT_AT_BORDER
+        MAX_GAP_AT_BORDER
     } else {
-        SAME_DIGIT
+        MAX_GAP_IN_DIGIT
     };
-    group.area as f32 > SPECK * main.area as f32 && gap < reach * whole.size() as f32
+    group.area as f32 > MIN_AREA * main.area as f32 && gap < reach * whole.size() as f32
 }
 
 /// Numbers the strokes, those of a dashed line alike.
 fn label(strokes: &Mask) -> Labels {
     let (width, height) = strokes.dimensions();
-    let reach = f64::from(width.max(height) as f32 * SAME_STROKE);
+    // strokes grow by the gap that is allowed, so that those nearer than that touch and get one number
+    let reach = f64::from(width.max(height) as f32 * MAX_GAP_IN_STROKE);
     let away = euclidean_squared_distance_transform(strokes);
     let near = mask((width, height), |x, y| away.get_pixel(x, y).0[0] <= reach * reach);
     let mut labels = connected_components(&near, Connectivity::Eight, Luma([0]));
+    // and the paper between them gets none
     for (label, stroke) in labels.pixels_mut().zip(strokes.pixels()) {
         if stroke.0[0] == 0 {
             label.0[0] = 0;
@@ -185,7 +191,7 @@ fn groups(labels: &Labels) -> Vec<Group> {
     groups.into_values().collect()
 }
 
-/// Least distance of each group from the digit, in pixels.
+/// Minimum distance of each group from the digit, in pixels.
 fn gaps(digit: &Mask, labels: &Labels) -> BTreeMap<u32, f32> {
     let away = euclidean_squared_distance_transform(digit);
     let mut gaps = BTreeMap::new();
@@ -204,6 +210,7 @@ fn frames(frame: Group, others: &[Group], labels: &Labels) -> bool {
         .filter(|other| frame.holds(other) && 4 * other.size() > frame.size())
         .map(|other| other.label)
         .collect();
+    // a frame of less than half the picture may be a 0 or the loop of an 8 or 9 around a blot
     if inside.is_empty() || 2 * frame.size() < width.max(height) {
         return false;
     }
@@ -212,6 +219,7 @@ fn frames(frame: Group, others: &[Group], labels: &Labels) -> bool {
         let within = (1..=width).contains(&x) && (1..=height).contains(&y);
         !within || labels.get_pixel(x - 1, y - 1).0[0] != frame.label
     });
+    // by sides only: through the corners of a frame one pixel thin, the outside would leak in
     let regions = connected_components(&open, Connectivity::Four, Luma([0]));
     let outside = regions.get_pixel(0, 0);
     labels.enumerate_pixels().any(|(x, y, label)| {
@@ -224,7 +232,7 @@ mod tests {
     use super::*;
 
     /// Draws filled rectangles, each left, top, width and height.
-    fn drawn(rectangles: &[[u32; 4]]) -> Mask {
+    fn rectangles(rectangles: &[[u32; 4]]) -> Mask {
         mask((100, 100), |x, y| {
             rectangles.iter().any(|&[left, top, width, height]| {
                 (left..left + width).contains(&x) && (top..top + height).contains(&y)
@@ -240,8 +248,8 @@ mod tests {
     fn the_strokes_of_one_digit_are_joined() {
         // a 5 whose cap is apart, and a broken bar below
         let five = [[30, 20, 6, 30], [40, 18, 25, 6], [30, 60, 30, 6], [30, 53, 6, 4]];
-        let found = digit(&drawn(&five)).unwrap();
-        assert_eq!(area(&found.strokes), area(&drawn(&five)));
+        let found = digit(&rectangles(&five)).unwrap();
+        assert_eq!(area(&found.strokes), area(&rectangles(&five)));
         assert!(!found.several);
     }
 
@@ -265,11 +273,12 @@ mod tests {
             (state >> 16) % most
         };
         for _ in 0..50 {
-            let strokes = drawn(&[(); 12].map(|()| [90, 90, 12, 12].map(|most| 1 + below(most))));
+            let strokes =
+                rectangles(&[(); 12].map(|()| [90, 90, 12, 12].map(|most| 1 + below(most))));
             let labels = label(&strokes);
             let mut rest = groups(&labels);
             let size = strokes.dimensions();
-            rest.sort_by(|a, b| a.worth(size).total_cmp(&b.worth(size)));
+            rest.sort_by(|a, b| a.score(size).total_cmp(&b.score(size)));
             let main = rest.pop().unwrap();
             let (mut whole, mut chosen) = (main, vec![main.label]);
             let joined = loop {
@@ -289,28 +298,29 @@ mod tests {
     #[test]
     fn specks_and_what_comes_in_from_the_border_are_left_out() {
         let one = [45, 20, 8, 60];
-        let found = digit(&drawn(&[one, [20, 20, 3, 3], [0, 0, 100, 4], [94, 30, 6, 40]])).unwrap();
-        assert_eq!(area(&found.strokes), area(&drawn(&[one])));
+        let found =
+            digit(&rectangles(&[one, [20, 20, 3, 3], [0, 0, 100, 4], [94, 30, 6, 40]])).unwrap();
+        assert_eq!(area(&found.strokes), area(&rectangles(&[one])));
         assert!(!found.several);
     }
 
     #[test]
     fn digits_side_by_side_are_several() {
-        assert!(digit(&drawn(&[[15, 30, 6, 40], [75, 30, 6, 40]])).unwrap().several);
+        assert!(digit(&rectangles(&[[15, 30, 6, 40], [75, 30, 6, 40]])).unwrap().several);
     }
 
     #[test]
     fn a_frame_around_the_digit_is_left_out_and_a_zero_is_none() {
         let frame = [[5, 5, 90, 3], [5, 92, 90, 3], [5, 5, 3, 90], [92, 5, 3, 90]];
         let one = [45, 30, 8, 40];
-        let framed = digit(&drawn(&[frame.as_slice(), &[one]].concat())).unwrap();
-        assert_eq!(area(&framed.strokes), area(&drawn(&[one])));
-        let zero = digit(&drawn(&frame)).unwrap();
-        assert_eq!(area(&zero.strokes), area(&drawn(&frame)));
+        let framed = digit(&rectangles(&[frame.as_slice(), &[one]].concat())).unwrap();
+        assert_eq!(area(&framed.strokes), area(&rectangles(&[one])));
+        let zero = digit(&rectangles(&frame)).unwrap();
+        assert_eq!(area(&zero.strokes), area(&rectangles(&frame)));
     }
 
     #[test]
-    fn nothing_holds_no_digit() {
-        assert!(digit(&drawn(&[])).is_none());
+    fn a_blank_picture_holds_no_digit() {
+        assert!(digit(&rectangles(&[])).is_none());
     }
 }

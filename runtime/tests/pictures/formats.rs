@@ -11,7 +11,8 @@ use image::codecs::png::PngEncoder;
 use image::codecs::webp::WebPEncoder;
 use image::{ColorType, DynamicImage, ExtendedColorType, Frame, ImageEncoder, ImageFormat};
 
-use crate::drawing::{BLOCKS, LOSSY, assert_drawing, decode, drawing, middles, refusal};
+use crate::drawing::{BLOCKS, drawing, refusal};
+use crate::pixels::{LOSSY, assert_drawing, decode, middles};
 
 macro_rules! sample {
     ($name:literal) => {

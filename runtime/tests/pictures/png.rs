@@ -6,7 +6,8 @@ use flate2::write::ZlibEncoder;
 use flate2::{Compression, Crc};
 use runtime::picture::{self, Limits};
 
-use crate::drawing::{decode, refusal};
+use crate::drawing::refusal;
+use crate::pixels::decode;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 

@@ -199,6 +199,8 @@ fn port(proto: &pb::ValueInfoProto) -> Result<Port, GraphFault> {
         Some(dimension::Value::DimValue(length)) if *length > 0 => {
             Ok(Dimension::Fixed(*length as usize))
         }
+        // how some exporters write a free length
+        Some(dimension::Value::DimValue(-1)) => Ok(Dimension::Symbol(String::new())),
         Some(dimension::Value::DimValue(length)) => {
             Err(GraphFault::Length { port: proto.name.clone(), length: *length })
         }

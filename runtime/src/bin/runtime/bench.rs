@@ -13,16 +13,19 @@ use safe_io::SingleLine;
 use serde_json::json;
 
 use crate::cli;
+use crate::hint::with_hint;
+use crate::model;
 
-/// Images between two looks at the clock of a profile.
-const PROFILED: usize = 1000;
+/// Images between two readings of the clock in a profile.
+const PROFILE_IMAGES: usize = 1000;
 
 pub(crate) fn run(arguments: &cli::Bench) -> anyhow::Result<()> {
-    let classifier = arguments.model.load()?;
+    let source = model::Source::read(arguments.model.file.as_deref())?;
+    let classifier = source.classifier(arguments.model.options())?;
     let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
     let folder = folder
         .context("you have no home folder to look for images in: give one with --data DIR")?;
-    let images = idx::load(&folder, Part::Test)?.images;
+    let images = idx::load(&folder, Part::Test).map_err(with_hint)?.images;
     ensure!(!images.is_empty(), "{} holds no test images", folder.display());
     let time = Duration::from_secs_f32(arguments.seconds);
     if arguments.profile {
@@ -41,7 +44,7 @@ fn bench(
     let mut output = io::stdout().lock();
     if !arguments.json {
         writeln!(output, "kernels  {}", arguments.model.kernels())?;
-        writeln!(output, "batch  threads         p50         p99    an image    images/s")?;
+        writeln!(output, "batch  threads         p50         p99   per image    images/s")?;
     }
     let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let threads = if arguments.threads.is_empty() {
@@ -64,12 +67,12 @@ fn bench(
                 });
                 writeln!(output, "{line}")?;
             } else {
-                let [half, most] = [0.5, 0.99].map(|part| micros(times.quantile(part)));
-                let an_image = half / batch.get() as f64;
+                let [p50, p99] = [0.5, 0.99].map(|part| micros(times.quantile(part)));
+                let per_image = p50 / batch.get() as f64;
                 let speed = times.images_per_second(batch);
                 writeln!(
                     output,
-                    "{batch:5}  {threads:7}  {half:8.1} µs {most:8.1} µs {an_image:8.1} µs  {speed:10.0}"
+                    "{batch:5}  {threads:7}  {p50:8.1} µs {p99:8.1} µs {per_image:8.1} µs  {speed:10.0}"
                 )?;
             }
             output.flush()?;
@@ -78,13 +81,13 @@ fn bench(
     Ok(())
 }
 
-/// How long each call took, sorted.
+/// Durations of the calls, sorted.
 struct Times {
     calls: Vec<Duration>,
 }
 
 impl Times {
-    /// Calls for so long, each with the next images of the dataset.
+    /// Calls until `time` has passed, each with the next images of the dataset.
     fn measure(
         classifier: &Classifier,
         images: &[Image28],
@@ -139,7 +142,7 @@ fn profile(
     let mut count = 0;
     let mut total: Vec<OperatorTime> = vec![];
     let started = Instant::now();
-    for images in images.chunks(PROFILED.max(batch)).cycle() {
+    for images in images.chunks(PROFILE_IMAGES.max(batch)).cycle() {
         let times = classifier.profile(images, batch);
         count += images.len();
         if total.is_empty() {
@@ -156,21 +159,22 @@ fn profile(
     if !arguments.json {
         let kernels = arguments.model.kernels();
         writeln!(output, "kernels  {kernels}, batch {batch}, one thread, {count} images")?;
-        writeln!(output, "time an image      share   GFLOP/s  operator")?;
+        writeln!(output, "time per image     share   GFLOP/s  operator")?;
     }
     for OperatorTime { name, macs, time } in total {
-        let an_image = micros(time) / count as f64;
+        let per_image = micros(time) / count as f64;
         let share = time.as_secs_f64() / sum.as_secs_f64();
         // a multiplication and an addition each
-        let speed = macs.map(|macs| 2.0 * macs as f64 / an_image / 1e3);
+        let speed = macs.map(|macs| 2.0 * macs as f64 / per_image / 1e3);
         if arguments.json {
-            let line = json!({ "operator": name, "us": an_image, "share": share, "gflops": speed });
+            let line =
+                json!({ "operator": name, "us": per_image, "share": share, "gflops": speed });
             writeln!(output, "{line}")?;
         } else {
             let speed = speed.map_or(String::new(), |speed| format!("{speed:.1}"));
             writeln!(
                 output,
-                "{an_image:10.2} µs  {:7.1} %  {speed:>8}  {}",
+                "{per_image:10.2} µs  {:7.1} %  {speed:>8}  {}",
                 share * 100.0,
                 SingleLine(name)
             )?;

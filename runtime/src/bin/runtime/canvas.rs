@@ -1,11 +1,10 @@
-//! A picture to write words and paste pictures on.
+//! A page that text is written and pictures are pasted on.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, Cursor, ErrorKind, Write};
 use std::path::Path;
 
 use ab_glyph::{FontRef, PxScale};
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, Rgb, RgbImage, RgbaImage};
 use imageproc::drawing::{draw_filled_rect_mut, draw_hollow_rect_mut, draw_text_mut, text_size};
@@ -27,7 +26,7 @@ const SQUARES: [u8; 2] = [255, 222];
 const SOFTWARE: &str = "Software";
 const OURS: &str = "runtime";
 
-/// A picture in the making.
+/// A page in the making.
 pub(crate) struct Canvas {
     pixels: RgbImage,
     font: FontRef<'static>,
@@ -48,14 +47,14 @@ impl Canvas {
         draw_text_mut(&mut self.pixels, colour, x, y, PxScale::from(size), &self.font, text);
     }
 
-    /// `text`, shortened at its beginning to at most so many pixels: file names differ at their ends.
-    pub(crate) fn fit(&self, text: &str, size: f32, width: u32) -> String {
-        let wide = |text: &str| text_size(PxScale::from(size), &self.font, text).0 > width;
-        if !wide(text) {
+    /// `text`, shortened at its beginning to at most `width` pixels: file names differ at their ends.
+    pub(crate) fn shorten(&self, text: &str, size: f32, width: u32) -> String {
+        let is_wide = |text: &str| text_size(PxScale::from(size), &self.font, text).0 > width;
+        if !is_wide(text) {
             return text.to_owned();
         }
         let ends = text.char_indices().skip(1).map(|(at, _)| format!("…{}", &text[at..]));
-        ends.into_iter().find(|end| !wide(end)).unwrap_or_else(|| "…".into())
+        ends.into_iter().find(|end| !is_wide(end)).unwrap_or_else(|| "…".into())
     }
 
     /// Pastes `picture` into the middle of a frame of this side, as large as it goes; small ones keep their pixels.
@@ -101,28 +100,32 @@ impl Canvas {
     }
 }
 
-/// Refuses what cannot be written, and a file that is there and was not written by [`Canvas::save`]: `--show a.png b.png`
-/// must not cost a photo. `otherwise` says what can be done.
-pub(crate) fn check_replaceable(path: &Path, otherwise: &str) -> anyhow::Result<()> {
-    output::check(path).with_context(|| format!("cannot write {}", path.display()))?;
-    if !output::is_regular_or_absent(path) {
-        return Ok(());
-    }
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).context(format!("cannot replace {}", path.display())),
-    };
-    let ours = png::Decoder::new(BufReader::new(file)).read_info().is_ok_and(|png| {
+/// Refuses, before any work, what cannot be written, a name that does not end in `.png`, and a file that is there and
+/// was not written by [`Canvas::save`], unless `force` is given: `--show a.png b.png` must not cost a photo.
+/// `otherwise` says what else could be meant.
+pub(crate) fn check_output(path: &Path, force: bool, otherwise: &str) -> anyhow::Result<()> {
+    let unwritable = || format!("cannot write {}", path.display());
+    output::check(path).with_context(unwritable)?;
+    let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+    ensure!(
+        is_png || !output::is_regular_or_absent(path),
+        "{}: a PNG picture is written, so choose a name that ends in .png{otherwise}",
+        unwritable()
+    );
+    output::check_replaceable(path, force, is_ours).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            anyhow!("{}: {error} with --force{otherwise}", unwritable())
+        }
+        _ => anyhow!(error).context(format!("cannot replace {}", path.display())),
+    })
+}
+
+/// Whether a file's content was written by [`Canvas::save`].
+fn is_ours(content: &[u8]) -> bool {
+    png::Decoder::new(Cursor::new(content)).read_info().is_ok_and(|png| {
         let texts = &png.info().uncompressed_latin1_text;
         texts.iter().any(|text| text.keyword == SOFTWARE && text.text == OURS)
-    });
-    ensure!(
-        ours,
-        "{} was not written by this program, and is left as it is: {otherwise}",
-        path.display()
-    );
-    Ok(())
+    })
 }
 
 fn over_squares(pixels: &RgbaImage) -> RgbImage {
@@ -144,25 +147,35 @@ mod tests {
     #[test]
     fn long_names_keep_their_ends() {
         let canvas = Canvas::new(1, 1);
-        assert_eq!(canvas.fit("five.png", 16.0, 100), "five.png");
-        let short = canvas.fit("a/very/long/folder/with/a/five.png", 16.0, 100);
+        assert_eq!(canvas.shorten("five.png", 16.0, 100), "five.png");
+        let short = canvas.shorten("a/very/long/folder/with/a/five.png", 16.0, 100);
         assert!(short.starts_with('…') && short.ends_with("five.png"), "{short}");
-        assert_eq!(canvas.fit("five.png", 16.0, 1), "…");
+        assert_eq!(canvas.shorten("five.png", 16.0, 1), "…");
     }
 
     #[test]
-    fn only_pictures_of_ours_are_replaced() {
+    fn only_pictures_of_ours_are_replaced_unless_forced() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name| folder.path().join(name);
-        check_replaceable(&path("new.png"), "").unwrap();
+        let check = |name, force| check_output(&path(name), force, "");
+        check("new.png", false).unwrap();
         Canvas::new(3, 2).save(&path("page.png")).unwrap();
-        check_replaceable(&path("page.png"), "").unwrap();
+        check("page.png", false).unwrap();
         assert_eq!(image::open(path("page.png")).unwrap().to_rgb8(), Canvas::new(3, 2).pixels);
         RgbImage::new(3, 2).save(path("photo.png")).unwrap();
-        std::fs::write(path("empty.png"), "").unwrap();
-        for name in ["photo.png", "empty.png"] {
-            let error = check_replaceable(&path(name), "").unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains("left as it is"), "{error}");
+        let refusal = check("photo.png", false).unwrap_err().to_string();
+        assert!(refusal.contains("photo.png") && refusal.ends_with("with --force"), "{refusal}");
+        check("photo.png", true).unwrap();
+    }
+
+    #[test]
+    fn a_png_is_written_under_no_other_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, is_taken) in
+            [("a.png", true), ("a.PNG", true), ("a.jpg", false), ("png", false), (".png", false)]
+        {
+            let checked = check_output(&folder.path().join(name), true, "");
+            assert_eq!(checked.is_ok(), is_taken, "{name}: {checked:?}");
         }
     }
 

@@ -6,8 +6,9 @@ use std::slice;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use network::onnx::Graph;
-use runtime::{Classifier, EMBEDDED_MODEL, Error, FloatInput, Kernels, Options, picture};
+use runtime::{FloatInput, Kernels, Options, picture};
+
+use crate::stdin;
 
 /// Read handwritten digits with an ONNX model
 #[derive(Debug, Parser)]
@@ -31,14 +32,15 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Predict {
-    /// Picture files (PNG, JPEG, GIF, BMP, WebP, PNM), folders of them, or - for standard input
-    #[arg(required_unless_present = "show", value_name = "IMG")]
+    /// Picture files (PNG, JPEG, GIF, BMP, WebP, PNM), folders of them, or - for standard input, which is also read
+    /// where nothing is named and a file or a pipe is there
+    #[arg(value_name = "IMG")]
     images: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) model: Model,
     #[command(flatten)]
     pub(crate) limits: Limits,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
     /// Print the K likeliest classes
@@ -47,6 +49,9 @@ pub(crate) struct Predict {
     /// Draw what the network sees beside the original; with a FILE.png, write a picture of every step there
     #[arg(long, value_name = "FILE.png", num_args = 0..=1, default_missing_value = TERMINAL)]
     show: Option<PathBuf>,
+    /// Let --show replace a file that this program did not write
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// In place of a file: the drawing goes where the lines go.
@@ -64,24 +69,39 @@ pub(crate) enum Show {
 impl Predict {
     /// The pictures, and where to show them.
     ///
-    /// Without another picture, `--show PICTURE` shows that one in the terminal.
+    /// Without another picture, `--show PICTURE` shows that one in the terminal. Where no picture is named, standard
+    /// input is read if `stdin_is_data`.
     ///
     /// # Errors
     /// Wrong usage that the parser cannot see.
-    pub(crate) fn task(&self) -> Result<(&[PathBuf], Option<Show>), clap::Error> {
+    pub(crate) fn task(
+        &self,
+        stdin_is_data: bool,
+    ) -> Result<(&[PathBuf], Option<Show>), clap::Error> {
         let wrong = |kind, reason| {
             let command = clap::Command::new("runtime predict");
             Err(Self::augment_args(command).error(kind, reason))
         };
+        let in_terminal = self.show.as_deref() == Some(Path::new(TERMINAL));
         let (images, show) = match (&self.images[..], &self.show) {
+            ([], Some(picture)) if !in_terminal => (slice::from_ref(picture), Some(Show::Terminal)),
             (images, None) => (images, None),
-            ([], Some(path)) if path == Path::new(TERMINAL) => {
-                return wrong(ErrorKind::MissingRequiredArgument, "no pictures were named");
-            }
-            ([], Some(picture)) => (slice::from_ref(picture), Some(Show::Terminal)),
-            (images, Some(path)) if path == Path::new(TERMINAL) => (images, Some(Show::Terminal)),
+            (images, Some(_)) if in_terminal => (images, Some(Show::Terminal)),
             (images, Some(path)) => (images, Some(Show::File(path.clone()))),
         };
+        let model_is_stdin = self.model.file.as_deref().is_some_and(stdin::is_meant);
+        let images = match images {
+            [] if stdin_is_data && !model_is_stdin => stdin::PATHS.as_slice(),
+            [] => {
+                let reason = "no pictures were named: name files or folders, or pipe a picture in";
+                return wrong(ErrorKind::MissingRequiredArgument, reason);
+            }
+            images => images,
+        };
+        if model_is_stdin && images.iter().any(|image| stdin::is_meant(image)) {
+            let reason = "the model and a picture cannot both come from standard input";
+            return wrong(ErrorKind::ArgumentConflict, reason);
+        }
         if self.json && matches!(show, Some(Show::Terminal)) {
             let reason =
                 "--show draws between the lines of --json: give it a file after the pictures";
@@ -102,6 +122,9 @@ pub(crate) struct Evaluate {
     /// Where to write a contact sheet of the misread pictures
     #[arg(long, value_name = "FILE.png", requires = "images")]
     pub(crate) sheet: Option<PathBuf>,
+    /// Let --sheet replace a file that this program did not write
+    #[arg(long, requires = "sheet")]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]
@@ -113,23 +136,34 @@ pub(crate) struct Evaluate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// ONNX file; without it, the model inside this program
-    pub(crate) model: Option<PathBuf>,
+    /// ONNX file, or - for standard input; without it, the model inside this program
+    #[arg(value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// The same, as the other commands name it
+    #[arg(long = "model", value_name = "FILE", conflicts_with = "model")]
+    model_option: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
 
+impl Inspect {
+    /// The file, by whichever argument; `None` for the model inside this program.
+    pub(crate) fn model(&self) -> Option<&Path> {
+        self.model.as_deref().or(self.model_option.as_deref())
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Images a call
+    /// Images per call
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,64,256", value_parser = count::<65_536>)]
     pub(crate) batch: Vec<NonZeroUsize>,
     /// Threads that share a batch [default: 1, and as many as there are cores]
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count::<1_024>)]
     pub(crate) threads: Vec<NonZeroUsize>,
     /// Time of each measurement
-    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = an_hour)]
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = measurement_seconds)]
     pub(crate) seconds: f32,
     /// Print the time of each operator instead, at the first batch and on one thread
     #[arg(long)]
@@ -139,14 +173,14 @@ pub(crate) struct Bench {
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) model: Model,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Model {
-    /// ONNX file; without it, the model inside this program
+    /// ONNX file, or - for standard input; without it, the model inside this program
     #[arg(long = "model", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// For models with float input: subtracted from pixels in 0 to 1 [default: 0]
@@ -166,19 +200,14 @@ impl Model {
         self.kernels.unwrap_or_default()
     }
 
-    pub(crate) fn load(&self) -> Result<Classifier, Error> {
+    /// How the model is to be run.
+    pub(crate) fn options(&self) -> Options {
         let default = FloatInput::default();
         let float_input = (self.mean.is_some() || self.std.is_some()).then(|| FloatInput {
             mean: self.mean.unwrap_or(default.mean),
             std: self.std.unwrap_or(default.std),
         });
-        let options = Options { float_input, kernels: self.kernels() };
-        match &self.file {
-            Some(path) => {
-                Classifier::new(&Graph::load(path)?, options).map_err(|error| error.in_file(path))
-            }
-            None => Classifier::new(&Graph::parse(EMBEDDED_MODEL)?, options),
-        }
+        Options { float_input, kernels: self.kernels() }
     }
 }
 
@@ -186,7 +215,7 @@ impl Model {
 pub(crate) struct Limits {
     /// Refuse pictures of more pixels, before decoding them
     #[arg(long, value_name = "N", default_value_t = picture::Limits::default().pixels,
-        value_parser = clap::value_parser!(u64).range(1..=picture::Limits::MOST_PIXELS))]
+        value_parser = clap::value_parser!(u64).range(1..=picture::Limits::MAX_PIXELS))]
     max_pixels: u64,
     /// Refuse longer picture files
     #[arg(long, value_name = "N", default_value_t = picture::Limits::default().bytes,
@@ -204,14 +233,14 @@ fn finite(text: &str) -> Result<f32, String> {
     text.parse().ok().filter(|value: &f32| value.is_finite()).ok_or_else(|| "not a number".into())
 }
 
-/// A number of things, of `MOST` at most.
-fn count<const MOST: usize>(text: &str) -> Result<NonZeroUsize, String> {
-    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MOST);
-    number.ok_or_else(|| format!("not a whole number from 1 to {MOST}"))
+/// A count of at most `MAX`.
+fn count<const MAX: usize>(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX);
+    number.ok_or_else(|| format!("not a whole number from 1 to {MAX}"))
 }
 
 /// Seconds of one measurement, whose calls are all remembered.
-fn an_hour(text: &str) -> Result<f32, String> {
+fn measurement_seconds(text: &str) -> Result<f32, String> {
     positive(text).ok().filter(|&s| s <= 3600.0).ok_or_else(|| "not above 0 and up to 3600".into())
 }
 
@@ -224,11 +253,14 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
-    fn task(arguments: &[&str]) -> Result<(Vec<PathBuf>, Option<Show>), ErrorKind> {
+    fn task(
+        arguments: &[&str],
+        stdin_is_data: bool,
+    ) -> Result<(Vec<PathBuf>, Option<Show>), ErrorKind> {
         let arguments = ["runtime", "predict"].iter().chain(arguments);
         let cli = Cli::try_parse_from(arguments).map_err(|error| error.kind())?;
         let Command::Predict(predict) = cli.command else { unreachable!("the command is given") };
-        let (images, show) = predict.task().map_err(|error| error.kind())?;
+        let (images, show) = predict.task(stdin_is_data).map_err(|error| error.kind())?;
         Ok((images.to_vec(), show))
     }
 
@@ -244,12 +276,28 @@ mod tests {
             (&["--show", "page.png", "a.png"], &["a.png"], file("page.png")),
             (&["--json", "a.png", "--show", "page.png"], &["a.png"], file("page.png")),
         ] {
-            let images = images.iter().map(PathBuf::from).collect();
-            assert_eq!(task(arguments), Ok((images, show)), "{arguments:?}");
+            let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
+            for stdin_is_data in [false, true] {
+                let task = task(arguments, stdin_is_data);
+                assert_eq!(task, Ok((Vec::clone(&images), show.clone())), "{arguments:?}");
+            }
         }
         for arguments in [&[][..], &["--show"], &["--json", "--show", "a.png"]] {
-            assert!(task(arguments).is_err(), "{arguments:?}");
+            assert!(task(arguments, false).is_err(), "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn standard_input_is_read_by_name_or_where_nothing_is_named_and_once() {
+        let stdin = vec![PathBuf::from("-")];
+        for arguments in [&["-"][..], &[], &["--json"], &["--model", "m.onnx"]] {
+            assert_eq!(task(arguments, true), Ok((stdin.clone(), None)), "{arguments:?}");
+        }
+        assert_eq!(task(&["--show"], true), Ok((stdin, Some(Show::Terminal))));
+        let five = (vec![PathBuf::from("5.png")], None);
+        assert_eq!(task(&["5.png", "--model", "-"], true), Ok(five));
+        assert_eq!(task(&["--model", "-", "5.png", "-"], true), Err(ErrorKind::ArgumentConflict));
+        assert_eq!(task(&["--model", "-"], true), Err(ErrorKind::MissingRequiredArgument));
     }
 
     #[test]

@@ -13,13 +13,16 @@ use runtime::reliability::{Bin, Reliability, Score};
 use serde_json::{Value, json};
 
 use crate::cli;
+use crate::hint::with_hint;
+use crate::model;
 
 pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
-    let classifier = arguments.model.load()?;
+    let source = model::Source::read(arguments.model.file.as_deref())?;
+    let classifier = source.classifier(arguments.model.options())?;
     let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
     let folder = folder
         .context("you have no home folder to look for images in: give one with --data DIR")?;
-    let split = idx::load(&folder, Part::Test)?;
+    let split = idx::load(&folder, Part::Test).map_err(with_hint)?;
     let classes = classifier.classes().len();
     let beyond = split.labels.iter().find(|&&label| usize::from(label) >= classes);
     if let Some(label) = beyond {

@@ -1,4 +1,4 @@
-//! `runtime evaluate --images`: how good a model is on pictures of strangers.
+//! `runtime evaluate --images`: how good a model is on labelled picture files.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,11 +12,13 @@ use runtime::{Prediction, Verdict, preprocess};
 use safe_io::SingleLine;
 use serde_json::{Value, json};
 
-use crate::canvas::check_replaceable;
+use crate::canvas::check_output;
 use crate::cli;
+use crate::contact_sheet::{ContactSheet, Tile};
 use crate::evaluate::{bins, verdicts};
+use crate::hint::with_hint;
 use crate::manifest::{self, Entry};
-use crate::sheet::{Sheet, Tile};
+use crate::model;
 use safe_io::print::print_error;
 
 /// A picture that was read.
@@ -34,11 +36,12 @@ impl Answer {
 
 pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<ExitCode> {
     if let Some(path) = &arguments.sheet {
-        check_replaceable(path, "name another file")?;
+        check_output(path, arguments.force, "")?;
     }
-    let classifier = arguments.model.load()?;
+    let source = model::Source::read(arguments.model.file.as_deref())?;
+    let classifier = source.classifier(arguments.model.options())?;
     let limits = Limits::from(&arguments.limits);
-    let mut sheet = arguments.sheet.as_ref().map(|_| Sheet::default());
+    let mut sheet = arguments.sheet.as_ref().map(|_| ContactSheet::default());
     let mut tally = Tally { classes: classifier.classes(), answers: vec![], unread: 0 };
     for entry in manifest::load(manifest, classifier.classes())? {
         match picture::load(&entry.path, limits) {
@@ -51,14 +54,14 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
                     answer.prediction.verdict == Verdict::Sure
                 };
                 if let (Some(sheet), true) = (&mut sheet, wrong) {
-                    let words = tally.words(&answer);
+                    let caption = tally.caption(&answer);
                     let name = SingleLine(&answer.entry.name).to_string();
-                    sheet.push(Tile::new(name, words, &picture, &prepared.image));
+                    sheet.push(Tile::new(name, caption, &picture, &prepared.image));
                 }
                 tally.answers.push(answer);
             }
             Err(error) => {
-                print_error(&error.into());
+                print_error(&with_hint(error));
                 tally.unread += 1;
             }
         }
@@ -77,7 +80,7 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
     Ok(if tally.unread == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// All answers, and what they come to.
+/// All answers, for counting.
 struct Tally<'a> {
     classes: &'a [String],
     answers: Vec<Answer>,
@@ -98,11 +101,11 @@ impl Tally<'_> {
         })
     }
 
-    /// How many pictures without a digit got each verdict: sure, unsure, no digit.
-    fn nothings(&self) -> [usize; 3] {
+    /// Pictures without a digit that got each verdict: sure, unsure, no digit.
+    fn non_digits(&self) -> [usize; 3] {
         [Verdict::Sure, Verdict::Unsure, Verdict::NoDigit].map(|verdict| {
-            let nothing = self.answers.iter().filter(|answer| answer.entry.label.is_none());
-            nothing.filter(|answer| answer.prediction.verdict == verdict).count()
+            let non_digits = self.answers.iter().filter(|answer| answer.entry.label.is_none());
+            non_digits.filter(|answer| answer.prediction.verdict == verdict).count()
         })
     }
 
@@ -121,7 +124,7 @@ impl Tally<'_> {
     }
 
     /// Label, answer, confidence, verdict.
-    fn words(&self, answer: &Answer) -> String {
+    fn caption(&self, answer: &Answer) -> String {
         let Answer { entry, prediction } = answer;
         let label = entry.label.map_or("none", |class| self.classes[class].as_str());
         let read = &self.classes[prediction.digit()];
@@ -137,7 +140,7 @@ impl Tally<'_> {
     fn json(&self) -> Value {
         let reliability = self.reliability();
         let all = reliability.all();
-        let [as_sure, as_unsure, as_no_digit] = self.nothings();
+        let [as_sure, as_unsure, as_no_digit] = self.non_digits();
         let score = |score: Score| json!({ "right": score.right, "of": score.of });
         let errors = self.digits().filter(|answer| !answer.is_right()).map(|answer| {
             json!({
@@ -190,19 +193,19 @@ impl fmt::Display for Tally<'_> {
         if all.of > 0 {
             write!(f, "\n{reliability}")?;
         }
-        let nothings = self.nothings();
-        let count: usize = nothings.iter().sum();
+        let non_digits = self.non_digits();
+        let count: usize = non_digits.iter().sum();
         if count > 0 {
-            let [sure, unsure, none] = nothings;
+            let [sure, unsure, none] = non_digits;
             writeln!(
                 f,
-                "\nnothing   {count} pictures without a digit: {none} called no digit, {unsure} unsure, {sure} sure"
+                "\nnon-digits  {count} pictures: {none} called no digit, {unsure} unsure, {sure} sure"
             )?;
         }
         if all.right < all.of {
             writeln!(f, "\nerrors    label → answer")?;
             for answer in self.digits().filter(|answer| !answer.is_right()) {
-                writeln!(f, "  {}  {}", SingleLine(&answer.entry.name), self.words(answer))?;
+                writeln!(f, "  {}  {}", SingleLine(&answer.entry.name), self.caption(answer))?;
             }
         }
         if self.unread > 0 {

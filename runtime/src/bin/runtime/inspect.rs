@@ -3,22 +3,19 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use network::onnx::{Attribute, Graph, Node, read_model};
+use network::onnx::{Attribute, Graph, Node};
 use runtime::{Classifier, Options};
 use safe_io::SingleLine;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::cli;
+use crate::model;
 
 pub(crate) fn run(arguments: &cli::Inspect) -> anyhow::Result<()> {
-    let (name, bytes) = match &arguments.model {
-        None => ("embedded model".to_owned(), runtime::EMBEDDED_MODEL.to_vec()),
-        Some(path) => (path.display().to_string(), read_model(path)?),
-    };
-    let graph = Graph::parse(&bytes).map_err(|error| error.in_file(&name))?;
-    let classifier =
-        Classifier::new(&graph, Options::default()).map_err(|error| error.in_file(&name))?;
+    let source = model::Source::read(arguments.model())?;
+    let classifier = source.classifier(Options::default())?;
+    let model::Source { name, bytes, graph } = source;
     let identity = base16ct::lower::encode_string(&Sha256::digest(&bytes));
     let mut output = io::stdout().lock();
     if arguments.json {

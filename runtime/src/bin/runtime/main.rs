@@ -4,13 +4,17 @@
 mod bench;
 mod canvas;
 mod cli;
+mod contact_sheet;
 mod evaluate;
+mod folder;
+mod hint;
 mod images;
 mod inspect;
 mod manifest;
+mod model;
 mod predict;
-mod sheet;
 mod show;
+mod stdin;
 
 use std::process::ExitCode;
 

@@ -8,10 +8,10 @@ use anyhow::{Context, bail, ensure};
 use safe_io::SingleLine;
 
 /// The label of pictures that show no digit: blank, several digits, something else.
-const NOTHING: &str = "none";
+const NON_DIGIT: &str = "none";
 
-/// Most bytes of a manifest: some hundred thousand pictures.
-const LIMIT_BYTES: u64 = 16 << 20;
+/// Maximum bytes of a manifest: some hundred thousand pictures.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// A picture and what it shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct Entry {
     pub(crate) path: PathBuf,
     /// As the manifest names it.
     pub(crate) name: String,
-    /// Its class; none if it shows no single digit.
+    /// Its class; `None` if it shows no single digit.
     pub(crate) label: Option<usize>,
     /// Who made it.
     pub(crate) source: String,
@@ -34,9 +34,9 @@ pub(crate) fn load(path: &Path, classes: &[String]) -> anyhow::Result<Vec<Entry>
     let unreadable = || format!("cannot read {file}");
     let mut bytes = vec![];
     File::open(path)
-        .and_then(|file| file.take(LIMIT_BYTES + 1).read_to_end(&mut bytes))
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .with_context(unreadable)?;
-    ensure!(bytes.len() as u64 <= LIMIT_BYTES, "{file} holds more than {LIMIT_BYTES} bytes");
+    ensure!(bytes.len() as u64 <= MAX_BYTES, "{file} holds more than {MAX_BYTES} bytes");
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(&bytes[..]);
     let headers = reader.headers().with_context(unreadable)?.clone();
     let column = |name: &str| headers.iter().position(|header| header == name);
@@ -53,13 +53,13 @@ pub(crate) fn load(path: &Path, classes: &[String]) -> anyhow::Result<Vec<Entry>
         let name = value(paths);
         ensure!(!name.is_empty(), "{file}, line {line}: there is no path");
         let label = match value(labels) {
-            NOTHING => None,
+            NON_DIGIT => None,
             label => {
                 let by_name = classes.iter().position(|class| class == label);
                 let by_number = || label.parse().ok().filter(|&class| class < classes.len());
                 let Some(class) = by_name.or_else(by_number) else {
                     bail!(
-                        "{file}, line {line}: the model has no class {label:?}; say {NOTHING} where there is no digit"
+                        "{file}, line {line}: the model has no class {label:?}; say {NON_DIGIT} where there is no digit"
                     );
                 };
                 Some(class)

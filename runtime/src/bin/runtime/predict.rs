@@ -1,10 +1,11 @@
-//! `runtime predict`: a line a picture, and on to the next whatever happens to one.
+//! `runtime predict`: one line per picture; one that fails does not stop the others.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use runtime::picture::{self, Limits};
 use runtime::preprocess::{self, Content, Step};
 use runtime::{Classifier, Prediction, Verdict};
@@ -13,20 +14,25 @@ use serde_json::{Value, json};
 
 use crate::canvas;
 use crate::cli::{self, Show};
+use crate::folder::{self, Folder};
+use crate::hint::with_hint;
+use crate::model;
 use crate::show::{self, Page, Row};
+use crate::stdin;
 use safe_io::print::print_error;
 
-/// Endings of the files that are taken from a folder.
-const PICTURES: [&str; 11] =
-    ["png", "jpg", "jpeg", "gif", "bmp", "webp", "pnm", "pbm", "pgm", "ppm", "pam"];
-
 pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
-    let (images, show) = arguments.task().unwrap_or_else(|error| error.exit());
+    let task = arguments.task(stdin::is_data());
+    let (images, show) = task.unwrap_or_else(|error| error.exit());
     if let Some(Show::File(path)) = &show {
-        let otherwise = "name another file, or put --show last to draw in the terminal";
-        canvas::check_replaceable(path, otherwise)?;
+        canvas::check_output(
+            path,
+            arguments.force,
+            ", or put --show last to draw in the terminal",
+        )?;
     }
-    let classifier = arguments.model.load()?;
+    let source = model::Source::read(arguments.model.file.as_deref())?;
+    let classifier = source.classifier(arguments.model.options())?;
     let limits = Limits::from(&arguments.limits);
     let mut page = Page::default();
     let mut output = io::stdout().lock();
@@ -34,8 +40,8 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
     let mut printed = Ok(());
     for argument in images {
         let paths = pictures(argument).unwrap_or_else(|error| vec![(argument.clone(), Err(error))]);
-        for (path, picture) in paths {
-            let seen = picture.and_then(|()| see(&classifier, &path, limits, show.is_some()));
+        for (path, found) in paths {
+            let seen = found.and_then(|()| see(&classifier, &path, limits, show.is_some()));
             let line = match (&seen, arguments.json) {
                 (seen, true) => {
                     writeln!(
@@ -74,11 +80,11 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// What was made of a picture.
+/// A picture that was read.
 struct Seen {
     prediction: Prediction,
     content: Content,
-    /// The original first and the 28×28 last; none unless they are to be shown.
+    /// The original first and the 28×28 last; empty unless they are to be shown.
     steps: Vec<Step>,
 }
 
@@ -100,61 +106,61 @@ impl Seen {
         }
     }
 
-    /// Why an answer is none, or not sure.
-    fn doubt(&self) -> &'static str {
+    /// Why there is no answer; `None` where there is one.
+    const fn reason(&self) -> Option<&'static str> {
         match (self.prediction.verdict, self.content) {
-            (Verdict::Sure, _) => "",
-            (Verdict::Unsure, _) => "  unsure",
-            (Verdict::NoDigit, Content::Drawing) => "  no digit: it looks like none",
-            (Verdict::NoDigit, Content::Blank) => "  no digit: nothing is drawn there",
-            (Verdict::NoDigit, Content::Several) => "  no digit: there are several drawings",
-            (Verdict::NoDigit, Content::Clutter) => "  no digit: there are no strokes on paper",
+            (Verdict::Sure | Verdict::Unsure, _) => None,
+            (Verdict::NoDigit, Content::Drawing) => Some("it does not look like a digit"),
+            (Verdict::NoDigit, Content::Blank) => Some("the picture is blank"),
+            (Verdict::NoDigit, Content::Several) => Some("there are several drawings"),
+            (Verdict::NoDigit, Content::Clutter) => Some("there are no strokes on paper"),
         }
     }
 }
 
 /// The pictures that an argument means: itself, or the files that a folder holds, by name.
-///
-/// What is no file there is left alone: a pipe would wait for a writer, and nobody named it.
 fn pictures(argument: &Path) -> anyhow::Result<Vec<(PathBuf, anyhow::Result<()>)>> {
     if !argument.is_dir() {
         return Ok(vec![(argument.to_owned(), Ok(()))]);
     }
-    let unreadable = || format!("cannot read folder {}", argument.display());
-    let mut paths = vec![];
-    for entry in argument.read_dir().with_context(unreadable)? {
-        let path = entry.with_context(unreadable)?.path();
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        let named = ending.is_some_and(|ending| PICTURES.contains(&ending.as_str()));
-        // a link to nowhere is one that cannot be read
-        if named && path.metadata().map_or(true, |there| there.is_file()) {
-            paths.push(path);
+    let Folder { pictures, skipped } = folder::read(argument)?;
+    let name = SingleLine(argument.display());
+    if pictures.is_empty() {
+        match skipped.to_string() {
+            none if none.is_empty() => bail!("folder {name} holds no pictures"),
+            skipped => bail!("folder {name} holds no pictures, but {skipped}"),
         }
     }
-    anyhow::ensure!(!paths.is_empty(), "folder {} holds no pictures", argument.display());
-    paths.sort();
-    Ok(paths.into_iter().map(|path| (path, Ok(()))).collect())
+    if !skipped.is_empty() {
+        print_note(format_args!("folder {name}: skipped {skipped}"));
+    }
+    Ok(pictures.into_iter().map(|path| (path, Ok(()))).collect())
 }
 
 fn see(classifier: &Classifier, path: &Path, limits: Limits, shown: bool) -> anyhow::Result<Seen> {
-    let picture = if path == Path::new("-") {
-        picture::read(io::stdin().lock(), limits).context("standard input")?
+    let picture = if stdin::is_meant(path) {
+        picture::read(io::stdin().lock(), limits).map_err(with_hint).context(stdin::NAME)?
     } else {
-        picture::load(path, limits)?
+        picture::load(path, limits).map_err(with_hint)?
     };
     let (steps, prepared) =
         if shown { preprocess::trace(&picture) } else { (vec![], preprocess::prepare(&picture)) };
     Ok(Seen { prediction: classifier.read(&prepared), content: prepared.content, steps })
 }
 
+/// `PATH  CLASS  CONFIDENCE %  VERDICT`, or `PATH  no digit: REASON`.
 fn text_line(classifier: &Classifier, path: &Path, seen: &Seen, top: u16) -> String {
+    let path = SingleLine(path.display());
+    if let Some(reason) = seen.reason() {
+        return format!("{path}  {}: {reason}", seen.prediction.verdict.name());
+    }
     let ranked: Vec<String> = seen
         .prediction
         .top(usize::from(top))
         .into_iter()
         .map(|(class, p)| format!("{}  {:5.1} %", classifier.classes()[class], p * 100.0))
         .collect();
-    format!("{}  {}{}", SingleLine(path.display()), ranked.join("   "), seen.doubt())
+    format!("{path}  {}  {}", ranked.join("   "), seen.prediction.verdict.name())
 }
 
 fn json_line(
@@ -166,12 +172,14 @@ fn json_line(
     let path = path.display().to_string();
     match seen {
         Err(error) => json!({ "path": path, "error": format!("{error:#}") }),
-        Ok(Seen { prediction, .. }) => {
+        Ok(seen) => {
+            let prediction = &seen.prediction;
             let mut line = json!({
                 "path": path,
                 "digit": prediction.digit(),
                 "confidence": decimal(prediction.confidence()),
                 "verdict": prediction.verdict.name(),
+                "reason": seen.reason(),
                 "probabilities": prediction.probabilities.iter().copied().map(decimal).collect::<Vec<_>>(),
             });
             let class = &classifier.classes()[prediction.digit()];
@@ -189,7 +197,12 @@ fn json_line(
     }
 }
 
-/// Six decimals: more would differ from one processor to the next.
+/// Prints what a user should know, though nothing failed.
+fn print_note(note: fmt::Arguments) {
+    let _ = writeln!(io::stderr(), "note: {note}"); // without a standard error nobody reads it
+}
+
+/// Rounds to six decimals: more would differ from one processor to the next.
 fn decimal(probability: f32) -> f64 {
     (f64::from(probability) * 1e6).round() / 1e6
 }

@@ -15,10 +15,10 @@ use crate::canvas::{BAD, Canvas, FAINT, GOOD, INK};
 
 /// Columns of the terminal that a picture takes; two rows of its pixels make a line.
 const SIDE: u32 = 28;
-/// Columns of the longest bar.
+/// Columns of a bar of probability 1.
 const BAR: f32 = 10.0;
-/// Bars that stand beside a picture; of more classes the likeliest.
-const BARS: usize = 14;
+/// Maximum number of bars beside a picture; of more classes the likeliest are shown.
+const MAX_BARS: usize = 14;
 /// From dark to light, for terminals without colours and for files.
 const SHADES: &[u8] = b" .:-=+*#%@";
 
@@ -54,7 +54,7 @@ fn draw(
     text
 }
 
-/// A line for each two rows of a picture that is scaled to 28 by 28.
+/// One line for each two rows of a picture that is scaled to 28 by 28.
 fn half_blocks(picture: &DynamicImage, colours: bool) -> Vec<String> {
     let (width, height) = (picture.width(), picture.height());
     let fitted = if width.max(height) > SIDE {
@@ -112,8 +112,8 @@ fn shade(halves: [Option<Rgb<u8>>; 2]) -> char {
 
 /// Classes in order, or of many the likeliest: name, bar, per cent.
 fn bars(prediction: &Prediction, classes: &[String]) -> Vec<String> {
-    let mut shown = prediction.top(BARS);
-    if classes.len() <= BARS {
+    let mut shown = prediction.top(MAX_BARS);
+    if classes.len() <= MAX_BARS {
         shown.sort_by_key(|(class, _)| *class);
     }
     let name = |class: usize| classes[class].chars().take(8).collect::<String>();
@@ -126,8 +126,8 @@ fn bars(prediction: &Prediction, classes: &[String]) -> Vec<String> {
     shown.into_iter().map(line).map(|line| line.chars().take(20).collect()).collect()
 }
 
-/// Most pictures on one page.
-const MOST_ROWS: usize = 100;
+/// Maximum number of pictures on one page.
+const MAX_ROWS: usize = 100;
 
 const MARGIN: u32 = 24;
 const TILE: u32 = 168;
@@ -139,14 +139,14 @@ const BAR_LENGTH: u32 = 150;
 const BAR_PERCENT: u32 = 64;
 const BAR_HEIGHT: u32 = 14;
 
-/// A picture with what each step made of it, and the answer.
+/// A picture with the result of each step, and the answer.
 pub(crate) struct Row {
     pub(crate) title: String,
     pub(crate) steps: Vec<Step>,
     pub(crate) prediction: Prediction,
 }
 
-/// One page with a row a picture.
+/// One page with one row per picture.
 #[derive(Default)]
 pub(crate) struct Page {
     rows: Vec<Row>,
@@ -156,8 +156,8 @@ impl Page {
     /// Adds a row, its pictures no larger than they are shown.
     pub(crate) fn push(&mut self, mut row: Row) -> anyhow::Result<()> {
         ensure!(
-            self.rows.len() < MOST_ROWS,
-            "--show writes at most {MOST_ROWS} pictures on a page: name fewer"
+            self.rows.len() < MAX_ROWS,
+            "--show writes at most {MAX_ROWS} pictures on a page: name fewer"
         );
         for step in &mut row.steps {
             if step.picture.width().max(step.picture.height()) > TILE {
@@ -194,7 +194,7 @@ impl Row {
             _ => format!("{}   {percent:.1} %, {}", classes[digit], verdict.name()),
         };
         let bars_left = MARGIN + steps * (TILE + GAP);
-        let title = canvas.fit(title, 20.0, bars_left - MARGIN - GAP);
+        let title = canvas.shorten(title, 20.0, bars_left - MARGIN - GAP);
         canvas.text(&title, MARGIN, top, 20.0, INK);
         canvas.text(&answer, bars_left, top, 20.0, colour);
         for (at, step) in pictures.iter().enumerate() {
@@ -206,7 +206,7 @@ impl Row {
         shown.sort_by_key(|(class, _)| *class);
         for (line, (class, probability)) in shown.into_iter().enumerate() {
             let y = top + TITLE + line as u32 * (TILE / 10);
-            let name = canvas.fit(&classes[class], 16.0, BAR_NAMES - 8);
+            let name = canvas.shorten(&classes[class], 16.0, BAR_NAMES - 8);
             canvas.text(&name, bars_left, y, 16.0, INK);
             let length = (probability * BAR_LENGTH as f32).round() as u32;
             let left = bars_left + BAR_NAMES.min(8 + 10 * longest(classes));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_shows_both_and_a_bar_a_class() {
+    fn a_terminal_shows_both_pictures_and_one_bar_per_class() {
         let classifier = Classifier::embedded();
         let (steps, prepared) = preprocess::trace(&bar());
         let prediction = classifier.read(&prepared);
@@ -258,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_a_row_a_picture_and_an_end() {
+    fn a_page_has_one_row_per_picture_and_a_maximum() {
         let (steps, prepared) = preprocess::trace(&bar());
         let classifier = Classifier::embedded();
         let prediction = classifier.read(&prepared);
         let row =
             || Row { title: "bar".into(), steps: steps.clone(), prediction: prediction.clone() };
         let mut page = Page::default();
-        for _ in 0..MOST_ROWS {
+        for _ in 0..MAX_ROWS {
             page.push(row()).unwrap();
         }
         assert!(page.push(row()).unwrap_err().to_string().contains("at most 100"));

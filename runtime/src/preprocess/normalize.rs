@@ -1,5 +1,5 @@
-//! Places a drawing as MNIST placed its digits: in a box of 20 pixels, centre of mass in the middle, with a pen
-//! that is neither thick nor thin.
+//! Normalizes a drawing to MNIST's frame: in a box of 20 pixels, centre of mass in the middle, with a pen that is
+//! neither thick nor thin.
 //!
 //! Everything is done on the distance from the strokes' edge: moving the edge makes a pen thicker or thinner by
 //! any part of a pixel, and the result is drawn from it once, at its final size.
@@ -21,34 +21,34 @@ const CENTRE_PX: f32 = 14.5;
 /// Strokes as wide as this stay as they are, in pixels of the result. Half of MNIST's are 2.1 to 2.9 wide,
 /// measured by [`stroke_width`] on the same training images, four times as large.
 const WIDTHS_PX: [f32; 2] = [2.2, 3.0];
-/// Part of its radius by which a hole may shrink: an 8 must not close.
-const HOLE: f32 = 0.5;
-/// Radius of the holes that nobody would see, in pixels of the result.
-const PINHOLE_PX: f32 = 0.5;
-/// Strokes become as wide as this even if a hole closes, in pixels of the result: fainter ones are not seen.
-const THINNEST_PX: f32 = 1.7;
-/// Part of the pen's width that each side may lose: thin places must not break.
-const THINNER: f32 = 0.3;
+/// Maximum part of its radius by which a hole may shrink: an 8 must not close.
+const MAX_HOLE_SHRINKAGE: f32 = 0.5;
+/// Maximum radius of the holes that nobody would see, in pixels of the result.
+const MAX_PINHOLE_PX: f32 = 0.5;
+/// Minimum width of strokes even if a hole closes, in pixels of the result: fainter ones are not seen.
+const MIN_WIDTH_PX: f32 = 1.7;
+/// Maximum part of the pen's width that each side may lose: thin places must not break.
+const MAX_THINNING: f32 = 0.3;
 
 /// Distance from the strokes' edge at the middle of each pixel, in pixels, positive inside.
 type Field = ImageBuffer<Luma<f32>, Vec<f32>>;
 
-/// A drawing as MNIST would have it.
-pub(super) struct Fitted {
+/// A drawing in MNIST's frame.
+pub(super) struct Normalized {
     pub(super) image: Image28,
     /// Diameter of the largest circle inside the strokes, in parts of the drawing's longer side.
-    pub(super) thickest: f32,
+    pub(super) thickness: f32,
 }
 
-/// Draws `strokes`, of which there must be a pixel, as MNIST would have.
-pub(super) fn fit(strokes: &Mask) -> Fitted {
+/// Normalizes `strokes`, of which there must be a pixel.
+pub(super) fn normalize(strokes: &Mask) -> Normalized {
     let strokes = crop(strokes);
     let field = field(&strokes);
     let growth = growth(&field, &strokes);
     let radius = field.pixels().map(|distance| distance.0[0]).fold(0.0, f32::max);
-    let thickest = 2.0 * radius / extent(&field, 0.0).0;
+    let thickness = 2.0 * radius / extent(&field, 0.0).0;
     let (size, centre) = extent(&field, growth);
-    // pixels of the mask a pixel of the result
+    // pixels of the mask per pixel of the result
     let step = size / BOX_PX;
     let samples = (step.ceil() as u32).clamp(4, 16);
     let part = |sample: u32| (sample as f32 + 0.5) / samples as f32;
@@ -64,7 +64,7 @@ pub(super) fn fit(strokes: &Mask) -> Fitted {
             .sum();
         *pixel = (ink / (samples * samples) as f32 * 255.0).round() as u8;
     }
-    Fitted { image: Image28(image), thickest }
+    Normalized { image: Image28(image), thickness }
 }
 
 /// Part of a pixel that is inside an edge at this distance from its middle.
@@ -128,11 +128,11 @@ fn growth(field: &Field, strokes: &Mask) -> f32 {
     let seen = width * BOX_PX / size;
     let growth = growth_to(seen.clamp(WIDTHS_PX[0], WIDTHS_PX[1]));
     if growth > 0.0 {
-        let pinhole = PINHOLE_PX * size / BOX_PX;
-        let most = HOLE * smallest_hole(field, strokes, pinhole);
-        growth.min(most.max(growth_to(THINNEST_PX)))
+        let pinhole = MAX_PINHOLE_PX * size / BOX_PX;
+        let max = MAX_HOLE_SHRINKAGE * smallest_hole(field, strokes, pinhole);
+        growth.min(max.max(growth_to(MIN_WIDTH_PX)))
     } else {
-        growth.max(-THINNER * width)
+        growth.max(-MAX_THINNING * width)
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     /// Strokes where `inked` says so, on 200 by 200 pixels.
-    fn drawn(inked: impl Fn(f32, f32) -> bool) -> Mask {
+    fn synthetic(inked: impl Fn(f32, f32) -> bool) -> Mask {
         Mask::from_fn(200, 200, |x, y| {
             Luma([if inked(x as f32 + 0.5, y as f32 + 0.5) { 255 } else { 0 }])
         })
@@ -190,18 +190,18 @@ mod tests {
     }
 
     fn ring(inner: f32, outer: f32) -> Mask {
-        drawn(|x, y| (inner..outer).contains(&(x - 60.0).hypot(y - 120.0)))
+        synthetic(|x, y| (inner..outer).contains(&(x - 60.0).hypot(y - 120.0)))
     }
 
     #[test]
     fn the_box_has_20_pixels_and_the_mass_is_in_the_middle() {
         // an L: its mass is not in the middle of its box
-        let Fitted { image, thickest } = fit(&drawn(|x, y| {
+        let Normalized { image, thickness } = normalize(&synthetic(|x, y| {
             (20.0..35.0).contains(&x) && (10.0..130.0).contains(&y)
                 || (20.0..80.0).contains(&x) && (115.0..130.0).contains(&y)
         }));
         // 15 of 120, and the corner a little more
-        assert!((0.12..0.16).contains(&thickest), "{thickest}");
+        assert!((0.12..0.16).contains(&thickness), "{thickness}");
         let rows: Vec<usize> = (0..28).filter(|&y| !inked_columns(&image, y).is_empty()).collect();
         assert!((20..=21).contains(&rows.len()), "{image:?}");
         let (mut mass, mut moments) = (0.0, [0.0; 2]);
@@ -223,18 +223,18 @@ mod tests {
             ink as f32 / 255.0 / 2.0
         };
         let (thin, thick) =
-            (pen(&fit(&ring(49.0, 50.0)).image), pen(&fit(&ring(30.0, 50.0)).image));
+            (pen(&normalize(&ring(49.0, 50.0)).image), pen(&normalize(&ring(30.0, 50.0)).image));
         assert!((thin - WIDTHS_PX[0]).abs() < 0.3, "{thin}");
         assert!((thick - WIDTHS_PX[1]).abs() < 0.3, "{thick}");
     }
 
     #[test]
     fn a_small_hole_stays_open() {
-        let ring_in_a_long_digit = drawn(|x, y| {
+        let ring_in_a_long_digit = synthetic(|x, y| {
             (12.0..13.5).contains(&(x - 60.0).hypot(y - 20.0))
                 || (59.0..60.5).contains(&x) && (33.0..180.0).contains(&y)
         });
-        let Fitted { image, .. } = fit(&ring_in_a_long_digit);
+        let Normalized { image, .. } = normalize(&ring_in_a_long_digit);
         let ink = |x: usize, y: usize| image.0[y * IMAGE_SIDE + x];
         let is_hole = |x, y| {
             let around = [ink(x - 1, y), ink(x + 1, y), ink(x, y - 1), ink(x, y + 1)];
@@ -245,8 +245,8 @@ mod tests {
 
     #[test]
     fn a_dot_and_a_full_picture_are_drawn_too() {
-        for strokes in [drawn(|x, y| x < 1.0 && y < 1.0), drawn(|_, _| true)] {
-            assert!(fit(&strokes).image.0.iter().any(|&ink| ink > 100));
+        for strokes in [synthetic(|x, y| x < 1.0 && y < 1.0), synthetic(|_, _| true)] {
+            assert!(normalize(&strokes).image.0.iter().any(|&ink| ink > 100));
         }
     }
 }

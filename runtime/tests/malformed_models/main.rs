@@ -1,4 +1,4 @@
-//! Each clause of the check that a model passes before tract sees it: our model, with one thing in it changed.
+//! Each clause of the check that a model passes before tract sees it: our model, with one part changed.
 
 mod edit;
 
@@ -49,6 +49,66 @@ fn operators_are_known_ones_of_onnx_in_a_known_version() {
         let g = Some(GraphProto::default());
         node.attribute.push(AttributeProto { g, ..int("then_branch", 0) });
     });
+}
+
+#[test]
+fn the_file_format_is_of_a_known_version() {
+    let version = |version| move |model: &mut ModelProto| model.ir_version = version;
+    for unknown in [i64::MIN, 0, 2, 14, 999] {
+        assert_refused(&format!("IR version {unknown}, expected 3 to 13"), version(unknown));
+    }
+    for known in [3, 13] {
+        assert_eq!(refusal(version(known)), "it loads");
+    }
+}
+
+#[test]
+fn quantised_models_and_training_outputs_are_named_as_such() {
+    for op in [
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "QLinearConv",
+        "ConvInteger",
+    ] {
+        let reason = format!("is a {op}, which is not supported: quantised models are not read");
+        assert_node_refused(&reason, "Relu", |node| node.op_type = op.into());
+    }
+    // the second output of a Dropout is its mask, for training
+    assert_graph_refused("(Dropout) has 2 outputs, of which only the first is computed", |graph| {
+        append(graph, "Dropout", &[], &[]);
+        graph.node.last_mut().unwrap().output.push("mask".into());
+    });
+}
+
+#[test]
+fn what_is_declared_of_the_output_is_true() {
+    assert_graph_refused(
+        "its output is declared as int64 [batch, 10], but is float32 [1, 10]",
+        |graph| tensor_type(&mut graph.output[0]).elem_type = DataType::Int64.into(),
+    );
+    for declared in [vec![symbol("batch"), length(11)], vec![length(10)], vec![length(1); 3]] {
+        assert_graph_refused("its output is declared as float32 [", |graph| {
+            *axes(&mut graph.output[0]) = declared.clone();
+        });
+    }
+    assert_eq!(
+        refusal(|model| model.graph.as_mut().unwrap().output[0].r#type = None),
+        "it loads",
+        "it may be left out"
+    );
+}
+
+#[test]
+fn every_class_has_a_name() {
+    for (names, class) in [(",,,,,,,,,", 0), ("0,1,2,3, ,5,6,7,8,9", 4), ("0,1,2,3,4,5,6,7,8,", 9)]
+    {
+        assert_refused(&format!("its metadata name class {class} \"\""), |model| {
+            model.metadata_props.retain(|pair| pair.key != "classes");
+            let pair = StringStringEntryProto { key: "classes".into(), value: names.into() };
+            model.metadata_props.push(pair);
+        });
+    }
 }
 
 #[test]
@@ -160,8 +220,8 @@ fn every_value_is_made_once_before_it_is_read() {
         let twice = graph.input[0].clone();
         graph.input.push(twice);
     });
-    assert_node_refused("has 1 inputs", "Relu", |node| node.output.push("mask".into()));
-    assert_node_refused("has 1 inputs", "Relu", |node| node.output[0].clear());
+    assert_node_refused("has 2 outputs", "Relu", |node| node.output.push("mask".into()));
+    assert_node_refused("has 0 outputs", "Relu", |node| node.output.clear());
     // an input that is left out is counted by some of the engine's operators and not by others
     assert_node_refused("has 3 inputs", "Conv", |node| node.input[2].clear());
     assert_node_refused("has 2 inputs", "Relu", |node| node.input.push(String::new()));
@@ -177,7 +237,7 @@ fn the_input_is_one_image_a_batch_entry() {
     let refused = |reason: &str, shape: &[Dimension]| assert_graph_refused(reason, shaped(shape));
     let side = || length(28);
     refused("cannot take inputs", &[symbol("batch"), length(3), side(), side()]);
-    refused("expected [1, classes]", &[length(4), length(1), side(), side()]);
+    refused("its batch is fixed to 4", &[length(4), length(1), side(), side()]);
     refused("cannot take inputs", &[length(1), symbol("maps"), side(), side()]);
     refused("cannot take inputs", &[symbol("batch"), length(1), length(27), side()]);
     refused("too much memory", &[symbol("batch"), length(1), side(), length(i64::MAX)]);
@@ -369,12 +429,10 @@ fn formulas_for_lengths_are_names_only() {
         });
         assert!(Classifier::parse(&bytes).is_ok(), "{formula:.20}");
     }
-    // 0 and negative lengths stand for unknown ones in old files
-    for unknown in [0, -1] {
-        let bytes = changed(|model| {
-            axes(&mut model.graph.as_mut().unwrap().input[0])[0] = length(unknown);
-        });
-        assert!(Classifier::parse(&bytes).is_ok());
+    for none in [0, -1] {
+        let reason = format!("declares an axis of length {none}");
+        assert_graph_refused(&reason, |graph| axes(&mut graph.input[0])[0] = length(none));
+        assert_graph_refused(&reason, |graph| axes(&mut graph.output[0])[1] = length(none));
     }
 }
 

@@ -1,22 +1,22 @@
-//! A sheet of paper on a table, which at first sight is the drawing.
+//! A paper sheet on a table, which at first is taken for the drawing: it stands out from the table.
 
 use image::{DynamicImage, Luma};
 use imageproc::region_labelling::{Connectivity, connected_components};
 
 use super::strokes::Mask;
 
-/// Part of its box that a sheet fills, with what is drawn on it.
-const FILLED: f32 = 0.85;
-/// Part of the picture that a sheet takes.
-const LARGE: f32 = 0.15;
-/// Longest side of a sheet, in shorter ones.
-const SLIM: u32 = 3;
+/// Minimum part of its box that a sheet fills, with what is drawn on it.
+const MIN_FILLED: f32 = 0.85;
+/// Minimum part of the picture that a sheet takes.
+const MIN_AREA: f32 = 0.15;
+/// Maximum longer side of a sheet, in shorter ones: a thick 1 is longer.
+const MAX_ASPECT: u32 = 3;
 
 /// Part of the shorter side that is left out at each edge: a sheet may lie askew.
 const EDGE: u32 = 16;
 
-/// The inside of the sheet that `strokes` are, cut from the picture they were found in; none if they are none: no
-/// solid rectangle that fills much of the picture.
+/// The inside of a sheet, cut from the picture that `strokes` were found in; `None` unless the strokes are a solid
+/// rectangle that fills much of the picture.
 pub(super) fn inside(picture: &DynamicImage, strokes: &Mask) -> Option<DynamicImage> {
     let (width, height) = strokes.dimensions();
     // one pixel more on each side, so that all that is outside hangs together
@@ -43,10 +43,10 @@ pub(super) fn inside(picture: &DynamicImage, strokes: &Mask) -> Option<DynamicIm
     }
     let (across, down) = (right - left + 1, bottom - top + 1);
     let (shorter, longer) = (across.min(down), across.max(down));
-    let is_sheet = filled as f32 > FILLED * (across * down) as f32
+    let is_sheet = filled as f32 > MIN_FILLED * (across * down) as f32
         && 2 * solid > filled
-        && (across * down) as f32 > LARGE * (width * height) as f32
-        && longer < SLIM * shorter
+        && (across * down) as f32 > MIN_AREA * (width * height) as f32
+        && longer < MAX_ASPECT * shorter
         && shorter > EDGE;
     let inset = shorter / EDGE;
     let scaled = |at: u32, from: u32, to: u32| {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thick_one_a_small_square_and_nothing_are_no_sheets() {
+    fn a_thick_one_a_small_square_and_a_blank_picture_are_no_sheets() {
         let picture: DynamicImage = GrayImage::new(100, 100).into();
         for strokes in [rectangle(40, 10, 20, 80), rectangle(40, 40, 20, 20), rectangle(0, 0, 0, 0)]
         {

@@ -1,4 +1,4 @@
-//! A session that has seen a batch needs no more memory for the next.
+//! What a session allocates: nothing after its first batches.
 
 use std::alloc::System;
 use std::num::NonZeroUsize;

@@ -1,4 +1,4 @@
-//! Damaged models are refused or run: nothing panics, whatever the bytes.
+//! Properties of loading: a damaged model is refused or runs, and nothing panics, whatever the bytes.
 
 use proptest::prelude::*;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28, PIXELS};

@@ -1,4 +1,7 @@
-//! Cut off, continued, changed: refused or read, without a panic.
+//! Pictures that are cut off, continued or changed: refused or read, without a panic.
+
+#[path = "pictures/drawing.rs"]
+mod drawing;
 
 use std::io::Cursor;
 
@@ -7,7 +10,7 @@ use proptest::prelude::*;
 use runtime::Error;
 use runtime::picture::{self, Limits};
 
-use crate::drawing::{drawing, refusal};
+use drawing::{drawing, refusal};
 
 /// A file of each format and decoder.
 fn files() -> Vec<(&'static str, Vec<u8>)> {
@@ -24,12 +27,12 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("BMP", written(ImageFormat::Bmp)),
         ("WebP", written(ImageFormat::WebP)),
         ("PNM", written(ImageFormat::Pnm)),
-        ("JPEG", include_bytes!("samples/progressive.jpg").to_vec()),
-        ("JPEG", include_bytes!("samples/ycck.jpg").to_vec()),
-        ("WebP", include_bytes!("samples/lossy.webp").to_vec()),
-        ("WebP", include_bytes!("samples/alpha.webp").to_vec()),
-        ("WebP", include_bytes!("samples/animated.webp").to_vec()),
-        ("PNG", include_bytes!("samples/animated.png").to_vec()),
+        ("JPEG", include_bytes!("pictures/samples/progressive.jpg").to_vec()),
+        ("JPEG", include_bytes!("pictures/samples/ycck.jpg").to_vec()),
+        ("WebP", include_bytes!("pictures/samples/lossy.webp").to_vec()),
+        ("WebP", include_bytes!("pictures/samples/alpha.webp").to_vec()),
+        ("WebP", include_bytes!("pictures/samples/animated.webp").to_vec()),
+        ("PNG", include_bytes!("pictures/samples/animated.png").to_vec()),
     ]
 }
 

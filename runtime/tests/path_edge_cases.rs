@@ -1,4 +1,4 @@
-//! What is no ordinary file, and names that are no ordinary names: read, or refused in one line.
+//! Devices, pipes, links, and names with control characters: read, or refused in one line.
 #![cfg(all(unix, feature = "cli"))]
 
 use std::ffi::{OsStr, OsString};
@@ -120,10 +120,9 @@ fn names_cannot_fake_lines_nor_steer_the_terminal_and_json_keeps_them() {
     assert!(paths[1].ends_with("b\u{202e}gpj.png") && lines[1]["error"].is_string());
     assert!(paths[2].ends_with("five\u{fffd}.png") && lines[2]["digit"] == 5);
 
-    let page = folder.path().join("page.PNG\n\u{1b}");
+    let page = folder.path().join("page\n\u{1b}.PNG");
     let shown = runtime().arg("predict").arg(&evil).arg("--show").arg(&page).output().unwrap();
-    assert!(shown.status.success() && image::open(&page).is_err(), "the name has no known ending");
-    assert!(image::load_from_memory(&fs::read(&page).unwrap()).is_ok());
+    assert!(shown.status.success() && image::open(&page).is_ok(), "{}", text(&shown.stderr));
 }
 
 #[test]
@@ -198,7 +197,12 @@ fn a_folder_gives_its_files_and_waits_for_no_pipe() {
     let output = runtime().arg("predict").arg(folder.path()).output().unwrap();
     let (printed, complaint) = (text(&output.stdout), text(&output.stderr));
     assert!(printed.contains("seven.png  7") && printed.lines().count() == 1, "{printed}");
-    assert!(complaint.contains("broken.png") && complaint.lines().count() == 1, "{complaint}");
+    let complaints: Vec<&str> = complaint.lines().collect();
+    let [note, error] = complaints[..] else { panic!("{complaint}") };
+    assert!(error.starts_with("error: ") && error.contains("broken.png"), "{complaint}");
+    let skipped = "skipped 1 folder (folder.png), 2 pipes or devices (pipe.png, zero.png)";
+    assert!(note.starts_with("note: folder ") && note.ends_with(skipped), "{complaint}");
+    assert_eq!(output.status.code(), Some(1), "one picture could not be read");
 }
 
 #[test]
@@ -229,9 +233,44 @@ fn pictures_models_and_data_come_through_pipes() {
     child.args(["predict", "-"]).stdin(File::open(digits().join("mnist_5.png")).unwrap());
     assert!(text(&child.output().unwrap().stdout).contains("-  5"));
     refuses(&["predict".as_ref(), "-".as_ref()], "standard input: the file is empty");
+    // or without a name, where a file or a pipe is there
+    let five = digits().join("mnist_5.png");
+    let output = runtime().arg("predict").stdin(File::open(&five).unwrap()).output().unwrap();
+    assert!(text(&output.stdout).starts_with("-  5"), "{}", text(&output.stderr));
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&fs::read(&five).unwrap()).unwrap();
+    drop(writer);
+    let output = runtime().args(["predict", "--json"]).stdin(reader).output().unwrap();
+    assert!(text(&output.stdout).starts_with(r#"{"path":"-","digit":5"#));
+    let output = runtime().arg("predict").output().unwrap(); // /dev/null, as a terminal, is no data
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
     let mut child = runtime();
     let output = child.args(["predict", "-"]).stdin(File::open(folder.path()).unwrap()).output();
     assert!(text(&output.unwrap().stderr).contains("Is a directory"));
+}
+
+#[test]
+fn a_model_comes_through_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.onnx");
+    fs::write(&model, EMBEDDED_MODEL).unwrap();
+    let five = digits().join("mnist_5.png");
+    let five = five.to_str().unwrap();
+    let ask = |arguments: &[&str]| {
+        runtime().args(arguments).stdin(File::open(&model).unwrap()).output().unwrap()
+    };
+    let output = ask(&["predict", five, "--model", "-"]);
+    assert!(text(&output.stdout).contains("mnist_5.png  5"), "{}", text(&output.stderr));
+    for arguments in [&["inspect", "-"][..], &["inspect", "--model", "-"]] {
+        let output = ask(arguments);
+        let printed = text(&output.stdout);
+        let expected = format!("standard input, {} bytes", EMBEDDED_MODEL.len());
+        assert!(printed.contains(&expected), "{printed}{}", text(&output.stderr));
+    }
+    for arguments in [&["predict", "-", "--model", "-"][..], &["predict", "--model", "-"]] {
+        assert_eq!(ask(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    refuses(&["inspect".as_ref(), "-".as_ref()], "standard input: the file is empty");
 }
 
 #[test]
@@ -282,21 +321,23 @@ fn a_page_is_written_for_a_reader_that_left_too() {
 }
 
 #[test]
-fn pages_and_sheets_go_where_they_may_and_cost_nothing_else() {
+fn pages_and_contact_sheets_go_where_they_may_and_harm_no_other_file() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let five = digits().join("mnist_5.png");
     let list = digits().join("manifest.csv");
-    fs::write(at("mine"), "mine").unwrap();
+    fs::write(at("mine.png"), "mine").unwrap();
     fs::create_dir(at("folder")).unwrap();
-    symlink("loop", at("loop")).unwrap();
-    let long = "n".repeat(250);
+    symlink("loop.png", at("loop.png")).unwrap();
+    let long = "n".repeat(250) + ".png";
     for (name, part) in [
         ("folder", "it is a folder"),
         ("no/such.png", "No such file"),
-        ("mine/page.png", "Not a directory"),
-        ("mine", "was not written by this program"),
-        ("loop", "symbolic links"),
+        ("mine.png/page.png", "Not a directory"),
+        ("mine.png", "was not written by this program"),
+        ("mine.jpg", "a name that ends in .png"),
+        ("mine", "a name that ends in .png"),
+        ("loop.png", "symbolic links"),
         (&long, "longer than 247 bytes"),
     ] {
         let path = at(name);
@@ -312,7 +353,7 @@ fn pages_and_sheets_go_where_they_may_and_cost_nothing_else() {
             part,
         );
     }
-    assert_eq!(fs::read(at("mine")).unwrap(), b"mine");
+    assert_eq!(fs::read(at("mine.png")).unwrap(), b"mine");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 
     pipe(&at("pipe"));
@@ -324,6 +365,11 @@ fn pages_and_sheets_go_where_they_may_and_cost_nothing_else() {
         runtime().arg("predict").arg(&five).arg("--show").arg(at("pipe")).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     image::load_from_memory(&reader.join().unwrap()).unwrap();
+
+    let mut forced = runtime();
+    forced.arg("predict").arg(&five).arg("--force").arg("--show").arg(at("mine.png"));
+    assert!(forced.status().unwrap().success());
+    image::open(at("mine.png")).unwrap();
 
     // a device that takes nothing, made here: were it replaced, the system would not miss it
     let full = at("full");

@@ -7,9 +7,9 @@ use runtime::{IMAGE_SIDE, Image28};
 
 use crate::canvas::{BAD, Canvas, FAINT, INK};
 
-/// Most pictures that are drawn.
-const MOST_TILES: usize = 200;
-/// Tiles beside one another.
+/// Maximum number of pictures that are shown.
+const MAX_TILES: usize = 200;
+/// Tiles in a row.
 const COLUMNS: usize = 4;
 
 const MARGIN: u32 = 24;
@@ -22,7 +22,7 @@ const TILE_WIDTH: u32 = 2 * SIDE + 6;
 /// A picture beside what the network saw of it.
 pub(crate) struct Tile {
     name: String,
-    words: String,
+    caption: String,
     original: DynamicImage,
     seen: DynamicImage,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Tile {
 impl Tile {
     pub(crate) fn new(
         name: String,
-        words: String,
+        caption: String,
         original: &DynamicImage,
         seen: &Image28,
     ) -> Self {
@@ -40,20 +40,20 @@ impl Tile {
         let seen = GrayImage::from_fn(side, side, |x, y| {
             Luma([seen.0[y as usize * IMAGE_SIDE + x as usize]])
         });
-        Self { name, words, original, seen: seen.into() }
+        Self { name, caption, original, seen: seen.into() }
     }
 }
 
-/// The pictures so far.
+/// The misread pictures so far.
 #[derive(Default)]
-pub(crate) struct Sheet {
+pub(crate) struct ContactSheet {
     tiles: Vec<Tile>,
     left_out: usize,
 }
 
-impl Sheet {
+impl ContactSheet {
     pub(crate) fn push(&mut self, tile: Tile) {
-        if self.tiles.len() < MOST_TILES {
+        if self.tiles.len() < MAX_TILES {
             self.tiles.push(tile);
         } else {
             self.left_out += 1;
@@ -71,14 +71,14 @@ impl Sheet {
             (_, 0) => format!("{headline}; misread:"),
             (shown, more) => format!("{headline}; {shown} of {} misread:", shown + more),
         };
-        canvas.text(&canvas.fit(&title, 24.0, width - 2 * MARGIN), MARGIN, MARGIN, 24.0, INK);
+        canvas.text(&canvas.shorten(&title, 24.0, width - 2 * MARGIN), MARGIN, MARGIN, 24.0, INK);
         for (at, tile) in self.tiles.iter().enumerate() {
             let left = MARGIN + (at as u32 % columns) * (TILE_WIDTH + GAP);
             let top = MARGIN + TITLE + (at as u32 / columns) * row_height;
             canvas.paste(&tile.original, left, top, SIDE);
             canvas.paste(&tile.seen, left + SIDE + 6, top, SIDE);
-            canvas.text(&tile.words, left, top + SIDE + 4, 20.0, BAD);
-            let name = canvas.fit(&tile.name, 16.0, TILE_WIDTH);
+            canvas.text(&tile.caption, left, top + SIDE + 4, 20.0, BAD);
+            let name = canvas.shorten(&tile.name, 16.0, TILE_WIDTH);
             canvas.text(&name, left, top + SIDE + 25, 16.0, FAINT);
         }
         canvas.save(path)
@@ -90,25 +90,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sheet_holds_what_was_misread_and_says_what_it_leaves_out() {
+    fn a_contact_sheet_holds_what_was_misread_and_says_what_it_leaves_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sheet.png");
-        let mut sheet = Sheet::default();
+        let mut sheet = ContactSheet::default();
         sheet.save(&path, "100.00 % right").unwrap();
         let height = |path: &Path| image::open(path).unwrap().height();
         assert_eq!(height(&path), 2 * MARGIN + TITLE);
         let seen = Image28([255; 784]);
-        for _ in 0..MOST_TILES + 3 {
+        for _ in 0..MAX_TILES + 3 {
             let original = GrayImage::new(900, 300).into();
             sheet.push(Tile::new("a.png".into(), "1 → 7".into(), &original, &seen));
         }
-        assert_eq!((sheet.tiles.len(), sheet.left_out), (MOST_TILES, 3));
+        assert_eq!((sheet.tiles.len(), sheet.left_out), (MAX_TILES, 3));
         sheet.save(&path, "0.00 % right").unwrap();
-        let rows = MOST_TILES as u32 / COLUMNS as u32;
+        let rows = MAX_TILES as u32 / COLUMNS as u32;
         assert_eq!(height(&path), 2 * MARGIN + TITLE + rows * (SIDE + CAPTION + GAP));
         let written = image::open(&path).unwrap().to_rgb8();
         let white = written.pixels().filter(|pixel| pixel.0 == [255; 3]).count();
         // all that the network saw
-        assert!(white >= MOST_TILES * (SIDE * SIDE) as usize);
+        assert!(white >= MAX_TILES * (SIDE * SIDE) as usize);
     }
 }
