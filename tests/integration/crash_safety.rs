@@ -232,7 +232,8 @@ fn crash_test(name: &str, seed: u64, write: impl Fn(&Path) -> Command, sandbox: 
         written += usize::from(found == after);
     }
     println!(
-        "{name}: {KILLS} kills within {run:.0?}: {written} new files, {finished} runs had finished, {} left as before, {left} files under a temporary name",
+        "{name}: {KILLS} kills within {run:.0?}: {written} new files, {finished} runs had finished, \
+         {} left as before, {left} files under a temporary name",
         KILLS - written
     );
     // some kills came before the end, and some runs had written their file
