@@ -126,6 +126,21 @@ impl Sandbox {
         command.args(["evaluate", "--images"]).arg(self.at("list.csv")).arg("--sheet").arg(sheet);
         command
     }
+
+    /// A file with what a command wrote earlier under this name, so that it may replace it.
+    fn old(&self, name: &str) -> PathBuf {
+        let path = self.at(&format!("old-{name}"));
+        match name {
+            "lenet.q8" => run_to_end(self.quantize("other.onnx", &path)),
+            "report.html" => run_to_end(self.report(&path)),
+            _ => run_to_end(picture_page(&[3], &path)),
+        };
+        if name == "report.html" {
+            let page = fs::read_to_string(&path).unwrap();
+            fs::write(&path, page.replace("<svg", "<svg class=\"old\"")).unwrap();
+        }
+        path
+    }
 }
 
 fn picture_page(digits: &[u8], page: &Path) -> Command {
@@ -187,32 +202,25 @@ fn remove_leftovers(found: &mut Files, name: &str, whole: impl Fn(&[u8]) -> bool
 }
 
 /// Kills a command that writes one file [`KILLS`] times: over an old file, and where there is none.
-fn crash_test(
-    name: &str,
-    seed: u64,
-    old: &[u8],
-    write: impl Fn(&Path) -> Command,
-    sandbox: &Sandbox,
-) {
+fn crash_test(name: &str, seed: u64, write: impl Fn(&Path) -> Command, sandbox: &Sandbox) {
     let path = sandbox.out().join(name);
+    let old = fs::read(sandbox.old(name)).unwrap();
     run_to_end(write(&path)); // fills the system's caches
-    let run = run_to_end(write(&path));
     let new = fs::read(&path).unwrap();
+    fs::write(&path, &old).unwrap();
+    let run = run_to_end(write(&path));
+    assert!(old != new && fs::read(&path).unwrap() == new);
     assert_eq!(files(&sandbox.out()).len(), 1);
-    assert!(old != new);
     let (mut finished, mut written, mut left) = (0, 0, 0);
     let mut kill_times = KillTimes::new(run, seed);
     for kill in 0..KILLS {
         let delay = kill_times.next();
         fs::remove_dir_all(sandbox.out()).unwrap();
         fs::create_dir(sandbox.out()).unwrap();
-        let before = if kill % 4 < 2 {
-            Files::from([(name.to_owned(), old.to_vec())])
-        } else {
-            Files::new()
-        };
-        for (name, bytes) in &before {
-            fs::write(sandbox.out().join(name), bytes).unwrap();
+        let mut before = Files::new();
+        if kill % 4 < 2 {
+            fs::write(&path, &old).unwrap();
+            before.insert(name.to_owned(), old.clone());
         }
         let ended = kill_after(write(&path), delay);
         kill_times.record(ended);
@@ -235,31 +243,25 @@ fn crash_test(
 #[test]
 fn a_killed_quantize_leaves_a_whole_model_or_none() {
     let sandbox = Sandbox::new();
-    crash_test("lenet.q8", 1, b"old", |path| sandbox.quantize("one.onnx", path), &sandbox);
+    crash_test("lenet.q8", 1, |path| sandbox.quantize("one.onnx", path), &sandbox);
 }
 
 #[test]
 fn a_killed_predict_leaves_a_whole_page_or_none() {
     let sandbox = Sandbox::new();
-    let old = sandbox.at("old.png");
-    run_to_end(picture_page(&[3], &old));
-    let old = fs::read(old).unwrap();
-    crash_test("page.png", 2, &old, |path| picture_page(&[4, 5, 6], path), &sandbox);
+    crash_test("page.png", 2, |path| picture_page(&[4, 5, 6], path), &sandbox);
 }
 
 #[test]
 fn a_killed_evaluate_leaves_a_whole_sheet_or_none() {
     let sandbox = Sandbox::new();
-    let old = sandbox.at("old.png");
-    run_to_end(picture_page(&[3], &old));
-    let old = fs::read(old).unwrap();
-    crash_test("sheet.png", 3, &old, |path| sandbox.contact_sheet(path), &sandbox);
+    crash_test("sheet.png", 3, |path| sandbox.contact_sheet(path), &sandbox);
 }
 
 #[test]
 fn a_killed_verify_leaves_a_whole_report_or_none() {
     let sandbox = Sandbox::new();
-    crash_test("report.html", 4, b"old", |path| sandbox.report(path), &sandbox);
+    crash_test("report.html", 4, |path| sandbox.report(path), &sandbox);
 }
 
 #[test]
@@ -284,18 +286,25 @@ fn concurrent_writers_of_one_file_leave_one_whole_file() {
     }
 }
 
-/// Each command that writes a file, with that file in `folder`.
-fn writing_commands(sandbox: &Sandbox, folder: &Path) -> [(PathBuf, Command); 4] {
-    let names = ["lenet.q8", "page.png", "sheet.png", "report.html"];
-    let [model, page, sheet, report] = names.map(|name| folder.join(name));
-    let commands = [
-        sandbox.quantize("one.onnx", &model),
-        picture_page(&[4, 5, 6], &page),
-        sandbox.contact_sheet(&sheet),
-        sandbox.report(&report),
-    ];
-    let mut commands = commands.into_iter();
-    [model, page, sheet, report].map(|path| (path, commands.next().unwrap()))
+/// A command that writes a file, where it writes it, and an old one that it may replace.
+struct Writer {
+    command: Command,
+    path: PathBuf,
+    old: PathBuf,
+}
+
+/// All of them.
+fn writers(sandbox: &Sandbox) -> [Writer; 4] {
+    ["lenet.q8", "page.png", "sheet.png", "report.html"].map(|name| {
+        let path = sandbox.out().join(name);
+        let command = match name {
+            "lenet.q8" => sandbox.quantize("one.onnx", &path),
+            "page.png" => picture_page(&[4, 5, 6], &path),
+            "sheet.png" => sandbox.contact_sheet(&path),
+            _ => sandbox.report(&path),
+        };
+        Writer { command, path, old: sandbox.old(name) }
+    })
 }
 
 /// Runs a shell script that gets `command` as its arguments, and the folder as `$0`.
@@ -313,9 +322,7 @@ fn assert_refusal(output: &Output, path: &Path, reason: &str) {
 #[test]
 fn a_limit_on_file_size_is_reported_and_the_old_file_stays() {
     let sandbox = Sandbox::new();
-    let old = sandbox.at("old.png");
-    run_to_end(picture_page(&[3], &old));
-    for (path, command) in writing_commands(&sandbox, &sandbox.out()) {
+    for Writer { command, path, old } in writers(&sandbox) {
         fs::copy(&old, &path).unwrap();
         // at most 2 KiB, or 4 in some shells; an error rather than a signal
         let script = "trap '' XFSZ; ulimit -f 4; exec \"$@\"";
@@ -331,8 +338,6 @@ fn a_limit_on_file_size_is_reported_and_the_old_file_stays() {
 /// expects a refusal that names `reason`. Each tmpfs ends with its command: only that one sees it.
 fn on_a_file_system(options: &str, after_copying: &str, reason: &str) {
     let sandbox = Sandbox::new();
-    let old = sandbox.at("old.png");
-    run_to_end(picture_page(&[3], &old));
     let mounts = ["--mount", "--map-root-user"];
     let mut attempt = Command::new("unshare");
     attempt.args(mounts).args(["mount", "-t", "tmpfs", "none"]).arg(sandbox.out());
@@ -340,10 +345,10 @@ fn on_a_file_system(options: &str, after_copying: &str, reason: &str) {
         println!("skipped: this machine does not let its users mount a tmpfs");
         return;
     }
-    for (path, command) in writing_commands(&sandbox, &sandbox.out()) {
+    for Writer { command, path, old } in writers(&sandbox) {
         let (new, old) = (path.display(), old.display());
         let script = format!(
-            "mount -t tmpfs -o {options} none \"$0\" && cp '{old}' '{new}' && {after_copying} || exit 99
+            "old='{old}'; mount -t tmpfs -o {options} none \"$0\" && cp '{old}' '{new}' && {after_copying} || exit 99
              \"$@\"; code=$?; cmp '{old}' '{new}' && test \"$(ls -A \"$0\" | wc -l)\" = 1 || exit 98; exit $code"
         );
         let mut shell = Command::new("unshare");
@@ -355,8 +360,8 @@ fn on_a_file_system(options: &str, after_copying: &str, reason: &str) {
 
 #[test]
 fn a_full_disk_is_reported_and_the_old_file_stays() {
-    // the old page, and 8 KiB
-    let size = "size=$(($(wc -c < \"$0/../old.png\") / 4096 * 4 + 12))k";
+    // the old file, and 8 KiB
+    let size = "size=$(($(wc -c < \"$old\") / 4096 * 4 + 12))k";
     on_a_file_system(size, "true", "No space left on device");
 }
 
