@@ -5,18 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use dataset::idx;
-use dataset::idx::{Part, Split};
+use dataset::idx::Part;
 use firmware::format::File;
 use firmware::{Answer, LayerId};
 use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine};
 use firmware_sim::quantize::quantize;
+use fixtures::mnist_500;
 use runtime::{EMBEDDED_MODEL, Image28};
-
-fn mnist_500(part: Part) -> Split {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500");
-    idx::load(&folder, part).unwrap()
-}
 
 fn model() -> Box<File> {
     let training = mnist_500(Part::Train).images;

@@ -1,10 +1,12 @@
 //! The `firmware-sim` command as a user meets it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use firmware::format;
+use fixtures::command::fails;
+use fixtures::mnist_500_folder;
 
 /// A folder with a model, and a way to run the command in it.
 struct Bench(tempfile::TempDir);
@@ -20,12 +22,14 @@ impl Bench {
         self.0.path().join(name)
     }
 
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firmware-sim"));
+        command.args(arguments).current_dir(self.0.path());
+        command
+    }
+
     fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_firmware-sim"))
-            .args(arguments)
-            .current_dir(self.0.path())
-            .output()
-            .unwrap()
+        self.command(arguments).output().unwrap()
     }
 
     fn quantize(&self) {
@@ -36,19 +40,12 @@ impl Bench {
 
     /// Fails with code 1 and one line, which holds every one of `parts`.
     fn refuses(&self, arguments: &[&str], parts: &[&str]) {
-        let output = self.run(arguments);
-        let message = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
-        assert!(message.starts_with("error: ") && message.lines().count() == 1, "{message}");
-        for part in parts {
-            assert!(message.contains(part), "{part:?} is not in {message:?}");
-        }
+        fails(&mut self.command(arguments), parts);
     }
 }
 
 fn mnist_500() -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500");
-    folder.to_str().unwrap().to_owned()
+    mnist_500_folder().into_os_string().into_string().unwrap()
 }
 
 #[test]
@@ -297,7 +294,7 @@ fn few_images_make_no_confident_answers_and_training_images_no_honest_agreement(
     let seen = tempfile::tempdir().unwrap();
     for (from, to) in [("train", "train"), ("train", "t10k")] {
         for kind in ["images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"] {
-            let from = Path::new(&data).join(format!("{from}-{kind}"));
+            let from = mnist_500_folder().join(format!("{from}-{kind}"));
             fs::copy(from, seen.path().join(format!("{to}-{kind}"))).unwrap();
         }
     }

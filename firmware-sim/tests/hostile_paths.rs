@@ -10,15 +10,13 @@ use std::thread;
 use dataset::idx;
 use dataset::idx::Part;
 use firmware::format;
+use fixtures::command::refuses;
+use fixtures::mnist_500_folder;
 
 fn firmware_sim(command: &str) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_firmware-sim"));
     program.stdin(Stdio::null()).arg(command);
     program
-}
-
-fn mnist_500() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500")
 }
 
 fn lenet() -> PathBuf {
@@ -27,16 +25,6 @@ fn lenet() -> PathBuf {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Code 1, and one line that holds `part`; nothing on standard output.
-fn refuses(command: &mut Command, part: &str) {
-    let output = command.output().unwrap();
-    let complaint = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{complaint}");
-    assert!(complaint.starts_with("error: ") && complaint.contains(part), "{part}: {complaint}");
-    assert_eq!(complaint.lines().count(), 1, "{complaint:?}");
-    assert_eq!(text(&output.stdout), "");
 }
 
 #[test]
@@ -58,7 +46,7 @@ fn models_and_data_may_be_anything() {
             firmware_sim("quantize")
                 .arg(&path)
                 .arg("--data")
-                .arg(mnist_500())
+                .arg(mnist_500_folder())
                 .arg("-o")
                 .arg(at("out.q8")),
             named,
@@ -77,13 +65,17 @@ fn models_and_data_may_be_anything() {
                 .arg("--model")
                 .arg(lenet())
                 .arg("--data")
-                .arg(mnist_500())
+                .arg(mnist_500_folder())
                 .arg("--quantized")
                 .arg(&path),
             named,
         );
         refuses(
-            firmware_sim("board").arg("--data").arg(mnist_500()).arg("--quantized").arg(&path),
+            firmware_sim("board")
+                .arg("--data")
+                .arg(mnist_500_folder())
+                .arg("--quantized")
+                .arg(&path),
             named,
         );
     }
@@ -91,7 +83,7 @@ fn models_and_data_may_be_anything() {
     refuses(
         firmware_sim("board")
             .args(["--images", "1", "--data"])
-            .arg(mnist_500())
+            .arg(mnist_500_folder())
             .arg("--sources")
             .arg(sources),
         "no\\nsuch\\u{1b}",
@@ -110,7 +102,7 @@ fn models_come_through_pipes_and_a_full_output_is_told() {
     });
     let data = at("data");
     fs::create_dir(&data).unwrap();
-    let split = idx::load(&mnist_500(), Part::Train).unwrap();
+    let split = idx::load(&mnist_500_folder(), Part::Train).unwrap();
     let (images, labels) = (&split.images[..20], &split.labels[..20]);
     fs::write(data.join(Part::Train.image_file()), idx::emit_images(images)).unwrap();
     fs::write(data.join(Part::Train.label_file()), idx::emit_labels(labels)).unwrap();

@@ -1,32 +1,18 @@
 //! From the committed ONNX model to int8 and back: what is made, and what is refused.
 
-use std::path::Path;
-
-use dataset::idx;
 use dataset::idx::{Part, Split};
 use firmware::{Answer, Model, Scratch};
 use firmware_sim::quantize::{CALIBRATION_IMAGES, NEVER_CONFIDENT, calibration_images, quantize};
 use firmware_sim::verify::{FloatModel, compare};
 use firmware_sim::{Error, identity};
+use fixtures::mnist_500;
+use fixtures::protobuf::replaced;
 use network::onnx::{Dimension, Graph, Tensor, Values};
 use runtime::{EMBEDDED_MODEL, Image28, PIXELS};
 
-fn mnist_500(part: Part) -> Split {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500");
-    idx::load(&folder, part).unwrap()
-}
-
-/// The embedded model with every `from` replaced by `to`, of the same length so that the file still decodes.
+/// The embedded model with every `from` replaced by `to`.
 fn edited(from: &[u8], to: &[u8]) -> Vec<u8> {
-    assert_eq!(from.len(), to.len());
-    let mut onnx = EMBEDDED_MODEL.to_vec();
-    let places: Vec<usize> =
-        (0..onnx.len() - from.len()).filter(|&place| onnx[place..].starts_with(from)).collect();
-    assert!(!places.is_empty(), "{from:?} is in the file");
-    for place in places {
-        onnx[place..][..to.len()].copy_from_slice(to);
-    }
-    onnx
+    replaced(EMBEDDED_MODEL, from, to)
 }
 
 #[test]

@@ -3,19 +3,18 @@
 
 use std::time::Instant;
 
+use fixtures::graph::GraphBuilder;
+use fixtures::protobuf::field;
+use network::onnx::Attribute;
 use peak_alloc::PeakAlloc;
-use prost::Message;
-use runtime::{Classifier, EMBEDDED_MODEL, Error};
-use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
+use runtime::{Classifier, Error};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
 const MIB: usize = 1 << 20;
 
-/// No file of a mebibyte takes more, whether it is refused or loads.
+/// Maximum that a file of a mebibyte takes, whether it is refused or loads.
 const MAX_PEAK: usize = 256 * MIB;
 
 /// Loads it; with the maximum of the bytes that were allocated.
@@ -32,82 +31,31 @@ fn measure(name: &str, bytes: &[u8]) -> (Result<Classifier, Error>, usize) {
     (model, peak)
 }
 
-/// A graph that reads our model's input, changed.
-fn network(change: impl FnOnce(&mut GraphProto)) -> Vec<u8> {
-    let mut model = ModelProto::decode(EMBEDDED_MODEL).unwrap();
-    let graph = model.graph.as_mut().unwrap();
-    graph.initializer.clear();
-    let input = graph.input[0].name.clone();
-    graph.node.retain(|node| node.op_type == "Cast");
-    assert_eq!(graph.node[0].input, [input]);
-    change(graph);
-    graph.output[0].name.clone_from(&graph.node.last().unwrap().output[0]);
-    model.encode_to_vec()
+/// The file of a network that goes on from pixels as numbers.
+fn network(build: impl FnOnce(GraphBuilder) -> GraphBuilder) -> Vec<u8> {
+    build(GraphBuilder::bytes_in()).emit(10)
 }
 
-/// A node that reads what the one before it makes.
-fn node(graph: &mut GraphProto, op: &str, more: &[&str], attributes: &[AttributeProto]) {
-    let last = graph.node.last().unwrap().output[0].clone();
-    graph.node.push(NodeProto {
-        op_type: op.into(),
-        input: [last].into_iter().chain(more.iter().map(|&name| name.to_owned())).collect(),
-        output: vec![format!("value{}", graph.node.len())],
-        attribute: attributes.to_vec(),
-        ..NodeProto::default()
-    });
+fn conv(graph: GraphBuilder, shape: [usize; 4], pads: i64) -> GraphBuilder {
+    let name = format!("weights{}", graph.graph.tensors.len());
+    graph.zeros(&name, &shape).node("Conv", &[&name], &[ints("pads", &[pads; 4])])
 }
 
-fn constant(graph: &mut GraphProto, name: &str, dims: &[i64]) {
-    graph.initializer.push(TensorProto {
-        name: name.into(),
-        dims: dims.to_vec(),
-        data_type: DataType::Float.into(),
-        raw_data: vec![0; 4 * dims.iter().product::<i64>() as usize],
-        ..TensorProto::default()
-    });
+/// Ten scores of as many features as there are `maps`.
+fn scores(graph: GraphBuilder, maps: usize) -> GraphBuilder {
+    graph.node("GlobalAveragePool", &[], &[]).flatten().zeros("last", &[maps, 10]).node(
+        "Gemm",
+        &["last"],
+        &[],
+    )
 }
 
-fn whole_numbers(graph: &mut GraphProto, name: &str, values: &[i64]) {
-    graph.initializer.push(TensorProto {
-        name: name.into(),
-        dims: vec![values.len() as i64],
-        data_type: DataType::Int64.into(),
-        int64_data: values.to_vec(),
-        ..TensorProto::default()
-    });
+fn int(name: &str, value: i64) -> (&str, Attribute) {
+    (name, Attribute::Int(value))
 }
 
-fn conv(graph: &mut GraphProto, dims: [i64; 4], pads: i64) {
-    let name = format!("weights{}", graph.initializer.len());
-    constant(graph, &name, &dims);
-    node(graph, "Conv", &[&name], &[ints("pads", &[pads; 4])]);
-}
-
-/// Ten scores from one feature of each of `maps` maps.
-fn scores(graph: &mut GraphProto, maps: i64) {
-    node(graph, "GlobalAveragePool", &[], &[]);
-    node(graph, "Flatten", &[], &[]);
-    constant(graph, "last", &[maps, 10]);
-    node(graph, "Gemm", &["last"], &[]);
-}
-
-fn int(name: &str, i: i64) -> AttributeProto {
-    let r#type = AttributeType::Int.into();
-    AttributeProto { name: name.into(), i, r#type, ..AttributeProto::default() }
-}
-
-fn ints(name: &str, ints: &[i64]) -> AttributeProto {
-    let r#type = AttributeType::Ints.into();
-    AttributeProto { name: name.into(), ints: ints.to_vec(), r#type, ..AttributeProto::default() }
-}
-
-/// A message as a field of another.
-fn field(number: u64, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![];
-    prost::encoding::encode_varint(number << 3 | 2, &mut bytes);
-    prost::encoding::encode_varint(content.len() as u64, &mut bytes);
-    bytes.extend(content);
-    bytes
+fn ints<'a>(name: &'a str, values: &[i64]) -> (&'a str, Attribute) {
+    (name, Attribute::Ints(values.to_vec()))
 }
 
 // One test, since what others allocate would count too.
@@ -175,10 +123,9 @@ fn lists_take_a_few_times_their_bytes() {
         assert!(refusal.is_err() && peak < 64 * MIB, "{name}: {peak}");
     }
     let name = "n".repeat(MIB);
-    let named = network(|graph| {
-        graph.node[0].name = name;
-        conv(graph, [10, 1, 28, 28], 0);
-        node(graph, "Flatten", &[], &[]);
+    let named = network(|mut graph| {
+        graph.graph.nodes[0].name = name;
+        conv(graph, [10, 1, 28, 28], 0).flatten()
     });
     let (model, peak) = measure("a long name", &named);
     assert!(model.is_ok() && peak < 64 * MIB, "{peak}");
@@ -186,29 +133,23 @@ fn lists_take_a_few_times_their_bytes() {
 
 fn convolutions_that_lay_out_much_are_refused() {
     let wide = network(|graph| {
-        conv(graph, [600, 1, 1, 1], 64);
-        conv(graph, [1, 600, 1, 28], 0);
-        scores(graph, 1);
+        let graph = conv(graph, [600, 1, 1, 1], 64);
+        scores(conv(graph, [1, 600, 1, 28], 0), 1)
     });
     let tall = network(|graph| {
-        conv(graph, [60, 1, 1, 1], 64);
-        conv(graph, [1, 60, 28, 28], 0);
-        scores(graph, 1);
+        let graph = conv(graph, [60, 1, 1, 1], 64);
+        scores(conv(graph, [1, 60, 28, 28], 0), 1)
     });
     let pooled = network(|graph| {
-        conv(graph, [600, 1, 1, 1], 64);
         let settings = [ints("kernel_shape", &[64; 2]), ints("pads", &[32; 4])];
-        node(graph, "MaxPool", &[], &settings);
-        scores(graph, 600);
+        scores(conv(graph, [600, 1, 1, 1], 64).node("MaxPool", &[], &settings), 600)
     });
     let read_often = network(|graph| {
-        conv(graph, [600, 1, 1, 1], 64);
-        let large = graph.node.last().unwrap().output[0].clone();
-        for _ in 0..100 {
-            node(graph, "GlobalAveragePool", &[], &[]);
-            graph.node.last_mut().unwrap().input[0].clone_from(&large);
-        }
-        scores(graph, 600);
+        let graph = conv(graph, [600, 1, 1, 1], 64);
+        let large = graph.last().to_owned();
+        let pool =
+            |graph: GraphBuilder, _| graph.reading(&large).node("GlobalAveragePool", &[], &[]);
+        scores((0..100).fold(graph, pool), 600)
     });
     for (name, file) in
         [("wide", wide), ("tall", tall), ("pooled", pooled), ("read often", read_often)]
@@ -222,56 +163,45 @@ fn convolutions_that_lay_out_much_are_refused() {
 
 fn what_the_limits_allow_loads_within_them() {
     let laid_out = network(|graph| {
-        conv(graph, [70, 1, 1, 1], 64);
-        conv(graph, [1, 70, 1, 10], 0);
-        scores(graph, 1);
+        let graph = conv(graph, [70, 1, 1, 1], 64);
+        scores(conv(graph, [1, 70, 1, 10], 0), 1)
     });
     let padded = network(|graph| {
-        conv(graph, [70, 1, 1, 1], 64);
-        conv(graph, [1, 70, 3, 3], 1);
-        scores(graph, 1);
+        let graph = conv(graph, [70, 1, 1, 1], 64);
+        scores(conv(graph, [1, 70, 3, 3], 1), 1)
     });
-    let many = network(|graph| {
-        conv(graph, [300, 1, 1, 1], 64);
-        node(graph, "Relu", &[], &[]);
-        scores(graph, 300);
-    });
+    let many = network(|graph| scores(conv(graph, [300, 1, 1, 1], 64).relu(), 300));
     let folded = network(|graph| {
-        constant(graph, "column", &[2_800, 1]);
-        constant(graph, "row", &[2_800]);
-        node(graph, "Add", &["row"], &[]);
-        graph.node.last_mut().unwrap().input[0] = "column".into();
-        node(graph, "Transpose", &[], &[]);
-        constant(graph, "few", &[2_800, 10]);
-        node(graph, "MatMul", &["few"], &[]);
-        let folded = graph.node.last().unwrap().output[0].clone();
-        graph.node.push(NodeProto {
-            op_type: "Flatten".into(),
-            input: vec![graph.node[0].output[0].clone()],
-            output: vec!["flattened".into()],
-            ..NodeProto::default()
-        });
-        constant(graph, "features", &[784, 50]);
-        constant(graph, "more", &[50, 2_800]);
-        node(graph, "MatMul", &["features"], &[]);
-        node(graph, "MatMul", &["more"], &[]);
-        node(graph, "MatMul", &[&folded], &[]);
+        let pixels = graph.last().to_owned();
+        let graph = graph
+            .zeros("column", &[2_800, 1])
+            .zeros("row", &[2_800])
+            .reading("column")
+            .node("Add", &["row"], &[])
+            .node("Transpose", &[], &[])
+            .zeros("few", &[2_800, 10])
+            .node("MatMul", &["few"], &[]);
+        let folded = graph.last().to_owned();
+        graph
+            .reading(&pixels)
+            .flatten()
+            .zeros("features", &[784, 50])
+            .zeros("more", &[50, 2_800])
+            .node("MatMul", &["features"], &[])
+            .node("MatMul", &["more"], &[])
+            .node("MatMul", &[&folded], &[])
     });
     let deep = network(|graph| {
-        conv(graph, [10, 1, 28, 28], 0);
-        for _ in 0..900 {
-            node(graph, "Sigmoid", &[], &[]);
-        }
-        node(graph, "Flatten", &[], &[]);
+        let graph = conv(graph, [10, 1, 28, 28], 0);
+        (0..900).fold(graph, |graph, _| graph.node("Sigmoid", &[], &[])).flatten()
     });
     let doubled = network(|graph| {
-        node(graph, "Flatten", &[], &[]);
-        for _ in 0..12 {
-            let last = graph.node.last().unwrap().output[0].clone();
-            node(graph, "Concat", &[&last], &[int("axis", 1)]);
-        }
-        node(graph, "Sigmoid", &[], &[]);
-        scores_of_rows(graph, 784 << 12);
+        let double = |graph: GraphBuilder, _| {
+            let last = graph.last().to_owned();
+            graph.node("Concat", &[&last], &[int("axis", 1)])
+        };
+        let graph = (0..12).fold(graph.flatten(), double).node("Sigmoid", &[], &[]);
+        scores_of_rows(graph, 784 << 12)
     });
     for (name, file) in [
         ("laid out", laid_out),
@@ -287,10 +217,9 @@ fn what_the_limits_allow_loads_within_them() {
 }
 
 /// Ten scores of `[1, columns]`, without weights for each.
-fn scores_of_rows(graph: &mut GraphProto, columns: i64) {
-    whole_numbers(graph, "square", &[-1, 16, columns / 64, 4]);
-    node(graph, "Reshape", &["square"], &[]);
-    scores(graph, 16);
+fn scores_of_rows(graph: GraphBuilder, columns: i64) -> GraphBuilder {
+    let graph = graph.ints("square", &[-1, 16, columns / 64, 4]);
+    scores(graph.node("Reshape", &["square"], &[]), 16)
 }
 
 /// A program that simplifies a graph takes long where what it moves meets what it moved before.
@@ -325,28 +254,30 @@ fn as_many_nodes_as_there_may_be_load_in_time() {
     }
 }
 
-type Step<'a> = (&'a str, &'a [&'a str], &'a [AttributeProto]);
+type Step<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, Attribute)]);
 
 /// `length` nodes on a matrix of 28×28, and `moves` spread over them.
 fn chain(length: usize, steps: &[Step], moves: &[Step]) -> Vec<u8> {
     network(|graph| {
-        whole_numbers(graph, "28", &[-1, 28, 28]);
-        whole_numbers(graph, "56", &[-1, 14, 56]);
-        constant(graph, "one", &[1]);
-        constant(graph, "row", &[28]);
-        constant(graph, "column", &[28, 1]);
-        constant(graph, "square", &[28, 28]);
-        node(graph, "Reshape", &["28"], &[]);
+        let mut graph = graph
+            .ints("28", &[-1, 28, 28])
+            .ints("56", &[-1, 14, 56])
+            .zeros("one", &[1])
+            .zeros("row", &[28])
+            .zeros("column", &[28, 1])
+            .zeros("square", &[28, 28])
+            .node("Reshape", &["28"], &[]);
         let mut moves = moves.iter();
         let every = length / (moves.len() + 1);
         for index in 0..length {
             let next = if index % every == every - 1 { moves.next() } else { None };
             let (op, more, attributes) = *next.unwrap_or(&steps[index % steps.len()]);
-            node(graph, op, more, attributes);
+            graph = graph.node(op, more, attributes);
         }
-        constant(graph, "last", &[784, 10]);
-        whole_numbers(graph, "flat", &[-1, 784]);
-        node(graph, "Reshape", &["flat"], &[]);
-        node(graph, "Gemm", &["last"], &[]);
+        graph
+            .zeros("last", &[784, 10])
+            .ints("flat", &[-1, 784])
+            .node("Reshape", &["flat"], &[])
+            .node("Gemm", &["last"], &[])
     })
 }

@@ -12,6 +12,7 @@ use std::thread;
 
 use dataset::idx;
 use dataset::idx::Part;
+use fixtures::mnist_500_folder;
 use runtime::{Classifier, EMBEDDED_MODEL};
 
 /// Ends a line, clears a terminal, and colours what follows.
@@ -25,11 +26,7 @@ fn runtime() -> Command {
 }
 
 fn digits() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/digits")
-}
-
-fn mnist_500() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500")
+    fixtures::data("digits")
 }
 
 fn not_utf8() -> OsString {
@@ -42,13 +39,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// Code 1, and one line of error that holds `part`; nothing on standard output.
 fn refuses(arguments: &[&OsStr], part: &str) {
-    let output = runtime().args(arguments).output().unwrap();
-    let complaint = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {complaint}");
-    assert!(complaint.starts_with("error: ") && complaint.contains(part), "{part}: {complaint}");
-    assert_eq!(complaint.lines().count(), 1, "{complaint:?}");
-    assert!(!complaint.trim_end().contains(char::is_control), "{complaint:?}");
-    assert_eq!(text(&output.stdout), "");
+    fixtures::command::refuses(runtime().args(arguments), part);
 }
 
 fn pipe(path: &Path) {
@@ -183,7 +174,7 @@ fn models_cannot_steer_the_terminal_either() {
         vec![
             "evaluate".as_ref(),
             "--data".as_ref(),
-            mnist_500().leak().as_os_str(),
+            mnist_500_folder().leak().as_os_str(),
             "--model".as_ref(),
             path.as_os_str(),
         ],
@@ -223,7 +214,7 @@ fn pictures_models_and_data_come_through_pipes() {
         pipe(&path);
         thread::spawn(move || fs::write(path, bytes))
     };
-    let split = idx::load(&mnist_500(), Part::Test).unwrap();
+    let split = idx::load(&mnist_500_folder(), Part::Test).unwrap();
     let feeds = [
         feed("picture", fs::read(digits().join("mnist_5.png")).unwrap()),
         feed("model", EMBEDDED_MODEL.to_vec()),
@@ -303,7 +294,7 @@ fn what_cannot_be_printed_is_told_and_a_reader_that_left_is_none_of_our_business
             "--batch".as_ref(),
             "1".as_ref(),
             "--data".as_ref(),
-            mnist_500().leak().as_os_str(),
+            mnist_500_folder().leak().as_os_str(),
         ],
     ];
     for arguments in &commands {

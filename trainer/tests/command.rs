@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use dataset::idx;
 use dataset::idx::{Part, Split};
+use fixtures::mnist_500_folder;
 use runtime::Classifier;
 
 fn trainer() -> Command {
@@ -17,15 +18,11 @@ fn trainer() -> Command {
     command
 }
 
-fn mnist_500() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500")
-}
-
 /// Two epochs of four steps, into `path`.
 fn train(path: &Path, more: &[&str]) -> Output {
     trainer()
         .args(["--epochs", "2", "--batch-size", "128", "--device", "cpu", "--data"])
-        .arg(mnist_500())
+        .arg(mnist_500_folder())
         .arg("--export")
         .arg(path)
         .args(more)
@@ -114,7 +111,7 @@ fn a_reader_that_leaves_early_costs_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("lenet.onnx");
     let mut run = trainer();
-    run.args(["--epochs", "2", "--device", "cpu", "--data"]).arg(mnist_500());
+    run.args(["--epochs", "2", "--device", "cpu", "--data"]).arg(mnist_500_folder());
     run.arg("--export").arg(&model).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut run = run.spawn().unwrap();
     drop(run.stdout.take());
@@ -159,7 +156,7 @@ fn the_exported_graph_is_the_contract() {
 fn relabelled(folder: &Path, change: impl Fn(u8) -> u8) {
     fs::create_dir(folder).unwrap();
     for part in [Part::Train, Part::Test] {
-        let Split { images, labels } = idx::load(&mnist_500(), part).unwrap();
+        let Split { images, labels } = idx::load(&mnist_500_folder(), part).unwrap();
         let labels: Vec<u8> = labels.into_iter().map(&change).collect();
         fs::write(folder.join(part.image_file()), idx::emit_images(&images)).unwrap();
         fs::write(folder.join(part.label_file()), idx::emit_labels(&labels)).unwrap();
@@ -217,14 +214,14 @@ fn what_cannot_work_ends_in_one_line_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let broken = folder.path().join("broken");
     fs::create_dir(&broken).unwrap();
-    for entry in mnist_500().read_dir().unwrap() {
+    for entry in mnist_500_folder().read_dir().unwrap() {
         let path = entry.unwrap().path();
         fs::copy(&path, broken.join(path.file_name().unwrap())).unwrap();
     }
     let truncated = broken.join("train-images-idx3-ubyte");
     fs::write(&truncated, [0, 0, 8, 3, 0, 0]).unwrap();
     let nowhere = folder.path().join("no/such/lenet.onnx");
-    let (good, model) = (mnist_500(), folder.path().join("lenet.onnx"));
+    let (good, model) = (mnist_500_folder(), folder.path().join("lenet.onnx"));
     let cases: [(&Path, &Path, &str, &Path); 4] = [
         (&good, &nowhere, "cpu", &nowhere),
         (&good, folder.path(), "cpu", folder.path()),
@@ -252,7 +249,7 @@ fn what_cannot_work_ends_in_one_line_that_names_it() {
 fn the_doctor_finds_this_machine_well_and_a_broken_dataset_not() {
     let folder = tempfile::tempdir().unwrap();
     let doctor = |data: &Path| trainer().args(["doctor", "--data"]).arg(data).output().unwrap();
-    let output = doctor(&mnist_500());
+    let output = doctor(&mnist_500_folder());
     let printed = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{printed}");
     for subject in ["libtorch", "CUDA", "threads", "500 training and 500 test images"] {
@@ -305,7 +302,7 @@ fn the_other_spelling_of_the_names_trains_the_same_model() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("mnist-500");
     fs::create_dir(&data).unwrap();
-    for entry in mnist_500().read_dir().unwrap() {
+    for entry in mnist_500_folder().read_dir().unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().replace("-idx", ".idx");
         fs::copy(&path, data.join(name)).unwrap();
@@ -344,7 +341,7 @@ fn a_training_that_diverges_fails_early_and_leaves_nothing() {
         for export in [false, true] {
             let mut command = trainer();
             command.args(["--epochs", "50", "--lr", "1e9", "--device", "cpu", "--data"]);
-            command.arg(mnist_500()).args(["--recipe", recipe, "--batch-size", "64"]);
+            command.arg(mnist_500_folder()).args(["--recipe", recipe, "--batch-size", "64"]);
             if export {
                 command.arg("--export").arg(&model);
             }
@@ -369,7 +366,7 @@ fn files_of_others_are_replaced_only_by_force_and_ours_always() {
     fs::create_dir(&plots).unwrap();
     let train_all = |force: bool| {
         let mut command = trainer();
-        command.args(["--epochs", "1", "--device", "cpu", "--data"]).arg(mnist_500());
+        command.args(["--epochs", "1", "--device", "cpu", "--data"]).arg(mnist_500_folder());
         command.arg("--export").arg(&model).arg("--json").arg(&json);
         command.arg("--report").arg(&page).arg("--plots").arg(&plots);
         command.args(force.then_some("--force")).output().unwrap()
@@ -408,7 +405,7 @@ fn long_run(path: &Path, resume: bool) -> Command {
     let mut command = trainer();
     command
         .args(["--epochs", "6", "--batch-size", "64", "--device", "cpu", "--data"])
-        .arg(mnist_500());
+        .arg(mnist_500_folder());
     command.arg("--export").arg(path).stdout(Stdio::piped()).stderr(Stdio::piped());
     if resume {
         command.arg("--resume");

@@ -5,11 +5,12 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
 use dataset::idx::Part;
+use fixtures::command::refuses;
+use fixtures::mnist_500_folder;
 use runtime::Classifier;
 
 fn trainer() -> Command {
@@ -18,31 +19,16 @@ fn trainer() -> Command {
     command
 }
 
-fn mnist_500() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500")
-}
-
 /// An epoch of two steps.
 fn short() -> Command {
     let mut command = trainer();
     command.args(["--epochs", "1", "--batch-size", "256", "--device", "cpu", "--data"]);
-    command.arg(mnist_500());
+    command.arg(mnist_500_folder());
     command
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Code 1 and one line, which holds `part`, before anything is printed.
-fn refuses(command: &mut Command, part: &str) {
-    let output = command.output().unwrap();
-    let error = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.starts_with("error: ") && error.contains(part), "{part}: {error}");
-    assert_eq!(error.lines().count(), 1, "{error:?}");
-    assert!(!error.trim_end().contains(char::is_control), "{error:?}");
-    assert_eq!(text(&output.stdout), "");
 }
 
 #[test]
@@ -106,7 +92,7 @@ fn histories_go_through_pipes_and_names_may_be_any() {
     let evil = folder.path().join("a\nerror: lost\u{1b}[2J");
     fs::create_dir(&evil).unwrap();
     let data = evil.join(OsString::from_vec(b"my\n\xff\x1bdigits".to_vec()));
-    symlink(mnist_500(), &data).unwrap();
+    symlink(mnist_500_folder(), &data).unwrap();
     let model = evil.join("lenet.onnx");
     let mut command = trainer();
     command.args(["--epochs", "1", "--device", "cpu", "--data"]).arg(&data);

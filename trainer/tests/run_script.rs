@@ -94,7 +94,7 @@ fn what_would_fail_after_the_build_fails_before_it() {
         assert!(errors.contains(part) && errors.contains("--download"), "{errors}");
     }
     assert_eq!(machine.run(&["--data", "photos", "--download"]).0, Some(0));
-    let mnist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/mnist-500");
+    let mnist = fixtures::mnist_500_folder();
     assert_eq!(machine.run(&["--data", mnist.to_str().unwrap()]).0, Some(0));
 
     let output = machine.command(&["doctor"]).env("CXX", "/no/compiler").output().unwrap();

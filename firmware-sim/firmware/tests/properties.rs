@@ -4,6 +4,6 @@ mod arithmetic; // requantisation is its formula in 128 bits
 #[path = "properties/engine.rs"]
 mod engine; // the engine is LeNet's definition in 128 bits
 #[path = "properties/format.rs"]
-mod format;
+mod format; // parse accepts what emit writes, and nothing else
 #[path = "properties/synthetic.rs"]
-mod synthetic; // random models and images // parse accepts what emit writes, and nothing else
+mod synthetic; // random models and images

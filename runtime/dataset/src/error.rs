@@ -1,30 +1,17 @@
 //! Everything that can be wrong with a dataset, in one line each.
 
-use std::io;
 use std::path::PathBuf;
 
 use safe_io::SingleLine;
+use safe_io::read::ReadError;
 
 /// Why a dataset was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file cannot be opened or read.
-    #[error("cannot read {}", SingleLine(path.display()))]
-    Read {
-        /// What was asked for.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A file's header promises more bytes than are read.
-    #[error("{}: holds more than {max_bytes} bytes, the maximum that is read", SingleLine(path.display()))]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The limit that was passed.
-        max_bytes: u64,
-    },
+    /// A file cannot be read, or its header promises more bytes than are read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// Neither the plain file nor its `.gz` is in the dataset's folder.
     #[error("neither {name} nor {name}.gz is in {}", SingleLine(folder.display()))]
     Missing {

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use safe_io::read::ReadError;
 
 pub use crate::error::IdxFault;
 
@@ -80,7 +81,7 @@ pub fn spellings(name: &str) -> [String; 4] {
 /// Reads one part of a dataset, from plain files or their `.gz`, in either of the [`spellings`].
 ///
 /// # Errors
-/// [`Error::Missing`] or [`Error::Read`] if a file is not there, [`Error::Idx`] or [`Error::TooLarge`] if one is not
+/// [`Error::Missing`] or [`Error::Read`] if a file is not there, [`Error::Idx`] or [`Error::Read`] if one is not
 /// usable, and [`Error::Unpaired`] if the two disagree.
 pub fn load(folder: &Path, part: Part) -> Result<Split, Error> {
     let images = read(folder, part.image_file(), image_header, images)?;
@@ -110,7 +111,7 @@ fn read<T>(
     parse: fn(&[u8]) -> Result<T, IdxFault>,
 ) -> Result<T, Error> {
     let (path, file) = open(folder, name)?;
-    let unreadable = |source| Error::Read { path: path.clone(), source };
+    let unreadable = |source| ReadError::Unreadable { path: path.clone(), source };
     let zipped = path.extension().is_some_and(|ending| ending == "gz");
     let mut stream: Box<dyn Read> =
         if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
@@ -119,7 +120,7 @@ fn read<T>(
     stream.by_ref().take(MAX_HEADER_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
     let Header { promised_bytes, items } = header(&bytes).map_err(faulty)?;
     if promised_bytes > MAX_BYTES {
-        return Err(Error::TooLarge { path, max_bytes: MAX_BYTES });
+        return Err(ReadError::TooLarge { path, max_bytes: MAX_BYTES }.into());
     }
     let rest_bytes = (promised_bytes + 1).saturating_sub(items.len() as u64);
     stream.take(rest_bytes).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -136,7 +137,7 @@ fn open(folder: &Path, name: &'static str) -> Result<(PathBuf, File), Error> {
         match File::open(&path) {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(Error::Read { path, source }),
+            Err(source) => return Err(ReadError::Unreadable { path, source }.into()),
         }
     }
     Err(Error::Missing { name, folder: folder.to_owned() })

@@ -6,12 +6,13 @@
 
 mod check;
 mod emit;
+mod fault;
 mod network;
 mod parse;
 mod shapes;
 mod wire;
 
-pub use check::GraphFault;
+pub use fault::GraphFault;
 pub use network::Origin;
 
 use std::collections::BTreeMap;

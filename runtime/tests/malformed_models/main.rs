@@ -462,17 +462,3 @@ fn messages_in_messages_do_not_exhaust_the_stack() {
             .is_ok()
     );
 }
-
-fn tag(number: u64, wire_type: u64) -> Vec<u8> {
-    let mut bytes = vec![];
-    prost::encoding::encode_varint(number << 3 | wire_type, &mut bytes);
-    bytes
-}
-
-/// A message as a field of another.
-fn field(number: u64, content: &[u8]) -> Vec<u8> {
-    let mut bytes = tag(number, 2);
-    prost::encoding::encode_varint(content.len() as u64, &mut bytes);
-    bytes.extend(content);
-    bytes
-}

@@ -1,7 +1,7 @@
-//! What must hold for any bytes: one law for each kind of file that is read.
+//! What must hold for any bytes: one property for each kind of file that is read.
 //!
-//! The fuzzer looks for bytes that break one; `tests/across/laws.rs` holds all seeds, and changes of them, to the
-//! same laws on stable Rust.
+//! The fuzzer looks for bytes that break one; `tests/integration/properties.rs` checks the same properties on all seeds, and
+//! on changes of them, with stable Rust.
 
 pub mod changes;
 
@@ -19,10 +19,10 @@ use runtime::{Classifier, IMAGE_SIDE, Image28, Kernels, Options, PIXELS};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromZeros, IntoBytes};
 
-/// By how much a sum may differ in another order, in parts of the largest that it can be: 1,000 terms by 2⁻²⁴ each.
+/// Maximum difference of a sum in another order, as a part of the largest it can be: 1,000 terms by 2⁻²⁴ each.
 const SUM_ORDER: f64 = 1e-4;
 
-/// An ONNX file is refused or runs, by our kernels as by tract's: as many scores as classes, and the same ones.
+/// An ONNX file is refused, or our kernels and tract's give one score per class, and the same scores.
 pub fn model(bytes: &[u8]) {
     let Ok(graph) = Graph::parse(bytes) else { return };
     let Ok(fused) = Classifier::new(&graph, Options::default()) else { return };
@@ -32,17 +32,17 @@ pub fn model(bytes: &[u8]) {
     for image in [Image28([0; PIXELS]), ramp] {
         let (fused, plain) = (fused.predict(&image), plain.predict(&image));
         assert_eq!(fused.probabilities.len(), plain.probabilities.len());
-        if let Some(largest) = largest(&graph) {
+        if let Some(bound) = value_bound(&graph) {
             for (fused, plain) in fused.logits.iter().zip(&plain.logits) {
                 let off = f64::from((fused - plain).abs());
-                assert!(off <= SUM_ORDER * largest, "{fused} for {plain}, {largest} at most");
+                assert!(off <= SUM_ORDER * bound, "{fused} for {plain}, values up to {bound}");
             }
         }
     }
 }
 
-/// What no value exceeds, if all are sums of products with constants, and far from overflow.
-fn largest(graph: &Graph) -> Option<f64> {
+/// A bound of all values, if they are sums of products with constants and far from overflow.
+fn value_bound(graph: &Graph) -> Option<f64> {
     let mut largest = if graph.inputs[0].element == "uint8" { 255.0 } else { 1.0_f64 };
     let constant = |name: Option<&String>| match graph.tensors.get(name?)? {
         Tensor { shape, values: Values::F32(values) } => Some((&shape[..], &values[..])),
@@ -80,7 +80,7 @@ fn largest(graph: &Graph) -> Option<f64> {
     (largest < 1e30).then_some(largest)
 }
 
-/// An IDX file is refused, or is exactly what its items are written as.
+/// An IDX file is refused, or its items are emitted as the same bytes.
 pub fn idx(bytes: &[u8]) {
     if let Ok(images) = idx::images(bytes) {
         assert!(idx::emit_images(&images) == bytes);
@@ -90,8 +90,7 @@ pub fn idx(bytes: &[u8]) {
     }
 }
 
-/// A picture is refused or prepared; written again without loss, it gives the same; and what is called blank has
-/// no ink.
+/// A picture is refused or prepared; written again without loss, it is prepared alike; and a blank one has no ink.
 pub fn picture(bytes: &[u8]) {
     let limits = Limits { bytes: 1 << 20, pixels: 1 << 16 };
     let Ok(decoded) = picture::decode(bytes, limits) else { return };
@@ -100,7 +99,7 @@ pub fn picture(bytes: &[u8]) {
     if prepared.content == Content::Blank {
         assert_eq!(prepared.image, Image28([0; PIXELS]));
     }
-    // PNG holds whole numbers only
+    // PNG holds integers only
     let decoded = match decoded {
         DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_) => return,
         decoded => decoded,
@@ -111,11 +110,11 @@ pub fn picture(bytes: &[u8]) {
     assert_eq!(preprocess::prepare(&again), prepared);
 }
 
-/// A `.q8` file is refused, or is used as it lies there, and no logit leaves its bound.
+/// A `.q8` file is refused, or is used in place, and no logit exceeds its bound.
 ///
-/// A model of 440 KB and its checksum are too much for a fuzzer to guess: the bytes are changes of a blank one, a
-/// place of 3 bytes, a length of 1, and so many bytes. The checksum is made to fit, and if there is an odd number of
-/// changes, the bounds of the sums too.
+/// A fuzzer cannot guess a model of 440 KB with its checksum. So the bytes are changes of a blank model: each has an
+/// offset of 3 bytes, a length of 1, and that many bytes. The checksum is made to fit, and after an odd number of
+/// changes the accumulator bounds too.
 pub fn q8(mut bytes: &[u8]) {
     assert!(Model::parse(bytes).is_err() || bytes.len() == LEN);
     let mut file = blank();

@@ -1,4 +1,5 @@
-//! The fuzzer's laws, held to all its seeds and to changes of them by stable Rust: what it once found stays mended.
+//! The fuzzer's properties, checked on all its seeds and on changes of them by stable Rust: what it once found stays
+//! mended.
 //!
 //! A failing case prints its bytes; they become a seed in `tests/fuzz/seeds`.
 
@@ -13,24 +14,26 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::FileFailurePersistence;
 
-/// Longest file that is changed, as for the fuzzer.
-const LONGEST: usize = 1 << 16;
+/// Maximum bytes of a file that is changed, as for the fuzzer.
+const MAX_BYTES: usize = 1 << 16;
 
 /// Numbers at which sizes and counts go wrong.
 const NUMBERS: [u64; 8] = [0, 1, 0x7f, 0xff, 0x7fff_ffff, 0xffff_ffff, 1 << 63, u64::MAX];
 
-/// What may happen to a file.
+/// One change of a file.
 #[derive(Debug, Clone)]
 enum Change {
     Byte(Index, u8),
-    /// Some bytes of a number, from the lowest.
+    /// The lowest bytes of a number are written over others.
     Number(Index, u64, usize),
-    Cut(Index),
-    Left(Index, usize),
-    /// A part of a model is another, as the fuzzer changes it.
-    Part(u64),
-    /// A piece of this or another seed comes in.
-    Piece {
+    /// The file ends there.
+    Truncated(Index),
+    /// Some bytes are left out.
+    Removed(Index, usize),
+    /// A part of a model changes, as the fuzzer changes it.
+    Model(u64),
+    /// A piece of this or another seed is inserted.
+    Inserted {
         to: Index,
         seed: Index,
         from: Index,
@@ -38,18 +41,18 @@ enum Change {
     },
 }
 
-/// Changes of bytes, ten to so many of a model's parts.
-fn change(parts: u32) -> impl Strategy<Value = Change> {
+/// Ten changes of bytes to `weight` changes of a model's parts.
+fn change(weight: u32) -> impl Strategy<Value = Change> {
     let place = any::<Index>;
     prop_oneof![
         4 => (place(), any::<u8>()).prop_map(|(place, byte)| Change::Byte(place, byte)),
         2 => (place(), select(&NUMBERS[..]), 1..=8_usize)
             .prop_map(|(place, number, length)| Change::Number(place, number, length)),
-        1 => place().prop_map(Change::Cut),
-        1 => (place(), 1..64_usize).prop_map(|(place, length)| Change::Left(place, length)),
+        1 => place().prop_map(Change::Truncated),
+        1 => (place(), 1..64_usize).prop_map(|(place, length)| Change::Removed(place, length)),
         2 => (place(), place(), place(), 1..300_usize)
-            .prop_map(|(to, seed, from, length)| Change::Piece { to, seed, from, length }),
-        parts => any::<u64>().prop_map(Change::Part),
+            .prop_map(|(to, seed, from, length)| Change::Inserted { to, seed, from, length }),
+        weight => any::<u64>().prop_map(Change::Model),
     ]
 }
 
@@ -66,17 +69,17 @@ fn apply(bytes: &mut Vec<u8>, change: &Change, seeds: &[Vec<u8>]) {
                 *old = *new;
             }
         }
-        Change::Cut(place) => bytes.truncate(place.index(length)),
-        Change::Left(place, count) => {
+        Change::Truncated(place) => bytes.truncate(place.index(length)),
+        Change::Removed(place, count) => {
             let place = place.index(length);
             bytes.drain(place..length.min(place + count));
         }
-        Change::Part(seed) => {
+        Change::Model(seed) => {
             if let Some(changed) = fuzz::changes::model(bytes, *seed) {
                 *bytes = changed;
             }
         }
-        Change::Piece { to, seed, from, length: count } => {
+        Change::Inserted { to, seed, from, length: count } => {
             let seed = seed.get(seeds);
             let from = from.index(seed.len());
             let piece = seed[from..seed.len().min(from + count)].iter().copied();
@@ -95,8 +98,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Holds the seeds of `target` and of `more` folders to `law`, then so many changes of them.
-fn hold(target: &str, more: &[&str], parts: u32, cases: u32, law: fn(&[u8])) {
+/// Checks `property` on the seeds of `target` and of `more` folders, then on `cases` changes of them.
+fn check(target: &str, more: &[&str], weight: u32, cases: u32, property: fn(&[u8])) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let own = format!("tests/fuzz/seeds/{target}");
     let folders = [&own[..]].into_iter().chain(more.iter().copied());
@@ -104,8 +107,8 @@ fn hold(target: &str, more: &[&str], parts: u32, cases: u32, law: fn(&[u8])) {
     for path in folders.flat_map(|folder| files(&root.join(folder))) {
         println!("{}", path.display());
         let bytes = fs::read(path).unwrap();
-        law(&bytes);
-        if (1..=LONGEST).contains(&bytes.len()) {
+        property(&bytes);
+        if (1..=MAX_BYTES).contains(&bytes.len()) {
             seeds.push(bytes);
         }
     }
@@ -114,7 +117,7 @@ fn hold(target: &str, more: &[&str], parts: u32, cases: u32, law: fn(&[u8])) {
         max_shrink_time: 60_000,
         ..ProptestConfig::with_cases(cases)
     };
-    let case = (any::<Index>(), prop::collection::vec(change(parts), 1..5));
+    let case = (any::<Index>(), prop::collection::vec(change(weight), 1..5));
     let changed = case.prop_map(move |(seed, changes)| {
         let mut bytes = seed.get(&seeds).clone();
         for change in &changes {
@@ -122,26 +125,26 @@ fn hold(target: &str, more: &[&str], parts: u32, cases: u32, law: fn(&[u8])) {
         }
         bytes
     });
-    proptest!(config, |(bytes in changed)| law(&bytes));
+    proptest!(config, |(bytes in changed)| property(&bytes));
 }
 
 #[test]
-fn a_model_is_refused_or_runs_alike_by_all_kernels() {
-    hold("model", &[], 40, 2_000, fuzz::model);
+fn a_model_is_refused_or_all_kernels_score_alike() {
+    check("model", &[], 40, 2_000, fuzz::model);
 }
 
 #[test]
-fn an_idx_file_is_refused_or_is_what_its_items_are_written_as() {
-    hold("idx", &[], 0, 5_000, fuzz::idx);
+fn an_idx_file_is_refused_or_emitted_again_byte_for_byte() {
+    check("idx", &[], 0, 5_000, fuzz::idx);
 }
 
 #[test]
-fn a_picture_is_refused_or_prepared_alike_after_being_written_again() {
+fn a_picture_is_refused_or_prepared_alike_after_another_round_through_png() {
     let more = ["runtime/tests/pictures/samples", "tests/data/digits"];
-    hold("picture", &more, 0, 2_000, fuzz::picture);
+    check("picture", &more, 0, 2_000, fuzz::picture);
 }
 
 #[test]
 fn a_quantised_model_is_refused_or_keeps_within_its_bounds() {
-    hold("q8", &[], 0, 300, fuzz::q8);
+    check("q8", &[], 0, 300, fuzz::q8);
 }

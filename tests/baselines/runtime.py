@@ -1,7 +1,7 @@
-"""Time of a prediction: ONNX Runtime and tract beside our kernels, by turns, on one model, in one run.
+"""Time of a prediction: ONNX Runtime and tract beside our kernels, alternating, on one model, in one run.
 
 All get the same test images of MNIST as bytes, batch after batch, and return logits. A round times each of the three
-for a while; of its calls it keeps the median, and what is printed is the median over the rounds.
+for a while and keeps the median of its calls; the median over the rounds is printed.
 """
 
 import argparse
@@ -59,11 +59,11 @@ def main():
         for threads in (1, 2):
             rounds = []
             for _ in range(arguments.rounds):
-                peer = onnx_runtime(images, batch, threads, arguments.seconds)
+                baseline = onnx_runtime(images, batch, threads, arguments.seconds)
                 tract = ours(["--kernels", "tract"], batch, threads, arguments.seconds)
-                rounds.append((peer, tract, ours([], batch, threads, arguments.seconds)))
-            peer, tract, own = (statistics.median(column) / batch for column in zip(*rounds))
-            print(f"{batch:5}  {threads:7}  {peer:13.1f} {tract:8.1f} {own:8.1f}   {own / peer:.2f} x")
+                rounds.append((baseline, tract, ours([], batch, threads, arguments.seconds)))
+            baseline, tract, own = (statistics.median(column) / batch for column in zip(*rounds))
+            print(f"{batch:5}  {threads:7}  {baseline:13.1f} {tract:8.1f} {own:8.1f}   {own / baseline:.2f} x")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Time of an epoch, and time to an accuracy: PyTorch's plain loop beside ours, by turns, in one run.
+"""Time of an epoch, and time to an accuracy: PyTorch's plain loop beside ours, alternating, in one run.
 
-The loop is the original post's: LeNet, Adam at 1e-3, batches of 512, 12 epochs on 60,000 images, a look at the test
-images after each. Everything is in memory from the start, so nothing but training and looking is timed.
+The loop is the original post's: LeNet, Adam at 1e-3, batches of 512, 12 epochs on 60,000 images, an evaluation on the test
+images after each. Everything is in memory from the start, so nothing but training and evaluation is timed.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def main():
     worst = min(accuracy for _, accuracy in best)
 
     print(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}")
-    print(f"an epoch of 60,000 images and a look at 10,000, median of {len(theirs)} by turns")
+    print(f"an epoch of 60,000 images and a look at 10,000, median of {len(theirs)}, alternating")
     print(f"  PyTorch, plain loop          {their_epoch:6.1f} s")
     print(f"  trainer --recipe original    {our_epoch:6.1f} s   {our_epoch / their_epoch:.2f} x")
     print(f"the accuracy of the plain loop after {len(theirs)} epochs, {target:.2%} of the test images")

@@ -1,7 +1,7 @@
-"""What ONNX Runtime makes of images: the named tensors of a model, image after image, a file of raw bytes each.
+"""Tensors that ONNX Runtime computes from images: one file of raw bytes per named tensor, image after image.
 
 Without --fused, every operator runs as the standard defines it. With it, ONNX Runtime rewrites the graph as it likes:
-for int8, to operators on whole numbers.
+for int8, to operators on integers.
 """
 
 import argparse

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Cursor;
 
 use dataset::idx::Part;
+use fixtures::{data, mnist_500};
 use image::{GrayImage, ImageFormat};
 use runtime::picture::{self, Limits};
 use runtime::{Classifier, Verdict, preprocess};
@@ -11,9 +12,9 @@ use runtime::{Classifier, Verdict, preprocess};
 #[test]
 fn every_committed_picture_is_read_as_the_manifest_says() {
     let classifier = Classifier::embedded();
-    let folder = crate::data("digits");
+    let folder = data("digits");
     let manifest = fs::read_to_string(folder.join("manifest.csv")).unwrap();
-    let mut read = 0;
+    let mut count = 0;
     for line in manifest.lines().skip(1) {
         let [name, label, _] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let prepared = preprocess::load(&folder.join(name)).unwrap();
@@ -23,15 +24,15 @@ fn every_committed_picture_is_read_as_the_manifest_says() {
             Verdict::Sure | Verdict::Unsure => prediction.digit().to_string(),
         };
         assert_eq!(answer, label, "{name}, seen as\n{:?}", prepared.image);
-        read += 1;
+        count += 1;
     }
     let listed = folder.read_dir().unwrap().count() - 1;
-    assert_eq!(read, listed, "pictures in tests/data/digits");
+    assert_eq!(count, listed, "pictures in tests/data/digits");
 }
 
 #[test]
 fn mnist_comes_through_a_picture_file_unchanged() {
-    let split = crate::mnist_500(Part::Test);
+    let split = mnist_500(Part::Test);
     let changed = split.images.iter().filter(|image| {
         let picture = GrayImage::from_raw(28, 28, image.0.to_vec()).unwrap();
         let mut file = Cursor::new(vec![]);

@@ -1,9 +1,10 @@
-//! The reader of pictures on pictures that are made here: MNIST's digits drawn large with other pens on other
-//! papers, in other lights, by other cameras.
+//! The reader of pictures on synthetic photos: MNIST's digits drawn large with other pens on other papers, in other
+//! lights, by other cameras.
 
 use std::ops::Range;
 
 use dataset::idx::Part;
+use fixtures::mnist_500;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, Rgb, RgbImage, Rgba, RgbaImage};
@@ -11,12 +12,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use runtime::{Classifier, Image28, Verdict, preprocess};
 
-/// Pictures of each paper.
-const PICTURES: usize = 12;
-/// How many of them must be read; some of MNIST's digits are no longer readable in a thick pen or from afar.
-const READ: usize = 10;
-/// Part of all that must be read.
-const READ_OF_ALL: f64 = 0.97;
+/// Photos of each kind of paper.
+const PHOTOS: usize = 12;
+/// Minimum of them that are read right; some of MNIST's digits are unreadable in a thick pen or from afar.
+const MIN_RIGHT: usize = 10;
+/// Minimum part of all photos that are read right.
+const MIN_ACCURACY: f64 = 0.97;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Paper {
@@ -60,14 +61,14 @@ const PAPERS: [Paper; 16] = [
 #[test]
 fn digits_are_read_on_every_paper() {
     let classifier = Classifier::embedded();
-    let split = crate::mnist_500(Part::Train);
+    let split = mnist_500(Part::Train);
     let (mut all, mut sure, mut sure_and_right) = (0, 0, 0);
     for (at, paper) in PAPERS.into_iter().enumerate() {
         let mut right = 0;
-        for picture in 0..PICTURES {
-            let index = at * PICTURES + picture;
-            let drawn = draw(&split.images[index], paper, index as u64);
-            let prediction = classifier.read(&preprocess::prepare(&drawn));
+        for photo in 0..PHOTOS {
+            let index = at * PHOTOS + photo;
+            let photo = draw(&split.images[index], paper, index as u64);
+            let prediction = classifier.read(&preprocess::prepare(&photo));
             let is_right = prediction.digit() == usize::from(split.labels[index]);
             right += usize::from(is_right);
             if prediction.verdict == Verdict::Sure {
@@ -75,34 +76,34 @@ fn digits_are_read_on_every_paper() {
                 sure_and_right += usize::from(is_right);
             }
         }
-        assert!(right >= READ, "{paper:?}: {right} of {PICTURES}");
+        assert!(right >= MIN_RIGHT, "{paper:?}: {right} of {PHOTOS}");
         all += right;
     }
-    let pictures = PAPERS.len() * PICTURES;
-    assert!(all as f64 >= READ_OF_ALL * pictures as f64, "{all} of {pictures}");
-    assert!(sure * 10 >= pictures * 9, "sure of {sure} of {pictures}");
+    let photos = PAPERS.len() * PHOTOS;
+    assert!(all as f64 >= MIN_ACCURACY * photos as f64, "{all} of {photos}");
+    assert!(sure * 10 >= photos * 9, "sure of {sure} of {photos}");
     assert!(sure_and_right as f64 >= 0.99 * sure as f64, "{sure_and_right} of {sure}");
 }
 
-/// A digit of 28×28 drawn anew; equal seeds draw equally.
+/// A synthetic photo of a 28×28 digit; equal seeds give equal photos.
 fn draw(digit: &Image28, paper: Paper, seed: u64) -> DynamicImage {
-    let chance = &mut StdRng::seed_from_u64(seed);
-    let side = chance.random_range(match paper {
+    let rng = &mut StdRng::seed_from_u64(seed);
+    let side = rng.random_range(match paper {
         Paper::Tiny => 28..60,
         Paper::FarAway => 60..90,
         _ => 150..350,
     });
-    let grown = |chance: &mut StdRng, by: Range<u32>| side * chance.random_range(by) / 100;
+    let enlarged = |rng: &mut StdRng, by: Range<u32>| side * rng.random_range(by) / 100;
     let (width, height) = match paper {
         Paper::Tiny => (side, side),
         Paper::FarAway => (side * 6, side * 5),
-        _ => (grown(chance, 95..150), grown(chance, 95..150)),
+        _ => (enlarged(rng, 95..150), enlarged(rng, 95..150)),
     };
     let pens = [[25.0, 25.0, 30.0], [30.0, 45.0, 150.0], [170.0, 35.0, 45.0]];
     let (ground, pen) = match paper {
         Paper::Chalk => ([35.0, 60.0, 50.0], [225.0, 225.0, 215.0]),
         Paper::Pencil => ([225.0, 222.0, 215.0], [150.0, 150.0, 150.0]),
-        _ => ([240.0, 236.0, 225.0], pens[chance.random_range(0..3)]),
+        _ => ([240.0, 236.0, 225.0], pens[rng.random_range(0..3)]),
     };
     let level = match paper {
         Paper::ThinPen => 0.7,
@@ -110,9 +111,8 @@ fn draw(digit: &Image28, paper: Paper, seed: u64) -> DynamicImage {
         _ => 0.45,
     };
     let cover = outline(digit, side, level);
-    let room =
-        |chance: &mut StdRng, length: u32| chance.random_range(0..=length.saturating_sub(side));
-    let (left, top) = (room(chance, width), room(chance, height));
+    let offset = |rng: &mut StdRng, length: u32| rng.random_range(0..=length.saturating_sub(side));
+    let (left, top) = (offset(rng, width), offset(rng, height));
     let cover = |x: u32, y: u32| {
         let inside = (left..left + side).contains(&x) && (top..top + side).contains(&y);
         if inside { cover[((y - top) * side + x - left) as usize] } else { 0.0 }
@@ -124,21 +124,21 @@ fn draw(digit: &Image28, paper: Paper, seed: u64) -> DynamicImage {
         })
         .into();
     }
-    let rulings = Rulings::new(paper, side, chance);
-    let light = Light::new(paper, chance);
-    let unrest = match paper {
+    let rulings = Rulings::new(paper, side, rng);
+    let light = Light::new(paper, rng);
+    let noise = match paper {
         Paper::Plain | Paper::InABox => 0.0,
         Paper::Pencil | Paper::Chalk => 8.0,
         _ => 4.0,
     };
     let picture = RgbImage::from_fn(width, height, |x, y| {
         let printed = rulings.cover(x, y, width, height);
-        let noise = chance.random_range(-1.0..1.0) * unrest;
+        let noise = rng.random_range(-1.0..1.0) * noise;
         let light = light.at(x as f32 / width as f32, y as f32 / height as f32);
         Rgb([0, 1, 2].map(|c| {
-            let sheet = ground[c] + (rulings.colour[c] - ground[c]) * printed;
-            let drawn = sheet + (pen[c] - sheet) * cover(x, y);
-            (drawn * light + noise).clamp(0.0, 255.0) as u8
+            let paper = ground[c] + (rulings.colour[c] - ground[c]) * printed;
+            let inked = paper + (pen[c] - paper) * cover(x, y);
+            (inked * light + noise).clamp(0.0, 255.0) as u8
         }))
     });
     match paper {
@@ -156,7 +156,7 @@ fn draw(digit: &Image28, paper: Paper, seed: u64) -> DynamicImage {
     }
 }
 
-/// Part of each pixel that a digit covers at so many pixels a side; the lower the level, the thicker.
+/// Part of each pixel that a digit covers, `side` pixels wide and high; the lower the level, the thicker.
 fn outline(digit: &Image28, side: u32, level: f32) -> Vec<f32> {
     let small = GrayImage::from_raw(28, 28, digit.0.to_vec()).unwrap();
     let large = imageops::resize(&small, side, side, FilterType::CatmullRom);
@@ -177,13 +177,13 @@ struct Rulings {
 }
 
 impl Rulings {
-    fn new(paper: Paper, side: u32, chance: &mut StdRng) -> Self {
+    fn new(paper: Paper, side: u32, rng: &mut StdRng) -> Self {
         Self {
             paper,
             colour: if paper == Paper::InABox { [60.0; 3] } else { [140.0, 165.0, 205.0] },
-            pitch: side as f32 / chance.random_range(2.5..6.0),
+            pitch: side as f32 / rng.random_range(2.5..6.0),
             width: side as f32 / 120.0,
-            slope: chance.random_range(-0.05..0.05),
+            slope: rng.random_range(-0.05..0.05),
         }
     }
 
@@ -208,15 +208,15 @@ impl Rulings {
     }
 }
 
-/// How bright a picture is at each place.
+/// Brightness of a photo at each place.
 struct Light {
     paper: Paper,
     slope: [f32; 2],
 }
 
 impl Light {
-    fn new(paper: Paper, chance: &mut StdRng) -> Self {
-        Self { paper, slope: [0; 2].map(|_| chance.random_range(-0.4..0.4)) }
+    fn new(paper: Paper, rng: &mut StdRng) -> Self {
+        Self { paper, slope: [0; 2].map(|_| rng.random_range(-0.4..0.4)) }
     }
 
     fn at(&self, x: f32, y: f32) -> f32 {

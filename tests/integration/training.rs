@@ -1,4 +1,4 @@
-//! From IDX files to two models that load: the whole road, on few images.
+//! The whole pipeline on a few images: from IDX files to a float model and an int8 model that load and agree.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,6 +8,7 @@ use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
+use fixtures::mnist_500;
 use network::Architecture;
 use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};
@@ -20,13 +21,13 @@ use trainer::train::{EvalSet, Options, Run};
 
 /// Of 500 images. A network that has seen each of its images three times is often undecided between two
 /// digits, and int8 may settle those either way.
-const MIN_EQUAL: u64 = 490;
+const MIN_AGREEMENTS: u64 = 490;
 /// Guessing gives 0.1; this says that the right labels met the right images.
 const MIN_ACCURACY: f64 = 0.4;
 
 #[test]
 fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
-    let (training, test) = (crate::mnist_500(Part::Train), crate::mnist_500(Part::Test));
+    let (training, test) = (mnist_500(Part::Train), mnist_500(Part::Test));
     let options = Options {
         recipe: Recipe { epochs: 3, batch_size: 32, ..Recipe::ORIGINAL },
         classes: 10,
@@ -52,11 +53,15 @@ fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
     let q8 = quantize(&onnx, &training.images, &training.images).unwrap();
     let int8 = Model::new(&q8).unwrap();
     let found = compare(&FloatModel::parse(&onnx).unwrap(), int8, &test, |_| ()).unwrap();
-    assert!(found.agreements() >= MIN_EQUAL, "{:?}", found.disagreements().collect::<Vec<_>>());
+    assert!(
+        found.agreements() >= MIN_AGREEMENTS,
+        "{:?}",
+        found.disagreements().collect::<Vec<_>>()
+    );
 }
 
-/// Sums in another order, of at most 800 products of the size of 1.
-const MOST_OFF: f32 = 1e-4;
+/// Between two sums of the same 800 products of about 1, in another order.
+const MAX_DIFFERENCE: f32 = 1e-4;
 
 fn assert_libtorch_agrees(images: &[Image28]) {
     let graph = Graph::parse(EMBEDDED_MODEL).unwrap();
@@ -65,15 +70,15 @@ fn assert_libtorch_agrees(images: &[Image28]) {
     assert_eq!(parity.images, images.len());
     let largest = parity.largest_difference;
     println!("float, {} images: logits within {largest:.1e} of libtorch's", images.len());
-    assert!(largest <= MOST_OFF, "{largest}");
+    assert!(largest <= MAX_DIFFERENCE, "{largest}");
 }
 
 #[test]
-fn libtorch_scores_the_committed_model_as_we_do() {
-    assert_libtorch_agrees(&crate::mnist_500(Part::Test).images);
+fn libtorch_gives_the_committed_model_our_scores() {
+    assert_libtorch_agrees(&mnist_500(Part::Test).images);
 }
 
-/// `cargo test --release -p lenet-tests --features training -- --ignored --nocapture libtorch_on_all_ten_thousand`
+/// `cargo test --workspace --features lenet-tests/training --test integration -- --ignored --nocapture ten_thousand`
 #[test]
 #[ignore = "needs all of MNIST, where trainer/run puts it"]
 fn libtorch_on_all_ten_thousand() {

@@ -1,4 +1,4 @@
-//! The committed model answers alike in float and in int8, and by whatever kernels.
+//! The committed model gives the same digits in float and in int8, and the same scores with all kernels.
 
 use dataset::idx;
 use dataset::idx::Part;
@@ -6,11 +6,12 @@ use firmware::Model;
 use firmware_sim::identity;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
+use fixtures::mnist_500;
 use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28, Instructions, Kernels, Options};
 
 /// Of 500 images; int8 may flip a digit only where the float model is nearly undecided.
-const MIN_EQUAL: u64 = 499;
+const MIN_AGREEMENTS: u64 = 499;
 /// Four weight roundings and three of activations leave 41 dB together (measured on training images that were
 /// not calibrated on); a lost bit in most of them would cost 6. It was 46 dB for a model without label smoothing,
 /// whose logits were four times as large; the largest difference is smaller now, 0.08 for 0.26.
@@ -18,26 +19,30 @@ const MIN_SQNR_DB: f64 = 39.0;
 
 #[test]
 fn int8_reads_what_float_reads() {
-    let training = crate::mnist_500(Part::Train).images;
+    let training = mnist_500(Part::Train).images;
     let q8 = quantize(EMBEDDED_MODEL, &training, &training).unwrap();
     let int8 = Model::new(&q8).unwrap();
     assert_eq!(int8.file().identity, identity(EMBEDDED_MODEL));
     assert_eq!(int8.file().calibration_images, 500);
     let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
-    let test = crate::mnist_500(Part::Test);
+    let test = mnist_500(Part::Test);
     let mut done = vec![];
     let found = compare(&float, int8, &test, |images| done.push(images)).unwrap();
     assert_eq!(found.images(), 500);
-    assert!(found.agreements() >= MIN_EQUAL, "{:?}", found.disagreements().collect::<Vec<_>>());
+    assert!(
+        found.agreements() >= MIN_AGREEMENTS,
+        "{:?}",
+        found.disagreements().collect::<Vec<_>>()
+    );
     assert!(found.sqnr_db() > MIN_SQNR_DB, "{} dB", found.sqnr_db());
     assert!(found.rms_difference() <= found.max_difference());
-    let unequal = found.images() - found.agreements();
-    assert!(found.float_correct().abs_diff(found.int8_correct()) <= unequal);
+    let disagreements = found.images() - found.agreements();
+    assert!(found.float_correct().abs_diff(found.int8_correct()) <= disagreements);
     assert!(done.is_sorted() && done.last() == Some(&500), "{done:?}");
 }
 
-/// Sums in another order, of at most 800 products of the size of 1.
-const MOST_OFF: f32 = 1e-4;
+/// Between two sums of the same 800 products of about 1, in another order.
+const MAX_DIFFERENCE: f32 = 1e-4;
 
 fn assert_kernels_agree(images: &[Image28]) {
     let scores = |kernels| {
@@ -57,19 +62,19 @@ fn assert_kernels_agree(images: &[Image28]) {
         }
         let count = images.len();
         println!("float, {count} images: logits of {instructions} within {largest:.1e} of tract's");
-        assert!(largest < MOST_OFF, "{instructions}: {largest}");
+        assert!(largest < MAX_DIFFERENCE, "{instructions}: {largest}");
     }
 }
 
 #[test]
-fn our_kernels_score_as_tracts_do() {
-    assert_kernels_agree(&crate::mnist_500(Part::Test).images);
+fn our_kernels_give_the_scores_of_tract() {
+    assert_kernels_agree(&mnist_500(Part::Test).images);
 }
 
-/// `cargo test -p lenet-tests -- --ignored ten_thousand`
+/// `cargo test --workspace --features lenet-tests/training --test integration -- --ignored --nocapture ten_thousand`
 #[test]
 #[ignore = "needs all of MNIST, where trainer/run puts it"]
-fn our_kernels_score_as_tracts_do_on_all_ten_thousand() {
+fn our_kernels_give_the_scores_of_tract_on_all_ten_thousand() {
     let images = idx::load(&safe_io::default_data_folder().unwrap(), Part::Test).unwrap().images;
     assert_eq!(images.len(), 10_000);
     assert_kernels_agree(&images);

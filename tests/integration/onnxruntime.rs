@@ -1,5 +1,5 @@
-//! ONNX Runtime answers as we do: in float within 1e-4, in int8 with equal digits and whole numbers one step apart at
-//! most.
+//! ONNX Runtime answers as we do: float logits within 1e-4; in int8 equal digits, and activations at most one quantum
+//! apart.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,16 +13,17 @@ use firmware::{LayerId, Logits, Model};
 use firmware_sim::int8::Int8Network;
 use firmware_sim::onnx::{self, ACTIVATIONS};
 use firmware_sim::quantize::{calibration_images, quantize};
+use fixtures::mnist_500;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};
 use tempfile::TempDir;
 
-/// Sums in another order, of at most 800 products of the size of 1.
-const MOST_OFF: f32 = 1e-4;
+/// Between two sums of the same 800 products of about 1, in another order.
+const MAX_DIFFERENCE: f32 = 1e-4;
 
-/// Python with ONNX Runtime, or nothing and a line that says so: the environment is made where it is missing, and
-/// cannot be without a package index.
+/// Python with ONNX Runtime; `None`, and a line that says so, where its environment is missing and cannot be made
+/// without a package index.
 fn python() -> Option<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/environment");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/baselines/environment");
     let output = Command::new(script).arg("runtime").stderr(Stdio::inherit()).output();
     match output {
         Ok(output) if output.status.success() => {
@@ -30,15 +31,14 @@ fn python() -> Option<PathBuf> {
         }
         _ => {
             // past the test harness, which keeps what passing tests print to itself
-            let line =
-                "skipped: no Python environment with ONNX Runtime, see tests/peers/environment\n";
+            let line = "skipped: no Python environment with ONNX Runtime, see tests/baselines/environment\n";
             io::stderr().write_all(line.as_bytes()).unwrap();
             None
         }
     }
 }
 
-/// The bytes of `tensors` of `model`, of all `images`.
+/// The bytes of each of `tensors` that ONNX Runtime computes with `model` on all `images`.
 fn onnx_runtime(
     python: &Path,
     model: &[u8],
@@ -51,7 +51,7 @@ fn onnx_runtime(
     fs::write(path("model.onnx"), model).unwrap();
     fs::write(path("images"), idx::emit_images(images)).unwrap();
     let status = Command::new(python)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/tensors.py"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/baselines/tensors.py"))
         .args([path("model.onnx"), path("images"), folder.path().into()])
         .args(tensors)
         .args(fused.then_some("--fused"))
@@ -85,28 +85,28 @@ fn assert_float_models_agree(python: &Path, images: &[Image28]) {
         }
     }
     println!("float, {} images: logits within {largest:.1e} of ONNX Runtime's", images.len());
-    assert!(largest <= MOST_OFF, "{largest}");
+    assert!(largest <= MAX_DIFFERENCE, "{largest}");
 }
 
 #[test]
-fn onnx_runtime_scores_the_float_model_as_we_do() {
+fn onnx_runtime_gives_the_float_model_our_scores() {
     let Some(python) = python() else { return };
-    assert_float_models_agree(&python, &crate::mnist_500(Part::Test).images);
+    assert_float_models_agree(&python, &mnist_500(Part::Test).images);
 }
 
-/// What ONNX Runtime's activations are to ours, of one layer.
+/// ONNX Runtime's activations beside ours, in one layer.
 #[derive(Debug, Default)]
-struct Compared {
+struct LayerComparison {
     values: usize,
     /// Values that differ.
-    unequal: usize,
+    different: usize,
     largest_difference: u8,
-    /// Values that differ though all inputs of the layer are equal: so by rounding alone.
+    /// Values that differ though all inputs of the layer are equal, so by rounding alone.
     rounded: usize,
-    /// Of these, the exact values that are halves of a step.
+    /// Of these, those whose exact value is half a quantum.
     halves: usize,
-    /// Of these, how far the exact value is from a half at most, in steps.
-    farthest: f64,
+    /// Of these, the maximum distance of the exact value from half a quantum, in quanta.
+    max_off_half: f64,
 }
 
 /// The channels of the three layers that requantise.
@@ -119,12 +119,17 @@ fn channels(file: &File) -> [Vec<Channel>; 3] {
 }
 
 /// Compares image by image, and prints a line for each layer.
-fn compare(model: Model<'_>, images: &[Image28], tensors: &[Vec<u8>], how: &str) -> [Compared; 3] {
+fn compare(
+    model: Model<'_>,
+    images: &[Image28],
+    tensors: &[Vec<u8>],
+    how: &str,
+) -> [LayerComparison; 3] {
     let network = Int8Network::of(model);
     let channels = channels(model.file());
     let [activations @ .., logits] = tensors else { unreachable!("four tensors were asked for") };
     let logits = floats(logits);
-    let mut compared: [Compared; 3] = Default::default();
+    let mut compared: [LayerComparison; 3] = Default::default();
     for (index, image) in images.iter().enumerate() {
         let ours = network.run(image);
         let mut inputs_equal = true;
@@ -139,7 +144,7 @@ fn compare(model: Model<'_>, images: &[Image28], tensors: &[Vec<u8>], how: &str)
                 if difference == 0 {
                     continue;
                 }
-                (equal, compared.unequal) = (false, compared.unequal + 1);
+                (equal, compared.different) = (false, compared.different + 1);
                 if inputs_equal {
                     let multiplier = channels[layer][place / places].multiplier();
                     let exact = f64::from(ours.pooled[layer][place])
@@ -148,7 +153,7 @@ fn compare(model: Model<'_>, images: &[Image28], tensors: &[Vec<u8>], how: &str)
                     let off = (exact - exact.floor() - 0.5).abs();
                     compared.rounded += 1;
                     compared.halves += usize::from(off == 0.0);
-                    compared.farthest = compared.farthest.max(off);
+                    compared.max_off_half = compared.max_off_half.max(off);
                 }
             }
             compared.values += own.len();
@@ -159,12 +164,14 @@ fn compare(model: Model<'_>, images: &[Image28], tensors: &[Vec<u8>], how: &str)
         let own = Logits(std::array::from_fn(|class| own[class] as i32)).digit();
         assert_eq!(found, usize::from(own), "{how}, image {index}");
     }
-    for (layer, Compared { values, unequal, largest_difference, rounded, halves, farthest }) in
-        LayerId::ALL.into_iter().zip(&compared)
+    for (
+        layer,
+        LayerComparison { values, different, largest_difference, rounded, halves, max_off_half },
+    ) in LayerId::ALL.into_iter().zip(&compared)
     {
         println!(
-            "int8, {how}, {}: {unequal} of {values} values differ, by {largest_difference} at most; of {rounded} with \
-             equal inputs {halves} are halves, the others within {farthest:.1e} of one",
+            "int8, {how}, {}: {different} of {values} values differ, by {largest_difference} at most; of {rounded} with \
+             equal inputs {halves} are halves, the others within {max_off_half:.1e} of one",
             layer.name()
         );
     }
@@ -179,24 +186,24 @@ fn assert_int8_models_agree(python: &Path, q8: &File, images: &[Image28]) {
     for (fused, how) in [(false, "by definition"), (true, "fused")] {
         for compared in compare(model, images, &run(fused), how) {
             assert!(compared.largest_difference <= 1, "{compared:?}");
-            assert!(compared.farthest < MOST_ROUNDED, "{compared:?}");
+            assert!(compared.max_off_half < MAX_OFF_HALF, "{compared:?}");
         }
     }
 }
 
-/// A sum of 800 products in `f32`, and steps of 24 bits for our multipliers of 31, move an activation of up to 255
-/// steps by this much at most, in steps: `255 · 2⁻²⁴ · (√800 + 2)`.
-const MOST_ROUNDED: f64 = 5e-4;
+/// A sum of 800 products in `f32`, and scales of 24 bits for our multipliers of 31, move an activation of up to 255
+/// quanta by at most this many quanta: `255 · 2⁻²⁴ · (√800 + 2)`.
+const MAX_OFF_HALF: f64 = 5e-4;
 
 #[test]
 fn onnx_runtime_reads_the_int8_model_as_the_device_does() {
     let Some(python) = python() else { return };
-    let training = crate::mnist_500(Part::Train).images;
+    let training = mnist_500(Part::Train).images;
     let q8 = quantize(EMBEDDED_MODEL, &training, &[]).unwrap();
-    assert_int8_models_agree(&python, &q8, &crate::mnist_500(Part::Test).images);
+    assert_int8_models_agree(&python, &q8, &mnist_500(Part::Test).images);
 }
 
-/// `cargo test --release -p lenet-tests -- --ignored --nocapture onnx_runtime_on_all_ten_thousand`
+/// `cargo test --workspace --features lenet-tests/training --test integration -- --ignored --nocapture ten_thousand`
 #[test]
 #[ignore = "needs all of MNIST, where trainer/run puts it"]
 fn onnx_runtime_on_all_ten_thousand() {

@@ -1,0 +1,184 @@
+//! Why a graph is refused, in one sentence each.
+
+use super::check::{IR_VERSIONS, MAX_MOVES, MAX_NODES, OPSETS};
+
+/// Why a graph is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphFault {
+    /// The file decodes, but holds no graph.
+    #[error("there is no graph in the file")]
+    NoGraph,
+    /// The file does not say which operators it means.
+    #[error("the file names no operator set of ONNX")]
+    NoOpset,
+    /// Operators of another time.
+    #[error("operator set {found}, expected {} to {}", OPSETS.start(), OPSETS.end())]
+    Opset {
+        /// The version that the file names.
+        found: i64,
+    },
+    /// A file format of another time.
+    #[error("IR version {found}, expected {} to {}", IR_VERSIONS.start(), IR_VERSIONS.end())]
+    IrVersion {
+        /// The version that the file states.
+        found: i64,
+    },
+    /// A constant that cannot be used.
+    #[error("tensor `{name}`: {fault}")]
+    Tensor {
+        /// The constant.
+        name: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// An operator that is not run here.
+    #[error("node `{node}` is a {op}, which is not supported{}", hint(op))]
+    Operator {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+    },
+    /// A node with too few or too many inputs.
+    #[error("node `{node}` ({op}) has {found} inputs")]
+    Arity {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// Inputs it lists.
+        found: usize,
+    },
+    /// A node with more outputs than the one that is computed here.
+    #[error(
+        "node `{node}` ({op}) has {found} outputs, of which only the first is computed: export the model for inference"
+    )]
+    Outputs {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// Outputs it lists.
+        found: usize,
+    },
+    /// A setting out of range or of the wrong kind.
+    #[error("node `{node}`: attribute `{attribute}` is out of range")]
+    Attribute {
+        /// The node.
+        node: String,
+        /// The setting.
+        attribute: String,
+    },
+    /// A value is read before, or without, being made.
+    #[error("`{value}`, read by {reader}, is made by nothing before it")]
+    Unmade {
+        /// The value.
+        value: String,
+        /// Who reads it.
+        reader: String,
+    },
+    /// Two makers of one value.
+    #[error("`{value}` is made twice")]
+    MadeTwice {
+        /// The value.
+        value: String,
+    },
+    /// Not one input and one output.
+    #[error("it has {inputs} inputs and {outputs} outputs, expected one of each")]
+    Ports {
+        /// Inputs of the graph.
+        inputs: usize,
+        /// Outputs of the graph.
+        outputs: usize,
+    },
+    /// More nodes, or more constants, than any network for such pictures needs.
+    #[error("it has {found} nodes or constants, more than {MAX_NODES}")]
+    TooManyNodes {
+        /// Nodes or constants there are.
+        found: usize,
+    },
+    /// More nodes that move axes than the engine can simplify in time.
+    #[error("it has {found} nodes that part, join or exchange axes, more than {MAX_MOVES}")]
+    TooManyMoves {
+        /// How many there are.
+        found: usize,
+    },
+    /// So many parts that they would take far more memory than the file.
+    #[error("it has more parts than any network for such pictures")]
+    TooManyParts,
+    /// Something of ONNX that is not read here.
+    #[error("it has {what}, which are not supported")]
+    Refused {
+        /// What it is.
+        what: &'static str,
+    },
+    /// Inputs whose types and shapes do not go together.
+    #[error("node `{node}` ({op}) cannot take inputs of such types and shapes")]
+    Shapes {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+    },
+    /// More memory or time than such pictures are worth.
+    #[error("node `{node}` makes {shape:?}: with it the network takes too much memory or time")]
+    TooMuchWork {
+        /// The node with which it is too much.
+        node: String,
+        /// What that makes for one image.
+        shape: Vec<usize>,
+    },
+    /// The output is not one row of class scores per image; an output that is not `float32` has no shape.
+    #[error(
+        "its output is {shape:?} for a batch of {images}, expected [{images}, classes] with 2 to 256 classes"
+    )]
+    Output {
+        /// How many there are.
+        images: usize,
+        /// Shape of the output for them.
+        shape: Vec<usize>,
+    },
+    /// The input has a batch that is neither free nor 1.
+    #[error("its batch is fixed to {length}: export it with a free batch, or with a batch of 1")]
+    FixedBatch {
+        /// The batch that it takes.
+        length: usize,
+    },
+    /// An input or output declares an axis without elements.
+    #[error("`{port}` declares an axis of length {length}")]
+    Length {
+        /// The input or output.
+        port: String,
+        /// The length.
+        length: i64,
+    },
+    /// The output is declared otherwise than it is computed.
+    #[error("its output is declared as {declared}, but is float32 {computed:?}")]
+    Declared {
+        /// Type and shape that the file states.
+        declared: String,
+        /// Shape for one image.
+        computed: Vec<usize>,
+    },
+    /// A class without a name.
+    #[error("its metadata name class {class} \"\"")]
+    ClassName {
+        /// The class's number.
+        class: usize,
+    },
+    /// The metadata name another number of classes than the graph scores.
+    #[error("its metadata name {named} classes, its output has {scored}")]
+    Classes {
+        /// Names there are.
+        named: usize,
+        /// Scores there are.
+        scored: usize,
+    },
+}
+
+/// What to do about an operator of quantised models.
+fn hint(op: &str) -> &'static str {
+    let quantised = op.contains("uantize") || op.starts_with("QLinear") || op.ends_with("Integer");
+    if quantised { ": quantised models are not read, use the float32 model" } else { "" }
+}
