@@ -165,7 +165,7 @@ fn reworded(from: &str, to: &str) -> Vec<u8> {
 fn models_cannot_steer_the_terminal_either() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("evil.onnx");
-    fs::write(&path, reworded("0,1,2,3,4,5,6,7,8,9", "0,1,2,3,\n,\u{1b},6,7,8,9")).unwrap();
+    fs::write(&path, reworded("0,1,2,3,4,5,6,7,8,9", "0,1,2,3,\u{7},\u{1b},6,7,8,9")).unwrap();
     assert_eq!(Classifier::load(&path).unwrap().classes()[5], "\\u{1b}");
     let image = digits().join("mnist_5.png");
     for arguments in [
@@ -242,8 +242,14 @@ fn pictures_models_and_data_come_through_pipes() {
     drop(writer);
     let output = runtime().args(["predict", "--json"]).stdin(reader).output().unwrap();
     assert!(text(&output.stdout).starts_with(r#"{"path":"-","digit":5"#));
-    let output = runtime().arg("predict").output().unwrap(); // /dev/null, as a terminal, is no data
-    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+    for arguments in [&["predict"][..], &["predict", "--show"]] {
+        let output = runtime().args(arguments).output().unwrap(); // /dev/null is no data, as a terminal is none
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{complaint}");
+        let expected =
+            "error: no pictures were named: name files or folders, or pipe a picture in\n";
+        assert!(complaint.starts_with(expected), "{complaint}");
+    }
     let mut child = runtime();
     let output = child.args(["predict", "-"]).stdin(File::open(folder.path()).unwrap()).output();
     assert!(text(&output.unwrap().stderr).contains("Is a directory"));

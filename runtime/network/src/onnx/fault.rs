@@ -179,6 +179,6 @@ pub enum GraphFault {
 
 /// What to do about an operator of quantised models.
 fn hint(op: &str) -> &'static str {
-    let quantised = op.contains("Quantize") || op.starts_with("QLinear") || op.ends_with("Integer");
+    let quantised = op.contains("uantize") || op.starts_with("QLinear") || op.ends_with("Integer");
     if quantised { ": quantised models are not read, use the float32 model" } else { "" }
 }
