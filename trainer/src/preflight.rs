@@ -1,10 +1,9 @@
 //! Whether a run can write what it is to write, checked before it begins: hours of training must not end in a refusal.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use safe_io::{SingleLine, output};
 use trainer::export::{check_rereadable, check_writable};
 use trainer::{checkpoint, plots, provenance};
@@ -51,19 +50,11 @@ fn check_replaceable(cli: &Cli, checkpoint: Option<&Path>) -> anyhow::Result<()>
         (cli.report.as_deref(), provenance::is_our_page),
     ];
     for (path, is_ours) in files {
-        path.map_or(Ok(()), |path| check_one(path, cli.force, is_ours))?;
+        path.map_or(Ok(()), |path| output::check_target(path, cli.force, "--force", is_ours))?;
     }
     let mut plots = cli.plots.iter().flat_map(|folder| plots::paths(folder));
-    plots.try_for_each(|path| check_one(&path, cli.force, provenance::is_our_plot))
-}
-
-fn check_one(path: &Path, force: bool, is_ours: IsOurs) -> anyhow::Result<()> {
-    output::check_replaceable(path, force, is_ours).map_err(|error| {
-        let shown = SingleLine(path.display());
-        match error.kind() {
-            ErrorKind::AlreadyExists => anyhow!("cannot write {shown}: {error} with --force"),
-            _ => anyhow!("cannot write {shown}: {error}"),
-        }
+    plots.try_for_each(|path| {
+        output::check_target(&path, cli.force, "--force", provenance::is_our_plot)
     })
 }
 

@@ -208,7 +208,7 @@ impl Architecture {
 
     /// The project's reference case: LeNet with max-pooling and ReLU, on 28×28 images of one channel.
     ///
-    /// Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", in Caffe's variant with
+    /// Source: Y. Lecun et al. 1998, "Gradient-based learning applied to document recognition", in Caffe's variant with
     /// 20 and 50 maps and 500 hidden values.
     ///
     /// # Panics

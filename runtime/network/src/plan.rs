@@ -116,6 +116,7 @@ impl Plan {
 }
 
 /// tract's words hold names of the file.
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over results")]
 pub(crate) fn engine_error(error: TractError) -> Error {
     Error::Engine(SingleLine(format!("{error:#}")).to_string().into())
 }

@@ -39,6 +39,7 @@ impl Network {
     }
 
     /// Each layer with its weights, in order.
+    #[must_use]
     pub fn layers(&self) -> impl DoubleEndedIterator<Item = (&Layer, &Affine)> + ExactSizeIterator {
         self.architecture.layers().iter().zip(&self.affine)
     }

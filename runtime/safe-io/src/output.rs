@@ -11,7 +11,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, anyhow};
 use atomic_write_file::AtomicWriteFile;
+
+use crate::SingleLine;
 
 /// Maximum length of a file name that leaves room for `.` before it and `.xxxxxx` behind, of 255 bytes on all usual systems.
 const MAX_NAME_BYTES: usize = 255 - 8;
@@ -132,6 +135,24 @@ pub fn check_replaceable(
     let reason = "the file exists and was not written by this program: \
                   choose another name, or allow the command to overwrite it";
     Err(io::Error::new(ErrorKind::AlreadyExists, reason))
+}
+
+/// [`check`] and [`check_replaceable`] in one sentence of a command, whose `option` is what forces it.
+///
+/// # Errors
+/// Theirs, with the path.
+pub fn check_target(
+    path: &Path,
+    force: bool,
+    option: &str,
+    is_ours: impl Fn(&[u8]) -> bool,
+) -> anyhow::Result<()> {
+    let shown = SingleLine(path.display());
+    check(path).with_context(|| format!("cannot write {shown}"))?;
+    check_replaceable(path, force, is_ours).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => anyhow!("cannot write {shown}: {error} with {option}"),
+        _ => anyhow!("cannot write {shown}: {error}"),
+    })
 }
 
 /// Whether nothing is at `path` but, at most, a regular file: what is written there can be read again.

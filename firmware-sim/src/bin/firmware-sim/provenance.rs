@@ -1,9 +1,8 @@
 //! Which files this program wrote: these may be replaced, another's may not.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::Context;
 use firmware::format::MAGIC;
 use firmware_sim::source;
 use network::onnx;
@@ -36,11 +35,7 @@ pub(crate) fn check(
     force: bool,
     is_ours: fn(&[u8]) -> bool,
 ) -> anyhow::Result<()> {
-    let unwritable =
-        |reason: String| anyhow!("cannot write {}: {reason}", SingleLine(path.display()));
-    output::check_not_input(path, inputs).map_err(|error| unwritable(error.to_string()))?;
-    output::check_replaceable(path, force, is_ours).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => unwritable(format!("{error} with --force")),
-        _ => unwritable(error.to_string()),
-    })
+    output::check_not_input(path, inputs)
+        .with_context(|| format!("cannot write {}", SingleLine(path.display())))?;
+    output::check_target(path, force, "--force", is_ours)
 }

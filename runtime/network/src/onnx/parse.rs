@@ -199,13 +199,12 @@ fn port(proto: &pb::ValueInfoProto) -> Result<Port, GraphFault> {
         Some(dimension::Value::DimValue(length)) if *length > 0 => {
             Ok(Dimension::Fixed(*length as usize))
         }
-        // how some exporters write a free length
-        Some(dimension::Value::DimValue(-1)) => Ok(Dimension::Symbol(String::new())),
+        // the second is how some exporters write a free length
+        None | Some(dimension::Value::DimValue(-1)) => Ok(Dimension::Symbol(String::new())),
         Some(dimension::Value::DimValue(length)) => {
             Err(GraphFault::Length { port: proto.name.clone(), length: *length })
         }
         Some(dimension::Value::DimParam(name)) => Ok(Dimension::Symbol(name.clone())),
-        None => Ok(Dimension::Symbol(String::new())),
     });
     Ok(Port { name: proto.name.clone(), element, shape: shape.collect::<Result<_, _>>()? })
 }

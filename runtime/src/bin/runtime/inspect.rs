@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use network::lowering::lower;
 use network::onnx::{Attribute, Graph, Node};
+use network::{Architecture, Layer};
 use runtime::{Classifier, Options};
 use safe_io::SingleLine;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::cli;
@@ -16,6 +18,7 @@ pub(crate) fn run(arguments: &cli::Inspect) -> anyhow::Result<()> {
     let source = model::Source::read(arguments.model())?;
     let classifier = source.classifier(Options::default())?;
     let model::Source { name, bytes, graph } = source;
+    let layers = lower(&graph)?.network().map(|whole| whole.network.architecture().clone());
     let identity = base16ct::lower::encode_string(&Sha256::digest(&bytes));
     let mut output = io::stdout().lock();
     if arguments.json {
@@ -29,15 +32,34 @@ pub(crate) fn run(arguments: &cli::Inspect) -> anyhow::Result<()> {
             "input": { "name": graph.inputs[0].name, "type": graph.inputs[0].to_string() },
             "output": { "name": graph.outputs[0].name, "type": graph.outputs[0].to_string() },
             "parameters": graph.parameters(),
+            "layers": layers.as_ref().map(json_layers),
             "classes": classifier.classes(),
             "metadata": graph.metadata,
             "nodes": graph.nodes.iter().map(|node| json!({ "name": node.name, "op": node.op })).collect::<Vec<_>>(),
         });
         writeln!(output, "{line}")?;
     } else {
-        writeln!(output, "{}", text(&name, &bytes, &identity, &graph, &classifier))?;
+        writeln!(
+            output,
+            "{}",
+            text(&name, &bytes, &identity, &graph, layers.as_ref(), &classifier)
+        )?;
     }
     Ok(())
+}
+
+fn json_layers(layers: &Architecture) -> Vec<Value> {
+    let layer = |layer: &Layer| {
+        json!({
+            "name": layer.name(),
+            "kind": layer.to_string(),
+            "input": layer.input(),
+            "output": layer.output(),
+            "parameters": layer.parameters(),
+            "macs": layer.macs(),
+        })
+    };
+    layers.layers().iter().map(layer).collect()
 }
 
 fn text(
@@ -45,6 +67,7 @@ fn text(
     bytes: &[u8],
     identity: &str,
     graph: &Graph,
+    layers: Option<&Architecture>,
     classifier: &Classifier,
 ) -> String {
     let mut rows = vec![
@@ -55,8 +78,13 @@ fn text(
         ("input".into(), format!("{}: {}", graph.inputs[0].name, graph.inputs[0])),
         ("output".into(), format!("{}: {}", graph.outputs[0].name, graph.outputs[0])),
         ("parameters".into(), graph.parameters().to_string()),
-        ("classes".into(), classifier.classes().join(", ")),
     ];
+    // a graph that is more than layers runs in tract, which does not say what it multiplies
+    if let Some(layers) = layers {
+        rows.push(("multiply-accumulates".into(), layers.macs().to_string()));
+        rows.push(("layers".into(), layers.to_string()));
+    }
+    rows.push(("classes".into(), classifier.classes().join(", ")));
     let made = graph.metadata.iter().filter(|(key, _)| *key != "classes");
     rows.extend(made.map(|(key, value)| (key.clone(), value.clone())));
     rows.push(("graph".into(), graph.nodes.iter().map(operator).collect::<Vec<_>>().join(" → ")));

@@ -1,4 +1,4 @@
-//! Classifies an image on a computer: `cargo run -p firmware --example classify MODEL.q8 PIXELS`, with 784 bytes of
+//! Classifies an image on a computer: `cargo run -p firmware --example infer MODEL.q8 PIXELS`, with 784 bytes of
 //! pixels, 0 = background, 255 = ink.
 
 use std::{env, error::Error, fs};
