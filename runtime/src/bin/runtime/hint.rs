@@ -25,12 +25,9 @@ fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
         Some(runtime::Error::Normalized { .. }) => Some("leave out --mean and --std"),
         _ => None,
     };
-    let of_dataset = match own::<dataset::Error>(error) {
-        Some(dataset::Error::Missing { .. }) => {
-            Some("run trainer/run once, or copy the four IDX files there, or pass --data DIR")
-        }
-        _ => None,
-    };
+    let is_missing = matches!(own(error), Some(dataset::Error::Missing { .. }));
+    let of_dataset = is_missing
+        .then_some("run trainer/run once, or copy the four IDX files there, or pass --data DIR");
     of_picture_or_model.or(of_dataset).or_else(|| error.source().and_then(hint))
 }
 

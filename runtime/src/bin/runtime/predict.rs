@@ -125,11 +125,11 @@ fn pictures(argument: &Path) -> anyhow::Result<Vec<(PathBuf, anyhow::Result<()>)
     }
     let Folder { pictures, skipped } = folder::read(argument)?;
     let name = SingleLine(argument.display());
+    if pictures.is_empty() && skipped.is_empty() {
+        bail!("folder {name} holds no pictures");
+    }
     if pictures.is_empty() {
-        match skipped.to_string() {
-            none if none.is_empty() => bail!("folder {name} holds no pictures"),
-            skipped => bail!("folder {name} holds no pictures, but {skipped}"),
-        }
+        bail!("folder {name} holds no pictures, but {skipped}");
     }
     if !skipped.is_empty() {
         print_note(format_args!("folder {name}: skipped {skipped}"));
