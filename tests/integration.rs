@@ -19,3 +19,17 @@ mod synthetic_photos; // digits are read on papers of all kinds
 #[cfg(feature = "training")]
 #[path = "integration/training.rs"]
 mod training; // IDX bytes to two files that load
+
+use dataset::idx;
+use dataset::idx::{Part, Split};
+
+/// All of one half of MNIST, from the folder where `trainer/run` puts it.
+fn whole_mnist(part: Part) -> Split {
+    let split = idx::load(&safe_io::default_data_folder().unwrap(), part).unwrap();
+    let count = match part {
+        Part::Train => 60_000,
+        Part::Test => 10_000,
+    };
+    assert_eq!(split.images.len(), count);
+    split
+}

@@ -17,6 +17,8 @@ use fixtures::mnist_500;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28};
 use tempfile::TempDir;
 
+use crate::whole_mnist;
+
 /// Between two sums of the same 800 products of about 1, in another order.
 const MAX_DIFFERENCE: f32 = 1e-4;
 
@@ -208,11 +210,9 @@ fn onnx_runtime_reads_the_int8_model_as_the_device_does() {
 #[ignore = "needs all of MNIST, where trainer/run puts it"]
 fn onnx_runtime_on_all_ten_thousand() {
     let Some(python) = python() else { panic!("nothing to compare with") };
-    let folder = safe_io::default_data_folder().unwrap();
-    let images = idx::load(&folder, Part::Test).unwrap().images;
-    assert_eq!(images.len(), 10_000);
+    let images = whole_mnist(Part::Test).images;
     assert_float_models_agree(&python, &images);
-    let training = idx::load(&folder, Part::Train).unwrap().images;
+    let training = whole_mnist(Part::Train).images;
     let q8 = quantize(EMBEDDED_MODEL, &calibration_images(&training), &[]).unwrap();
     assert_int8_models_agree(&python, &q8, &images);
 }

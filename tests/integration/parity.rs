@@ -1,6 +1,5 @@
 //! The committed model gives the same digits in float and in int8, and the same scores with all kernels.
 
-use dataset::idx;
 use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::identity;
@@ -9,6 +8,8 @@ use firmware_sim::verify::{FloatModel, compare};
 use fixtures::mnist_500;
 use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL, Image28, Instructions, Kernels, Options};
+
+use crate::whole_mnist;
 
 /// Of 500 images; int8 may flip a digit only where the float model is nearly undecided.
 const MIN_AGREEMENTS: u64 = 499;
@@ -75,7 +76,5 @@ fn our_kernels_give_the_scores_of_tract() {
 #[test]
 #[ignore = "needs all of MNIST, where trainer/run puts it"]
 fn our_kernels_give_the_scores_of_tract_on_all_ten_thousand() {
-    let images = idx::load(&safe_io::default_data_folder().unwrap(), Part::Test).unwrap().images;
-    assert_eq!(images.len(), 10_000);
-    assert_kernels_agree(&images);
+    assert_kernels_agree(&whole_mnist(Part::Test).images);
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use dataset::idx;
 use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::quantize::quantize;
@@ -18,6 +17,8 @@ use trainer::export::{compare as compare_with_libtorch, export};
 use trainer::lenet::LeNet;
 use trainer::recipe::Recipe;
 use trainer::train::{EvalSet, Options, Run};
+
+use crate::whole_mnist;
 
 /// Of 500 images. A network that has seen each of its images three times is often undecided between two
 /// digits, and int8 may settle those either way.
@@ -82,7 +83,5 @@ fn libtorch_gives_the_committed_model_our_scores() {
 #[test]
 #[ignore = "needs all of MNIST, where trainer/run puts it"]
 fn libtorch_on_all_ten_thousand() {
-    let images = idx::load(&safe_io::default_data_folder().unwrap(), Part::Test).unwrap().images;
-    assert_eq!(images.len(), 10_000);
-    assert_libtorch_agrees(&images);
+    assert_libtorch_agrees(&whole_mnist(Part::Test).images);
 }
