@@ -82,7 +82,7 @@ impl Engine {
 
     /// What happens to pixels before a network that takes floats.
     pub(crate) fn float_input(&self) -> FloatInput {
-        self.input.float_input.unwrap_or_default()
+        self.input.floats.unwrap_or_default()
     }
 
     /// Puts the graph's output for all images into `scores`.
@@ -119,7 +119,7 @@ impl Engine {
     ) -> Result<(), network::Error> {
         let shape = self.input.shape(images.len());
         let pixels = images.iter().flat_map(|image| image.0);
-        match self.input.float_input {
+        match self.input.floats {
             None => {
                 let pixels: Vec<u8> = pixels.collect();
                 plan.run(&shape, Values::Bytes(&pixels), scores, observer)

@@ -37,7 +37,7 @@ pub(crate) struct Input {
     /// Whether the caller chooses the batch, the first axis; else it is 1.
     takes_batches: bool,
     /// `None` for `uint8`.
-    pub(crate) float_input: Option<FloatInput>,
+    pub(crate) floats: Option<FloatInput>,
 }
 
 impl Input {
@@ -67,7 +67,7 @@ impl Input {
         if port.shape.iter().skip(1).any(is_free) {
             return Err(unusable());
         }
-        Ok(Self { shape, takes_batches, float_input })
+        Ok(Self { shape, takes_batches, floats: float_input })
     }
 
     /// Whether the caller chooses how many images go in at once.
