@@ -1,14 +1,13 @@
 //! Compares calibrations: on training images that none was calibrated on, to choose by, and on test images, to
 //! report.
 
-use firmware::Scratch;
 use firmware::format::{File, Model};
 use rayon::prelude::*;
 use runtime::evaluate::BATCH;
 use runtime::{Classifier, Image28, Prediction};
 
 use super::error::Error;
-use super::int8::scales;
+use super::int8::{CompiledInt8, Int8Network, scales};
 use super::quantize::{Options, calibration_images, quantize_with};
 
 /// How alike two models answer.
@@ -75,7 +74,7 @@ pub fn best(outcomes: &[Outcome]) -> Option<&Outcome> {
     })
 }
 
-/// The training images that [`calibration_images`] leaves, if it takes so many.
+/// The training images that [`calibration_images`] leaves when it takes `taken` of them.
 fn rest(training: &[Image28], taken: usize) -> Vec<Image28> {
     let mut calibration = (0..taken).map(|index| index * training.len() / taken).peekable();
     let mut rest = Vec::with_capacity(training.len() - taken);
@@ -100,13 +99,14 @@ struct Scored<'a> {
 impl Scored<'_> {
     fn fidelity(&self, int8: Model<'_>) -> Fidelity {
         let [.., scale] = scales(int8.file());
+        let network = Int8Network::of(int8);
+        let compiled = CompiledInt8::new(&network);
         let batches = self.images.par_chunks(BATCH).zip(self.predictions.par_chunks(BATCH));
         let batches: Vec<_> = batches
             .map(|(images, predictions)| {
-                let mut scratch = Scratch::new();
                 let (mut disagreements, mut signal, mut noise) = (0, 0.0, 0.0);
-                for (image, float) in images.iter().zip(predictions) {
-                    let int8 = int8.infer(&image.0, &mut scratch);
+                for (trace, float) in compiled.run(images).iter().zip(predictions) {
+                    let int8 = trace.logits();
                     disagreements += usize::from(float.digit() != usize::from(int8.digit()));
                     for (&float, &int8) in float.logits.iter().zip(&int8.0) {
                         let (float, int8) = (f64::from(float), f64::from(int8) * scale);

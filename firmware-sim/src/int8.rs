@@ -4,9 +4,10 @@
 //! partial sum, in whatever order, is a whole number below 2²⁴, which `f32` holds. The float engine's kernels therefore
 //! give the device's accumulators bit for bit, many times faster than the engine in portable code.
 
-use firmware::Model;
 use firmware::format::words::{Inputs, Word, pack, unpack};
 use firmware::format::{Channel, File, Packed};
+use firmware::geometry::CLASSES;
+use firmware::{Logits, Model};
 use network::{Affine, Architecture, Kind, Layer};
 use runtime::{CompiledLayer, Image28, Instructions, Workspace};
 
@@ -87,9 +88,15 @@ impl Int8Network {
 }
 
 impl Trace {
-    /// The accumulators of the last layer.
-    pub fn logits(&self) -> impl Iterator<Item = i32> {
-        self.activations.last().into_iter().flatten().map(|&logit| logit as i32)
+    /// The accumulators of the last layer, as the engine gives them.
+    #[must_use]
+    pub fn logits(&self) -> Logits {
+        let mut logits = Logits([0; CLASSES]);
+        let last = self.activations.last().into_iter().flatten();
+        for (logit, &value) in logits.0.iter_mut().zip(last) {
+            *logit = value as i32;
+        }
+        logits
     }
 
     fn push(&mut self, int8: &Int8Layer, accumulators: Vec<f32>) {
@@ -232,7 +239,7 @@ mod tests {
         for image in images.into_iter().chain([Image28([0; PIXELS]), Image28([255; PIXELS])]) {
             let trace = network.run(&image);
             let engine = model.infer(&image.0, &mut Scratch::new());
-            assert!(trace.logits().eq(engine.0));
+            assert_eq!(trace.logits(), engine);
             assert_eq!(
                 CompiledInt8::new(&network).run(&[image.clone(), image]),
                 [trace.clone(), trace]

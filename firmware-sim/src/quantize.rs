@@ -17,9 +17,8 @@ mod layer;
 
 pub use super::range_estimator::RangeEstimator;
 
+use firmware::LayerId;
 use firmware::format::{File, Model, Scales};
-use firmware::geometry::CLASSES;
-use firmware::{LayerId, Logits};
 use network::onnx::Graph;
 use network::{Affine, Layer, Network};
 use rayon::prelude::*;
@@ -194,10 +193,7 @@ fn confidence_margin(
 fn max_disagreeing_margin(float: &Classifier, int8: &CompiledInt8<'_>, batch: &[Image28]) -> u32 {
     let mut largest = 0;
     for (trace, prediction) in int8.run(batch).iter().zip(float.predict_batch(batch)) {
-        let mut logits = Logits([0; CLASSES]);
-        for (to, logit) in logits.0.iter_mut().zip(trace.logits()) {
-            *to = logit;
-        }
+        let logits = trace.logits();
         if usize::from(logits.digit()) != prediction.digit() {
             largest = largest.max(logits.margin());
         }
@@ -205,12 +201,12 @@ fn max_disagreeing_margin(float: &Classifier, int8: &CompiledInt8<'_>, batch: &[
     largest
 }
 
-/// The highest rate at which confident answers may differ from float's, with 95 % confidence, when the margin was chosen
-/// on so many images.
+/// The highest share of images that may get a confident answer which differs from float's, with 95 % confidence, when the
+/// margin was chosen on `margin_images` images.
 ///
-/// The margin is the largest of as many margins, those of the disagreements (0 where both agree). By the theory of
-/// tolerance limits, the part of all images that lies above the largest of `n` is below `p` with probability
-/// `1 − (1 − p)^n`; at 95 %, `p = 1 − 0.05^(1/n)`, some `3/n`. Source: Wilks 1941, "Determination of sample sizes for
+/// Take the margin of an image as 0 where int8 and float agree. The confidence margin is just above the largest of these
+/// `n` margins. By the theory of tolerance limits, less than a share `p` of all images lies above the largest of `n`
+/// with probability `1 − (1 − p)^n`; at 95 %, `p = 1 − 0.05^(1/n)`, about `3/n`. Source: Wilks 1941, "Determination of sample sizes for
 /// setting tolerance limits". It holds for images like these, and says nothing of others.
 #[must_use]
 pub fn max_disagreement_rate(margin_images: usize) -> f64 {

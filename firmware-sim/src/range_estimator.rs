@@ -97,7 +97,7 @@ impl Histogram {
         self.bins.iter().position(reaches).map_or(BINS, |bin| bin + 1)
     }
 
-    /// Summed over all values, if they saturate after so many bins.
+    /// Summed over all values, if they saturate after this number of bins.
     fn squared_error(&self, bins: usize) -> f64 {
         let limit = self.edge(bins);
         let scale = limit / (LEVELS - 1) as f64;

@@ -38,17 +38,16 @@ pub(super) fn read(graph: &Graph) -> Result<Network, Error> {
         return Err(Error::Input { found: graph.inputs[0].to_string() });
     }
     let found = network.architecture();
-    let classes = (found.outputs(), expected.outputs());
     if *found == expected {
-        Ok(network)
-    } else if found.layers().split_last().map(|(_, rest)| rest)
-        == expected.layers().split_last().map(|(_, rest)| rest)
-        && classes.0 != classes.1
-    {
-        Err(Error::Classes { found: classes.0 })
-    } else {
-        Err(Error::Unsupported { found: found.to_string(), expected })
+        return Ok(network);
     }
+    let hidden = |architecture: &Architecture| {
+        architecture.layers().split_last().map(|(_, hidden)| hidden.to_vec())
+    };
+    if hidden(found) == hidden(&expected) && found.outputs() != expected.outputs() {
+        return Err(Error::Classes { found: found.outputs() });
+    }
+    Err(Error::Unsupported { found: found.to_string(), expected })
 }
 
 #[cfg(test)]

@@ -184,8 +184,9 @@ impl ModelPair<'_> {
         let images = images.iter().zip(labels).zip(predictions).zip(&traces);
         for (index, (((image, &label), prediction), trace)) in images.enumerate() {
             let logits = self.int8.infer(&image.0, &mut scratch);
-            assert!(
-                trace.logits().eq(logits.0),
+            assert_eq!(
+                trace.logits(),
+                logits,
                 "the engine and its definition are tested to be equal"
             );
             for (layer, tally) in tallies.iter_mut().enumerate() {

@@ -2,8 +2,8 @@
 //!
 //! Each worker thread has a mailbox of two slots: the session puts a shard of the images into one, the worker puts it
 //! back with its scores into the other. An image takes some 20 µs and waking a sleeping thread about as long, so whoever
-//! waits spins for [`SPIN`] before it sleeps. Shards wander to and fro with their memory, and a slot is a mutex around
-//! a value rather than a channel, so that after the first batches nothing is allocated.
+//! waits spins for [`SPIN`] before it sleeps. A shard moves from one thread to the other with its memory, and a slot is
+//! a mutex around a value rather than a channel, so that after the first batches nothing is allocated.
 
 use std::hint;
 use std::io;
@@ -58,7 +58,7 @@ struct Shard {
 }
 
 impl Classifier {
-    /// A [`Session`] for many batches one after the other, on so many threads.
+    /// A [`Session`] for many batches one after the other, on this number of threads.
     ///
     /// # Errors
     /// That of the system if it has no more threads.

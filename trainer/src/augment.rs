@@ -106,7 +106,7 @@ impl Augmenter {
         }
     }
 
-    /// Draws for so many pictures, from libtorch's generator.
+    /// Random numbers for this many pictures, from libtorch's generator.
     #[must_use]
     pub fn draw(&self, pictures: i64) -> Draws {
         let Augmentation {

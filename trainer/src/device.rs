@@ -49,14 +49,12 @@ impl Choice {
                 Ok((Device::Cuda(0), format!("cuda:0, the first of {devices} CUDA devices")))
             }
             Self::Cuda(_) if !tch::utils::has_cuda() => {
-                bail!(
-                    "this libtorch has no CUDA: run LENET_TORCH=cuda trainer/run, or use --device cpu"
-                )
+                bail!("this libtorch has no CUDA: set up one that has, or train on the CPU")
             }
             Self::Cuda(number) => {
                 ensure!(
                     (number as i64) < devices,
-                    "there is no cuda:{number}: libtorch sees {devices} CUDA devices; check the driver with nvidia-smi, or use --device cpu"
+                    "there is no cuda:{number}: libtorch sees {devices} CUDA devices; check the driver with nvidia-smi, or train on the CPU"
                 );
                 Ok((Device::Cuda(number), format!("cuda:{number} of {devices} CUDA devices")))
             }

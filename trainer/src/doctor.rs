@@ -8,17 +8,17 @@ use std::thread::available_parallelism;
 use safe_io::SingleLine;
 use tch::{Cuda, Device, Kind, Tensor};
 
-use crate::data::{self, Lacking};
+use trainer::data::{self, Lacking};
 
 /// What was looked at, and what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// Such as `libtorch`.
-    pub subject: &'static str,
+    pub(crate) subject: &'static str,
     /// One line.
-    pub found: String,
+    pub(crate) found: String,
     /// What to do; none if nothing is wrong.
-    pub fix: Option<String>,
+    pub(crate) fix: Option<String>,
 }
 
 impl fmt::Display for Finding {
@@ -30,8 +30,7 @@ impl fmt::Display for Finding {
 }
 
 /// Looks at everything; `folder` is where the images are, and training `may_fetch` MNIST into it.
-#[must_use]
-pub fn diagnose(folder: &Path, may_fetch: bool) -> Vec<Finding> {
+pub(crate) fn diagnose(folder: &Path, may_fetch: bool) -> Vec<Finding> {
     let driver = Path::new("/proc/driver/nvidia/version").exists();
     let devices = if Cuda::is_available() { Cuda::device_count() } else { 0 };
     let cores = available_parallelism().map_or(1, usize::from);

@@ -125,7 +125,7 @@ pub(crate) fn score(network: &LeNet, images: &Tensor, labels: &Tensor) -> Score 
     mean_score(&loss, &correct, images.size()[0] as usize)
 }
 
-/// Means of sums over so many images; divided by the images, not by the batches, whose last is shorter.
+/// Means of sums over `images` images; divided by the images, not by the batches, whose last is shorter.
 pub(crate) fn mean_score(loss: &Tensor, correct: &Tensor, images: usize) -> Score {
     let images = images as f64;
     Score {

@@ -13,7 +13,6 @@ pub mod calibrate;
 pub mod checkpoint;
 pub mod data;
 pub mod device;
-pub mod doctor;
 pub mod evaluate;
 pub mod export;
 pub mod lenet;

@@ -3,6 +3,7 @@
 
 mod cli;
 mod data_folder;
+mod doctor;
 mod history;
 mod preflight;
 mod results;
@@ -16,11 +17,11 @@ use anyhow::Context;
 use clap::Parser;
 use safe_io::SingleLine;
 use safe_io::print::{self, print_line};
-use trainer::doctor::diagnose;
 use trainer::train::Run;
 
 use cli::{Cli, Command};
 use data_folder::DataFolder;
+use doctor::diagnose;
 use results::Results;
 use setup::Setup;
 

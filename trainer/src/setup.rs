@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use safe_io::SingleLine;
+use safe_io::print::print_line;
 use trainer::checkpoint::{Identity, identity};
 use trainer::data::Dataset;
 use trainer::train::Options;
 
 use crate::cli::{Classes, Cli};
-use safe_io::print::print_line;
 
 pub(crate) struct Setup {
     /// Names, by label.
@@ -22,7 +22,9 @@ pub(crate) struct Setup {
 impl Setup {
     /// Decides it, and prints the lines on data and device; `folder` is where the dataset is from.
     pub(crate) fn new(cli: &Cli, dataset: &Dataset, folder: &Path) -> anyhow::Result<Self> {
-        let (device, why) = cli.device.resolve()?;
+        let (device, why) = cli.device.resolve().map_err(|error| {
+            anyhow!("{error}: LENET_TORCH=cuda trainer/run sets up CUDA, --device cpu does without")
+        })?;
         let classes = class_names(cli.classes.as_ref(), dataset.classes())?;
         let mut options = cli.options(device, dataset.train.images.len(), classes.len());
         if !dataset.is_mnist() {

@@ -128,7 +128,7 @@ impl fmt::Display for Table<'_> {
 }
 
 impl Table<'_> {
-    /// What follows the number of a class, padded to the longest; nothing where the numbers are the names.
+    /// The name after the number of a class, padded to the longest; empty where the numbers are the names.
     fn name(&self, class: Option<usize>) -> String {
         let numbers = self.names.iter().enumerate().all(|(class, name)| *name == class.to_string());
         if numbers {

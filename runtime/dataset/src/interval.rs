@@ -16,7 +16,7 @@ impl Interval {
     /// `z = 1.96`: `(p + z²/2n ± z · √(p(1−p)/n + z²/4n²)) / (1 + z²/n)`.
     #[must_use]
     pub fn wilson(count: u64, all: u64) -> Self {
-        /// The normal distribution has 95 % within so many standard deviations.
+        /// Standard deviations of the normal distribution around its mean that hold 95 % of it.
         const Z: f64 = 1.959_963_984_540_054;
         if all == 0 {
             return Self { low: 0.0, high: 1.0 };

@@ -68,13 +68,13 @@ impl TextFormat {
         f32::ceil(end) as i32
     }
 
-    /// Smaller letters where `text` would be longer than so many pixels, but none too small to read.
+    /// Smaller letters where `text` would be longer than `width_px`, but never too small to read.
     pub(super) fn shrunk(self, text: &str, width_px: i32) -> Self {
         let part = f64::from(width_px) / f64::from(self.width_px(text).max(1));
         Self { em_px: (self.em_px * part).clamp(MIN_EM_PX.min(self.em_px), self.em_px), ..self }
     }
 
-    /// `text`, shortened with an ellipsis to at most so many pixels.
+    /// `text`, shortened with an ellipsis to at most `width_px`.
     pub(super) fn fit(self, text: &str, width_px: i32) -> String {
         if self.width_px(text) <= width_px {
             return text.to_owned();

@@ -11,7 +11,7 @@ use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Values, shapes}
 /// Maximum nodes of a graph, and maximum constants; LeNet has 13 and 10.
 pub(super) const MAX_NODES: usize = 1_000;
 /// Maximum nodes that split, merge or exchange axes; LeNet has one. The engine moves each past each other node, again
-/// and again: so many among so many nodes take it a second, half of all nodes more than minutes.
+/// and again: 16 among 1,000 nodes take it a second, 500 take minutes.
 pub(super) const MAX_MOVES: usize = 16;
 /// Largest kernel side, stride, dilation or padding; an image has 28 pixels a side.
 const MAX_STEP: i64 = 64;

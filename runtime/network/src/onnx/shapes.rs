@@ -53,7 +53,7 @@ struct Cost {
     scratch: usize,
 }
 
-/// The shape of the graph's output for so many images, if no value and no operator exceeds the limits.
+/// The shape of the graph's output for a number of images, if no value and no operator exceeds the limits.
 pub(super) fn output(graph: &Graph, images: usize) -> Result<Shape, GraphFault> {
     let mut facts: BTreeMap<&str, Fact> = BTreeMap::new();
     for (name, tensor) in &graph.tensors {
@@ -92,7 +92,7 @@ pub(super) fn output(graph: &Graph, images: usize) -> Result<Shape, GraphFault> 
         }
     }
     let output = graph.outputs.first().and_then(|output| facts.remove(&output.name[..]));
-    // scores are `F32`: a row of bytes or of `int64` is none
+    // scores are `F32`; bytes and `int64` are no scores
     Ok(output.filter(|fact| fact.element == Element::F32).map_or(vec![], |fact| fact.shape))
 }
 
