@@ -44,6 +44,12 @@ pub enum Error {
     /// There is no memory for half a megabyte.
     #[error("out of memory")]
     Memory,
+    /// A label that the engine has no class for.
+    #[error("the images have label {label}, the engine has classes 0 to {}", CLASSES - 1)]
+    Label {
+        /// The label.
+        label: u8,
+    },
     /// There is nothing to calibrate on, or to compare with.
     #[error("there are no images")]
     NoImages,

@@ -102,7 +102,8 @@ pub struct Verification {
 /// Runs both models on every image; `progress` is told how many images are done.
 ///
 /// # Errors
-/// [`Error::Origin`] if `int8` was not made from `float`, [`Error::NoImages`] if `split` is empty.
+/// [`Error::Origin`] if `int8` was not made from `float`, [`Error::NoImages`] if `split` is empty, [`Error::Label`] if it
+/// has other classes.
 pub fn compare(
     float: &FloatModel,
     int8: Model<'_>,
@@ -115,6 +116,9 @@ pub fn compare(
     }
     if split.images.is_empty() {
         return Err(Error::NoImages);
+    }
+    if let Some(&label) = split.labels.iter().find(|label| usize::from(**label) >= CLASSES) {
+        return Err(Error::Label { label });
     }
     let network = Int8Network::of(int8);
     let models = ModelPair {

@@ -276,6 +276,16 @@ fn files_of_others_are_replaced_only_by_force() {
     for form in ["onnx", "rust", "q8"] {
         assert!(bench.run(&[&quantize[..], &["--emit", form]].concat()).status.success());
     }
+    // not even by force what the same command reads
+    let own = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(&data).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), own.path().join(entry.file_name())).unwrap();
+    }
+    let own = own.path().to_str().unwrap();
+    let images = format!("{own}/train-images-idx3-ubyte.gz");
+    let over_data = ["quantize", "lenet.onnx", "--data", own, "-o", &images, "--force"];
+    bench.refuses(&over_data, &["train-images-idx3-ubyte.gz", "read by the same command"]);
     fs::write(bench.path("page.html"), "<html>a diary").unwrap();
     let verify = ["verify", "--model", "lenet.onnx", "--quantized", "photo.png", "--data", &data];
     let verify = [&verify[..], &["--report", "page.html"]].concat();

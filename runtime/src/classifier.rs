@@ -71,7 +71,8 @@ impl Classifier {
     ///
     /// # Errors
     /// [`Error::InputShape`] if it takes no 28×28 picture, [`Error::OutputShape`] if it does not give one score per
-    /// class, [`Error::Normalized`] if it takes `uint8` and `options` say how to make floats, or [`Error::Model`].
+    /// class, [`Error::NotFinite`] if these are no numbers, [`Error::Normalized`] or [`Error::FloatInput`] if `options` do
+    /// not fit, [`Error::Calibration`] if that in the metadata is damaged, or [`Error::Model`].
     pub fn new(graph: &Graph, options: Options) -> Result<Self, Error> {
         let input = Input::of(&graph.inputs[0], options.float_input)?;
         let last = graph.nodes.iter().find(|node| node.outputs.contains(&graph.outputs[0].name));
@@ -80,15 +81,21 @@ impl Classifier {
             idle: Arc::default(),
             answers_probabilities: last.is_some_and(|node| node.op == "Softmax"),
             classes: vec![],
-            calibration: Calibration::parse(&graph.metadata).unwrap_or_default(),
+            calibration: calibration(graph)?,
         };
-        let blank = [const { Image28([0; PIXELS]) }; 2];
+        let blank = [Image28([0; PIXELS]), Image28([255; PIXELS])];
         let (mut buffers, mut scores) = (Buffers::default(), vec![]);
         let mut run = |images: &[Image28], scores: &mut Vec<f32>| {
             classifier.engine.run(images, &mut buffers, scores, &mut |_, run| run())
         };
+        run(&blank[1..], &mut scores)?;
+        let is_finite = |scores: &[f32]| scores.iter().all(|score| score.is_finite());
+        let of_white = is_finite(&scores);
         run(&blank[..1], &mut scores)?;
         let classes = scores.len();
+        if !of_white || !is_finite(&scores) {
+            return Err(Error::NotFinite);
+        }
         if !(2..=256).contains(&classes) {
             return Err(Error::OutputShape { found: vec![1, classes] });
         }
@@ -188,6 +195,16 @@ impl Classifier {
     #[must_use]
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+}
+
+/// The calibration in the metadata, or the default where there is nothing of one.
+fn calibration(graph: &Graph) -> Result<Calibration, Error> {
+    match Calibration::parse(&graph.metadata) {
+        None if Calibration::KEYS.iter().any(|key| graph.metadata.contains_key(*key)) => {
+            Err(Error::Calibration)
+        }
+        calibration => Ok(calibration.unwrap_or_default()),
     }
 }
 

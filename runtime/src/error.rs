@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use safe_io::SingleLine;
 
+use crate::prediction::Calibration;
+
 /// Why a picture or a model was refused; in one line, whatever names are in it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -80,6 +82,22 @@ pub enum Error {
         /// Its element type and shape.
         found: String,
     },
+    /// A normalisation that gives no numbers.
+    #[error("a mean of {mean} and a standard deviation of {std} make pixels infinite")]
+    FloatInput {
+        /// Subtracted from pixels.
+        mean: f32,
+        /// Divides the difference.
+        std: f32,
+    },
+    /// The model computes infinity or NaN, of which there is no answer.
+    #[error(
+        "the model's scores of a blank picture are not finite: its weights are too large, or it divides by 0"
+    )]
+    NotFinite,
+    /// The metadata hold some of a calibration, or what is none.
+    #[error("the metadata's calibration is damaged: {} must all be there, and be numbers in range", Calibration::KEYS.join(", "))]
+    Calibration,
     /// The model's output is not one row of class scores per image.
     #[error("model output is {found:?}, expected [1, classes] with 2 to 256 classes")]
     OutputShape {

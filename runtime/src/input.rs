@@ -47,7 +47,14 @@ impl Input {
         let float_input = match (port.element.as_str(), float_input) {
             ("uint8", None) => None,
             ("uint8", Some(_)) => return Err(Error::Normalized { name: port.name.clone() }),
-            ("float32", float_input) => Some(float_input.unwrap_or_default()),
+            ("float32", float_input) => {
+                let FloatInput { mean, std } = float_input.unwrap_or_default();
+                let pixels = [0, 255].map(|pixel| FloatInput { mean, std }.apply(pixel));
+                if !pixels.iter().all(|value| value.is_finite()) {
+                    return Err(Error::FloatInput { mean, std });
+                }
+                Some(FloatInput { mean, std })
+            }
             _ => return Err(unusable()),
         };
         let shape: Vec<usize> = port

@@ -78,6 +78,13 @@ pub fn spellings(name: &str) -> [String; 4] {
     [name.to_owned(), format!("{name}.gz"), dotted.clone(), format!("{dotted}.gz")]
 }
 
+/// The paths under which [`load`] looks for a part in `folder`.
+#[must_use]
+pub fn paths(folder: &Path, part: Part) -> Vec<PathBuf> {
+    let names = [part.image_file(), part.label_file()];
+    names.into_iter().flat_map(spellings).map(|name| folder.join(name)).collect()
+}
+
 /// Reads one part of a dataset, from plain files or their `.gz`, in either of the [`spellings`].
 ///
 /// # Errors

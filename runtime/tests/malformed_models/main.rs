@@ -462,3 +462,48 @@ fn messages_in_messages_do_not_exhaust_the_stack() {
             .is_ok()
     );
 }
+
+fn described(key: &'static str, value: &'static str) -> impl Fn(&mut ModelProto) {
+    move |model| {
+        model.metadata_props.retain(|pair| pair.key != key);
+        model.metadata_props.push(StringStringEntryProto { key: key.into(), value: value.into() });
+    }
+}
+
+#[test]
+fn metadata_are_whole_and_say_one_thing() {
+    assert_refused("name two classes `a`", described("classes", "a,1,2,3,a,5,6,7,8,9"));
+    for garbage in ["abc", "-1", "NaN", ""] {
+        assert_refused("calibration is damaged", described("calibration.temperature", garbage));
+    }
+    assert_refused("calibration is damaged", |model| {
+        model.metadata_props.retain(|pair| pair.key != "calibration.sure_from");
+    });
+    assert_refused("two versions of the operator set", |model| {
+        model.opset_import.push(OperatorSetIdProto { domain: "ai.onnx".into(), version: 11 });
+    });
+}
+
+#[test]
+fn a_constant_is_no_output_and_what_is_not_finite_no_score() {
+    assert_graph_refused("`fixed`, read by the graph's output, is made by nothing", |graph| {
+        graph.node.push(NodeProto {
+            op_type: "Constant".into(),
+            output: vec!["fixed".into()],
+            attribute: vec![AttributeProto {
+                name: "value_floats".into(),
+                floats: vec![0.0; 10],
+                r#type: 6,
+                ..AttributeProto::default()
+            }],
+            ..NodeProto::default()
+        });
+        axes(&mut graph.input[0])[0] = length(1);
+        graph.output[0].name = "fixed".into();
+    });
+    assert_graph_refused("not finite", |graph| {
+        constant(graph, "large", &[1], &[f32::MAX]);
+        // some logit is above 1 or below −1, whatever the picture
+        append(graph, "Mul", &["large"], &[]);
+    });
+}

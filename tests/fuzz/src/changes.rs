@@ -139,7 +139,9 @@ fn change(model: &mut ModelProto, rng: &mut Rng) {
     let at = rng.below(nodes);
     match rng.below(16) {
         0 => {
-            model.opset_import.iter_mut().for_each(|opset| opset.version = 6 + rng.below(20) as i64)
+            for opset in &mut model.opset_import {
+                opset.version = 6 + rng.below(20) as i64;
+            }
         }
         1 => {
             let value = ["a,b", "0,1,2,3,4,5,6,7,8,9", "", ",,,"][rng.below(4)].into();

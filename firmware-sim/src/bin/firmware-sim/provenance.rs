@@ -1,6 +1,6 @@
 //! Which files this program wrote: these may be replaced, another's may not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use firmware::format::MAGIC;
@@ -31,11 +31,12 @@ pub(crate) fn is_our_page(bytes: &[u8]) -> bool {
 /// Refuses to write over what is read, and over what another program wrote unless `force`.
 pub(crate) fn check(
     path: &Path,
-    inputs: &[&Path],
+    inputs: &[PathBuf],
     force: bool,
     is_ours: fn(&[u8]) -> bool,
 ) -> anyhow::Result<()> {
-    output::check_not_input(path, inputs)
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    output::check_not_input(path, &inputs)
         .with_context(|| format!("cannot write {}", SingleLine(path.display())))?;
     output::check_target(path, force, "--force", is_ours)
 }

@@ -22,10 +22,11 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     let name = SingleLine(arguments.model.display());
     let output_name = SingleLine(arguments.output.display());
     let unwritable = || format!("cannot write {output_name}");
-    let inputs = [arguments.model.as_path()];
+    let folder = arguments.data.folder()?;
+    let inputs = [vec![arguments.model.clone()], idx::paths(&folder, Part::Train)].concat();
     provenance::check(&arguments.output, &inputs, arguments.force, provenance::is_our_model)?;
     let float = read_model(&arguments.model)?;
-    let training = idx::load(&arguments.data.folder()?, Part::Train)?;
+    let training = idx::load(&folder, Part::Train)?;
     let calibration = calibration_images(&training.images);
     let options =
         Options { range_estimator: arguments.calibration, correct_bias: !arguments.plain_biases };
@@ -41,14 +42,18 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
         Form::Rust => source::emit(int8).into_bytes(),
     };
     output::write(&arguments.output, &bytes).with_context(unwritable)?;
-    writeln!(
-        io::stdout(),
-        "{output_name}: {} bytes, were {}; calibrated on {} training images",
+    let summary = format!(
+        "{output_name}: {} bytes, were {}; calibrated on {} training images\n{}",
         bytes.len(),
         float.len(),
         calibration.len(),
-    )?;
-    writeln!(io::stdout(), "{}", confidence(file.confidence_margin.get(), training.images.len()))?;
+        confidence(file.confidence_margin.get(), training.images.len())
+    );
+    if output::is_regular_or_absent(&arguments.output) {
+        writeln!(io::stdout(), "{summary}")?;
+    } else {
+        let _ = writeln!(io::stderr(), "{summary}"); // the model may have gone to standard output
+    }
     Ok(())
 }
 

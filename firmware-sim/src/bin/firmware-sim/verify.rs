@@ -43,15 +43,16 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let [onnx_path, q8_path] =
         [&arguments.model, &arguments.quantized].map(|path| SingleLine(path.display()));
     let unwritable = |path: &Path| format!("cannot write {}", SingleLine(path.display()));
+    let folder = arguments.data.folder()?;
     if let Some(path) = &arguments.report {
-        let inputs = [arguments.model.as_path(), &arguments.quantized];
+        let models = vec![arguments.model.clone(), arguments.quantized.clone()];
+        let inputs = [models, idx::paths(&folder, Part::Test)].concat();
         provenance::check(path, &inputs, arguments.force, provenance::is_our_page)?;
     }
     let onnx = read_model(&arguments.model)?;
     let float = FloatModel::parse(&onnx).with_context(|| onnx_path.to_string())?;
     let file = model::read(&arguments.quantized)?;
     let int8 = Model::new(&file).with_context(|| q8_path.to_string())?;
-    let folder = arguments.data.folder()?;
     let split = idx::load(&folder, Part::Test)?;
     warn_of_training_images(&folder, &split);
 

@@ -106,7 +106,9 @@ pub(super) fn check(graph: &Graph) -> Result<(), GraphFault> {
             }
         }
     }
-    if !graph.nodes.iter().any(|node| node.outputs.contains(&output.name)) {
+    // a constant is no output: nothing of the picture is in it
+    let mut operators = graph.nodes.iter().filter(|node| node.op != "Constant");
+    if !operators.any(|node| node.outputs.contains(&output.name)) {
         let reader = "the graph's output".into();
         return Err(GraphFault::Unmade { value: output.name.clone(), reader });
     }
@@ -136,8 +138,12 @@ fn check_output(graph: &Graph) -> Result<(), GraphFault> {
     if names.len() != scored {
         return Err(GraphFault::Classes { named: names.len(), scored });
     }
-    match names.iter().position(String::is_empty) {
-        Some(class) => Err(GraphFault::ClassName { class }),
+    if let Some(class) = names.iter().position(String::is_empty) {
+        return Err(GraphFault::ClassName { class });
+    }
+    let mut seen = BTreeSet::new();
+    match names.iter().find(|name| !seen.insert(name.as_str())) {
+        Some(name) => Err(GraphFault::ClassTwice { name: name.clone() }),
         None => Ok(()),
     }
 }

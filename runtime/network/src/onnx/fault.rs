@@ -161,6 +161,12 @@ pub enum GraphFault {
         /// Shape for one image.
         computed: Vec<usize>,
     },
+    /// Two classes of one name.
+    #[error("its metadata name two classes `{name}`")]
+    ClassTwice {
+        /// The name.
+        name: String,
+    },
     /// A class without a name.
     #[error("its metadata name class {class} \"\"")]
     ClassName {

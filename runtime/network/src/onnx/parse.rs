@@ -16,11 +16,13 @@ const EXTERNAL: i32 = 1;
 /// Reads every part of `model` that we know; [`super::check`] judges the whole.
 pub(super) fn graph(model: pb::ModelProto) -> Result<Graph, GraphFault> {
     let graph = model.graph.ok_or(GraphFault::NoGraph)?;
-    let opset = model
-        .opset_import
-        .iter()
-        .find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"))
-        .ok_or(GraphFault::NoOpset)?;
+    let of_onnx = |import: &&pb::OperatorSetIdProto| matches!(&import.domain[..], "" | "ai.onnx");
+    let mut opsets = model.opset_import.iter().filter(of_onnx);
+    let opset = opsets.next().ok_or(GraphFault::NoOpset)?;
+    if opsets.next().is_some() {
+        // programs differ in which of them they take
+        return Err(GraphFault::Refused { what: "two versions of the operator set" });
+    }
     let mut tensors = BTreeMap::new();
     for initializer in &graph.initializer {
         if tensors.insert(initializer.name.clone(), tensor(initializer)?).is_some() {

@@ -103,9 +103,14 @@ impl Canvas {
 /// Refuses, before any work, what cannot be written, a name that does not end in `.png`, and a file that is there and
 /// was not written by [`Canvas::save`], unless `force` is given: `--show a.png b.png` must not cost a photo.
 /// `otherwise` says what else could be meant.
-pub(crate) fn check_output(path: &Path, force: bool, otherwise: &str) -> anyhow::Result<()> {
+pub(crate) fn check_output(
+    path: &Path,
+    inputs: &[&Path],
+    force: bool,
+    otherwise: &str,
+) -> anyhow::Result<()> {
     let unwritable = || format!("cannot write {}", path.display());
-    output::check(path).with_context(unwritable)?;
+    output::check_not_input(path, inputs).with_context(unwritable)?;
     let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
     ensure!(
         is_png || !output::is_regular_or_absent(path),
@@ -157,7 +162,7 @@ mod tests {
     fn only_pictures_of_ours_are_replaced_unless_forced() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name| folder.path().join(name);
-        let check = |name, force| check_output(&path(name), force, "");
+        let check = |name, force| check_output(&path(name), &[], force, "");
         check("new.png", false).unwrap();
         Canvas::new(3, 2).save(&path("page.png")).unwrap();
         check("page.png", false).unwrap();
@@ -174,7 +179,7 @@ mod tests {
         for (name, is_taken) in
             [("a.png", true), ("a.PNG", true), ("a.jpg", false), ("png", false), (".png", false)]
         {
-            let checked = check_output(&folder.path().join(name), true, "");
+            let checked = check_output(&folder.path().join(name), &[], true, "");
             assert_eq!(checked.is_ok(), is_taken, "{name}: {checked:?}");
         }
     }

@@ -36,7 +36,9 @@ impl Answer {
 
 pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<ExitCode> {
     if let Some(path) = &arguments.sheet {
-        check_output(path, arguments.force, "")?;
+        let inputs = [Some(manifest), arguments.model.file.as_deref()];
+        let inputs: Vec<&Path> = inputs.into_iter().flatten().collect();
+        check_output(path, &inputs, arguments.force, "")?;
     }
     let source = model::Source::read(arguments.model.file.as_deref())?;
     let classifier = source.classifier(arguments.model.options())?;

@@ -25,8 +25,11 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
     let task = arguments.task(stdin::is_data());
     let (images, show) = task.unwrap_or_else(|error| error.exit());
     if let Some(Show::File(path)) = &show {
+        let pictures = images.iter().map(PathBuf::as_path);
+        let inputs: Vec<&Path> = pictures.chain(arguments.model.file.as_deref()).collect();
         canvas::check_output(
             path,
+            &inputs,
             arguments.force,
             ", or put --show last to draw in the terminal",
         )?;
@@ -120,7 +123,7 @@ impl Seen {
 
 /// The pictures that an argument means: itself, or the files that a folder holds, by name.
 fn pictures(argument: &Path) -> anyhow::Result<Vec<(PathBuf, anyhow::Result<()>)>> {
-    if !argument.is_dir() {
+    if stdin::is_meant(argument) || !argument.is_dir() {
         return Ok(vec![(argument.to_owned(), Ok(()))]);
     }
     let Folder { pictures, skipped } = folder::read(argument)?;
