@@ -179,6 +179,18 @@ mod tests {
         }
     }
 
+    #[derive(Debug)]
+    struct Reference(Layer, Affine);
+    impl LayerKernel for Reference {
+        fn run(&self, input: Values<'_>, output: &mut [f32]) {
+            let values: Vec<f32> = match input {
+                Values::Bytes(bytes) => bytes.iter().copied().map(f32::from).collect(),
+                Values::Floats(values) => values.to_vec(),
+            };
+            output.copy_from_slice(&self.0.apply(&self.1, &values));
+        }
+    }
+
     #[test]
     fn a_graph_with_anything_else_in_it_is_no_network_but_still_a_plan() {
         let network = network(
@@ -193,17 +205,6 @@ mod tests {
         let lowered = lower(&graph).unwrap();
         assert_eq!(lowered.network(), None);
 
-        #[derive(Debug)]
-        struct Reference(Layer, Affine);
-        impl LayerKernel for Reference {
-            fn run(&self, input: Values<'_>, output: &mut [f32]) {
-                let values: Vec<f32> = match input {
-                    Values::Bytes(bytes) => bytes.iter().copied().map(f32::from).collect(),
-                    Values::Floats(values) => values.to_vec(),
-                };
-                output.copy_from_slice(&self.0.apply(&self.1, &values));
-            }
-        }
         let plan = lowered
             .into_plan(|layer, affine| Arc::new(Reference(layer.clone(), affine.clone())))
             .unwrap();

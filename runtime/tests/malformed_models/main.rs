@@ -145,7 +145,7 @@ fn every_constant_is_there_and_finite() {
         weights.raw_data[4..8].copy_from_slice(&f32::NEG_INFINITY.to_le_bytes());
     });
     refused("neither float32 nor whole numbers", |weights| {
-        weights.data_type = DataType::Double.into()
+        weights.data_type = DataType::Double.into();
     });
     refused("neither float32 nor whole numbers", |weights| weights.data_type = 99);
     assert_node_refused("`beta` is out of range", "Gemm", |node| {
