@@ -17,7 +17,7 @@ pub enum Error {
     Runtime(#[from] runtime::Error),
     /// The graph takes other pictures.
     #[error(
-        "model input is {}, the firmware engine takes uint8 [batch, 1, 28, 28]",
+        "model input is {}, the firmware engine takes uint8 [batch, 1, 28, 28], with the normalisation of pixels inside the graph",
         SingleLine(found)
     )]
     Input {

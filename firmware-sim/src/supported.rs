@@ -31,15 +31,15 @@ pub fn architecture() -> Architecture {
 pub(super) fn read(graph: &Graph) -> Result<Network, Error> {
     let expected = architecture();
     let Some(WholeNetwork { network, takes_pixels }) = lower(graph)?.network() else {
-        let operators: Vec<&str> = graph.nodes.iter().map(|node| node.op.as_str()).collect();
-        return Err(Error::Unsupported { expected, found: operators.join(" → ") });
+        return Err(Error::Unsupported { expected, found: operators(graph) });
     };
-    if !takes_pixels {
-        return Err(Error::Input { found: graph.inputs[0].to_string() });
-    }
     let found = network.architecture();
     if *found == expected {
-        return Ok(network);
+        // the layers first: who mends the input should know that the rest fits
+        return match takes_pixels {
+            true => Ok(network),
+            false => Err(Error::Input { found: graph.inputs[0].to_string() }),
+        };
     }
     let hidden = |architecture: &Architecture| {
         architecture.layers().split_last().map(|(_, hidden)| hidden.to_vec())
@@ -48,6 +48,17 @@ pub(super) fn read(graph: &Graph) -> Result<Network, Error> {
         return Err(Error::Classes { found: found.outputs() });
     }
     Err(Error::Unsupported { found: found.to_string(), expected })
+}
+
+/// The first operators of a graph.
+fn operators(graph: &Graph) -> String {
+    const LISTED: usize = 8;
+    let operators = graph.nodes.iter().map(|node| node.op.as_str());
+    let mut text = operators.take(LISTED).collect::<Vec<_>>().join(" → ");
+    if graph.nodes.len() > LISTED {
+        text += &format!(" → … ({} operators)", graph.nodes.len());
+    }
+    text
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, ensure};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use dataset::idx;
 use dataset::idx::Part;
 use firmware::format::File;
 use firmware::geometry::{CLASSES, FAN_IN2, FLAT, HIDDEN, KERNEL_ELEMENTS, MAPS1, MAPS2};
@@ -29,7 +28,7 @@ const LAYERS: [(&str, LayerId); 4] = [
 pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     let machine = arguments.machine;
     let folder = arguments.data.folder()?;
-    let test = idx::load(&folder, Part::Test)?;
+    let test = model::load_data(&folder, Part::Test)?;
     let count = arguments.images.get();
     ensure!(
         count <= test.images.len(),
@@ -40,7 +39,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     let file: Box<File> = if let Some(path) = &arguments.quantized {
         model::read(path)?
     } else {
-        let training = idx::load(&folder, Part::Train)?;
+        let training = model::load_data(&folder, Part::Train)?;
         let calibration = calibration_images(&training.images);
         quantize(runtime::EMBEDDED_MODEL, &calibration, &training.images)?
     };

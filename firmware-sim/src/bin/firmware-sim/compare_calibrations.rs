@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use anyhow::{Context, ensure};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use dataset::idx;
 use dataset::idx::Part;
 use firmware_sim::calibrations::{Fidelity, Outcome, best, compare};
 use firmware_sim::quantize::{CALIBRATION_IMAGES, Options};
@@ -18,8 +17,8 @@ use crate::{cli, model};
 pub(crate) fn run(arguments: &cli::CompareCalibrations) -> anyhow::Result<()> {
     let onnx = read_model(&arguments.model)?;
     let folder = arguments.data.folder()?;
-    let training = idx::load(&folder, Part::Train)?;
-    let test = idx::load(&folder, Part::Test)?;
+    let training = model::load_data(&folder, Part::Train)?;
+    let test = model::load_data(&folder, Part::Test)?;
     ensure!(
         training.images.len() > CALIBRATION_IMAGES,
         "{} has {} training images: more than {CALIBRATION_IMAGES} are needed, to judge by those that nothing was calibrated on",

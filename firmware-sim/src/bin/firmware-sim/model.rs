@@ -1,10 +1,11 @@
-//! Reading int8 models, and showing progress over images.
+//! Reading int8 models and datasets, and showing progress over images.
 
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
+use dataset::idx::{self, Part, Split};
 use firmware::format::{self, File, FormatError};
 use indicatif::{ProgressBar, ProgressStyle};
 use safe_io::SingleLine;
@@ -31,6 +32,16 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(format::LEN + 1);
     fs::File::open(path)?.take(format::LEN as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// One part of the dataset in `folder`.
+pub(crate) fn load_data(folder: &Path, part: Part) -> anyhow::Result<Split> {
+    idx::load(folder, part).map_err(|error| match error {
+        dataset::Error::Missing { .. } => anyhow!(
+            "{error}: run trainer/run once, or copy the four IDX files there, or pass --data DIR"
+        ),
+        error => error.into(),
+    })
 }
 
 /// On standard error, and only on a terminal.

@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     let inputs = [vec![arguments.model.clone()], idx::paths(&folder, Part::Train)].concat();
     provenance::check(&arguments.output, &inputs, arguments.force, provenance::is_our_model)?;
     let float = read_model(&arguments.model)?;
-    let training = idx::load(&folder, Part::Train)?;
+    let training = model::load_data(&folder, Part::Train)?;
     let calibration = calibration_images(&training.images);
     let options =
         Options { range_estimator: arguments.calibration, correct_bias: !arguments.plain_biases };

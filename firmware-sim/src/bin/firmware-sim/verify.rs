@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let float = FloatModel::parse(&onnx).with_context(|| onnx_path.to_string())?;
     let file = model::read(&arguments.quantized)?;
     let int8 = Model::new(&file).with_context(|| q8_path.to_string())?;
-    let split = idx::load(&folder, Part::Test)?;
+    let split = model::load_data(&folder, Part::Test)?;
     warn_of_training_images(&folder, &split);
 
     let bar = model::progress_bar(split.images.len(), "images");

@@ -198,7 +198,9 @@ fn check_attributes(node: &Node) -> Result<(), GraphFault> {
             ("axis", Attribute::Int(value)) => (-4..=4).contains(value),
             ("perm", Attribute::Ints(values)) => is_permutation(values),
             ("to", Attribute::Int(value)) => *value == FLOAT,
-            ("allowzero" | "training_mode", Attribute::Int(value)) => *value == 0,
+            ("training_mode", Attribute::Int(value)) => *value == 0,
+            // what it allows is looked at with the shape
+            ("allowzero", Attribute::Int(value)) => matches!(value, 0 | 1),
             (
                 "kernel_shape" | "strides" | "dilations" | "pads" | "group" | "axis" | "perm"
                 | "to" | "allowzero" | "training_mode",
@@ -237,7 +239,12 @@ fn check_shape_inputs(graph: &Graph, node: &Node) -> Result<(), GraphFault> {
         |index: usize, fault| Err(GraphFault::Tensor { name: node.inputs[index].clone(), fault });
     match node.op.as_str() {
         "Reshape" => match constant(1).map(|tensor| (&tensor.values, tensor.shape.len())) {
-            Some((Values::I64(_), 1)) => Ok(()),
+            Some((Values::I64(lengths), 1)) => match node.attributes.get("allowzero") {
+                Some(Attribute::Int(1)) if lengths.contains(&0) => {
+                    fault(1, "a 0 in a shape with allowzero makes a value without elements")
+                }
+                _ => Ok(()),
+            },
             _ => fault(1, "the shape of a Reshape must be a constant list of int64"),
         },
         "Conv" => match constant(1).map(|tensor| &tensor.shape[..]) {

@@ -69,7 +69,7 @@ impl Graph {
             |port: &Port| pb::ValueInfoProto { name: port.name.clone(), ..Default::default() };
         let graph = pb::GraphProto {
             name: "graph".into(),
-            node: self.operators().map(node).collect(),
+            node: self.operators().map(engine_node).collect(),
             initializer: self.constants(),
             input: self.inputs.iter().map(|input| port(&named(input))).collect(),
             output: self.outputs.iter().map(output).collect(),
@@ -181,6 +181,13 @@ fn node(node: &Node) -> pb::NodeProto {
         attribute: node.attributes.iter().map(attribute).collect(),
         ..Default::default()
     }
+}
+
+/// Without `allowzero`, which says nothing where a shape has no 0, and which tract does not know.
+fn engine_node(operator: &Node) -> pb::NodeProto {
+    let mut proto = node(operator);
+    proto.attribute.retain(|attribute| attribute.name != "allowzero");
+    proto
 }
 
 fn attribute((name, value): (&String, &Attribute)) -> pb::AttributeProto {

@@ -130,7 +130,7 @@ fn attribute(proto: &pb::AttributeProto) -> Attribute {
 fn tensor(proto: &pb::TensorProto) -> Result<Tensor, GraphFault> {
     let fault = |fault| GraphFault::Tensor { name: proto.name.clone(), fault };
     if proto.data_location == Some(EXTERNAL) || !proto.external_data.is_empty() {
-        return Err(fault("its data lies in another file; models of one file are read"));
+        return Err(fault("its data lies in another file: export the model as one file"));
     }
     if proto.segment.is_some() {
         return Err(fault("segmented tensors are not read"));
