@@ -36,10 +36,8 @@ pub(super) fn read(graph: &Graph) -> Result<Network, Error> {
     let found = network.architecture();
     if *found == expected {
         // the layers first: who mends the input should know that the rest fits
-        return match takes_pixels {
-            true => Ok(network),
-            false => Err(Error::Input { found: graph.inputs[0].to_string() }),
-        };
+        let input = || Error::Input { found: graph.inputs[0].to_string() };
+        return takes_pixels.then_some(network).ok_or_else(input);
     }
     let hidden = |architecture: &Architecture| {
         architecture.layers().split_last().map(|(_, hidden)| hidden.to_vec())
@@ -54,11 +52,11 @@ pub(super) fn read(graph: &Graph) -> Result<Network, Error> {
 fn operators(graph: &Graph) -> String {
     const LISTED: usize = 8;
     let operators = graph.nodes.iter().map(|node| node.op.as_str());
-    let mut text = operators.take(LISTED).collect::<Vec<_>>().join(" → ");
-    if graph.nodes.len() > LISTED {
-        text += &format!(" → … ({} operators)", graph.nodes.len());
+    let text = operators.take(LISTED).collect::<Vec<_>>().join(" → ");
+    match graph.nodes.len() {
+        all if all > LISTED => format!("{text} → … ({all} operators)"),
+        _ => text,
     }
-    text
 }
 
 #[cfg(test)]
