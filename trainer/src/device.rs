@@ -48,8 +48,10 @@ impl Choice {
             Self::Auto => {
                 Ok((Device::Cuda(0), format!("cuda:0, the first of {devices} CUDA devices")))
             }
-            Self::Cuda(_) if !tch::utils::has_cuda() => {
-                bail!("this libtorch has no CUDA: set up one that has, or train on the CPU")
+            Self::Cuda(number) if !tch::utils::has_cuda() => {
+                bail!(
+                    "there is no cuda:{number}: this libtorch has no CUDA; set up one that has, or train on the CPU"
+                )
             }
             Self::Cuda(number) => {
                 ensure!(
