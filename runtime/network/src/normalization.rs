@@ -12,10 +12,4 @@ pub struct Normalization {
 impl Normalization {
     /// Pixels to −1 to 1: what our trainer's models do.
     pub const CENTRED: Self = Self { offset: 127.5, scale: 1.0 / 127.5 };
-
-    /// The value that the first layer takes of a pixel.
-    #[must_use]
-    pub fn apply(self, pixel: u8) -> f32 {
-        (f32::from(pixel) - self.offset) * self.scale
-    }
 }
