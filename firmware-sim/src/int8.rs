@@ -8,7 +8,7 @@ use firmware::format::words::{Inputs, Word, pack, unpack};
 use firmware::format::{Channel, File, Packed};
 use firmware::geometry::CLASSES;
 use firmware::{Logits, Model};
-use network::{Affine, Architecture, Kind, Layer};
+use network::{Activation, Affine, Kind, Layer};
 use runtime::{CompiledLayer, Image28, Instructions, Workspace};
 
 use super::supported::architecture;
@@ -148,18 +148,16 @@ impl Int8Layer {
     /// The accumulators alone: without pooling and ReLU, which follow in whole numbers.
     fn compile(&self) -> CompiledLayer {
         let kind = match self.layer.kind() {
-            Kind::Conv { maps, kernel, .. } => {
-                Kind::Conv { maps, kernel, relu: false, pool: false }
-            }
-            Kind::Dense { outputs, .. } => Kind::Dense { outputs, relu: false },
+            Kind::Conv(conv) => Kind::Conv(conv.sums()),
+            kind => kind.with_activation(Activation::None),
         };
-        let alone = Architecture::new(self.layer.input(), vec![kind]).expect("it fitted with more");
-        CompiledLayer::new(&alone.layers()[0], &self.affine, Instructions::default())
+        let alone = Layer::alone(self.layer.input(), kind).expect("it fitted with more");
+        CompiledLayer::new(&alone, &self.affine, Instructions::default())
     }
 
     /// What the layer hands on of its pooled accumulators; of a layer without ReLU they are the logits.
     pub(super) fn activations(&self, mut values: Vec<f32>) -> Vec<f32> {
-        if !self.layer.kind().relu() {
+        if self.layer.kind().activation() == Activation::None {
             return values;
         }
         let places = values.len() / self.channels.len();

@@ -68,7 +68,7 @@ impl Writer {
     fn layer(&mut self, layer: LayerId, int8: &Int8Layer) {
         let (name, output) = (layer.name(), ACTIVATIONS[layer as usize]);
         let square = |side: usize| Attribute::Ints(vec![side as i64; 2]);
-        let is_convolution = matches!(int8.layer.kind(), Kind::Conv { .. });
+        let is_convolution = matches!(int8.layer.kind(), Kind::Conv(_));
         let input = match layer {
             LayerId::Conv1 => "image.real",
             LayerId::Conv2 => "stage1.real",

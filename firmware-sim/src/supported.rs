@@ -3,7 +3,7 @@
 use firmware::geometry::{CLASSES, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2};
 use network::lowering::{WholeNetwork, lower};
 use network::onnx::Graph;
-use network::{Architecture, Kind, Network};
+use network::{Activation, Architecture, Conv, Kind, Network};
 
 use super::error::Error;
 
@@ -13,12 +13,15 @@ use super::error::Error;
 /// Never: the engine's sizes fit each other.
 #[must_use]
 pub fn architecture() -> Architecture {
-    let conv = |maps| Kind::Conv { maps, kernel: [KERNEL; 2], relu: true, pool: true };
+    let conv = |maps| {
+        let conv = Conv::new(maps, [KERNEL; 2]);
+        Kind::Conv(Conv { activation: Activation::Relu, pool: true, ..conv })
+    };
     let kinds = vec![
         conv(MAPS1),
         conv(MAPS2),
-        Kind::Dense { outputs: HIDDEN, relu: true },
-        Kind::Dense { outputs: CLASSES, relu: false },
+        Kind::Dense { outputs: HIDDEN, activation: Activation::Relu },
+        Kind::Dense { outputs: CLASSES, activation: Activation::None },
     ];
     Architecture::new([1, IMAGE_SIDE, IMAGE_SIDE], kinds)
         .expect("the engine's sizes fit each other")

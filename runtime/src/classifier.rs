@@ -1,16 +1,21 @@
 //! A model, ready to classify: from a graph to predictions.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dataset::{Image28, PIXELS};
+#[cfg(feature = "tract")]
+use std::path::Path;
+
+use dataset::Image28;
+use network::Scores;
+#[cfg(feature = "tract")]
 use network::onnx::Graph;
 use safe_io::SingleLine;
 
-use crate::engine::{Buffers, Engine};
+use crate::engine::{Buffers, Program};
 use crate::error::Error;
-use crate::input::{FloatInput, Input};
+use crate::input::FloatInput;
 use crate::kernels::Kernels;
 use crate::prediction::{Calibration, Prediction, Verdict};
 use crate::preprocess::{Content, Prepared};
@@ -18,6 +23,7 @@ use crate::preprocess::{Content, Prepared};
 /// The model inside this library: the `lenet.onnx` of our trainer's default run on MNIST.
 ///
 /// How it was made and how good it is stands in its metadata: `runtime inspect`.
+#[cfg(feature = "tract")]
 pub const EMBEDDED_MODEL: &[u8] = include_bytes!("../lenet.onnx");
 
 /// How a model is to be run.
@@ -32,11 +38,11 @@ pub struct Options {
 /// A model, ready to run; share it between threads, or clone it, which copies no weights.
 #[derive(Clone)]
 pub struct Classifier {
-    engine: Arc<Engine>,
+    program: Arc<Program>,
+    float_input: FloatInput,
     /// Buffers that no call is using.
     idle: Arc<Mutex<Vec<Buffers>>>,
-    /// Whether the graph's last step is a softmax already.
-    answers_probabilities: bool,
+    scores: Scores,
     classes: Vec<String>,
     calibration: Calibration,
 }
@@ -46,6 +52,7 @@ impl Classifier {
     ///
     /// # Panics
     /// Never: the bytes are constant, and a test loads them.
+    #[cfg(feature = "tract")]
     #[must_use]
     pub fn embedded() -> Self {
         Self::parse(EMBEDDED_MODEL).expect("the embedded model loads")
@@ -55,6 +62,7 @@ impl Classifier {
     ///
     /// # Errors
     /// [`Error::Model`] if the file or its graph is refused, or what [`Self::new`] says, in [`Error::File`].
+    #[cfg(feature = "tract")]
     pub fn load(path: &Path) -> Result<Self, Error> {
         Self::new(&Graph::load(path)?, Options::default()).map_err(|error| error.in_file(path))
     }
@@ -63,6 +71,7 @@ impl Classifier {
     ///
     /// # Errors
     /// What is wrong with the file or its graph; never a panic, whatever the bytes.
+    #[cfg(feature = "tract")]
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         Self::new(&Graph::parse(bytes)?, Options::default())
     }
@@ -70,49 +79,58 @@ impl Classifier {
     /// Builds the engine of a graph that was parsed, and runs it once.
     ///
     /// # Errors
-    /// [`Error::InputShape`] if it takes no 28×28 picture, [`Error::OutputShape`] if it does not give one score per
-    /// class, [`Error::NotFinite`] if these are no numbers, [`Error::Normalized`] or [`Error::FloatInput`] if `options` do
+    /// [`Error::InputShape`] if it takes no picture, [`Error::OutputShape`] if it does not give one score per class,
+    /// [`Error::NotFinite`] if these are no numbers, [`Error::Normalized`] or [`Error::FloatInput`] if `options` do
     /// not fit, [`Error::Calibration`] if that in the metadata is damaged, or [`Error::Model`].
+    #[cfg(feature = "tract")]
     pub fn new(graph: &Graph, options: Options) -> Result<Self, Error> {
-        let input = Input::of(&graph.inputs[0], options.float_input)?;
-        let last = graph.nodes.iter().find(|node| node.outputs.contains(&graph.outputs[0].name));
-        let mut classifier = Self {
-            engine: Arc::new(Engine::build(graph, input, options.kernels)?),
-            idle: Arc::default(),
-            answers_probabilities: last.is_some_and(|node| node.op == "Softmax"),
-            classes: vec![],
-            calibration: calibration(graph)?,
+        use crate::kernels::Instructions;
+        use network::lowering::{lower, whole_in_tract};
+        let (lowered, instructions) = match options.kernels {
+            Kernels::Tract => (whole_in_tract(graph)?, Instructions::default()),
+            Kernels::Fused(instructions) => (lower(graph)?, instructions),
         };
-        let blank = [Image28([0; PIXELS]), Image28([255; PIXELS])];
-        let (mut buffers, mut scores) = (Buffers::default(), vec![]);
-        let mut run = |images: &[Image28], scores: &mut Vec<f32>| {
-            classifier.engine.run(images, &mut buffers, scores, &mut |_, run| run())
-        };
-        run(&blank[1..], &mut scores)?;
-        let is_finite = |scores: &[f32]| scores.iter().all(|score| score.is_finite());
-        let of_white = is_finite(&scores);
-        run(&blank[..1], &mut scores)?;
-        let classes = scores.len();
-        if !of_white || !is_finite(&scores) {
-            return Err(Error::NotFinite);
+        if lowered.takes_pixels && options.float_input.is_some() {
+            return Err(Error::Normalized { name: graph.inputs[0].name.clone() });
         }
-        if !(2..=256).contains(&classes) {
-            return Err(Error::OutputShape { found: vec![1, classes] });
-        }
-        if classifier.engine.takes_batches() {
-            // a batch of two finds graphs that say "any batch" but mean one
-            run(&blank, &mut scores)?;
-            if scores.len() != 2 * classes {
-                return Err(Error::OutputShape { found: vec![2, scores.len() / 2] });
-            }
-        }
-        let numbers = || (0..classes).map(|class| class.to_string()).collect();
+        let program = Program::of_lowered(&lowered, instructions);
+        let names = graph.class_names();
+        Self::assemble(program, options, lowered.scores, names, &graph.metadata)
+    }
+
+    /// Puts the parts of a model together, and runs it once.
+    fn assemble(
+        program: Program,
+        options: Options,
+        scores: Scores,
+        names: Option<Vec<String>>,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        let float_input = options.float_input.unwrap_or_default();
+        float_input.check()?;
+        let count = program.outputs();
+        let numbers = || (0..count).map(|class| class.to_string()).collect();
         let printable = |name: String| SingleLine(name).to_string();
-        classifier.classes = graph
-            .class_names()
-            .map_or_else(numbers, |names| names.into_iter().map(printable).collect());
-        if classifier.classes.len() != classes {
-            return Err(Error::OutputShape { found: vec![1, classes] });
+        let classes: Vec<String> =
+            names.map_or_else(numbers, |names| names.into_iter().map(printable).collect());
+        if !(2..=256).contains(&count) || classes.len() != count {
+            return Err(Error::OutputShape { found: vec![1, count] });
+        }
+        let classifier = Self {
+            program: Arc::new(program),
+            float_input,
+            idle: Arc::default(),
+            scores,
+            classes,
+            calibration: calibration(metadata)?,
+        };
+        let (mut buffers, mut scores) = (Buffers::default(), vec![]);
+        for pixel in [255, 0] {
+            let blank = vec![pixel; classifier.program.inputs()];
+            classifier.score(&[blank], &mut buffers, &mut scores);
+            if !scores.iter().all(|score| score.is_finite()) {
+                return Err(Error::NotFinite);
+            }
         }
         Ok(classifier)
     }
@@ -138,7 +156,7 @@ impl Classifier {
         self.predict_batch(std::slice::from_ref(image)).swap_remove(0)
     }
 
-    /// Scores pictures in one run of the engine, or one by one where the model's batch is fixed to 1.
+    /// Scores pictures in one run of the engine.
     ///
     /// # Panics
     /// Never, as [`Self::predict`].
@@ -156,10 +174,14 @@ impl Classifier {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The graph's output for each image, one after the other.
-    pub(crate) fn score(&self, images: &[Image28], buffers: &mut Buffers, scores: &mut Vec<f32>) {
-        let ran = self.engine.run(images, buffers, scores, &mut |_, run| run());
-        ran.expect("a model that ran when loaded runs again");
+    /// The network's output for each image, one after the other.
+    pub(crate) fn score(
+        &self,
+        images: &[impl AsRef<[u8]>],
+        buffers: &mut Buffers,
+        scores: &mut Vec<f32>,
+    ) {
+        self.program.run(images, self.float_input, buffers, scores, &mut |_, run| run());
     }
 
     /// Scores a picture that [`crate::preprocess`] prepared; where that found no single drawing, the verdict is
@@ -183,25 +205,25 @@ impl Classifier {
     #[must_use]
     pub fn prediction(&self, scores: &[f32]) -> Prediction {
         assert_eq!(scores.len(), self.classes.len(), "one score per class");
-        if self.answers_probabilities {
-            let logits: Vec<f32> = scores.iter().map(|p| p.max(f32::MIN_POSITIVE).ln()).collect();
-            Prediction::new(&logits, &self.calibration)
-        } else {
-            Prediction::new(scores, &self.calibration)
-        }
+        Prediction::of_scores(self.scores, scores, &self.calibration)
     }
 
-    /// The engine that runs it.
+    /// What computes the scores.
     #[must_use]
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// What happens to pixels before a network that takes floats.
+    pub(crate) const fn float_input(&self) -> FloatInput {
+        self.float_input
     }
 }
 
 /// The calibration in the metadata, or the default where there is nothing of one.
-fn calibration(graph: &Graph) -> Result<Calibration, Error> {
-    match Calibration::parse(&graph.metadata) {
-        None if Calibration::KEYS.iter().any(|key| graph.metadata.contains_key(*key)) => {
+fn calibration(metadata: &BTreeMap<String, String>) -> Result<Calibration, Error> {
+    match Calibration::parse(metadata) {
+        None if Calibration::KEYS.iter().any(|key| metadata.contains_key(*key)) => {
             Err(Error::Calibration)
         }
         calibration => Ok(calibration.unwrap_or_default()),
@@ -211,7 +233,7 @@ fn calibration(graph: &Graph) -> Result<Calibration, Error> {
 impl fmt::Debug for Classifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Classifier")
-            .field("engine", &self.engine)
+            .field("program", &self.program)
             .field("classes", &self.classes)
             .finish_non_exhaustive()
     }

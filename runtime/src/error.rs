@@ -68,6 +68,7 @@ pub enum Error {
     #[error("the file is empty")]
     Empty,
     /// The model's file or graph was refused.
+    #[cfg(feature = "tract")]
     #[error(transparent)]
     Model(#[from] network::Error),
     /// The graph's input cannot take a 28×28 picture.

@@ -14,7 +14,9 @@ mod profile;
 pub mod reliability;
 mod session;
 
-pub use classifier::{Classifier, EMBEDDED_MODEL, Options};
+#[cfg(feature = "tract")]
+pub use classifier::EMBEDDED_MODEL;
+pub use classifier::{Classifier, Options};
 pub use dataset::{IMAGE_SIDE, Image28, PIXELS};
 pub use engine::{CompiledLayer, Workspace};
 pub use error::Error;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use network::Scores;
+
 /// Whether an answer may be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -86,13 +88,33 @@ impl Verdict {
 pub struct Prediction {
     /// Unbounded scores, one per class.
     pub logits: Vec<f32>,
-    /// Softmax of the logits divided by the model's temperature: each 0 to 1, of sum 1.
+    /// Softmax of the logits divided by the model's temperature: each 0 to 1, of sum 1 unless the model scores each
+    /// class by itself.
     pub probabilities: Vec<f32>,
     /// Whether the answer may be relied on.
     pub verdict: Verdict,
 }
 
 impl Prediction {
+    /// What these scores, one per class, stand for.
+    pub(crate) fn of_scores(kind: Scores, scores: &[f32], calibration: &Calibration) -> Self {
+        let logarithm = |p: &f32| p.max(f32::MIN_POSITIVE).ln();
+        match kind {
+            Scores::Logits => Self::new(scores, calibration),
+            Scores::Probabilities => {
+                let logits: Vec<f32> = scores.iter().map(logarithm).collect();
+                Self::new(&logits, calibration)
+            }
+            Scores::Independent => {
+                let logits: Vec<f32> =
+                    scores.iter().map(|p| logarithm(p) - logarithm(&(1.0 - p))).collect();
+                let sigmoid = |logit: &f32| 1.0 / (1.0 + (-logit / calibration.temperature).exp());
+                let probabilities = logits.iter().map(sigmoid).collect();
+                Self::of(logits, probabilities, calibration)
+            }
+        }
+    }
+
     /// Softmax of the logits over the temperature, the largest subtracted so that no exponential overflows.
     pub(crate) fn new(logits: &[f32], calibration: &Calibration) -> Self {
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -101,11 +123,12 @@ impl Prediction {
             .map(|logit| ((logit - largest) / calibration.temperature).exp())
             .collect();
         let sum: f32 = exponentials.iter().sum();
-        let mut prediction = Self {
-            logits: logits.to_vec(),
-            probabilities: exponentials.iter().map(|exponential| exponential / sum).collect(),
-            verdict: Verdict::Unsure,
-        };
+        let probabilities = exponentials.iter().map(|exponential| exponential / sum).collect();
+        Self::of(logits.to_vec(), probabilities, calibration)
+    }
+
+    fn of(logits: Vec<f32>, probabilities: Vec<f32>, calibration: &Calibration) -> Self {
+        let mut prediction = Self { logits, probabilities, verdict: Verdict::Unsure };
         prediction.verdict = calibration.verdict(prediction.confidence());
         prediction
     }

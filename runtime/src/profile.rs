@@ -25,7 +25,7 @@ impl Classifier {
     /// Never, as [`Self::predict`].
     #[must_use]
     pub fn profile(&self, images: &[Image28], batch: usize) -> Vec<OperatorTime> {
-        let operators = self.engine().operators().into_iter();
+        let operators = self.program().operators().into_iter();
         let mut times: Vec<OperatorTime> = operators
             .map(|operator| OperatorTime {
                 name: operator.name,
@@ -40,8 +40,7 @@ impl Classifier {
                 run();
                 times[number].time += started.elapsed();
             };
-            let ran = self.engine().run(images, &mut buffers, &mut scores, observer);
-            ran.expect("a model that ran when loaded runs again");
+            self.program().run(images, self.float_input(), &mut buffers, &mut scores, observer);
         }
         times
     }

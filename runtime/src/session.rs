@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use dataset::Image28;
 
 use crate::classifier::Classifier;
-use crate::engine::{Buffers, Reduction, Sequential};
+use crate::engine::{Buffers, Program, Reduction};
 
 /// Minimum images of a shard: with fewer for each, threads work on one image together.
 const MIN_SHARD: usize = 8;
@@ -34,7 +34,7 @@ pub struct Session {
     workers: Vec<Worker>,
     /// For images that are scored together: this thread's part, what follows the sum of all parts, and how many workers
     /// have one.
-    split: Option<(Sequential, Reduction, usize)>,
+    split: Option<(Program, Reduction, usize)>,
     /// Of this thread's part.
     sums: Vec<f32>,
     reduced: Vec<f32>,
@@ -69,7 +69,7 @@ impl Classifier {
 
 impl Session {
     fn new(classifier: &Classifier, threads: NonZeroUsize) -> io::Result<Self> {
-        let (parts, reduction) = classifier.engine().split(threads.get()).unzip();
+        let (parts, reduction) = classifier.program().split(threads.get()).unzip();
         let mut parts = parts.unwrap_or_default().into_iter();
         let own = parts.next();
         let helping = parts.len();
@@ -123,7 +123,7 @@ impl Session {
         for worker in &mut *workers {
             worker.begin(image, true);
         }
-        let float_input = self.classifier.engine().float_input();
+        let float_input = self.classifier.float_input();
         own.run(image, float_input, &mut self.buffers, &mut self.sums, &mut |_, run| run());
         for worker in workers {
             for (sum, more) in self.sums.iter_mut().zip(worker.finish()) {
@@ -136,7 +136,7 @@ impl Session {
 }
 
 impl Worker {
-    fn start(classifier: Classifier, part: Option<Sequential>) -> io::Result<Self> {
+    fn start(classifier: Classifier, part: Option<Program>) -> io::Result<Self> {
         let mailbox = Arc::new(Mailbox::default());
         let workers_mailbox = Arc::clone(&mailbox);
         thread::Builder::new().name("runtime".into()).spawn(move || {
@@ -147,7 +147,7 @@ impl Worker {
                 let Shard { images, only_part, scores } = &mut shard;
                 match &part {
                     Some(part) if *only_part => {
-                        let float_input = classifier.engine().float_input();
+                        let float_input = classifier.float_input();
                         part.run(images, float_input, &mut buffers, scores, &mut |_, run| run());
                     }
                     _ => classifier.score(images, &mut buffers, scores),

@@ -1,6 +1,8 @@
 //! The network in libtorch: a tensor per weight and bias of an [`Architecture`], and the way through its layers.
 
-use network::{Affine, Architecture, Kind as LayerKind, Layer, Network, Normalization, POOL};
+use network::{
+    Activation, Affine, Architecture, Conv, Kind as LayerKind, Layer, Network, Normalization, POOL,
+};
 use tch::{Device, Kind, Tensor};
 
 /// What happens to pixels before the first layer; the exported graph does the same.
@@ -170,9 +172,11 @@ impl LeNet {
         for (index, (layer, parameters)) in layers.iter().zip(self.leaves.chunks(2)).enumerate() {
             let [weights, bias] = parameters else { continue };
             values = match layer.kind() {
-                LayerKind::Conv { .. } => {
+                LayerKind::Conv(conv) => {
+                    assert_eq!(conv.sums(), Conv::new(conv.maps, conv.kernel), "LeNet's layers");
                     values.conv2d(weights, Some(bias), [1, 1], [0, 0], [1, 1], 1)
                 }
+                LayerKind::Pool(_) | LayerKind::Add { .. } => unreachable!("LeNet has none"),
                 LayerKind::Dense { .. } => {
                     let values = if values.dim() == 4 { values.flatten(1, -1) } else { values };
                     let dropout = dropout.filter(|_| index + 1 == layers.len());
@@ -184,7 +188,7 @@ impl LeNet {
             if layer.kind().pool() {
                 values = values.max_pool2d_default(POOL as i64);
             }
-            if layer.kind().relu() {
+            if layer.kind().activation() == Activation::Relu {
                 values = values.relu();
             }
         }

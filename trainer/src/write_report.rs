@@ -166,8 +166,8 @@ fn first_kernel_side(architecture: &Architecture) -> usize {
         .layers()
         .iter()
         .find_map(|layer| match layer.kind() {
-            Kind::Conv { kernel: [rows, _], .. } => Some(rows),
-            Kind::Dense { .. } => None,
+            Kind::Conv(conv) => Some(conv.kernel[0]),
+            _ => None,
         })
         .unwrap_or(1)
 }

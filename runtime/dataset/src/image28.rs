@@ -10,6 +10,12 @@ pub const PIXELS: usize = IMAGE_SIDE * IMAGE_SIDE;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Image28(pub [u8; PIXELS]);
 
+impl AsRef<[u8]> for Image28 {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl std::fmt::Debug for Image28 {
     /// Draws the picture, a character a pixel, so that a failing test shows what it saw.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

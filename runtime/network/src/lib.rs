@@ -3,13 +3,13 @@
 //! `ONNX bytes ──onnx::Graph::parse──▶ Graph ──lowering::lower──▶ Network ──▶ engines, quantiser, reports`
 //!
 //! ```
-//! use network::{Architecture, Kind};
+//! use network::{Activation, Architecture, Kind};
 //!
 //! let lenet = Architecture::lenet(10);
 //! assert_eq!(lenet.layers()[1].to_string(), "Conv 5x5 20→50 + ReLU + MaxPool 2x2");
 //! assert_eq!((lenet.parameters(), lenet.macs()), (431_080, 2_293_000));
 //!
-//! let dense = Kind::Dense { outputs: 3, relu: false };
+//! let dense = Kind::Dense { outputs: 3, activation: Activation::None };
 //! assert_eq!(Architecture::new([1, 8, 8], vec![dense])?.layers()[0].name(), "dense1");
 //! # Ok::<(), network::ShapeError>(())
 //! ```
@@ -37,10 +37,14 @@ pub mod onnx;
 #[cfg(feature = "tract")]
 pub mod plan;
 mod reference;
+mod scores;
 
 pub use affine::Affine;
-pub use architecture::{Architecture, Kind, Layer, POOL, Shape, ShapeError};
+pub use architecture::{
+    Activation, Architecture, Conv, Kind, Layer, POOL, Padding, Pool, PoolMode, Shape, ShapeError,
+};
 #[cfg(feature = "tract")]
 pub use error::Error;
 pub use normalization::Normalization;
 pub use reference::Network;
+pub use scores::Scores;

@@ -1,27 +1,24 @@
 //! One layer of a network, compiled for a set of instructions.
 
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
-use network::plan::{LayerKernel, Values};
-use network::{Affine, Architecture, Kind, Layer};
+use network::{Activation, Affine, Conv as Geometry, Kind, Layer};
 
 use crate::kernels::{Conv, Dense, Instructions, NonZeroInputs, Value};
 
 /// One layer with its weights packed for a set of instructions, for who needs what each layer gives.
 ///
 /// ```
-/// use network::{Affine, Architecture, Kind};
+/// use network::{Activation, Affine, Kind, Layer};
 /// use runtime::{CompiledLayer, Instructions, Workspace};
 ///
-/// let network = Architecture::new([2, 1, 1], vec![Kind::Dense { outputs: 1, relu: true }])?;
+/// let dense = Kind::Dense { outputs: 1, activation: Activation::Relu };
+/// let layer = Layer::alone([2, 1, 1], dense).expect("two values fit");
 /// let affine = Affine { weights: vec![1.0, -1.0], bias: vec![0.5] };
-/// let layer = CompiledLayer::new(&network.layers()[0], &affine, Instructions::default());
+/// let layer = CompiledLayer::new(&layer, &affine, Instructions::default());
 /// let mut output = [0.0; 2];
 /// layer.run(&[3.0, 1.0, 1.0, 3.0], &mut Workspace::default(), &mut output);
 /// assert_eq!(output, [2.5, 0.0]);
-/// # Ok::<(), network::ShapeError>(())
 /// ```
 #[derive(Debug)]
 pub struct CompiledLayer {
@@ -50,8 +47,11 @@ impl CompiledLayer {
     #[must_use]
     pub fn new(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
         let kernel = match layer.kind() {
-            Kind::Conv { .. } => Kernel::Conv(Conv::new(layer, affine, instructions)),
-            Kind::Dense { relu, .. } => Kernel::Dense(Dense::new(affine, relu, instructions)),
+            Kind::Conv(_) => Kernel::Conv(Conv::new(layer, affine, instructions)),
+            Kind::Dense { activation, .. } => {
+                Kernel::Dense(Dense::new(affine, activation, instructions))
+            }
+            Kind::Pool(_) | Kind::Add { .. } => todo!(),
         };
         Self { layer: layer.clone(), kernel }
     }
@@ -79,6 +79,17 @@ impl CompiledLayer {
         self.run_values(input, workspace, output);
     }
 
+    /// Whether [`Self::run_values`] takes bytes as well as floats.
+    pub(crate) const fn reads_bytes(&self) -> bool {
+        matches!(self.kernel, Kernel::Conv(_) | Kernel::Dense(_))
+    }
+
+    /// Adds a batch of two values, of which the layer is an [`Kind::Add`].
+    pub(crate) fn add(&self, input: &[f32], other: &[f32], output: &mut [f32]) {
+        let _ = (input, other, output);
+        todo!()
+    }
+
     /// [`Self::run`] of pixels or floats.
     pub(crate) fn run_values<V: Value>(
         &self,
@@ -100,22 +111,20 @@ impl CompiledLayer {
 
     /// The layer with these of its output channels alone; `None` of a dense layer.
     pub(crate) fn of_maps(&self, maps: Range<usize>, instructions: Instructions) -> Option<Self> {
-        let (Kernel::Conv(conv), Kind::Conv { kernel, relu, pool, .. }) =
-            (&self.kernel, self.layer.kind())
-        else {
+        let (Kernel::Conv(conv), Kind::Conv(geometry)) = (&self.kernel, self.layer.kind()) else {
             return None;
         };
-        let kind = Kind::Conv { maps: maps.len(), kernel, relu, pool };
-        let part = Architecture::new(self.layer.input(), vec![kind]).ok()?;
-        Some(Self::new(part.layers().first()?, &conv.weights_of_maps(maps), instructions))
+        let kind = Kind::Conv(Geometry { maps: maps.len(), ..geometry });
+        let part = Layer::alone(self.layer.input(), kind)?;
+        Some(Self::new(&part, &conv.weights_of_maps(maps), instructions))
     }
 
     /// The part of a dense layer's sums that comes from these inputs, without bias and ReLU; `None` of a convolution.
     pub(crate) fn of_inputs(&self, inputs: Range<usize>) -> Option<Self> {
         let Kernel::Dense(dense) = &self.kernel else { return None };
-        let kind = Kind::Dense { outputs: self.layer.outputs(), relu: false };
-        let part = Architecture::new([inputs.len(), 1, 1], vec![kind]).ok()?;
-        let layer = part.layers().first()?.clone();
+        let activation = Activation::None;
+        let kind = Kind::Dense { outputs: self.layer.outputs(), activation };
+        let layer = Layer::alone([inputs.len(), 1, 1], kind)?;
         Some(Self { layer, kernel: Kernel::Dense(dense.of_inputs(inputs)) })
     }
 
@@ -124,32 +133,5 @@ impl CompiledLayer {
         if let Kernel::Dense(dense) = &self.kernel {
             dense.finish(sums);
         }
-    }
-}
-
-/// A compiled layer within a plan, with memory of its own.
-#[derive(Debug)]
-pub(crate) struct PlannedLayer {
-    layer: CompiledLayer,
-    /// Memory that no run is using.
-    idle: Mutex<Vec<Workspace>>,
-}
-
-impl PlannedLayer {
-    pub(crate) fn new(layer: CompiledLayer) -> Self {
-        Self { layer, idle: Mutex::default() }
-    }
-}
-
-impl LayerKernel for PlannedLayer {
-    fn run(&self, input: Values<'_>, output: &mut [f32]) {
-        // a workspace holds nothing that a panic could leave half done
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut workspace = idle().pop().unwrap_or_default();
-        match input {
-            Values::Bytes(bytes) => self.layer.run_values(bytes, &mut workspace, output),
-            Values::Floats(values) => self.layer.run(values, &mut workspace, output),
-        }
-        idle().push(workspace);
     }
 }

@@ -38,7 +38,7 @@
 
 use std::ops::Range;
 
-use network::{Affine, Kind, Layer, POOL};
+use network::{Affine, Conv as Geometry, Kind, Layer, POOL};
 use pulp::{Simd, WithSimd};
 
 use super::{Instructions, Value, multiply_add, store};
@@ -107,7 +107,8 @@ impl Conv {
     /// # Panics
     /// If `layer` is another kind, or `affine` has not its weights.
     pub(crate) fn new(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
-        let Kind::Conv { maps, kernel: [rows, columns], relu, .. } = layer.kind() else {
+        let Kind::Conv(Geometry { maps, kernel: [rows, columns], activation, .. }) = layer.kind()
+        else {
             panic!("{} is no convolution", layer.name());
         };
         let planes = Planes::of(layer, [rows, columns]);
@@ -136,7 +137,7 @@ impl Conv {
             weights: packed,
             bias,
             offsets: offsets.collect(),
-            relu_floor: if relu { 0.0 } else { f32::NEG_INFINITY },
+            relu_floor: activation.range()[0],
         }
     }
 
@@ -296,7 +297,7 @@ impl Conv {
 
 #[cfg(test)]
 mod tests {
-    use network::Architecture;
+    use network::Activation;
     use proptest::prelude::*;
 
     use super::*;
@@ -318,9 +319,10 @@ mod tests {
             [pool, relu] in [any::<bool>(), any::<bool>()],
         )(
             layer in Just({
-                let kind = Kind::Conv { maps, kernel, relu, pool };
+                let activation = if relu { Activation::Relu } else { Activation::None };
+                let conv = Geometry { activation, pool, ..Geometry::new(maps, kernel) };
                 let input = [channels, kernel[0] + more[0], kernel[1] + more[1]];
-                Architecture::new(input, vec![kind]).unwrap().layers()[0].clone()
+                Layer::alone(input, Kind::Conv(conv)).unwrap()
             }),
             weights in prop::collection::vec(-1.0..1.0_f32, maps * channels * kernel[0] * kernel[1]),
             bias in prop::collection::vec(-1.0..1.0_f32, maps),
@@ -335,7 +337,9 @@ mod tests {
 
     /// By the definition, in f64.
     fn by_definition(Case { layer, affine, input }: &Case) -> Vec<f64> {
-        let Kind::Conv { maps, kernel: [rows, columns], relu, pool } = layer.kind() else {
+        let Kind::Conv(Geometry { maps, kernel: [rows, columns], activation, pool, .. }) =
+            layer.kind()
+        else {
             panic!("a convolution");
         };
         let ([channels, height, width], [_, out_height, out_width]) =
@@ -352,7 +356,7 @@ mod tests {
                     }
                 }
             }
-            if relu { sum.max(0.0) } else { sum }
+            sum.max(f64::from(activation.range()[0]))
         };
         let step = if pool { 2 } else { 1 };
         let mut output = vec![];

@@ -22,7 +22,7 @@
 
 use std::ops::Range;
 
-use network::Affine;
+use network::{Activation, Affine};
 use pulp::{Simd, WithSimd};
 
 use super::{Instructions, Value, multiply_add, store};
@@ -80,7 +80,7 @@ impl NonZeroInputs {
 
 impl Dense {
     /// Packs the weights of a dense layer.
-    pub(crate) fn new(affine: &Affine, relu: bool, instructions: Instructions) -> Self {
+    pub(crate) fn new(affine: &Affine, activation: Activation, instructions: Instructions) -> Self {
         let (outputs, inputs) = (affine.bias.len(), affine.fan_in());
         let panel = outputs
             .div_ceil(instructions.lanes())
@@ -97,7 +97,7 @@ impl Dense {
         }
         let mut bias = affine.bias.clone();
         bias.resize(padded, 0.0);
-        let relu_floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+        let [relu_floor, _] = activation.range();
         Self { inputs, outputs, instructions, panel, weights: packed, bias, relu_floor }
     }
 
@@ -111,7 +111,7 @@ impl Dense {
             })
             .collect();
         let affine = Affine { weights, bias: vec![0.0; self.outputs] };
-        Self::new(&affine, false, self.instructions)
+        Self::new(&affine, Activation::None, self.instructions)
     }
 
     /// What happens to the sums of all parts.
@@ -260,7 +260,8 @@ mod tests {
             let input = values(images * inputs);
             let affine = Affine { weights: weights.clone(), bias: bias.clone() };
             for instructions in Instructions::available() {
-                let dense = Dense::new(&affine, relu, instructions);
+                let activation = if relu { Activation::Relu } else { Activation::None };
+                let dense = Dense::new(&affine, activation, instructions);
                 let mut output = vec![f32::NAN; images * outputs];
                 dense.run(&input, &mut NonZeroInputs::default(), &mut output);
                 for (image, output) in input.chunks(inputs).zip(output.chunks(outputs)) {

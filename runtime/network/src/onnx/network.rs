@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use super::{Attribute, Graph, Node, Port, Tensor, Values};
 use crate::affine::Affine;
-use crate::architecture::{Architecture, Kind, Layer, POOL};
+use crate::architecture::{
+    Activation, Architecture, Conv, Kind, Layer, POOL, Padding, Pool, PoolMode,
+};
 use crate::normalization::Normalization;
 use crate::reference::Network;
 
@@ -30,14 +32,22 @@ impl Graph {
     ///
     /// Weights and biases are called after their layers, such as `conv1.weight`, `[out, in, rows, columns]`, and
     /// `dense1.bias`, `[out]`.
+    ///
+    /// # Panics
+    /// If a layer does not take what the one before it gives.
     #[must_use]
     pub fn of_network(network: &Network, normalization: Normalization, origin: Origin) -> Self {
         let architecture = network.architecture();
+        assert!(architecture.is_sequential(), "layers that take earlier values are not written");
         let [producer, producer_version] = origin.producer;
         let scalar = |name: &str, value| (name.into(), Tensor::scalar(Values::F32(vec![value])));
         let mut tensors: BTreeMap<String, Tensor> =
             [scalar("offset", normalization.offset), scalar("scale", normalization.scale)].into();
-        for (layer, affine) in network.layers() {
+        let is_clipped = |layer: &Layer| layer.kind().activation() == Activation::Relu6;
+        if architecture.layers().iter().any(is_clipped) {
+            tensors.extend([scalar("zero", 0.0), scalar("six", 6.0)]);
+        }
+        for (layer, affine) in network.layers().filter(|(layer, _)| layer.outputs() > 0) {
             let [weight, bias] = parameter_names(layer);
             let values = Values::F32(affine.weights.clone());
             tensors.insert(weight, Tensor::new(&layer.weights(), values));
@@ -69,6 +79,9 @@ impl Graph {
             _ => None,
         };
         let affine = |layer: &Layer| {
+            if layer.outputs() == 0 {
+                return Some(Affine { weights: vec![], bias: vec![] });
+            }
             let [weight, bias] = parameter_names(layer);
             Some(Affine {
                 weights: values(&weight, &layer.weights())?,
@@ -82,6 +95,26 @@ impl Graph {
 
 fn parameter_names(layer: &Layer) -> [String; 2] {
     ["weight", "bias"].map(|parameter| format!("{}.{parameter}", layer.name()))
+}
+
+/// Settings of windows; a step of 1 and no padding are not written.
+fn windows(
+    window: [usize; 2],
+    stride: [usize; 2],
+    padding: Padding,
+) -> Vec<(&'static str, Attribute)> {
+    let ints = |values: &[usize]| {
+        Attribute::Ints(values.iter().map(|&value| value as i64).collect())
+    };
+    let mut settings = vec![("kernel_shape", ints(&window))];
+    if stride != [1; 2] {
+        settings.push(("strides", ints(&stride)));
+    }
+    if !padding.is_none() {
+        let Padding { top, left, bottom, right } = padding;
+        settings.push(("pads", ints(&[top, left, bottom, right])));
+    }
+    settings
 }
 
 fn nodes(architecture: &Architecture) -> Vec<Node> {
@@ -110,14 +143,26 @@ struct Writer {
 
 impl Writer {
     fn layer(&mut self, layer: &Layer, is_vector: bool) {
-        let square = |side: usize| Attribute::Ints(vec![side as i64; 2]);
         let [weight, bias] = parameter_names(layer);
         match layer.kind() {
-            Kind::Conv { kernel, .. } => {
-                let kernel = kernel.iter().map(|&side| side as i64).collect();
-                let kernel = [("kernel_shape", Attribute::Ints(kernel))];
-                self.node("Conv", &[&weight, &bias], layer.name(), &kernel);
+            Kind::Conv(conv) => {
+                let mut settings = windows(conv.kernel, conv.stride, conv.padding);
+                if conv.groups > 1 {
+                    settings.push(("group", Attribute::Int(conv.groups as i64)));
+                }
+                self.node("Conv", &[&weight, &bias], layer.name(), &settings);
             }
+            Kind::Pool(pool) => {
+                let mut settings = windows(pool.window, pool.stride, pool.padding);
+                let op = if pool.mode == PoolMode::Max { "MaxPool" } else { "AveragePool" };
+                if pool.mode == PoolMode::AverageWithPadding {
+                    settings.push(("count_include_pad", Attribute::Int(1)));
+                }
+                self.pools += 1;
+                let name = format!("pool{}", self.pools);
+                self.node(op, &[], &name, &settings);
+            }
+            Kind::Add { .. } => unreachable!("each layer takes what the one before it gives"),
             Kind::Dense { .. } => {
                 if !is_vector {
                     self.node("Flatten", &[], "flat", &[("axis", Attribute::Int(1))]);
@@ -126,16 +171,24 @@ impl Writer {
                 self.node("Gemm", &[&weight, &bias], layer.name(), &transposed);
             }
         }
-        if layer.kind().relu() {
-            self.relus += 1;
-            let name = format!("relu{}", self.relus);
-            self.node("Relu", &[], &name, &[]);
+        match layer.kind().activation() {
+            Activation::None => {}
+            Activation::Relu => {
+                self.relus += 1;
+                let name = format!("relu{}", self.relus);
+                self.node("Relu", &[], &name, &[]);
+            }
+            Activation::Relu6 => {
+                self.relus += 1;
+                let name = format!("relu{}", self.relus);
+                self.node("Clip", &["zero", "six"], &name, &[]);
+            }
         }
         if layer.kind().pool() {
             self.pools += 1;
             let name = format!("pool{}", self.pools);
-            let pool = [("kernel_shape", square(POOL)), ("strides", square(POOL))];
-            self.node("MaxPool", &[], &name, &pool);
+            let pool = Pool::new(PoolMode::Max, [POOL; 2]);
+            self.node("MaxPool", &[], &name, &windows(pool.window, pool.stride, pool.padding));
         }
     }
 
@@ -174,25 +227,32 @@ pub(super) mod tests {
 
     #[test]
     fn a_network_is_written_and_its_weights_are_read_again() {
-        let dense = |outputs, relu| Kind::Dense { outputs, relu };
-        let conv = |relu, pool| Kind::Conv { maps: 3, kernel: [3, 2], relu, pool };
+        use Activation::{None, Relu, Relu6};
+        let dense = |outputs, activation| Kind::Dense { outputs, activation };
+        let conv = |activation, pool| Conv { activation, pool, ..Conv::new(3, [3, 2]) };
+        let padded = Conv { padding: Padding::even(1), groups: 3, ..conv(Relu6, false) };
         for kinds in [
             vec![
-                conv(true, true),
-                conv(false, false),
-                conv(true, false),
-                dense(7, true),
-                dense(2, false),
+                Kind::Conv(conv(Relu, true)),
+                Kind::Conv(conv(None, false)),
+                Kind::Conv(conv(Relu, false)),
+                dense(7, Relu),
+                dense(2, None),
             ],
-            vec![dense(9, true), dense(4, false)],
+            vec![dense(9, Relu), dense(4, None)],
+            vec![
+                Kind::Conv(Conv { stride: [2, 1], ..padded }),
+                Kind::Pool(Pool::new(PoolMode::Average, [2, 3])),
+                dense(4, None),
+            ],
         ] {
-            let architecture = Architecture::new([1, 28, 28], kinds).unwrap();
+            let architecture = Architecture::new([3, 28, 28], kinds).unwrap();
             let network = network(architecture.clone());
             let graph = Graph::of_network(&network, Normalization::CENTRED, origin());
             let again = Graph::parse(&graph.emit()).unwrap();
             assert_eq!(again, graph);
             assert_eq!(again.network(&architecture), Some(network));
-            assert_eq!(again.network(&Architecture::lenet(10)), None);
+            assert_eq!(again.network(&Architecture::lenet(10)), Option::None);
         }
     }
 }
