@@ -1,0 +1,177 @@
+//! Depthwise convolution: each output channel sees one input channel alone.
+//!
+//! The channels lie last, and a vector runs along a row of outputs through pixels and channels as they come: with 8
+//! channels a vector of 16 holds two pixels, with 64 a quarter of one. The weights follow the channels, so they come
+//! again after a **period** of vectors:
+//!
+//! ```text
+//!  12 channels a to l, vectors of 8:   abcdefgh  ijklabcd  efghijkl  abcdefgh  …      a period of 3 vectors
+//! ```
+//!
+//! For each vector of the period, its weights are loaded once, and then used for all rows. The inputs that a kernel
+//! element needs lie together as the outputs do: in the frame, columns that are a stride apart are side by side (see
+//! [`super::layout`]). A channel that several maps see is there several times.
+
+use network::{Affine, Conv as Geometry, Kind, Layer};
+use pulp::{Simd, WithSimd};
+
+use super::layout::{Frame, Layout};
+use super::{Clamp, Instructions, Value, multiply_add, store};
+
+/// A layer with its weights packed for some instructions.
+#[derive(Debug)]
+pub(crate) struct Depthwise {
+    layer: Layer,
+    conv: Geometry,
+    instructions: Instructions,
+    frame: Frame,
+    /// For each kernel element, where in the frame the inputs of the first output lie.
+    offsets: Vec<usize>,
+    /// `[vector of the period][kernel element][lane]`
+    weights: Vec<f32>,
+    /// `[vector of the period][lane]`
+    bias: Vec<f32>,
+    clamp: Clamp,
+}
+
+impl Depthwise {
+    /// Whether this kernel can do it.
+    pub(crate) const fn does(layer: &Layer, conv: &Geometry) -> bool {
+        conv.groups == layer.input()[0] && !conv.pool
+    }
+
+    /// Packs the weights of a depthwise convolution of an input that lies so.
+    ///
+    /// # Panics
+    /// If `layer` is another kind, or `affine` has not its weights.
+    pub(crate) fn new(
+        layer: &Layer,
+        affine: &Affine,
+        input_layout: Layout,
+        instructions: Instructions,
+    ) -> Self {
+        let Kind::Conv(conv) = layer.kind() else { panic!("{} is no convolution", layer.name()) };
+        assert!(Self::does(layer, &conv), "{layer} is not depthwise");
+        let instructions = instructions.usable();
+        let [maps, rows, columns] = layer.output();
+        let frame = Frame::new(layer.input(), input_layout, &conv, [rows, columns])
+            .with_windows_side_by_side(conv.stride[1], maps / layer.input()[0]);
+        let [rows, columns] = conv.kernel;
+        let offsets = (0..rows)
+            .flat_map(|row| (0..columns).map(move |column| frame.offset(0, row, column)))
+            .collect();
+        let lanes = instructions.lanes();
+        let (mut weights, mut bias) = (vec![], vec![]);
+        let all: Vec<&[f32]> = affine.rows().collect();
+        for vector in 0..period(maps, lanes) {
+            let maps = |lane: usize| (vector * lanes + lane) % maps;
+            for element in 0..rows * columns {
+                weights.extend((0..lanes).map(|lane| all[maps(lane)][element]));
+            }
+            bias.extend((0..lanes).map(|lane| affine.bias[maps(lane)]));
+        }
+        let clamp = Clamp::of(conv.activation);
+        Self { layer: layer.clone(), conv, instructions, frame, offsets, weights, bias, clamp }
+    }
+
+    /// The reverse of [`Self::new`].
+    pub(crate) fn affine(&self) -> Affine {
+        let (lanes, elements) = (self.instructions.lanes(), self.offsets.len());
+        let weight = |map: usize, element: usize| {
+            self.weights[(map / lanes * elements + element) * lanes + map % lanes]
+        };
+        let maps = 0..self.layer.outputs();
+        Affine {
+            weights: maps
+                .clone()
+                .flat_map(|map| (0..elements).map(move |element| weight(map, element)))
+                .collect(),
+            bias: self.bias[maps].to_vec(),
+        }
+    }
+
+    /// Floats that [`Self::run`] wants of its workspace.
+    pub(crate) const fn workspace(&self) -> usize {
+        // the last vector of a row reads past what it needs
+        self.frame.length() + self.instructions.lanes()
+    }
+
+    /// One image: `input` lies as was said, and `output` is `[row][column][map]`.
+    pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
+        self.instructions.run(Task { layer: self, input, workspace, output });
+    }
+}
+
+/// Vectors after which channels come again in the same lanes.
+fn period(channels: usize, lanes: usize) -> usize {
+    let mut period = 1;
+    while !(period * lanes).is_multiple_of(channels) {
+        period += 1;
+    }
+    period
+}
+
+struct Task<'a, V> {
+    layer: &'a Depthwise,
+    input: &'a [V],
+    workspace: &'a mut [f32],
+    output: &'a mut [f32],
+}
+
+impl<V: Value> WithSimd for Task<'_, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { layer, input, workspace, output } = self;
+        layer.frame.fill(input, workspace);
+        let biases = S::as_simd_f32s(&layer.bias).0;
+        let weights = S::as_simd_f32s(&layer.weights).0.chunks_exact(layer.offsets.len());
+        for (first, (weights, bias)) in weights.zip(biases).enumerate() {
+            let vectors = Vectors { layer, first, period: biases.len(), bias: *bias };
+            match (<[S::f32s; 9]>::try_from(weights), <[usize; 9]>::try_from(&layer.offsets[..])) {
+                // in registers
+                (Ok(weights), Ok(offsets)) => {
+                    run(simd, &vectors, &weights, &offsets, workspace, output);
+                }
+                _ => run(simd, &vectors, weights, &layer.offsets, workspace, output),
+            }
+        }
+    }
+}
+
+/// Those of a row that have the same place in the period.
+struct Vectors<'a, V> {
+    layer: &'a Depthwise,
+    first: usize,
+    period: usize,
+    bias: V,
+}
+
+/// Computes them in all rows.
+#[inline(always)]
+fn run<S: Simd>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: &[S::f32s],
+    offsets: &[usize],
+    frame: &[f32],
+    output: &mut [f32],
+) {
+    let Vectors { layer, first, period, bias } = *vectors;
+    let [maps, _, columns] = layer.layer.output();
+    let begin = first * S::F32_LANES;
+    for (row, output) in output.chunks_exact_mut(columns * maps).enumerate() {
+        let frame = &frame[layer.frame.offset(0, row * layer.conv.stride[0], 0)..];
+        let Some(output) = output.get_mut(begin..) else { continue };
+        let places = (begin..).step_by(period * S::F32_LANES);
+        for (to, place) in output.chunks_mut(period * S::F32_LANES).zip(places) {
+            let mut sum = bias;
+            for (weight, offset) in weights.iter().zip(offsets) {
+                let input = &frame[place + offset..][..S::F32_LANES];
+                sum = multiply_add(simd, S::as_simd_f32s(input).0[0], *weight, sum);
+            }
+            store(simd, to, layer.clamp.apply(simd, sum));
+        }
+    }
+}
