@@ -27,6 +27,10 @@ pub(crate) struct Depthwise {
     frame: Frame,
     /// For each kernel element, where in the frame the inputs of the first output lie.
     offsets: Vec<usize>,
+    /// From an output of a row to the next of the same place in the period: floats in the frame.
+    input_step: usize,
+    /// The same in the output.
+    output_step: usize,
     /// `[vector of the period][kernel element][lane]`
     weights: Vec<f32>,
     /// `[vector of the period][lane]`
@@ -37,7 +41,7 @@ pub(crate) struct Depthwise {
 impl Depthwise {
     /// Whether this kernel can do it.
     pub(crate) const fn does(layer: &Layer, conv: &Geometry) -> bool {
-        conv.groups == layer.input()[0] && !conv.pool
+        conv.groups > 1 && conv.groups == layer.input()[0] && !conv.pool
     }
 
     /// Packs the weights of a depthwise convolution of an input that lies so.
@@ -54,13 +58,15 @@ impl Depthwise {
         assert!(Self::does(layer, &conv), "{layer} is not depthwise");
         let instructions = instructions.usable();
         let [maps, rows, columns] = layer.output();
+        let lanes = instructions.lanes();
+        // vectors within a pixel need no pixels beside each other
+        let is_whole = maps.is_multiple_of(lanes);
         let frame = Frame::new(layer.input(), input_layout, &conv, [rows, columns])
-            .with_windows_side_by_side(conv.stride[1], maps / layer.input()[0]);
+            .with_channels_last(if is_whole { 1 } else { conv.stride[1] }, maps / layer.input()[0]);
         let [rows, columns] = conv.kernel;
         let offsets = (0..rows)
             .flat_map(|row| (0..columns).map(move |column| frame.offset(0, row, column)))
             .collect();
-        let lanes = instructions.lanes();
         let (mut weights, mut bias) = (vec![], vec![]);
         let all: Vec<&[f32]> = affine.rows().collect();
         for vector in 0..period(maps, lanes) {
@@ -71,7 +77,21 @@ impl Depthwise {
             bias.extend((0..lanes).map(|lane| affine.bias[maps(lane)]));
         }
         let clamp = Clamp::of(conv.activation);
-        Self { layer: layer.clone(), conv, instructions, frame, offsets, weights, bias, clamp }
+        let input_step = if is_whole { conv.stride[1] * maps } else { bias.len() };
+        let output_step = bias.len();
+        let layer = layer.clone();
+        Self {
+            layer,
+            conv,
+            instructions,
+            frame,
+            offsets,
+            input_step,
+            output_step,
+            weights,
+            bias,
+            clamp,
+        }
     }
 
     /// The reverse of [`Self::new`].
@@ -125,52 +145,118 @@ impl<V: Value> WithSimd for Task<'_, V> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { layer, input, workspace, output } = self;
         layer.frame.fill(input, workspace);
+        let frame = &*workspace;
         let biases = S::as_simd_f32s(&layer.bias).0;
         let weights = S::as_simd_f32s(&layer.weights).0.chunks_exact(layer.offsets.len());
         for (first, (weights, bias)) in weights.zip(biases).enumerate() {
-            let vectors = Vectors { layer, first, period: biases.len(), bias: *bias };
-            match (<[S::f32s; 9]>::try_from(weights), <[usize; 9]>::try_from(&layer.offsets[..])) {
-                // in registers
-                (Ok(weights), Ok(offsets)) => {
-                    run(simd, &vectors, &weights, &offsets, workspace, output);
-                }
-                _ => run(simd, &vectors, weights, &layer.offsets, workspace, output),
+            let vectors = Vectors { layer, first: first * S::F32_LANES, bias: *bias };
+            let rows = <[[S::f32s; 3]; 3]>::try_from(weights.as_chunks::<3>().0);
+            match (rows, layer.conv.kernel, layer.conv.stride[0]) {
+                (Ok(weights), [3, 3], 1) => run3x3::<S, 1>(simd, &vectors, weights, frame, output),
+                (Ok(weights), [3, 3], 2) => run3x3::<S, 2>(simd, &vectors, weights, frame, output),
+                _ => run(simd, &vectors, weights, frame, output),
             }
         }
     }
 }
 
-/// Those of a row that have the same place in the period.
+/// The vectors of all rows that have the same place in the period.
 struct Vectors<'a, V> {
     layer: &'a Depthwise,
+    /// Where the first of a row begins, in the output and in the frame.
     first: usize,
-    period: usize,
     bias: V,
 }
 
-/// Computes them in all rows.
+/// Computes them.
 #[inline(always)]
 fn run<S: Simd>(
     simd: S,
     vectors: &Vectors<'_, S::f32s>,
     weights: &[S::f32s],
-    offsets: &[usize],
     frame: &[f32],
     output: &mut [f32],
 ) {
-    let Vectors { layer, first, period, bias } = *vectors;
+    let Vectors { layer, first, bias } = *vectors;
     let [maps, _, columns] = layer.layer.output();
-    let begin = first * S::F32_LANES;
     for (row, output) in output.chunks_exact_mut(columns * maps).enumerate() {
         let frame = &frame[layer.frame.offset(0, row * layer.conv.stride[0], 0)..];
-        let Some(output) = output.get_mut(begin..) else { continue };
-        let places = (begin..).step_by(period * S::F32_LANES);
-        for (to, place) in output.chunks_mut(period * S::F32_LANES).zip(places) {
+        let Some(output) = output.get_mut(first..) else { continue };
+        let places = (first..).step_by(layer.input_step);
+        for (to, place) in output.chunks_mut(layer.output_step).zip(places) {
             let mut sum = bias;
-            for (weight, offset) in weights.iter().zip(offsets) {
+            for (weight, offset) in weights.iter().zip(&layer.offsets) {
                 let input = &frame[place + offset..][..S::F32_LANES];
                 sum = multiply_add(simd, S::as_simd_f32s(input).0[0], *weight, sum);
             }
+            store(simd, to, layer.clamp.apply(simd, sum));
+        }
+    }
+}
+
+/// The same for kernels of 3×3, whose weights stay in registers, two rows at a time, which share inputs.
+#[inline(always)]
+fn run3x3<S: Simd, const STRIDE: usize>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: [[S::f32s; 3]; 3],
+    frame: &[f32],
+    output: &mut [f32],
+) {
+    let [maps, _, columns] = vectors.layer.layer.output();
+    let mut pairs = output.chunks_exact_mut(2 * columns * maps);
+    let mut row = 0;
+    for pair in &mut pairs {
+        let (first, second) = pair.split_at_mut(columns * maps);
+        rows3x3::<S, STRIDE, 2>(simd, vectors, weights, frame, row, [first, second]);
+        row += 2;
+    }
+    let last = pairs.into_remainder();
+    if !last.is_empty() {
+        rows3x3::<S, STRIDE, 1>(simd, vectors, weights, frame, row, [last]);
+    }
+}
+
+/// `ROWS` rows of outputs from number `row`.
+#[inline(always)]
+fn rows3x3<S: Simd, const STRIDE: usize, const ROWS: usize>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: [[S::f32s; 3]; 3],
+    frame: &[f32],
+    row: usize,
+    mut outputs: [&mut [f32]; ROWS],
+) {
+    /// Rows of inputs, at most.
+    const INPUTS: usize = 5;
+    let Vectors { layer, first, bias } = *vectors;
+    let Some(after_first) = outputs[0].len().checked_sub(first + 1) else { return };
+    let count = after_first / layer.output_step + 1;
+    let columns = [layer.offsets[0], layer.offsets[1], layer.offsets[2]];
+    let [left, middle, right] = columns;
+    // of equal length, so that one check of a place is enough
+    let length = (count - 1) * layer.input_step + left.max(middle).max(right) + S::F32_LANES;
+    let mut inputs = [&frame[..0]; INPUTS];
+    for (input, row) in inputs.iter_mut().zip(row * STRIDE..).take((ROWS - 1) * STRIDE + 3) {
+        *input = &frame[layer.frame.offset(0, row, 0) + first..][..length];
+    }
+    for vector in 0..count {
+        let mut sums = [bias; ROWS];
+        for (column, offset) in columns.into_iter().enumerate() {
+            let place = vector * layer.input_step + offset;
+            for (number, input) in inputs.iter().enumerate().take((ROWS - 1) * STRIDE + 3) {
+                let input = S::as_simd_f32s(&input[place..place + S::F32_LANES]).0[0];
+                for (row, sum) in sums.iter_mut().enumerate() {
+                    let above = row * STRIDE;
+                    if number >= above && number - above < 3 {
+                        let weights = weights[number - above];
+                        *sum = multiply_add(simd, input, weights[column], *sum);
+                    }
+                }
+            }
+        }
+        for (output, sum) in outputs.iter_mut().zip(sums) {
+            let to = &mut output[first + vector * layer.output_step..];
             store(simd, to, layer.clamp.apply(simd, sum));
         }
     }

@@ -78,9 +78,8 @@ impl Frame {
         Self { input, input_layout, layout, before: [top, left], size, step: 1, repeat: 1 }
     }
 
-    /// The same with the channels last, each of them `repeat` times, and windows that are `step` columns apart side by
-    /// side.
-    pub(crate) const fn with_windows_side_by_side(self, step: usize, repeat: usize) -> Self {
+    /// The same with the channels last, each of them `repeat` times, and columns that are `step` apart side by side.
+    pub(crate) const fn with_channels_last(self, step: usize, repeat: usize) -> Self {
         Self { layout: Layout::ChannelsLast, step, repeat, ..self }
     }
 
@@ -151,28 +150,28 @@ impl Frame {
     fn fill_rows<V: Value>(&self, input: &[V], frame: &mut [f32]) {
         let [channels, height, width] = self.input;
         let pixel = self.pixel_length();
-        let planes = channels / pixel;
+        let row_length = self.row_length();
         // windows a large step apart may not reach the input
-        let left = (self.before[1] * pixel).min(self.row_length());
-        let inside = (width * pixel).min(self.row_length() - left);
-        let mut rows = frame.chunks_exact_mut(self.row_length());
-        for plane in input.chunks_exact(height * width * pixel).take(planes) {
-            let mut seen = plane.chunks_exact(width * pixel);
-            for (row, to) in rows.by_ref().take(self.size[0]).enumerate() {
-                let from = if row < self.before[0] { None } else { seen.next() };
-                let Some(from) = from else {
-                    to.fill(0.0);
-                    continue;
-                };
-                let (before, to) = to.split_at_mut(left);
-                let (to, after) = to.split_at_mut(inside);
-                before.fill(0.0);
-                for (to, value) in to.iter_mut().zip(from) {
+        let left = (self.before[1] * pixel).min(row_length);
+        let inside = (width * pixel).min(row_length - left);
+        let top = self.before[0].min(self.size[0]);
+        let rows = height.min(self.size[0] - top);
+        let planes = frame.chunks_exact_mut(self.size[0] * row_length);
+        for (plane, to) in input.chunks_exact(height * width * pixel).zip(planes) {
+            // zeros as far as the first row's values, and after each row as far as the next one's
+            let (border, mut to) = to.split_at_mut((top * row_length + left).min(to.len()));
+            border.fill(0.0);
+            for from in plane.chunks_exact(width * pixel).take(rows) {
+                for (to, value) in to.iter_mut().zip(&from[..inside]) {
                     *to = (*value).into();
                 }
-                after.fill(0.0);
+                let between = row_length.min(to.len());
+                to[inside..between].fill(0.0);
+                to = &mut to[between..];
             }
+            to.fill(0.0);
         }
+        debug_assert_eq!(self.length(), channels / pixel * self.size[0] * row_length);
     }
 
     #[inline(always)]
@@ -180,22 +179,24 @@ impl Frame {
         let [channels, height, width] = self.input;
         let [top, left] = self.before;
         frame[..self.length()].fill(0.0);
-        for row in 0..height.min(self.size[0].saturating_sub(top)) {
-            for column in 0..width.min(self.size[1].saturating_sub(left)) {
-                let to = &mut frame[self.offset(0, top + row, left + column)..];
-                let pixel = row * width + column;
-                match self.input_layout {
-                    Layout::ChannelsLast => {
-                        let from = &input[pixel * channels..][..channels];
-                        for (to, value) in to.chunks_exact_mut(self.repeat).zip(from) {
-                            to.fill((*value).into());
-                        }
+        let rows = height.min(self.size[0].saturating_sub(top));
+        let columns = width.min(self.size[1].saturating_sub(left));
+        for (row, column) in
+            (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)))
+        {
+            let to = &mut frame[self.offset(0, top + row, left + column)..];
+            let pixel = row * width + column;
+            match self.input_layout {
+                Layout::ChannelsLast => {
+                    let from = &input[pixel * channels..][..channels];
+                    for (to, value) in to.chunks_exact_mut(self.repeat).zip(from) {
+                        to.fill((*value).into());
                     }
-                    Layout::ChannelsFirst => {
-                        let from = input[pixel..].iter().step_by(height * width);
-                        for (to, value) in to.chunks_exact_mut(self.repeat).zip(from) {
-                            to.fill((*value).into());
-                        }
+                }
+                Layout::ChannelsFirst => {
+                    let from = input[pixel..].iter().step_by(height * width);
+                    for (to, value) in to.chunks_exact_mut(self.repeat).zip(from) {
+                        to.fill((*value).into());
                     }
                 }
             }

@@ -5,15 +5,8 @@
 //! the kernel is a step in memory, and a layer of 1×1 kernels is a product of two matrices as they lie. The results
 //! come with the channels last.
 //!
-//! The input is read where it lies, or in a frame with its padding (see [`super::layout`]). Of the values that a kernel
-//! sees, runs that lie together are **segments**: with the channels last, all channels of a row of the kernel.
-//!
-//! ```text
-//!  frame [row][column][channel]                       kernel 3×3: 3 segments of 3 · channels values
-//!   row 0   c c c  c c c  c c c  c c c  …             output 0 starts at column 0, output 1 a stride later
-//!           └───── segment 0 ─────┘
-//!   row 1   └───── segment 1 ─────┘
-//! ```
+//! The input is read where it lies, or in a frame with its padding (see [`super::layout`]). An output has a **place** in
+//! it, and the values that its kernel sees lie at the same **offsets** from that place as those of any other output.
 //!
 //! **A tile** is `PIXELS` outputs, any that come one after the other, times `VECTORS` vectors of maps. Its accumulators
 //! stay in registers from the first weight to the last; per input value there are the vectors of weights, which
@@ -52,12 +45,12 @@ pub(crate) struct MatrixConv {
     pixels: usize,
     /// For each value that a kernel sees, in the order of the frame, its number among the weights of a map.
     order: Vec<usize>,
-    /// Where each segment begins, from the place of the output.
-    segments: Vec<usize>,
+    /// Where each of them lies, from the place of the output.
+    offsets: Vec<usize>,
     /// Where in the frame each output begins, those of a window one after the other; the last again to fill a tile.
     places: Vec<usize>,
     blocks: Vec<Block>,
-    /// `[block][segment][value of the segment][map of the block]`
+    /// `[block][value][map of the block]`
     weights: Vec<f32>,
     /// `[block][map of the block]`
     bias: Vec<f32>,
@@ -93,10 +86,10 @@ impl MatrixConv {
         let lanes = instructions.lanes();
         let [_, rows, columns] = layer.accumulators();
         let frame = Frame::new(layer.input(), input_layout, &conv, [rows, columns]);
-        let (order, segments) = segments(layer, &conv, &frame);
+        let (order, offsets) = elements(layer, &conv, &frame);
         let mut places = places(layer, &conv, &frame);
-        let vectors = if group_maps > lanes { 2 } else { 1 };
-        let pixels = tile_pixels(places.len(), vectors, layer.kind().pool(), instructions);
+        let [vectors, pixels] =
+            tile(group_maps.div_ceil(lanes), places.len(), conv.pool, instructions);
         let last = places.last().copied().unwrap_or_default();
         places.resize(places.len().next_multiple_of(pixels), last);
         let rows: Vec<&[f32]> = affine.rows().collect();
@@ -106,7 +99,8 @@ impl MatrixConv {
             let end = (group + 1) * group_maps;
             let mut map = group * group_maps;
             while map < end {
-                let vectors = vectors.min((end - map).div_ceil(lanes));
+                // what is left is done in single vectors
+                let vectors = if (end - map).div_ceil(lanes) < vectors { 1 } else { vectors };
                 let maps = map..end.min(map + vectors * lanes);
                 map = maps.end;
                 let unused = vectors * lanes - maps.len();
@@ -129,7 +123,7 @@ impl MatrixConv {
             frame,
             pixels,
             order,
-            segments,
+            offsets,
             places,
             blocks,
             weights,
@@ -170,26 +164,16 @@ impl MatrixConv {
     }
 }
 
-/// For each value that a kernel sees, its number among the weights of a map, in the order of `frame`; and where in the
-/// frame segments of equal length begin.
-fn segments(layer: &Layer, conv: &Geometry, frame: &Frame) -> (Vec<usize>, Vec<usize>) {
+/// For each value that a kernel sees, in the order of `frame`, its number among the weights of a map, and where it lies.
+fn elements(layer: &Layer, conv: &Geometry, frame: &Frame) -> (Vec<usize>, Vec<usize>) {
     let [rows, columns] = conv.kernel;
-    let place = |index: usize| {
-        let (channel, row, column) =
-            (index / columns / rows, index / columns % rows, index % columns);
-        frame.offset(channel, row, column)
+    let offset = |index: usize| {
+        frame.offset(index / columns / rows, index / columns % rows, index % columns)
     };
     let mut order: Vec<usize> = (0..layer.fan_in()).collect();
-    order.sort_by_key(|&index| place(index));
-    let places: Vec<usize> = order.iter().map(|&index| place(index)).collect();
-    let runs = places.chunk_by(|first, second| first + 1 == *second);
-    let length = runs.map(<[usize]>::len).fold(0, greatest_common_divisor);
-    let segments = places.iter().step_by(length).copied().collect();
-    (order, segments)
-}
-
-const fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+    order.sort_by_key(|&index| offset(index));
+    let offsets = order.iter().map(|&index| offset(index)).collect();
+    (order, offsets)
 }
 
 /// Where in the frame each output begins; with pooling, the four of a window one after the other.
@@ -207,19 +191,22 @@ fn places(layer: &Layer, conv: &Geometry, frame: &Frame) -> Vec<usize> {
     places
 }
 
-/// As many pixels as the registers hold beside the weights, with few unused in the last tile.
-fn tile_pixels(outputs: usize, vectors: usize, pool: bool, instructions: Instructions) -> usize {
-    let sizes: &[usize] = match (instructions.registers(), pool, vectors) {
-        (32, false, _) => &[8, 9, 12],
-        (32, true, _) => &[8, 12],
-        (_, false, 2) => &[4, 5, 6],
-        (_, false, _) => &[6, 8],
-        (_, true, 2) => &[4],
-        (_, true, _) => &[4, 8],
+/// Vectors and pixels of a tile: as many as the registers hold beside the weights, with few unused in the last tile.
+fn tile(vectors: usize, outputs: usize, pool: bool, instructions: Instructions) -> [usize; 2] {
+    let sizes: &[[usize; 2]] = match (instructions.registers(), pool) {
+        (32, false) => &[[1, 8], [1, 9], [2, 8], [2, 9], [4, 4], [4, 5], [4, 6]],
+        (32, true) => &[[1, 8], [2, 8], [4, 4]],
+        (_, false) => &[[1, 6], [1, 8], [2, 4], [2, 5], [2, 6]],
+        (_, true) => &[[1, 8], [2, 4]],
     };
-    // what a tile costs beside its pixels
-    let cost = |size: &usize| outputs.div_ceil(*size) * (size + 1);
-    sizes.iter().copied().min_by_key(cost).expect("there are sizes")
+    // in loads and multiply-adds
+    let cost = |&[width, pixels]: &[usize; 2]| {
+        let blocks = vectors / width * (width * pixels + width + pixels)
+            + vectors % width * (1 + pixels + pixels);
+        outputs.div_ceil(pixels) * blocks
+    };
+    let fitting = sizes.iter().filter(|[width, _]| *width <= vectors.max(1));
+    fitting.copied().min_by_key(cost).unwrap_or(sizes[0])
 }
 
 struct Task<'a, V> {
@@ -266,16 +253,20 @@ impl MatrixConv {
         // a tile that the registers do not hold is not compiled
         if S::REGISTER_COUNT >= 32 {
             match (block.vectors, self.pixels, pool) {
+                (4, 4, false) => run::<S, 4, 4, 1>(simd, &tiles, output),
+                (4, 5, false) => run::<S, 4, 5, 1>(simd, &tiles, output),
+                (4, _, false) => run::<S, 4, 6, 1>(simd, &tiles, output),
                 (2, 8, false) => run::<S, 2, 8, 1>(simd, &tiles, output),
-                (2, 9, false) => run::<S, 2, 9, 1>(simd, &tiles, output),
-                (2, _, false) => run::<S, 2, 12, 1>(simd, &tiles, output),
-                (2, 8, true) => run::<S, 2, 8, WINDOW>(simd, &tiles, output),
-                (2, _, true) => run::<S, 2, 12, WINDOW>(simd, &tiles, output),
+                (2, _, false) => run::<S, 2, 9, 1>(simd, &tiles, output),
+                (_, 4, false) => run::<S, 1, 4, 1>(simd, &tiles, output),
+                (_, 5, false) => run::<S, 1, 5, 1>(simd, &tiles, output),
+                (_, 6, false) => run::<S, 1, 6, 1>(simd, &tiles, output),
                 (_, 8, false) => run::<S, 1, 8, 1>(simd, &tiles, output),
-                (_, 9, false) => run::<S, 1, 9, 1>(simd, &tiles, output),
-                (_, _, false) => run::<S, 1, 12, 1>(simd, &tiles, output),
-                (_, 8, true) => run::<S, 1, 8, WINDOW>(simd, &tiles, output),
-                (_, _, true) => run::<S, 1, 12, WINDOW>(simd, &tiles, output),
+                (_, _, false) => run::<S, 1, 9, 1>(simd, &tiles, output),
+                (4, _, true) => run::<S, 4, 4, WINDOW>(simd, &tiles, output),
+                (2, _, true) => run::<S, 2, 8, WINDOW>(simd, &tiles, output),
+                (_, 4, true) => run::<S, 1, 4, WINDOW>(simd, &tiles, output),
+                (_, _, true) => run::<S, 1, 8, WINDOW>(simd, &tiles, output),
             }
         } else {
             match (block.vectors, self.pixels, pool) {
@@ -315,53 +306,89 @@ fn run<S: Simd, const VECTORS: usize, const PIXELS: usize, const WINDOW: usize>(
     let length = VECTORS * layer.order.len();
     let weights = &S::as_simd_f32s(&layer.weights).0[block.weights..][..length];
     let weights = weights.as_chunks::<VECTORS>().0;
+    let bias = <[S::f32s; VECTORS]>::try_from(bias).expect("a block's biases");
     let frame = &frame[block.input..];
     let outputs = output.chunks_mut(PIXELS / WINDOW * maps);
+    let is_whole = block.maps.len() == VECTORS * S::F32_LANES;
     for (places, output) in layer.places.as_chunks::<PIXELS>().0.iter().zip(outputs) {
-        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; PIXELS];
-        for sums in &mut sums {
-            sums.copy_from_slice(bias);
-        }
-        sum::<S, VECTORS, PIXELS>(simd, &mut sums, frame, places, &layer.segments, weights);
-        let windows = sums.as_chunks::<WINDOW>().0;
-        for (window, output) in windows.iter().zip(output.chunks_exact_mut(maps)) {
-            let mut largest = window[0];
-            for sums in &window[1..] {
-                for (largest, sum) in largest.iter_mut().zip(sums) {
-                    *largest = simd.max_f32s(*largest, *sum);
+        let sums = sum::<S, VECTORS, PIXELS>(simd, bias, frame, places, &layer.offsets, weights);
+        let results = finish::<S, VECTORS, PIXELS, WINDOW>(simd, sums, layer.clamp);
+        if is_whole && output.len() == PIXELS / WINDOW * maps {
+            for (index, result) in results.iter().enumerate().take(PIXELS / WINDOW) {
+                let first = index * maps + block.maps.start;
+                let to = &mut output[first..first + VECTORS * S::F32_LANES];
+                for (to, result) in S::as_mut_simd_f32s(to).0.iter_mut().zip(result) {
+                    *to = *result;
                 }
             }
-            let output = output[block.maps.clone()].chunks_mut(S::F32_LANES);
-            for (to, sum) in output.zip(largest) {
-                store(simd, to, layer.clamp.apply(simd, sum));
-            }
+        } else {
+            // a copy, so that the others stay in registers
+            let results = results;
+            store_some(simd, &results, block, output.chunks_exact_mut(maps));
         }
     }
 }
 
-/// Adds the products of a tile.
+/// The largest of each window, clamped; behind them is nothing of use.
+#[inline(always)]
+fn finish<S: Simd, const VECTORS: usize, const PIXELS: usize, const WINDOW: usize>(
+    simd: S,
+    sums: [[S::f32s; VECTORS]; PIXELS],
+    clamp: Clamp,
+) -> [[S::f32s; VECTORS]; PIXELS] {
+    let mut results = sums;
+    for window in 0..PIXELS / WINDOW {
+        for vector in 0..VECTORS {
+            let mut largest = sums[window * WINDOW][vector];
+            for pixel in 1..WINDOW {
+                largest = simd.max_f32s(largest, sums[window * WINDOW + pixel][vector]);
+            }
+            results[window][vector] = clamp.apply(simd, largest);
+        }
+    }
+    results
+}
+
+/// Writes as many of the results as there is room for.
+#[inline(always)]
+fn store_some<'a, S: Simd, const VECTORS: usize>(
+    simd: S,
+    results: &[[S::f32s; VECTORS]],
+    block: &Block,
+    outputs: impl Iterator<Item = &'a mut [f32]>,
+) {
+    for (result, output) in results.iter().zip(outputs) {
+        let output = output[block.maps.clone()].chunks_mut(S::F32_LANES);
+        for (to, result) in output.zip(result) {
+            store(simd, to, *result);
+        }
+    }
+}
+
+/// The sums of a tile, which begin as its biases.
 #[inline(always)]
 fn sum<S: Simd, const VECTORS: usize, const PIXELS: usize>(
     simd: S,
-    sums: &mut [[S::f32s; VECTORS]; PIXELS],
+    bias: [S::f32s; VECTORS],
     frame: &[f32],
     places: &[usize; PIXELS],
-    segments: &[usize],
+    offsets: &[usize],
     weights: &[[S::f32s; VECTORS]],
-) {
-    let length = weights.len() / segments.len();
-    for (segment, weights) in segments.iter().zip(weights.chunks_exact(length)) {
-        let mut inputs = [&frame[..0]; PIXELS];
-        for (input, place) in inputs.iter_mut().zip(places) {
-            *input = &frame[place + segment..][..weights.len()];
-        }
-        for (index, weights) in weights.iter().enumerate() {
-            for (sums, input) in sums.iter_mut().zip(inputs) {
-                let input = simd.splat_f32s(input[index]);
-                for (sum, weight) in sums.iter_mut().zip(weights) {
-                    *sum = multiply_add(simd, input, *weight, *sum);
-                }
+) -> [[S::f32s; VECTORS]; PIXELS] {
+    let mut sums = [bias; PIXELS];
+    // of equal length, so that one check of an offset is enough
+    let length = offsets[offsets.len() - 1] + 1;
+    let mut inputs = [&frame[..0]; PIXELS];
+    for (input, place) in inputs.iter_mut().zip(places) {
+        *input = &frame[*place..][..length];
+    }
+    for (offset, weights) in offsets.iter().zip(weights) {
+        for (sums, input) in sums.iter_mut().zip(inputs) {
+            let input = simd.splat_f32s(input[*offset]);
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum = multiply_add(simd, input, *weight, *sum);
             }
         }
     }
+    sums
 }
