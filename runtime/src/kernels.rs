@@ -9,6 +9,7 @@
     reason = "what is a call of its own is compiled without the vectors"
 )]
 
+mod aligned;
 mod conv;
 mod dense;
 mod depthwise;
@@ -23,6 +24,7 @@ use std::str::FromStr;
 use network::Activation;
 use pulp::{Scalar128b, Simd, WithSimd};
 
+pub(crate) use aligned::Aligned;
 pub(crate) use conv::Conv;
 pub(crate) use dense::{Dense, NonZeroInputs};
 pub(crate) use depthwise::Depthwise;

@@ -5,8 +5,8 @@ use std::ops::Range;
 use network::{Activation, Affine, Conv as Geometry, Kind, Layer, Shape};
 
 use crate::kernels::{
-    Conv, Dense, Depthwise, Instructions, Layout, MatrixConv, NonZeroInputs, Pool, Value, add,
-    channels_first, places_of_channels_last,
+    Aligned, Conv, Dense, Depthwise, Instructions, Layout, MatrixConv, NonZeroInputs, Pool, Value,
+    add, channels_first, places_of_channels_last,
 };
 
 /// One layer with its weights packed for a set of instructions, for who needs what each layer gives.
@@ -45,9 +45,9 @@ enum Kernel {
 /// Memory that layers work in; it grows to what the largest needs.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    planes: Vec<f32>,
+    planes: Aligned,
     /// An output with the channels last, where they are to be first.
-    channels_last: Vec<f32>,
+    channels_last: Aligned,
     nonzero: NonZeroInputs,
 }
 
@@ -195,7 +195,7 @@ impl CompiledLayer {
             Kernel::Pool(_) | Kernel::Add => input.len(),
             Kernel::Dense(_) => 0,
         };
-        planes.resize(planes_length.max(planes.len()), 0.0);
+        planes.grow(planes_length);
         let run_image: &mut dyn FnMut(&[V], &mut [f32]) = match &self.kernel {
             Kernel::Conv(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Matrix(conv) => &mut |input, output| conv.run(input, planes, output),
@@ -216,8 +216,7 @@ impl CompiledLayer {
             }
             return;
         }
-        channels_last.resize(self.outputs().max(channels_last.len()), 0.0);
-        let channels_last = &mut channels_last[..self.outputs()];
+        channels_last.set_length(self.outputs());
         for (input, output) in images.zip(outputs) {
             run_image(input, channels_last);
             channels_first(channels_last, self.layer.output()[0], output);

@@ -8,7 +8,7 @@ use network::{Affine, Kind, Layer, Network};
 use super::layer::{CompiledLayer, Workspace};
 use super::{Observer, Operator, layouts};
 use crate::input::FloatInput;
-use crate::kernels::Instructions;
+use crate::kernels::{Aligned, Instructions};
 
 /// Images that go through a step together: their values stay in the cache, and a dense layer's weights are read
 /// once for all of them.
@@ -71,7 +71,7 @@ pub(crate) struct Buffers {
     pixels: Vec<u8>,
     /// The pixels as numbers.
     input: Vec<f32>,
-    slots: Vec<Vec<f32>>,
+    slots: Vec<Aligned>,
 }
 
 impl Program {
@@ -184,11 +184,13 @@ impl Program {
         observer: &mut Observer,
     ) {
         scores.clear();
-        buffers.slots.resize_with(self.slots.max(buffers.slots.len()), Vec::new);
+        buffers.slots.resize_with(self.slots.max(buffers.slots.len()), Aligned::default);
         for images in images.chunks(MICRO_BATCH) {
             let Buffers { workspace, pixels, input, slots } = buffers;
             pixels.clear();
-            pixels.extend(images.iter().flat_map(AsRef::as_ref));
+            for image in images {
+                pixels.extend_from_slice(image.as_ref());
+            }
             assert_eq!(pixels.len(), images.len() * self.inputs, "pixels of an image");
             let bytes = self.takes_pixels && self.first_reads_bytes;
             if !bytes {
@@ -201,7 +203,7 @@ impl Program {
             }
             for (number, step) in self.steps.iter().enumerate() {
                 let mut output = mem::take(&mut slots[step.slot]);
-                output.resize(images.len() * step.outputs, 0.0);
+                output.set_length(images.len() * step.outputs);
                 let value = |place: Place| match place {
                     Place::Input => &input[..],
                     Place::Slot(slot) => &slots[slot],

@@ -23,7 +23,7 @@
 use network::{Activation, Affine};
 use pulp::{Simd, WithSimd};
 
-use super::{Clamp, Instructions, Value, multiply_add, store};
+use super::{Aligned, Clamp, Instructions, Value, multiply_add, store};
 
 /// Maximum vectors of outputs in a panel: half of 32 registers.
 const MAX_PANEL: usize = 16;
@@ -37,9 +37,9 @@ pub(crate) struct Dense {
     /// Vectors of outputs in a panel: 1, 2, 4, 8 or 16.
     panel: usize,
     /// `[panel][input][output in its panel]`, of whole panels.
-    weights: Vec<f32>,
+    weights: Aligned,
     /// `[output]`, of whole panels.
-    bias: Vec<f32>,
+    bias: Aligned,
     clamp: Clamp,
 }
 
@@ -96,7 +96,8 @@ impl Dense {
         let mut bias = affine.bias.clone();
         bias.resize(padded, 0.0);
         let clamp = Clamp::of(activation);
-        Self { inputs, outputs, instructions, panel, weights: packed, bias, clamp }
+        let [weights, bias] = [&packed, &bias].map(|values| Aligned::from(&values[..]));
+        Self { inputs, outputs, instructions, panel, weights, bias, clamp }
     }
 
     /// The reverse of [`Self::new`].
@@ -111,7 +112,7 @@ impl Dense {
 
     /// What happens to the sums of all parts.
     pub(crate) fn finish(&self, sums: &mut [f32]) {
-        for (sum, bias) in sums.iter_mut().zip(&self.bias) {
+        for (sum, bias) in sums.iter_mut().zip(&*self.bias) {
             *sum = self.clamp.of_one(*sum + bias);
         }
     }

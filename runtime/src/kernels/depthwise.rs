@@ -16,7 +16,7 @@ use network::{Affine, Conv as Geometry, Kind, Layer};
 use pulp::{Simd, WithSimd};
 
 use super::layout::{Frame, Layout};
-use super::{Clamp, Instructions, Value, multiply_add, store};
+use super::{Aligned, Clamp, Instructions, Value, multiply_add, store};
 
 /// A layer with its weights packed for some instructions.
 #[derive(Debug)]
@@ -27,14 +27,16 @@ pub(crate) struct Depthwise {
     frame: Frame,
     /// For each kernel element, where in the frame the inputs of the first output lie.
     offsets: Vec<usize>,
+    /// Floats from one row of the frame to the next.
+    input_row: usize,
     /// From an output of a row to the next of the same place in the period: floats in the frame.
     input_step: usize,
     /// The same in the output.
     output_step: usize,
     /// `[vector of the period][kernel element][lane]`
-    weights: Vec<f32>,
+    weights: Aligned,
     /// `[vector of the period][lane]`
-    bias: Vec<f32>,
+    bias: Aligned,
     clamp: Clamp,
 }
 
@@ -86,10 +88,11 @@ impl Depthwise {
             instructions,
             frame,
             offsets,
+            input_row: frame.offset(0, 1, 0),
             input_step,
             output_step,
-            weights,
-            bias,
+            weights: Aligned::from(&weights[..]),
+            bias: Aligned::from(&bias[..]),
             clamp,
         }
     }
@@ -180,7 +183,7 @@ fn run<S: Simd>(
     let Vectors { layer, first, bias } = *vectors;
     let [maps, _, columns] = layer.layer.output();
     for (row, output) in output.chunks_exact_mut(columns * maps).enumerate() {
-        let frame = &frame[layer.frame.offset(0, row * layer.conv.stride[0], 0)..];
+        let frame = &frame[row * layer.conv.stride[0] * layer.input_row..];
         let Some(output) = output.get_mut(first..) else { continue };
         let places = (first..).step_by(layer.input_step);
         for (to, place) in output.chunks_mut(layer.output_step).zip(places) {
@@ -238,7 +241,7 @@ fn rows3x3<S: Simd, const STRIDE: usize, const ROWS: usize>(
     let length = (count - 1) * layer.input_step + left.max(middle).max(right) + S::F32_LANES;
     let mut inputs = [&frame[..0]; INPUTS];
     for (input, row) in inputs.iter_mut().zip(row * STRIDE..).take((ROWS - 1) * STRIDE + 3) {
-        *input = &frame[layer.frame.offset(0, row, 0) + first..][..length];
+        *input = &frame[row * layer.input_row + first..][..length];
     }
     for vector in 0..count {
         let mut sums = [bias; ROWS];

@@ -181,8 +181,7 @@ impl Frame {
         frame[..self.length()].fill(0.0);
         let rows = height.min(self.size[0].saturating_sub(top));
         let columns = width.min(self.size[1].saturating_sub(left));
-        for (row, column) in
-            (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)))
+        for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)))
         {
             let to = &mut frame[self.offset(0, top + row, left + column)..];
             let pixel = row * width + column;

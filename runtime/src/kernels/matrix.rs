@@ -30,7 +30,7 @@ use network::{Affine, Conv as Geometry, Kind, Layer, POOL};
 use pulp::{Simd, WithSimd};
 
 use super::layout::{Frame, Layout};
-use super::{Clamp, Instructions, Value, multiply_add, store};
+use super::{Aligned, Clamp, Instructions, Value, multiply_add, store};
 
 /// Pixels of a pooling window.
 const WINDOW: usize = POOL * POOL;
@@ -51,9 +51,9 @@ pub(crate) struct MatrixConv {
     places: Vec<usize>,
     blocks: Vec<Block>,
     /// `[block][value][map of the block]`
-    weights: Vec<f32>,
+    weights: Aligned,
     /// `[block][map of the block]`
-    bias: Vec<f32>,
+    bias: Aligned,
     clamp: Clamp,
 }
 
@@ -126,8 +126,8 @@ impl MatrixConv {
             offsets,
             places,
             blocks,
-            weights,
-            bias,
+            weights: Aligned::from(&weights[..]),
+            bias: Aligned::from(&bias[..]),
             clamp,
         }
     }
