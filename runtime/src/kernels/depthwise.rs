@@ -75,9 +75,9 @@ impl Depthwise {
         let all: Vec<&[f32]> = affine.rows().collect();
         for vector in 0..period(maps, lanes) {
             let maps = |lane: usize| (vector * lanes + lane) % maps;
-            for element in 0..rows * columns {
-                weights.extend((0..lanes).map(|lane| all[maps(lane)][element]));
-            }
+            let elements = 0..rows * columns;
+            let places = elements.flat_map(|element| (0..lanes).map(move |lane| (element, lane)));
+            weights.extend(places.map(|(element, lane)| all[maps(lane)][element]));
             bias.extend((0..lanes).map(|lane| affine.bias[maps(lane)]));
         }
         let clamp = Clamp::of(conv.activation);
