@@ -24,7 +24,13 @@ pub(super) const IR_VERSIONS: RangeInclusive<i64> = 3..=15;
 /// So a model that ran once, on any picture, runs on every other.
 const OPERATORS: &[(&str, usize, usize)] = &[
     ("Abs", 1, 1),
+    ("Acos", 1, 1),
+    ("Acosh", 1, 1),
     ("Add", 2, 2),
+    ("Asin", 1, 1),
+    ("Asinh", 1, 1),
+    ("Atan", 1, 1),
+    ("Atanh", 1, 1),
     ("AveragePool", 1, 1),
     ("BatchNormalization", 5, 5),
     ("Cast", 1, 1),
@@ -36,6 +42,7 @@ const OPERATORS: &[(&str, usize, usize)] = &[
     ("ConstantOfShape", 1, 1),
     ("Conv", 2, 3),
     ("Cos", 1, 1),
+    ("Cosh", 1, 1),
     ("DequantizeLinear", 2, 3),
     ("Div", 2, 2),
     ("Dropout", 1, 3),
@@ -63,6 +70,7 @@ const OPERATORS: &[(&str, usize, usize)] = &[
     ("Max", 1, 64),
     ("MaxPool", 1, 1),
     ("Mean", 1, 64),
+    ("MeanVarianceNormalization", 1, 1),
     ("Min", 1, 64),
     ("Mish", 1, 1),
     ("Mul", 2, 2),
@@ -84,8 +92,11 @@ const OPERATORS: &[(&str, usize, usize)] = &[
     ("Round", 1, 1),
     ("Selu", 1, 1),
     ("Shape", 1, 1),
+    ("Shrink", 1, 1),
     ("Sigmoid", 1, 1),
+    ("Sign", 1, 1),
     ("Sin", 1, 1),
+    ("Sinh", 1, 1),
     ("Slice", 1, 5),
     ("Softmax", 1, 1),
     ("Softplus", 1, 1),
@@ -96,6 +107,7 @@ const OPERATORS: &[(&str, usize, usize)] = &[
     ("Sub", 2, 2),
     ("Sum", 1, 64),
     ("Swish", 1, 1),
+    ("Tan", 1, 1),
     ("Tanh", 1, 1),
     ("ThresholdedRelu", 1, 1),
     ("Transpose", 1, 1),
@@ -179,7 +191,9 @@ fn classes(graph: &Graph, facts: &Facts) -> Option<usize> {
     let fact = facts.get(graph.outputs.first()?.name.as_str())?;
     let long: Vec<usize> = fact.shape.iter().copied().filter(|&length| length != 1).collect();
     match long[..] {
-        [classes @ 2..=256] if fact.element == Element::F32 && fact.value.is_none() => Some(classes),
+        [classes @ 2..=256] if fact.element == Element::F32 && fact.value.is_none() => {
+            Some(classes)
+        }
         _ => None,
     }
 }
@@ -328,25 +342,8 @@ fn check_inputs(graph: &Graph, node: &Node) -> Result<(), GraphFault> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::collections::BTreeMap;
-
+mod tests {
     use super::*;
-
-    pub(in super::super) fn empty_graph() -> Graph {
-        Graph {
-            name: String::new(),
-            inputs: vec![],
-            outputs: vec![],
-            nodes: vec![],
-            tensors: BTreeMap::new(),
-            metadata: BTreeMap::new(),
-            opset: Graph::OPSET,
-            ir_version: Graph::IR_VERSION,
-            producer: String::new(),
-            producer_version: String::new(),
-        }
-    }
 
     #[test]
     fn an_output_is_what_it_is_declared_to_be() {
