@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(feature = "tract")]
 use std::path::Path;
 
-use dataset::Image28;
+use dataset::Image;
 use network::Scores;
 #[cfg(feature = "tract")]
 use network::onnx::Graph;
@@ -152,7 +152,7 @@ impl Classifier {
     /// # Panics
     /// Never: the model ran when it was loaded, and none of its operators depends on the pixels' values.
     #[must_use]
-    pub fn predict(&self, image: &Image28) -> Prediction {
+    pub fn predict(&self, image: &Image) -> Prediction {
         self.predict_batch(std::slice::from_ref(image)).swap_remove(0)
     }
 
@@ -161,7 +161,7 @@ impl Classifier {
     /// # Panics
     /// Never, as [`Self::predict`].
     #[must_use]
-    pub fn predict_batch(&self, images: &[Image28]) -> Vec<Prediction> {
+    pub fn predict_batch(&self, images: &[Image]) -> Vec<Prediction> {
         let mut buffers = self.idle().pop().unwrap_or_default();
         let mut scores = vec![];
         self.score(images, &mut buffers, &mut scores);

@@ -1,6 +1,6 @@
 //! Any picture of a digit as the 28×28 pixels that MNIST would have made of it.
 //!
-//! `picture ──flat──▶ RGB ──paper, ink──▶ ink ──rulings, strokes──▶ strokes of the digit ──normalize──▶ Image28`
+//! `picture ──flat──▶ RGB ──paper, ink──▶ ink ──rulings, strokes──▶ strokes of the digit ──normalize──▶ 28×28`
 //!
 //! | module | what it does | what it assumes |
 //! |---|---|---|
@@ -30,7 +30,7 @@ use image::{DynamicImage, GrayImage, Luma, imageops};
 
 use crate::error::Error;
 use crate::picture::{self, Limits};
-use dataset::{IMAGE_SIDE, Image28, PIXELS};
+use dataset::{IMAGE_SIDE, Image, PIXELS};
 use ink::Ink;
 use normalize::Normalized;
 use strokes::{Digit, Mask};
@@ -63,7 +63,7 @@ pub enum Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     /// What the model sees.
-    pub image: Image28,
+    pub image: Image,
     /// What was found on the picture.
     pub content: Content,
 }
@@ -118,22 +118,24 @@ fn run(picture: &DynamicImage, on_step: &mut OnStep) -> Prepared {
                 };
                 Prepared { image, content }
             }
-            Found::Blank => Prepared { image: Image28([0; PIXELS]), content: Content::Blank },
-            Found::Clutter => Prepared { image: Image28([0; PIXELS]), content: Content::Clutter },
+            Found::Blank => Prepared { image: Image::mnist([0; PIXELS]), content: Content::Blank },
+            Found::Clutter => {
+                Prepared { image: Image::mnist([0; PIXELS]), content: Content::Clutter }
+            }
         },
     };
     on_step("28x28", &|| gray28(&prepared.image).into());
     prepared
 }
 
-fn gray28(image: &Image28) -> GrayImage {
+fn gray28(image: &Image) -> GrayImage {
     let side = IMAGE_SIDE as u32;
-    GrayImage::from_fn(side, side, |x, y| Luma([image.0[y as usize * IMAGE_SIDE + x as usize]]))
+    GrayImage::from_fn(side, side, |x, y| Luma([image.pixels()[(y * side + x) as usize]]))
 }
 
 /// The picture itself, or its inverse, if it stands as all of MNIST's 60,000 training images do: 28×28, the box
 /// around its ink 20 pixels long, its centre of mass within 0.51 pixels of the middle.
-fn as_in_mnist(picture: &DynamicImage) -> Option<Image28> {
+fn as_in_mnist(picture: &DynamicImage) -> Option<Image> {
     let side = IMAGE_SIDE as u32;
     if (picture.width(), picture.height()) != (side, side) || picture.color().has_alpha() {
         return None;
@@ -142,7 +144,7 @@ fn as_in_mnist(picture: &DynamicImage) -> Option<Image28> {
     let mut inverse = grey.clone();
     imageops::invert(&mut inverse);
     let standing = [grey, inverse].into_iter().find(stands_as_in_mnist)?;
-    standing.into_raw().try_into().ok().map(Image28)
+    standing.into_raw().try_into().ok().map(Image::mnist)
 }
 
 fn stands_as_in_mnist(grey: &GrayImage) -> bool {
@@ -232,14 +234,14 @@ mod tests {
     #[test]
     fn a_picture_that_stands_as_mnists_do_is_not_changed() {
         // rows 4 to 23 have their middle at 13.5
-        assert_eq!(prepare(&one().into()).image.0[..], one().into_raw()[..]);
+        assert_eq!(prepare(&one().into()).image.pixels(), one().into_raw());
     }
 
     #[test]
     fn its_inverse_does_too() {
         let mut paper = one();
         imageops::invert(&mut paper);
-        assert_eq!(prepare(&paper.into()).image.0[..], one().into_raw()[..]);
+        assert_eq!(prepare(&paper.into()).image.pixels(), one().into_raw());
     }
 
     #[test]
@@ -253,9 +255,9 @@ mod tests {
         ] {
             let found = prepare(&ring(side, paper, pen));
             assert_eq!(found.content, Content::Drawing);
-            let differences = found.image.0.iter().zip(expected.0);
+            let differences = found.image.pixels().iter().zip(expected.pixels());
             let mean: f32 =
-                differences.map(|(&a, b)| f32::from(a.abs_diff(b))).sum::<f32>() / PIXELS as f32;
+                differences.map(|(&a, &b)| f32::from(a.abs_diff(b))).sum::<f32>() / PIXELS as f32;
             // pixels of the small one are 1.5 pixels of the result
             assert!(mean < 6.0, "{side}: {mean}\n{:?}\n{expected:?}", found.image);
         }
@@ -299,8 +301,8 @@ mod tests {
         let mut table = RgbImage::from_pixel(500, 400, Rgb(table_colour));
         imageops::replace(&mut table, &sheet, 80, 70);
         let (found, expected) = (prepare(&table.into()), prepare(&sheet.into()));
-        let differences = found.image.0.iter().zip(expected.image.0);
-        assert!(differences.map(|(&a, b)| u32::from(a.abs_diff(b))).max() < Some(80), "{found:?}");
+        let differences = found.image.pixels().iter().zip(expected.image.pixels());
+        assert!(differences.map(|(&a, &b)| u32::from(a.abs_diff(b))).max() < Some(80), "{found:?}");
     }
 
     #[test]
@@ -310,7 +312,7 @@ mod tests {
         assert_eq!(prepared, prepare(&picture));
         let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
         assert_eq!(names, ["picture", "ink", "without rulings", "strokes", "digit", "28x28"]);
-        assert_eq!(steps[5].picture.to_luma8().into_raw(), prepared.image.0);
+        assert_eq!(steps[5].picture.to_luma8().into_raw(), prepared.image.pixels());
     }
 
     #[test]

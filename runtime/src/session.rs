@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dataset::Image28;
+use dataset::Image;
 
 use crate::classifier::Classifier;
 use crate::engine::{Buffers, Program, Reduction};
@@ -51,7 +51,7 @@ struct Worker {
 /// Work, and its result.
 #[derive(Debug, Default)]
 struct Shard {
-    images: Vec<Image28>,
+    images: Vec<Image>,
     /// Whether it is the worker's part of an image, not some of the images.
     only_part: bool,
     scores: Vec<f32>,
@@ -93,7 +93,7 @@ impl Session {
     ///
     /// # Panics
     /// Never, as [`Classifier::predict`].
-    pub fn scores(&mut self, images: &[Image28]) -> &[f32] {
+    pub fn scores(&mut self, images: &[Image]) -> &[f32] {
         let shards = (images.len() / MIN_SHARD).clamp(1, self.workers.len() + 1);
         if shards == 1 && self.split.is_some() {
             self.scores.clear();
@@ -117,7 +117,7 @@ impl Session {
     }
 
     /// Appends the scores of one image, to which each thread gives its part.
-    fn score_together(&mut self, image: &Image28) {
+    fn score_together(&mut self, image: &Image) {
         let Some((own, reduction, helping)) = &self.split else { return };
         let (workers, image) = (&mut self.workers[..*helping], slice::from_ref(image));
         for worker in &mut *workers {
@@ -158,7 +158,7 @@ impl Worker {
         Ok(Self { mailbox, shard: Shard::default() })
     }
 
-    fn begin(&mut self, images: &[Image28], only_part: bool) {
+    fn begin(&mut self, images: &[Image], only_part: bool) {
         let mut shard = mem::take(&mut self.shard);
         shard.images.clear();
         shard.images.extend_from_slice(images);
@@ -257,8 +257,8 @@ mod tests {
     #[test]
     fn any_number_of_threads_gives_the_same_scores_in_the_same_order() {
         let classifier = Classifier::embedded();
-        let images: Vec<Image28> =
-            (0..70).map(|i| Image28(std::array::from_fn(|at| (at * i % 251) as u8))).collect();
+        let images: Vec<Image> =
+            (0..70).map(|i| Image::mnist(std::array::from_fn(|at| (at * i % 251) as u8))).collect();
         for count in [0, 1, 3, 15, 16, 17, 33, 70] {
             let expected: Vec<f32> =
                 images[..count].iter().flat_map(|image| classifier.predict(image).logits).collect();

@@ -278,11 +278,8 @@ impl Kind {
     #[must_use]
     pub fn output(self, input: Shape) -> Option<Shape> {
         let [maps, height, width] = self.accumulators(input)?;
-        let output = if self.pool() {
-            [maps, height / POOL, width / POOL]
-        } else {
-            [maps, height, width]
-        };
+        let output =
+            if self.pool() { [maps, height / POOL, width / POOL] } else { [maps, height, width] };
         (!output.contains(&0) && !input.contains(&0)).then_some(output)
     }
 }
@@ -515,9 +512,8 @@ impl Architecture {
     #[must_use]
     pub fn lenet(classes: usize) -> Self {
         let relu = Activation::Relu;
-        let conv = |maps| {
-            Kind::Conv(Conv { activation: relu, pool: true, ..Conv::new(maps, [5, 5]) })
-        };
+        let conv =
+            |maps| Kind::Conv(Conv { activation: relu, pool: true, ..Conv::new(maps, [5, 5]) });
         let hidden = Kind::Dense { outputs: 500, activation: relu };
         let last = Kind::Dense { outputs: classes, activation: Activation::None };
         Self::new([1, 28, 28], vec![conv(20), conv(50), hidden, last])
@@ -627,7 +623,8 @@ mod tests {
     #[test]
     fn a_layer_takes_what_an_earlier_one_gives() {
         let conv = |stride| {
-            let conv = Conv { stride: [stride; 2], padding: Padding::even(1), ..Conv::new(4, [3, 3]) };
+            let conv =
+                Conv { stride: [stride; 2], padding: Padding::even(1), ..Conv::new(4, [3, 3]) };
             Kind::Conv(conv)
         };
         let add = |other| Kind::Add { other, activation: Activation::Relu };

@@ -103,9 +103,8 @@ fn windows(
     stride: [usize; 2],
     padding: Padding,
 ) -> Vec<(&'static str, Attribute)> {
-    let ints = |values: &[usize]| {
-        Attribute::Ints(values.iter().map(|&value| value as i64).collect())
-    };
+    let ints =
+        |values: &[usize]| Attribute::Ints(values.iter().map(|&value| value as i64).collect());
     let mut settings = vec![("kernel_shape", ints(&window))];
     if stride != [1; 2] {
         settings.push(("strides", ints(&stride)));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use dataset::idx;
 use dataset::idx::Part;
-use runtime::{Classifier, Image28, OperatorTime};
+use runtime::{Classifier, Image, OperatorTime};
 use safe_io::SingleLine;
 use serde_json::json;
 
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &cli::Bench) -> anyhow::Result<()> {
 fn bench(
     arguments: &cli::Bench,
     classifier: &Classifier,
-    images: &[Image28],
+    images: &[Image],
     time: Duration,
 ) -> anyhow::Result<()> {
     let mut output = io::stdout().lock();
@@ -90,13 +90,13 @@ impl Times {
     /// Calls until `time` has passed, each with the next images of the dataset.
     fn measure(
         classifier: &Classifier,
-        images: &[Image28],
+        images: &[Image],
         batch: NonZeroUsize,
         threads: NonZeroUsize,
         time: Duration,
     ) -> anyhow::Result<Self> {
         let mut session = classifier.session(threads).context("cannot start a thread")?;
-        let batches: Vec<Vec<Image28>> = (0..images.len().div_ceil(batch.get()))
+        let batches: Vec<Vec<Image>> = (0..images.len().div_ceil(batch.get()))
             .map(|number| {
                 let from = number * batch.get();
                 images.iter().cycle().skip(from).take(batch.get()).cloned().collect()
@@ -135,7 +135,7 @@ fn micros(time: Duration) -> f64 {
 fn profile(
     arguments: &cli::Bench,
     classifier: &Classifier,
-    images: &[Image28],
+    images: &[Image],
     time: Duration,
 ) -> anyhow::Result<()> {
     let batch = arguments.batch[0].get();
