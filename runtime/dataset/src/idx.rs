@@ -15,7 +15,7 @@ use safe_io::read::ReadError;
 pub use crate::error::IdxFault;
 
 use crate::error::Error;
-use crate::image::{Image, MAX_CHANNELS, MAX_SIDE, MNIST_SHAPE, PIXELS};
+use crate::image::{Image, MNIST_SHAPE, PIXELS, check_shape};
 
 const GREY_MAGIC: u32 = 0x0000_0803;
 const COLOUR_MAGIC: u32 = 0x0000_0804;
@@ -211,10 +211,7 @@ fn image_header(bytes: &[u8]) -> Result<([usize; 3], Header<'_>), IdxFault> {
         _ => (1, items),
     };
     let shape = [channels, rows, columns].map(|size| size as usize);
-    let sides = shape[1..].iter().all(|side| (1..=MAX_SIDE).contains(side));
-    if !sides || !(1..=MAX_CHANNELS).contains(&shape[0]) {
-        return Err(IdxFault::Shape { rows, columns, channels });
-    }
+    check_shape(shape).map_err(|_| IdxFault::Shape { rows, columns, channels })?;
     if count > MAX_IMAGES {
         return Err(IdxFault::Count { found: count });
     }

@@ -207,14 +207,20 @@ impl Image {
     }
 }
 
-/// Refuses a shape out of bounds, and a number of bytes that is not that of the shape.
-fn check_length(shape: [usize; 3], found: usize) -> Result<(), ImageError> {
+/// Refuses a shape `[channels, height, width]` that no [`Image`] has.
+///
+/// # Errors
+/// [`ImageError::Shape`]
+pub fn check_shape(shape: [usize; 3]) -> Result<(), ImageError> {
     let [channels, height, width] = shape;
     let sides = [height, width].iter().all(|side| (1..=MAX_SIDE).contains(side));
-    if !sides || !(1..=MAX_CHANNELS).contains(&channels) {
-        return Err(ImageError::Shape { shape });
-    }
-    let expected = channels * height * width;
+    let is_possible = sides && (1..=MAX_CHANNELS).contains(&channels);
+    if is_possible { Ok(()) } else { Err(ImageError::Shape { shape }) }
+}
+
+fn check_length(shape: [usize; 3], found: usize) -> Result<(), ImageError> {
+    check_shape(shape)?;
+    let expected = shape.iter().product();
     if found == expected { Ok(()) } else { Err(ImageError::Length { shape, expected, found }) }
 }
 

@@ -26,5 +26,6 @@ pub use error::{Error, IdxFault};
 pub use idx::Split;
 pub use image::{
     Dimensions, IMAGE_SIDE, Image, ImageError, MAX_CHANNELS, MAX_SIDE, MNIST_SHAPE, PIXELS,
+    check_shape,
 };
 pub use interval::Interval;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use image::{DynamicImage, GrayImage};
-use runtime::Image;
+use image::DynamicImage;
+use runtime::{Image, preprocess};
 
 use crate::canvas::{BAD, Canvas, FAINT, INK};
 
@@ -36,13 +36,8 @@ impl Tile {
     ) -> Self {
         let large = original.width().max(original.height()) > SIDE;
         let original = if large { original.thumbnail(SIDE, SIDE) } else { original.clone() };
-        Self { name, caption, original, seen: gray(seen).into() }
+        Self { name, caption, original, seen: preprocess::drawing(seen) }
     }
-}
-
-fn gray(image: &Image) -> GrayImage {
-    let [width, height] = [image.width(), image.height()].map(|side| side as u32);
-    GrayImage::from_raw(width, height, image.channel(0).to_vec()).expect("the sizes are equal")
 }
 
 /// The misread pictures so far.
@@ -89,6 +84,7 @@ impl ContactSheet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::GrayImage;
 
     #[test]
     fn a_contact_sheet_holds_what_was_misread_and_says_what_it_leaves_out() {

@@ -200,7 +200,7 @@ impl Row {
         for (at, step) in pictures.iter().enumerate() {
             let left = MARGIN + at as u32 * (TILE + GAP);
             canvas.paste(&step.picture, left, top + TITLE, TILE);
-            canvas.text(step.name, left, top + TITLE + TILE + 4, 16.0, FAINT);
+            canvas.text(&step.name, left, top + TITLE + TILE + 4, 16.0, FAINT);
         }
         let mut shown = prediction.top(10);
         shown.sort_by_key(|(class, _)| *class);
