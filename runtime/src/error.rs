@@ -109,6 +109,24 @@ pub enum Error {
         /// Its element type and shape.
         found: String,
     },
+    /// Means and standard deviations that are not as many as each other.
+    #[error(
+        "{means} means and {stds} standard deviations: give one of each, or as many as channels"
+    )]
+    FloatInputCount {
+        /// Means.
+        means: usize,
+        /// Standard deviations.
+        stds: usize,
+    },
+    /// Means and standard deviations of other channels than the model's.
+    #[error("means or standard deviations of {values} channels; the model takes {channels}")]
+    FloatInputChannels {
+        /// Channels that they are given for.
+        values: usize,
+        /// Channels that the model takes.
+        channels: usize,
+    },
     /// A normalisation that gives no numbers.
     #[error("a mean of {mean} and a standard deviation of {std} make pixels infinite")]
     FloatInput {

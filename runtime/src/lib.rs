@@ -20,7 +20,7 @@ pub use classifier::{Classifier, Options};
 pub use dataset::{IMAGE_SIDE, Image, ImageError, MNIST_SHAPE, PIXELS};
 pub use engine::{CompiledLayer, Workspace};
 pub use error::Error;
-pub use input::FloatInput;
+pub use input::{FloatInput, Input};
 pub use kernels::{Instructions, Kernels};
 pub use prediction::{Calibration, Prediction, Verdict};
 pub use profile::OperatorTime;

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use dataset::Image;
-
 use crate::classifier::Classifier;
 use crate::engine::Buffers;
+use crate::input::Input;
 
 /// Time that one operator took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +21,10 @@ impl Classifier {
     /// Times each operator of the network over `images`, `batch` at a time, on one thread.
     ///
     /// # Panics
-    /// Never, as [`Self::predict`].
+    /// As [`Self::predict`].
     #[must_use]
-    pub fn profile(&self, images: &[Image], batch: usize) -> Vec<OperatorTime> {
+    pub fn profile(&self, images: &[impl Input], batch: usize) -> Vec<OperatorTime> {
+        self.check_shapes(images);
         let operators = self.program().operators().into_iter();
         let mut times: Vec<OperatorTime> = operators
             .map(|operator| OperatorTime {

@@ -32,8 +32,10 @@ pub fn model(bytes: &[u8]) {
         Err(runtime::Error::NotFinite) => return,
         plain => plain.expect("what loads fused loads plain"),
     };
-    let ramp = Image::mnist(std::array::from_fn(|i| (i * 7) as u8));
-    for image in [Image::mnist([0; PIXELS]), ramp] {
+    let shape = fused.input_shape();
+    let ramp = (0..shape.iter().product()).map(|i: usize| (i * 7) as u8).collect::<Vec<_>>();
+    for pixels in [vec![0; ramp.len()], ramp] {
+        let image = Image::new(shape, pixels).expect("a model takes images");
         let (fused, plain) = (fused.predict(&image), plain.predict(&image));
         assert_eq!(fused.probabilities.len(), plain.probabilities.len());
         if let Some(bound) = value_bound(&graph) {

@@ -21,7 +21,7 @@ const PROFILE_IMAGES: usize = 1000;
 
 pub(crate) fn run(arguments: &cli::Bench) -> anyhow::Result<()> {
     let source = model::Source::read(arguments.model.file.as_deref())?;
-    let classifier = source.classifier(arguments.model.options())?;
+    let classifier = source.classifier(arguments.model.options()?)?;
     let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
     let folder = folder
         .context("you have no home folder to look for images in: give one with --data DIR")?;
@@ -95,7 +95,7 @@ impl Times {
         threads: NonZeroUsize,
         time: Duration,
     ) -> anyhow::Result<Self> {
-        let mut session = classifier.session(threads).context("cannot start a thread")?;
+        let mut session = classifier.session(threads.get()).context("cannot start a thread")?;
         let batches: Vec<Vec<Image>> = (0..images.len().div_ceil(batch.get()))
             .map(|number| {
                 let from = number * batch.get();

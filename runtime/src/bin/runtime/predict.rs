@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
         )?;
     }
     let source = model::Source::read(arguments.model.file.as_deref())?;
-    let classifier = source.classifier(arguments.model.options())?;
+    let classifier = source.classifier(arguments.model.options()?)?;
     let limits = Limits::from(&arguments.limits);
     let mut page = Page::default();
     let mut output = io::stdout().lock();
