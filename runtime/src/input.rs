@@ -68,7 +68,7 @@ impl FloatInput {
     pub fn new(mean: &[f32], std: &[f32]) -> Result<Self, Error> {
         let count = mean.len().max(std.len());
         let fits = |values: &[f32]| values.len() == 1 || values.len() == count;
-        if !fits(mean) || !fits(std) || count > MAX_CHANNELS {
+        if !fits(mean) || !fits(std) || !(1..=MAX_CHANNELS).contains(&count) {
             return Err(Error::FloatInputCount { means: mean.len(), stds: std.len() });
         }
         let mut input = Self { count, ..Self::default() };

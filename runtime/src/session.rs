@@ -276,8 +276,6 @@ impl Drop for CloseAtEnd<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prediction::Verdict;
-    use crate::preprocess::{self, Prepared};
 
     #[test]
     fn any_number_of_threads_gives_the_same_scores_in_the_same_order() {
@@ -300,27 +298,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn what_was_found_on_a_picture_stays_known() {
-        let classifier = Classifier::embedded();
-        let image = Image::mnist(std::array::from_fn(|at| (at % 251) as u8));
-        let mut blank = Prepared::from(image.clone());
-        blank.content = preprocess::Content::Blank;
-        let inputs = vec![blank, Prepared::from(image.clone()), image.into()];
-        let found = classifier.session(2).unwrap().predict(&inputs);
-        assert_eq!(found.len(), 3);
-        assert_eq!(found[0].verdict, Verdict::NoDigit);
-        assert_ne!(found[1].verdict, Verdict::NoDigit);
-        assert_eq!(found[1], found[2]);
-        assert_eq!(found[0].logits, found[1].logits);
-    }
-
-    #[test]
-    #[should_panic(expected = "1 row and 28 columns, expected 1 channel, 28 rows and 28 columns")]
-    fn an_image_of_another_shape_is_refused_by_name() {
-        let image = Image::from_gray(28, 1, &[0; 28]).unwrap();
-        let _ = Classifier::embedded().session(1).unwrap().predict(&[image]);
     }
 }
