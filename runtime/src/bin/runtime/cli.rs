@@ -13,7 +13,7 @@ use runtime::{FloatInput, Kernels, Options, picture};
 
 use crate::stdin;
 
-/// Read handwritten digits with an ONNX model
+/// Classify pictures with an ONNX model, by default handwritten digits
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Cli {
@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print the digit in each picture
+    /// Print the digit, or the model's class, of each picture
     Predict(Predict),
     /// Print how good a model is: on a dataset's test split, or on pictures
     Evaluate(Evaluate),
@@ -171,7 +171,8 @@ pub(crate) struct Bench {
     /// Print the time of each operator instead, at the first batch and on one thread
     #[arg(long)]
     pub(crate) profile: bool,
-    /// Folder with the four IDX files, plain or .gz [default: the folder that trainer fills]
+    /// Folder with the four IDX files, plain or .gz [default: the folder that trainer fills; noise for a model of other
+    /// images than 28x28 grey]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
