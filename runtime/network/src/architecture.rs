@@ -285,11 +285,16 @@ impl Kind {
 }
 
 impl Layer {
-    /// A layer by itself, whose input is value 0; `None` if its kernel is larger than what it takes, or if it is an
-    /// [`Kind::Add`].
+    /// A layer by itself, whose input is value 0; `None` if its kernel is larger than what it takes.
     #[must_use]
     pub fn alone(input: Shape, kind: Kind) -> Option<Self> {
         Architecture::new(input, vec![kind]).ok()?.layers.pop()
+    }
+
+    /// A sum of two values of this shape by itself; `None` if they have no elements.
+    #[must_use]
+    pub fn adding(input: Shape, activation: Activation) -> Option<Self> {
+        Self::alone(input, Kind::Add { other: 0, activation })
     }
 
     /// Such as `conv1` or `dense2`: the kind, and its number among the layers of that kind.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::{Attribute, Graph, Node, Port, Tensor, Values};
 use crate::affine::Affine;
 use crate::architecture::{
-    Activation, Architecture, Conv, Kind, Layer, POOL, Padding, Pool, PoolMode,
+    Activation, Architecture, Kind, Layer, POOL, Padding, Pool, PoolMode,
 };
 use crate::normalization::Normalization;
 use crate::reference::Network;
@@ -202,6 +202,7 @@ impl Writer {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::architecture::Conv;
 
     fn origin() -> Origin {
         let producer = ["test", "1"].map(String::from);
