@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use dataset::{Dimensions, ImageError};
 use safe_io::SingleLine;
 
 use crate::prediction::Calibration;
@@ -71,6 +72,31 @@ pub enum Error {
     #[cfg(feature = "tract")]
     #[error(transparent)]
     Model(#[from] network::Error),
+    /// Pixels that are no picture, or a model that takes none.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Handwriting is made into 28×28 grey pixels only.
+    #[error("preprocess `digit` makes 1 channel, 28 rows and 28 columns; the model takes {}", Dimensions(*shape))]
+    DigitShape {
+        /// `[channels, height, width]` that the model takes.
+        shape: [usize; 3],
+    },
+    /// Colours for a model without channels for them.
+    #[error("color `rgb` takes 3 channels or more; the model takes {channels}")]
+    Colorless {
+        /// Channels that the model takes.
+        channels: usize,
+    },
+    /// The metadata name what is not known here.
+    #[error("the metadata's {key} is `{}`, {reason}", SingleLine(found))]
+    Metadata {
+        /// The entry.
+        key: &'static str,
+        /// What it says.
+        found: String,
+        /// What it may say.
+        reason: String,
+    },
     /// The graph's input cannot take a 28×28 picture.
     #[error(
         "model input `{}` is {}, expected uint8 or float32 of 28x28 pixels, such as [batch, 1, 28, 28]",
@@ -82,6 +108,24 @@ pub enum Error {
         name: String,
         /// Its element type and shape.
         found: String,
+    },
+    /// Means and standard deviations that are not as many as each other.
+    #[error(
+        "{means} means and {stds} standard deviations: give one of each, or as many as channels"
+    )]
+    FloatInputCount {
+        /// Means.
+        means: usize,
+        /// Standard deviations.
+        stds: usize,
+    },
+    /// Means and standard deviations of other channels than the model's.
+    #[error("means or standard deviations of {values} channels; the model takes {channels}")]
+    FloatInputChannels {
+        /// Channels that they are given for.
+        values: usize,
+        /// Channels that the model takes.
+        channels: usize,
     },
     /// A normalisation that gives no numbers.
     #[error("a mean of {mean} and a standard deviation of {std} make pixels infinite")]

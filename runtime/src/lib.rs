@@ -17,10 +17,10 @@ mod session;
 #[cfg(feature = "tract")]
 pub use classifier::EMBEDDED_MODEL;
 pub use classifier::{Classifier, Options};
-pub use dataset::{IMAGE_SIDE, Image28, PIXELS};
+pub use dataset::{IMAGE_SIDE, Image, ImageError, MNIST_SHAPE, PIXELS};
 pub use engine::{CompiledLayer, Workspace};
 pub use error::Error;
-pub use input::FloatInput;
+pub use input::{FloatInput, Input};
 pub use kernels::{Instructions, Kernels};
 pub use prediction::{Calibration, Prediction, Verdict};
 pub use profile::OperatorTime;

@@ -190,7 +190,9 @@ impl Program {
                 if self.takes_pixels {
                     input.extend(pixels.iter().copied().map(f32::from));
                 } else {
-                    input.extend(pixels.iter().map(|&pixel| float_input.apply(pixel)));
+                    for image in images {
+                        float_input.append(image.as_ref(), input);
+                    }
                 }
             }
             for (number, step) in self.steps.iter().enumerate() {
