@@ -3,12 +3,12 @@
 use std::mem;
 use std::sync::Arc;
 
-use network::{Kind, Network};
+use network::{Affine, Kind, Layer, Network};
 
 use super::layer::{CompiledLayer, Workspace};
-use super::{Observer, Operator};
+use super::{Observer, Operator, layouts};
 use crate::input::FloatInput;
-use crate::kernels::Instructions;
+use crate::kernels::{Aligned, Instructions};
 
 /// Images that go through a step together: their values stay in the cache, and a dense layer's weights are read
 /// once for all of them.
@@ -57,6 +57,13 @@ enum Work {
     Plan(Arc<network::plan::Plan>),
 }
 
+/// What is to be compiled to a step.
+enum Source<'a> {
+    Layer(&'a Layer, &'a Affine),
+    #[cfg(feature = "tract")]
+    Plan(&'a Arc<network::plan::Plan>),
+}
+
 /// Memory for runs, which is kept from one to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
@@ -64,7 +71,7 @@ pub(crate) struct Buffers {
     pixels: Vec<u8>,
     /// The pixels as numbers.
     input: Vec<f32>,
-    slots: Vec<Vec<f32>>,
+    slots: Vec<Aligned>,
 }
 
 impl Program {
@@ -75,8 +82,8 @@ impl Program {
         instructions: Instructions,
     ) -> Self {
         let steps = network.layers().map(|(layer, affine)| {
-            let work = Work::Layer(Arc::new(CompiledLayer::new(layer, affine, instructions)));
-            (work, layer.sources().collect(), layer.output().iter().product())
+            let outputs = layer.output().iter().product();
+            (Source::Layer(layer, affine), layer.sources().collect(), outputs)
         });
         let inputs = network.architecture().input().iter().product();
         Self::new(steps.collect(), inputs, takes_pixels, instructions)
@@ -90,13 +97,11 @@ impl Program {
     ) -> Self {
         use network::lowering::Operation;
         let steps = lowered.steps.iter().map(|step| {
-            let work = match &step.operation {
-                Operation::Layer(layer, affine) => {
-                    Work::Layer(Arc::new(CompiledLayer::new(layer, affine, instructions)))
-                }
-                Operation::Plan(plan) => Work::Plan(Arc::clone(plan)),
+            let source = match &step.operation {
+                Operation::Layer(layer, affine) => Source::Layer(layer, affine),
+                Operation::Plan(plan) => Source::Plan(plan),
             };
-            (work, step.sources.clone(), step.outputs)
+            (source, step.sources.clone(), step.outputs)
         });
         let inputs = lowered.input.iter().product();
         Self::new(steps.collect(), inputs, lowered.takes_pixels, instructions)
@@ -104,11 +109,12 @@ impl Program {
 
     /// Steps with the indices of the values that each takes: 0 is the input, `n` what the `n`th step makes.
     fn new(
-        steps: Vec<(Work, Vec<usize>, usize)>,
+        steps: Vec<(Source<'_>, Vec<usize>, usize)>,
         inputs: usize,
         takes_pixels: bool,
         instructions: Instructions,
     ) -> Self {
+        let steps = compile(steps, instructions);
         let last = steps.len();
         let last_use = |value: usize| {
             let uses = |(_, sources, _): &(Work, Vec<usize>, usize)| sources.contains(&value);
@@ -178,11 +184,13 @@ impl Program {
         observer: &mut Observer,
     ) {
         scores.clear();
-        buffers.slots.resize_with(self.slots.max(buffers.slots.len()), Vec::new);
+        buffers.slots.resize_with(self.slots.max(buffers.slots.len()), Aligned::default);
         for images in images.chunks(MICRO_BATCH) {
             let Buffers { workspace, pixels, input, slots } = buffers;
             pixels.clear();
-            pixels.extend(images.iter().flat_map(AsRef::as_ref));
+            for image in images {
+                pixels.extend_from_slice(image.as_ref());
+            }
             assert_eq!(pixels.len(), images.len() * self.inputs, "pixels of an image");
             let bytes = self.takes_pixels && self.first_reads_bytes;
             if !bytes {
@@ -197,7 +205,7 @@ impl Program {
             }
             for (number, step) in self.steps.iter().enumerate() {
                 let mut output = mem::take(&mut slots[step.slot]);
-                output.resize(images.len() * step.outputs, 0.0);
+                output.set_length(images.len() * step.outputs);
                 let value = |place: Place| match place {
                     Place::Input => &input[..],
                     Place::Slot(slot) => &slots[slot],
@@ -251,21 +259,21 @@ impl Program {
         else {
             return None;
         };
-        let [maps, height, width] = conv.layer().output();
+        let shape @ [maps, ..] = conv.layer().output();
         let parts = max_parts.min(maps / MIN_MAPS);
         // what is before is done by each
         let repeated: usize = before.iter().map(|layer| layer.layer().macs()).sum();
         if parts < 2 || 2 * repeated > conv.layer().macs() + dense.layer().macs() {
             return None;
         }
+        let before: Vec<(Layer, Affine)> =
+            before.iter().map(|layer| (layer.layer().clone(), layer.affine())).collect();
         let part = |number: usize| {
             let maps = maps * number / parts..maps * (number + 1) / parts;
-            let inputs = maps.start * height * width..maps.end * height * width;
-            let own = [conv.of_maps(maps, self.instructions)?, dense.of_inputs(inputs)?];
-            let layers = before.iter().cloned().chain(own.map(Arc::new));
-            let steps = layers.enumerate().map(|(index, layer)| {
-                let outputs = layer.outputs();
-                (Work::Layer(layer), vec![index], outputs)
+            let own = [conv.of_maps(maps.clone())?, dense.of_channels(maps, shape)?];
+            let steps = before.iter().chain(&own).enumerate().map(|(index, (layer, affine))| {
+                let outputs = layer.output().iter().product();
+                (Source::Layer(layer, affine), vec![index], outputs)
             });
             Some(Self::new(steps.collect(), self.inputs, self.takes_pixels, self.instructions))
         };
@@ -286,6 +294,35 @@ impl Program {
         }
         Some(layers)
     }
+}
+
+/// The steps with their weights packed for the layouts of their values.
+fn compile(
+    steps: Vec<(Source<'_>, Vec<usize>, usize)>,
+    instructions: Instructions,
+) -> Vec<(Work, Vec<usize>, usize)> {
+    let layers = steps.iter().map(|(source, sources, _)| {
+        let layer = match source {
+            Source::Layer(layer, _) => Some(*layer),
+            #[cfg(feature = "tract")]
+            Source::Plan(_) => None,
+        };
+        layouts::Step { layer, sources }
+    });
+    let layouts = layouts::assign(&layers.collect::<Vec<_>>());
+    let compiled = steps.into_iter().enumerate().map(|(index, (source, sources, outputs))| {
+        let work = match source {
+            Source::Layer(layer, affine) => {
+                let layouts = [layouts[sources[0]], layouts[index + 1]];
+                let layer = CompiledLayer::with_layouts(layer, affine, instructions, layouts);
+                Work::Layer(Arc::new(layer))
+            }
+            #[cfg(feature = "tract")]
+            Source::Plan(plan) => Work::Plan(Arc::clone(plan)),
+        };
+        (work, sources, outputs)
+    });
+    compiled.collect()
 }
 
 /// What happens to the added sums of all parts of a network.

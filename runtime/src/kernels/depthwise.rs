@@ -1,0 +1,266 @@
+//! Depthwise convolution: each output channel sees one input channel alone.
+//!
+//! The channels lie last, and a vector runs along a row of outputs through pixels and channels as they come: with 8
+//! channels a vector of 16 holds two pixels, with 64 a quarter of one. The weights follow the channels, so they come
+//! again after a **period** of vectors:
+//!
+//! ```text
+//!  12 channels a to l, vectors of 8:   abcdefgh  ijklabcd  efghijkl  abcdefgh  …      a period of 3 vectors
+//! ```
+//!
+//! For each vector of the period, its weights are loaded once, and then used for all rows. The inputs that a kernel
+//! element needs lie together as the outputs do: in the frame, columns that are a stride apart are side by side (see
+//! [`super::layout`]). A channel that several maps see is there several times.
+
+use network::{Affine, Conv as Geometry, Kind, Layer};
+use pulp::{Simd, WithSimd};
+
+use super::layout::{Frame, Layout};
+use super::{Aligned, Clamp, Instructions, Value, multiply_add, store};
+
+/// A layer with its weights packed for some instructions.
+#[derive(Debug)]
+pub(crate) struct Depthwise {
+    layer: Layer,
+    conv: Geometry,
+    instructions: Instructions,
+    frame: Frame,
+    /// For each kernel element, where in the frame the inputs of the first output lie.
+    offsets: Vec<usize>,
+    /// Floats from one row of the frame to the next.
+    input_row: usize,
+    /// From an output of a row to the next of the same place in the period: floats in the frame.
+    input_step: usize,
+    /// The same in the output.
+    output_step: usize,
+    /// `[vector of the period][kernel element][lane]`
+    weights: Aligned,
+    /// `[vector of the period][lane]`
+    bias: Aligned,
+    clamp: Clamp,
+}
+
+impl Depthwise {
+    /// Whether this kernel can do it.
+    pub(crate) const fn does(layer: &Layer, conv: &Geometry) -> bool {
+        conv.groups > 1 && conv.groups == layer.input()[0] && !conv.pool
+    }
+
+    /// Packs the weights of a depthwise convolution of an input that lies so.
+    ///
+    /// # Panics
+    /// If `layer` is another kind, or `affine` has not its weights.
+    pub(crate) fn new(
+        layer: &Layer,
+        affine: &Affine,
+        input_layout: Layout,
+        instructions: Instructions,
+    ) -> Self {
+        let Kind::Conv(conv) = layer.kind() else { panic!("{} is no convolution", layer.name()) };
+        assert!(Self::does(layer, &conv), "{layer} is not depthwise");
+        let instructions = instructions.usable();
+        let [maps, rows, columns] = layer.output();
+        let lanes = instructions.lanes();
+        // vectors within a pixel need no pixels beside each other
+        let is_whole = maps.is_multiple_of(lanes);
+        let frame = Frame::new(layer.input(), input_layout, &conv, [rows, columns])
+            .with_channels_last(if is_whole { 1 } else { conv.stride[1] }, maps / layer.input()[0]);
+        let [rows, columns] = conv.kernel;
+        let offsets = (0..rows)
+            .flat_map(|row| (0..columns).map(move |column| frame.offset(0, row, column)))
+            .collect();
+        let (mut weights, mut bias) = (vec![], vec![]);
+        let all: Vec<&[f32]> = affine.rows().collect();
+        for vector in 0..period(maps, lanes) {
+            let maps = |lane: usize| (vector * lanes + lane) % maps;
+            for element in 0..rows * columns {
+                weights.extend((0..lanes).map(|lane| all[maps(lane)][element]));
+            }
+            bias.extend((0..lanes).map(|lane| affine.bias[maps(lane)]));
+        }
+        let clamp = Clamp::of(conv.activation);
+        let input_step = if is_whole { conv.stride[1] * maps } else { bias.len() };
+        let output_step = bias.len();
+        let layer = layer.clone();
+        Self {
+            layer,
+            conv,
+            instructions,
+            frame,
+            offsets,
+            input_row: frame.offset(0, 1, 0),
+            input_step,
+            output_step,
+            weights: Aligned::from(&weights[..]),
+            bias: Aligned::from(&bias[..]),
+            clamp,
+        }
+    }
+
+    /// The reverse of [`Self::new`].
+    pub(crate) fn affine(&self) -> Affine {
+        let (lanes, elements) = (self.instructions.lanes(), self.offsets.len());
+        let weight = |map: usize, element: usize| {
+            self.weights[(map / lanes * elements + element) * lanes + map % lanes]
+        };
+        let maps = 0..self.layer.outputs();
+        Affine {
+            weights: maps
+                .clone()
+                .flat_map(|map| (0..elements).map(move |element| weight(map, element)))
+                .collect(),
+            bias: self.bias[maps].to_vec(),
+        }
+    }
+
+    /// Floats that [`Self::run`] wants of its workspace.
+    pub(crate) const fn workspace(&self) -> usize {
+        // the last vector of a row reads past what it needs
+        self.frame.length() + self.instructions.lanes()
+    }
+
+    /// One image: `input` lies as was said, and `output` is `[row][column][map]`.
+    pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
+        self.instructions.run(Task { layer: self, input, workspace, output });
+    }
+}
+
+/// Vectors after which channels come again in the same lanes.
+fn period(channels: usize, lanes: usize) -> usize {
+    let mut period = 1;
+    while !(period * lanes).is_multiple_of(channels) {
+        period += 1;
+    }
+    period
+}
+
+struct Task<'a, V> {
+    layer: &'a Depthwise,
+    input: &'a [V],
+    workspace: &'a mut [f32],
+    output: &'a mut [f32],
+}
+
+impl<V: Value> WithSimd for Task<'_, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { layer, input, workspace, output } = self;
+        layer.frame.fill(input, workspace);
+        let frame = &*workspace;
+        let biases = S::as_simd_f32s(&layer.bias).0;
+        let weights = S::as_simd_f32s(&layer.weights).0.chunks_exact(layer.offsets.len());
+        for (first, (weights, bias)) in weights.zip(biases).enumerate() {
+            let vectors = Vectors { layer, first: first * S::F32_LANES, bias: *bias };
+            let rows = <[[S::f32s; 3]; 3]>::try_from(weights.as_chunks::<3>().0);
+            match (rows, layer.conv.kernel, layer.conv.stride[0]) {
+                (Ok(weights), [3, 3], 1) => run3x3::<S, 1>(simd, &vectors, weights, frame, output),
+                (Ok(weights), [3, 3], 2) => run3x3::<S, 2>(simd, &vectors, weights, frame, output),
+                _ => run(simd, &vectors, weights, frame, output),
+            }
+        }
+    }
+}
+
+/// The vectors of all rows that have the same place in the period.
+struct Vectors<'a, V> {
+    layer: &'a Depthwise,
+    /// Where the first of a row begins, in the output and in the frame.
+    first: usize,
+    bias: V,
+}
+
+/// Computes them.
+#[inline(always)]
+fn run<S: Simd>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: &[S::f32s],
+    frame: &[f32],
+    output: &mut [f32],
+) {
+    let Vectors { layer, first, bias } = *vectors;
+    let [maps, _, columns] = layer.layer.output();
+    for (row, output) in output.chunks_exact_mut(columns * maps).enumerate() {
+        let frame = &frame[row * layer.conv.stride[0] * layer.input_row..];
+        let Some(output) = output.get_mut(first..) else { continue };
+        let places = (first..).step_by(layer.input_step);
+        for (to, place) in output.chunks_mut(layer.output_step).zip(places) {
+            let mut sum = bias;
+            for (weight, offset) in weights.iter().zip(&layer.offsets) {
+                let input = &frame[place + offset..][..S::F32_LANES];
+                sum = multiply_add(simd, S::as_simd_f32s(input).0[0], *weight, sum);
+            }
+            store(simd, to, layer.clamp.apply(simd, sum));
+        }
+    }
+}
+
+/// The same for kernels of 3×3, whose weights stay in registers, two rows at a time, which share inputs.
+#[inline(always)]
+fn run3x3<S: Simd, const STRIDE: usize>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: [[S::f32s; 3]; 3],
+    frame: &[f32],
+    output: &mut [f32],
+) {
+    let [maps, _, columns] = vectors.layer.layer.output();
+    let mut pairs = output.chunks_exact_mut(2 * columns * maps);
+    let mut row = 0;
+    for pair in &mut pairs {
+        let (first, second) = pair.split_at_mut(columns * maps);
+        rows3x3::<S, STRIDE, 2>(simd, vectors, weights, frame, row, [first, second]);
+        row += 2;
+    }
+    let last = pairs.into_remainder();
+    if !last.is_empty() {
+        rows3x3::<S, STRIDE, 1>(simd, vectors, weights, frame, row, [last]);
+    }
+}
+
+/// `ROWS` rows of outputs from number `row`.
+#[inline(always)]
+fn rows3x3<S: Simd, const STRIDE: usize, const ROWS: usize>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: [[S::f32s; 3]; 3],
+    frame: &[f32],
+    row: usize,
+    mut outputs: [&mut [f32]; ROWS],
+) {
+    /// Rows of inputs, at most.
+    const INPUTS: usize = 5;
+    let Vectors { layer, first, bias } = *vectors;
+    let Some(after_first) = outputs[0].len().checked_sub(first + 1) else { return };
+    let count = after_first / layer.output_step + 1;
+    let columns = [layer.offsets[0], layer.offsets[1], layer.offsets[2]];
+    let [left, middle, right] = columns;
+    // of equal length, so that one check of a place is enough
+    let length = (count - 1) * layer.input_step + left.max(middle).max(right) + S::F32_LANES;
+    let mut inputs = [&frame[..0]; INPUTS];
+    for (input, row) in inputs.iter_mut().zip(row * STRIDE..).take((ROWS - 1) * STRIDE + 3) {
+        *input = &frame[row * layer.input_row + first..][..length];
+    }
+    for vector in 0..count {
+        let mut sums = [bias; ROWS];
+        for (column, offset) in columns.into_iter().enumerate() {
+            let place = vector * layer.input_step + offset;
+            for (number, input) in inputs.iter().enumerate().take((ROWS - 1) * STRIDE + 3) {
+                let input = S::as_simd_f32s(&input[place..place + S::F32_LANES]).0[0];
+                for (row, sum) in sums.iter_mut().enumerate() {
+                    let above = row * STRIDE;
+                    if number >= above && number - above < 3 {
+                        let weights = weights[number - above];
+                        *sum = multiply_add(simd, input, weights[column], *sum);
+                    }
+                }
+            }
+        }
+        for (output, sum) in outputs.iter_mut().zip(sums) {
+            let to = &mut output[first + vector * layer.output_step..];
+            store(simd, to, layer.clamp.apply(simd, sum));
+        }
+    }
+}
