@@ -116,7 +116,9 @@ impl Baked {
         let lowered = lower(graph)?;
         let Some(WholeNetwork { network, takes_pixels, scores }) = lowered.network() else {
             let steps = lowered.steps.iter().filter_map(|step| match &step.operation {
-                Operation::Plan(plan) => Some(plan.to_string()),
+                Operation::Plan(plan) => {
+                    Some(plan.to_string().trim_start_matches("tract: ").to_owned())
+                }
                 Operation::Layer(..) => None,
             });
             return Err(crate::Error::NeedsTract { steps: steps.collect() });

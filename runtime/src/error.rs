@@ -74,10 +74,10 @@ pub enum Error {
     Model(#[from] network::Error),
     /// The baked model was refused.
     #[error("unusable baked model: {0}")]
-    Baked(#[from] BakedFault),
+    Baked(BakedFault),
     /// The graph is more than layers, so it cannot be baked.
     #[error(
-        "it cannot be baked, for these of its operators are no layers: {}",
+        "it cannot be baked, since these of its operators are no layers and run in tract: {}",
         SingleLine(steps.join("; "))
     )]
     NeedsTract {
@@ -130,6 +130,12 @@ pub enum Error {
         /// The graph's input.
         name: String,
     },
+}
+
+impl From<BakedFault> for Error {
+    fn from(fault: BakedFault) -> Self {
+        Self::Baked(fault)
+    }
 }
 
 impl Error {

@@ -3,7 +3,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 1 | kind: 1 convolution, 2 pooling, 3 sum of two values, 4 dense |
-//! | 1 | activation: 0 none, 1 ReLU, 2 ReLU6 |
+//! | 1 | activation: 0 none, 1 ReLU, 2 ReLU up to 6 |
 //! | 1 | of a convolution 1 if a max-pooling follows; of a pooling 0 maximum, 1 average, 2 average with padding |
 //! | 1 | 0 |
 //! | 2 | index of the value that it takes, as [`Layer::source`] |

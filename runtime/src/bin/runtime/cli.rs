@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// Print what a model takes, gives, holds, and how it was made
     Inspect(Inspect),
+    /// Make a model that loads without an ONNX reader
+    Bake(Bake),
     /// Time predictions of a dataset's test images
     Bench(Bench),
 }
@@ -136,7 +138,7 @@ pub(crate) struct Evaluate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// ONNX file, or - for standard input; without it, the model inside this program
+    /// ONNX or baked file, or - for standard input; without it, the model inside this program
     #[arg(value_name = "FILE")]
     model: Option<PathBuf>,
     /// The same, as the other commands name it
@@ -152,6 +154,19 @@ impl Inspect {
     pub(crate) fn model(&self) -> Option<&Path> {
         self.model.as_deref().or(self.model_option.as_deref())
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bake {
+    /// ONNX file, or - for standard input
+    #[arg(value_name = "MODEL.onnx")]
+    pub(crate) model: PathBuf,
+    /// Where to write the baked model
+    #[arg(long, short, value_name = "MODEL.baked")]
+    pub(crate) output: PathBuf,
+    /// Replace a file that this program did not write
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -180,7 +195,7 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Args)]
 pub(crate) struct Model {
-    /// ONNX file, or - for standard input; without it, the model inside this program
+    /// ONNX or baked file, or - for standard input; without it, the model inside this program
     #[arg(long = "model", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// For models with float input: subtracted from pixels in 0 to 1 [default: 0]
