@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use dataset::{Dimensions, ImageError};
 use safe_io::SingleLine;
 
+use crate::baked::BakedFault;
 use crate::prediction::Calibration;
 
 /// Why a picture or a model was refused; in one line, whatever names are in it.
@@ -97,6 +98,21 @@ pub enum Error {
         /// What it may say.
         reason: String,
     },
+    /// The baked model was refused.
+    #[error("unusable baked model: {0}")]
+    Baked(BakedFault),
+    /// The graph is more than layers, so it cannot be baked.
+    #[error(
+        "it cannot be baked, since these of its operators are no layers and run in tract: {}",
+        SingleLine(steps.join("; "))
+    )]
+    NeedsTract {
+        /// Each step that tract runs, with its operators.
+        steps: Vec<String>,
+    },
+    /// A baked model was to run in tract.
+    #[error("a baked model holds no graph that tract could run")]
+    NoGraph,
     /// The graph's input cannot take a 28×28 picture.
     #[error(
         "model input `{}` is {}, expected uint8 or float32 of 28x28 pixels, such as [batch, 1, 28, 28]",
@@ -158,6 +174,12 @@ pub enum Error {
         /// The graph's input.
         name: String,
     },
+}
+
+impl From<BakedFault> for Error {
+    fn from(fault: BakedFault) -> Self {
+        Self::Baked(fault)
+    }
 }
 
 impl Error {
