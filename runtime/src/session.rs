@@ -17,10 +17,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dataset::Image28;
+use dataset::Image;
 
 use crate::classifier::Classifier;
 use crate::engine::{Buffers, Program, Reduction};
+use crate::input::Input;
+use crate::prediction::Prediction;
 
 /// Minimum images of a shard: with fewer for each, threads work on one image together.
 const MIN_SHARD: usize = 8;
@@ -28,10 +30,12 @@ const MIN_SHARD: usize = 8;
 /// How long a thread looks for more work before it sleeps: to wake it takes longer than an image.
 const SPIN: Duration = Duration::from_micros(50);
 
-/// Scores batches one after the other. After the first batches, one allocates nothing.
+/// Scores batches one after the other. After the first batches, [`Session::scores`] allocates nothing.
 #[derive(Debug)]
 pub struct Session {
     classifier: Classifier,
+    /// Of what [`Session::predict`] was given last.
+    images: Vec<Image>,
     buffers: Buffers,
     scores: Vec<f32>,
     workers: Vec<Worker>,
@@ -54,7 +58,7 @@ struct Worker {
 /// Work, and its result.
 #[derive(Debug, Default)]
 struct Shard {
-    images: Vec<Image28>,
+    images: Vec<Image>,
     /// Whether it is the worker's part of an image, not some of the images.
     only_part: bool,
     scores: Vec<f32>,
@@ -75,24 +79,28 @@ impl Shard {
 }
 
 impl Classifier {
-    /// A [`Session`] for many batches one after the other, on this number of threads.
+    /// A [`Session`] for many batches one after the other, on this number of threads; 0 stands for one on each core.
     ///
     /// # Errors
     /// That of the system if it has no more threads.
-    pub fn session(&self, threads: NonZeroUsize) -> io::Result<Session> {
+    pub fn session(&self, threads: usize) -> io::Result<Session> {
+        let threads = match threads {
+            0 => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            threads => threads,
+        };
         Session::new(self, threads)
     }
 }
 
 impl Session {
-    fn new(classifier: &Classifier, threads: NonZeroUsize) -> io::Result<Self> {
-        let split = classifier.program().split(threads.get());
+    fn new(classifier: &Classifier, threads: usize) -> io::Result<Self> {
+        let split = classifier.program().split(threads);
         let part = |number: usize| split.as_ref()?.0.get(number).cloned();
-        let workers =
-            (1..threads.get()).map(|number| Worker::start(classifier.clone(), part(number)));
+        let workers = (1..threads).map(|number| Worker::start(classifier.clone(), part(number)));
         let workers = workers.collect::<io::Result<_>>()?;
         Ok(Self {
             classifier: classifier.clone(),
+            images: vec![],
             buffers: Buffers::default(),
             scores: vec![],
             workers,
@@ -102,14 +110,28 @@ impl Session {
         })
     }
 
+    /// Scores images, or pictures that were [prepared](Classifier::preparation): what was found on them stays known.
+    ///
+    /// # Panics
+    /// As [`Classifier::predict`].
+    pub fn predict(&mut self, inputs: &[impl Input]) -> Vec<Prediction> {
+        let mut images = mem::take(&mut self.images);
+        images.clear();
+        images.extend(inputs.iter().map(|input| input.image().clone()));
+        self.scores(&images);
+        self.images = images;
+        self.classifier.predictions(inputs, &self.scores)
+    }
+
     /// The scores of each image, one image after the other; [`Classifier::prediction`] says what they mean.
     ///
     /// Where there is more than one thread, each takes an equal shard of a large batch. On each image of a small one
     /// they work together, which adds up the same products in another order.
     ///
     /// # Panics
-    /// Never, as [`Classifier::predict`].
-    pub fn scores(&mut self, images: &[Image28]) -> &[f32] {
+    /// As [`Classifier::predict`].
+    pub fn scores(&mut self, images: &[Image]) -> &[f32] {
+        self.classifier.check_shapes(images);
         let shards = (images.len() / MIN_SHARD).clamp(1, self.workers.len() + 1);
         if shards == 1 && self.split.is_some() {
             self.scores.clear();
@@ -134,7 +156,7 @@ impl Session {
     }
 
     /// Appends the scores of one image, to which each thread gives its part.
-    fn score_together(&mut self, image: &Image28) {
+    fn score_together(&mut self, image: &Image) {
         let Some((parts, reduction)) = &self.split else { return };
         let Some((own, parts)) = parts.split_first() else { return };
         let image = slice::from_ref(image);
@@ -172,7 +194,7 @@ impl Worker {
         Ok(Self { mailbox, shard: Shard::default() })
     }
 
-    fn begin(&mut self, images: &[Image28], only_part: bool) {
+    fn begin(&mut self, images: &[Image], only_part: bool) {
         let mut shard = mem::take(&mut self.shard);
         shard.images.clear();
         shard.images.extend_from_slice(images);
@@ -289,9 +311,9 @@ mod tests {
     #[test]
     fn work_that_no_worker_begins_is_done_by_the_session() {
         let classifier = Classifier::embedded();
-        let images = vec![Image28([7; dataset::PIXELS]); 40];
-        let expected = classifier.session(NonZeroUsize::MIN).unwrap().scores(&images).to_vec();
-        let mut session = classifier.session(NonZeroUsize::new(2).unwrap()).unwrap();
+        let images = vec![Image::mnist([7; dataset::PIXELS]); 40];
+        let expected = classifier.session(1).unwrap().scores(&images).to_vec();
+        let mut session = classifier.session(2).unwrap();
         // a worker whose thread never comes
         session.workers = vec![Worker { mailbox: Arc::default(), shard: Shard::default() }];
         for count in [40, 1] {
@@ -306,13 +328,13 @@ mod tests {
     #[test]
     fn any_number_of_threads_gives_the_same_scores_in_the_same_order() {
         let classifier = Classifier::embedded();
-        let images: Vec<Image28> =
-            (0..70).map(|i| Image28(std::array::from_fn(|at| (at * i % 251) as u8))).collect();
+        let images: Vec<Image> =
+            (0..70).map(|i| Image::mnist(std::array::from_fn(|at| (at * i % 251) as u8))).collect();
         for count in [0, 1, 3, 15, 16, 17, 33, 70] {
             let expected: Vec<f32> =
                 images[..count].iter().flat_map(|image| classifier.predict(image).logits).collect();
-            for threads in [1, 2, 3, 8] {
-                let mut session = classifier.session(NonZeroUsize::new(threads).unwrap()).unwrap();
+            for threads in [0, 1, 2, 3, 8] {
+                let mut session = classifier.session(threads).unwrap();
                 // the second finds the first's memory
                 for _ in 0..2 {
                     let found = session.scores(&images[..count]);

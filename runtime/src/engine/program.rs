@@ -1,6 +1,5 @@
 //! Steps in order, each of which makes one value of earlier ones, in memory that is planned when a model is loaded.
 
-use std::array;
 use std::mem;
 use std::sync::Arc;
 
@@ -192,10 +191,6 @@ impl Program {
     ) {
         scores.clear();
         buffers.slots.resize_with(self.slots.max(buffers.slots.len()), Aligned::default);
-        // looked up faster than divided
-        let numbers: [f32; 256] = array::from_fn(|pixel| {
-            if self.takes_pixels { pixel as f32 } else { float_input.apply(pixel as u8) }
-        });
         for images in images.chunks(self.micro_batch) {
             let Buffers { workspace, pixels, input, slots } = buffers;
             let bytes = self.takes_pixels && self.first_reads_bytes;
@@ -206,8 +201,10 @@ impl Program {
                 assert_eq!(image.len(), self.inputs, "pixels of an image");
                 if bytes {
                     pixels.extend_from_slice(image);
+                } else if self.takes_pixels {
+                    input.extend(image.iter().copied().map(f32::from));
                 } else {
-                    input.extend(image.iter().map(|&pixel| numbers[usize::from(pixel)]));
+                    float_input.append(image, input);
                 }
             }
             for (number, step) in self.steps.iter().enumerate() {
