@@ -11,6 +11,7 @@
 
 mod conv;
 mod dense;
+mod winograd;
 
 use std::any::TypeId;
 use std::fmt;
@@ -20,6 +21,7 @@ use pulp::{Scalar128b, Simd, WithSimd};
 
 pub(crate) use conv::Conv;
 pub(crate) use dense::{Dense, NonZeroInputs};
+pub(crate) use winograd::Winograd;
 
 /// What computes the layers of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

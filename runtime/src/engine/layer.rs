@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use network::{Activation, Affine, Conv as Geometry, Kind, Layer};
 
-use crate::kernels::{Conv, Dense, Instructions, NonZeroInputs, Value};
+use crate::kernels::{Conv, Dense, Instructions, NonZeroInputs, Value, Winograd};
 
 /// One layer with its weights packed for a set of instructions, for who needs what each layer gives.
 ///
@@ -29,6 +29,7 @@ pub struct CompiledLayer {
 #[derive(Debug)]
 enum Kernel {
     Conv(Conv),
+    Winograd(Winograd),
     Dense(Dense),
 }
 
@@ -47,6 +48,9 @@ impl CompiledLayer {
     #[must_use]
     pub fn new(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
         let kernel = match layer.kind() {
+            Kind::Conv(_) if Winograd::suits(layer, instructions) => {
+                Kernel::Winograd(Winograd::new(layer, affine, instructions))
+            }
             Kind::Conv(_) => Kernel::Conv(Conv::new(layer, affine, instructions)),
             Kind::Dense { activation, .. } => {
                 Kernel::Dense(Dense::new(affine, activation, instructions))
@@ -81,7 +85,7 @@ impl CompiledLayer {
 
     /// Whether [`Self::run_values`] takes bytes as well as floats.
     pub(crate) const fn reads_bytes(&self) -> bool {
-        matches!(self.kernel, Kernel::Conv(_) | Kernel::Dense(_))
+        matches!(self.kernel, Kernel::Conv(_) | Kernel::Winograd(_) | Kernel::Dense(_))
     }
 
     /// Adds a batch of two values, of which the layer is an [`Kind::Add`].
@@ -105,18 +109,28 @@ impl CompiledLayer {
                     conv.run(input, &mut workspace.planes, output);
                 }
             }
+            Kernel::Winograd(conv) => {
+                workspace.planes.resize(conv.workspace().max(workspace.planes.len()), 0.0);
+                let images = input.chunks_exact(self.inputs());
+                for (input, output) in images.zip(output.chunks_exact_mut(self.outputs())) {
+                    conv.run(input, &mut workspace.planes, output);
+                }
+            }
             Kernel::Dense(dense) => dense.run(input, &mut workspace.nonzero, output),
         }
     }
 
     /// The layer with these of its output channels alone; `None` of a dense layer.
     pub(crate) fn of_maps(&self, maps: Range<usize>, instructions: Instructions) -> Option<Self> {
-        let (Kernel::Conv(conv), Kind::Conv(geometry)) = (&self.kernel, self.layer.kind()) else {
-            return None;
+        let Kind::Conv(geometry) = self.layer.kind() else { return None };
+        let weights = match &self.kernel {
+            Kernel::Conv(conv) => conv.weights_of_maps(maps.clone()),
+            Kernel::Winograd(conv) => conv.weights_of_maps(maps.clone()),
+            Kernel::Dense(_) => return None,
         };
         let kind = Kind::Conv(Geometry { maps: maps.len(), ..geometry });
         let part = Layer::alone(self.layer.input(), kind)?;
-        Some(Self::new(&part, &conv.weights_of_maps(maps), instructions))
+        Some(Self::new(&part, &weights, instructions))
     }
 
     /// The part of a dense layer's sums that comes from these inputs, without bias and ReLU; `None` of a convolution.
