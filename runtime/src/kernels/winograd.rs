@@ -70,7 +70,7 @@ use tile::Tile;
 use transform::kernel_matrix;
 use transpose::transpose;
 
-/// Bytes of a line of the cache, in floats: a vector that straddles two lines takes twice as long to load.
+/// Floats in a line of the cache: a vector that straddles two lines takes twice as long to load.
 const LINE: usize = 16;
 
 /// Tiles whose elements are multiplied at once, so that each weight that is loaded is used as often.
@@ -173,7 +173,9 @@ impl Winograd {
         for (map, of_map) in affine.rows().enumerate() {
             let group = group_of(map, maps, instructions.lanes());
             for (channel, of_channel) in of_map.chunks(kernel * kernel).enumerate() {
-                for (element, value) in elements_of_kernel(&matrix, of_channel).enumerate() {
+                for (element, value) in
+                    elements_of_kernel(&matrix, of_channel).into_iter().enumerate()
+                {
                     let first = group.start * size * size * channels;
                     let at = first + (element * channels + channel) * group.len();
                     weights[at + map - group.start] = value;
@@ -240,7 +242,7 @@ impl Winograd {
 }
 
 /// `G g Gᵀ`, `[row][column]`, of a square kernel.
-fn elements_of_kernel<'a>(matrix: &'a [Vec<f64>], kernel: &[f32]) -> impl Iterator<Item = f32> {
+fn elements_of_kernel(matrix: &[Vec<f64>], kernel: &[f32]) -> Vec<f32> {
     let dot = |left: &[f64], right: &[f64]| -> f64 {
         left.iter().zip(right).map(|(left, right)| left * right).sum()
     };
@@ -250,12 +252,11 @@ fn elements_of_kernel<'a>(matrix: &'a [Vec<f64>], kernel: &[f32]) -> impl Iterat
     };
     // [row of the kernel][element]
     let rows: Vec<Vec<f64>> = kernel.chunks(matrix[0].len()).map(of_row).collect();
-    matrix.iter().flat_map(move |factors| {
-        let of_column = |column: usize| {
-            factors.iter().zip(&rows).map(|(factor, row)| factor * row[column]).sum::<f64>() as f32
-        };
-        (0..matrix.len()).map(of_column).collect::<Vec<f32>>()
-    })
+    let element = |down: &[f64], column: usize| {
+        down.iter().zip(&rows).map(|(factor, row)| factor * row[column]).sum::<f64>() as f32
+    };
+    let columns = 0..matrix.len();
+    matrix.iter().flat_map(|down| columns.clone().map(|column| element(down, column))).collect()
 }
 
 struct Task<'a, V> {

@@ -1,4 +1,4 @@
-//! The steps of a convolution, each compiled by itself for the vectors.
+//! The steps of a convolution. Each is compiled by itself: in one large function, sums are kept in memory.
 
 use std::ops::Range;
 
@@ -13,8 +13,11 @@ use super::{TILES, Tile, VECTORS, Winograd};
 pub(super) struct TransformTiles<'a> {
     pub(super) layer: &'a Winograd,
     pub(super) tiles: &'a Range<usize>,
+    /// `[row][column][channel]`
     pub(super) picture: &'a [f32],
+    /// `[element][tile][channel]`
     pub(super) elements: &'a mut [f32],
+    /// Floats from one element to the next.
     pub(super) element: usize,
 }
 
@@ -108,10 +111,12 @@ impl Multiply<'_> {
     }
 }
 
-/// From a row of elements to a row of outputs: `[element][tile][map]` to `[output][tile][map]`.
+/// From rows of elements to rows of outputs.
 pub(super) struct FinishRow<'a> {
     pub(super) tile: Tile,
+    /// `[element of the row][tile][map]`
     pub(super) products: &'a [f32],
+    /// `[output of the row][tile][map]`
     pub(super) row: &'a mut [f32],
 }
 
@@ -134,8 +139,10 @@ impl WithSimd for FinishRow<'_> {
 pub(super) struct FinishTiles<'a> {
     pub(super) layer: &'a Winograd,
     pub(super) tiles: &'a Range<usize>,
+    /// `[row of elements][output of the row][tile][map]`
     pub(super) rows: &'a [f32],
     pub(super) maps: &'a Range<usize>,
+    /// `[row][column][map]`
     pub(super) result: &'a mut [f32],
 }
 
@@ -176,16 +183,10 @@ impl FinishTiles<'_> {
                 let map = group.start + vector * S::F32_LANES;
                 for row in 0..OUTPUTS / STEP {
                     for column in 0..OUTPUTS / STEP {
-                        let mut value = outputs[row * STEP][column * STEP];
-                        if STEP == POOL {
-                            let [above, below] = [row * STEP, row * STEP + STEP - 1];
-                            let right = column * STEP + STEP - 1;
-                            let largest = simd.max_f32s(value, outputs[above][right]);
-                            let of_below =
-                                simd.max_f32s(outputs[below][column * STEP], outputs[below][right]);
-                            value = simd.max_f32s(largest, of_below);
-                        }
+                        // of the last tiles, a part is outside
                         if y + row < height && x + column < width {
+                            let first = [row * STEP, column * STEP];
+                            let value = pool::<S, OUTPUTS, STEP>(simd, &outputs, first);
                             let value = simd.add_f32s(value, *bias);
                             let value = simd.min_f32s(ceiling, simd.max_f32s(floor, value));
                             let at = ((y + row) * width + x + column) * maps + map;
@@ -208,19 +209,21 @@ fn transform_tile<S: Simd, const SIZE: usize>(
     elements: &mut [f32],
     element: usize,
 ) {
-    let mut between = [[simd.splat_f32s(0.0); SIZE]; SIZE];
-    for column in 0..SIZE {
+    // [column][row]
+    let mut columns = [[simd.splat_f32s(0.0); SIZE]; SIZE];
+    for (column, elements) in columns.iter_mut().enumerate() {
         let mut values = [simd.splat_f32s(0.0); SIZE];
         for (row, value) in values.iter_mut().enumerate() {
             let from = row * row_length + column * pixel_length;
             *value = S::as_simd_f32s(&picture[from..from + S::F32_LANES]).0[0];
         }
-        let values = of_input::<S, SIZE>(simd, values);
-        for (row, value) in values.into_iter().enumerate() {
-            between[row][column] = value;
-        }
+        *elements = of_input::<S, SIZE>(simd, values);
     }
-    for (row, values) in between.into_iter().enumerate() {
+    for row in 0..SIZE {
+        let mut values = [simd.splat_f32s(0.0); SIZE];
+        for (value, column) in values.iter_mut().zip(&columns) {
+            *value = column[row];
+        }
         let values = of_input::<S, SIZE>(simd, values);
         for (column, value) in values.into_iter().enumerate() {
             let at = (row * SIZE + column) * element;
@@ -250,24 +253,39 @@ fn finish_row<S: Simd, const SIZE: usize, const OUTPUTS: usize>(
     }
 }
 
-/// The outputs of a tile, for one vector of maps, of `[element][output][tile][map]`.
+/// The outputs of a tile, `[column][row]`, for one vector of maps, of `[element][output][tile][map]`.
 #[inline(always)]
 fn finish_tile<S: Simd, const SIZE: usize, const OUTPUTS: usize>(
     simd: S,
     rows: &[f32],
     length: usize,
 ) -> [[S::f32s; OUTPUTS]; OUTPUTS] {
-    let mut outputs = [[simd.splat_f32s(0.0); OUTPUTS]; OUTPUTS];
-    for column in 0..OUTPUTS {
+    let mut columns = [[simd.splat_f32s(0.0); OUTPUTS]; OUTPUTS];
+    for (column, outputs) in columns.iter_mut().enumerate() {
         let mut values = [simd.splat_f32s(0.0); SIZE];
         for (element, value) in values.iter_mut().enumerate() {
             let at = (element * OUTPUTS + column) * length;
             *value = S::as_simd_f32s(&rows[at..at + S::F32_LANES]).0[0];
         }
-        let values = to_outputs::<S, SIZE, OUTPUTS>(simd, values);
-        for (row, value) in values.into_iter().enumerate() {
-            outputs[row][column] = value;
+        *outputs = to_outputs::<S, SIZE, OUTPUTS>(simd, values);
+    }
+    columns
+}
+
+/// The largest of the square of `SIDE` pixels that begins here.
+#[inline(always)]
+fn pool<S: Simd, const OUTPUTS: usize, const SIDE: usize>(
+    simd: S,
+    columns: &[[S::f32s; OUTPUTS]; OUTPUTS],
+    [row, column]: [usize; 2],
+) -> S::f32s {
+    let mut largest = columns[column][row];
+    for right in 0..SIDE {
+        for down in 0..SIDE {
+            if right + down > 0 {
+                largest = simd.max_f32s(largest, columns[column + right][row + down]);
+            }
         }
     }
-    outputs
+    largest
 }

@@ -42,13 +42,14 @@ fn square(rows: [[f32; SIDE]; SIDE]) -> [[f32; SIDE]; SIDE] {
         return square_by_element(rows);
     };
     let [a, b, c, d] = rows.map(pulp::cast);
-    let [p, q] = [sse._mm_unpacklo_ps(a, b), sse._mm_unpacklo_ps(c, d)];
-    let [r, s] = [sse._mm_unpackhi_ps(a, b), sse._mm_unpackhi_ps(c, d)];
+    // pairs of the first two rows and of the last two, of columns 0 and 1, and 2 and 3
+    let [left, right] = [sse._mm_unpacklo_ps(a, b), sse._mm_unpackhi_ps(a, b)];
+    let [below_left, below_right] = [sse._mm_unpacklo_ps(c, d), sse._mm_unpackhi_ps(c, d)];
     let columns = [
-        sse._mm_movelh_ps(p, q),
-        sse._mm_movehl_ps(q, p),
-        sse._mm_movelh_ps(r, s),
-        sse._mm_movehl_ps(s, r),
+        sse._mm_movelh_ps(left, below_left),
+        sse._mm_movehl_ps(below_left, left),
+        sse._mm_movelh_ps(right, below_right),
+        sse._mm_movehl_ps(below_right, right),
     ];
     columns.map(pulp::cast)
 }
