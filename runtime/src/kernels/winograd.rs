@@ -67,7 +67,7 @@ use pulp::{Simd, WithSimd};
 use super::{Instructions, Value};
 use steps::{FinishRow, FinishTiles, Multiply, TransformTiles};
 use tile::Tile;
-use transform::kernel_matrix;
+use transform::KernelTransform;
 use transpose::transpose;
 
 /// Floats in a line of the cache: a vector that straddles two lines takes twice as long to load.
@@ -109,16 +109,19 @@ struct Lines {
 }
 
 impl Lines {
-    fn of(values: &[f32]) -> Self {
-        let mut floats = vec![0.0; values.len() + LINE];
+    fn zeros(length: usize) -> Self {
+        let mut floats = vec![0.0; length + LINE];
         let start = line_start(&floats);
-        floats[start..start + values.len()].copy_from_slice(values);
-        floats.truncate(start + values.len());
+        floats.truncate(start + length);
         Self { floats, start }
     }
 
     fn get(&self) -> &[f32] {
         &self.floats[self.start..]
+    }
+
+    fn get_mut(&mut self) -> &mut [f32] {
+        &mut self.floats[self.start..]
     }
 }
 
@@ -165,21 +168,18 @@ impl Winograd {
     ) -> Self {
         let tiles = tile.cover(layer);
         let maps = layer.outputs().next_multiple_of(instructions.lanes());
-        let mut bias = affine.bias.clone();
-        bias.resize(maps, 0.0);
+        let mut bias = Lines::zeros(maps);
+        bias.get_mut()[..affine.bias.len()].copy_from_slice(&affine.bias);
         let (size, kernel, channels) = (tile.size(), tile.kernel, layer.input()[0]);
-        let matrix = kernel_matrix(size, kernel);
-        let mut weights = vec![0.0; maps * size * size * channels];
+        let transform = KernelTransform::new(size, kernel);
+        let mut weights = Lines::zeros(maps * size * size * channels);
         for (map, of_map) in affine.rows().enumerate() {
             let group = group_of(map, maps, instructions.lanes());
+            let of_group = &mut weights.get_mut()[group.start * size * size * channels..];
             for (channel, of_channel) in of_map.chunks(kernel * kernel).enumerate() {
-                for (element, value) in
-                    elements_of_kernel(&matrix, of_channel).into_iter().enumerate()
-                {
-                    let first = group.start * size * size * channels;
-                    let at = first + (element * channels + channel) * group.len();
-                    weights[at + map - group.start] = value;
-                }
+                let first = channel * group.len() + map - group.start;
+                let elements = of_group[first..].iter_mut().step_by(channels * group.len());
+                transform.apply(of_channel, elements);
             }
         }
         Self {
@@ -188,8 +188,8 @@ impl Winograd {
             instructions,
             tile,
             tiles,
-            weights: Lines::of(&weights),
-            bias: Lines::of(&bias),
+            weights,
+            bias,
         }
     }
 
@@ -239,24 +239,6 @@ impl Winograd {
     pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
         self.instructions.run(Task { layer: self, input, workspace, output });
     }
-}
-
-/// `G g Gᵀ`, `[row][column]`, of a square kernel.
-fn elements_of_kernel(matrix: &[Vec<f64>], kernel: &[f32]) -> Vec<f32> {
-    let dot = |left: &[f64], right: &[f64]| -> f64 {
-        left.iter().zip(right).map(|(left, right)| left * right).sum()
-    };
-    let of_row = |row: &[f32]| {
-        let row: Vec<f64> = row.iter().copied().map(f64::from).collect();
-        matrix.iter().map(|factors| dot(factors, &row)).collect()
-    };
-    // [row of the kernel][element]
-    let rows: Vec<Vec<f64>> = kernel.chunks(matrix[0].len()).map(of_row).collect();
-    let element = |down: &[f64], column: usize| {
-        down.iter().zip(&rows).map(|(factor, row)| factor * row[column]).sum::<f64>() as f32
-    };
-    let columns = 0..matrix.len();
-    matrix.iter().flat_map(|down| columns.clone().map(|column| element(down, column))).collect()
 }
 
 struct Task<'a, V> {

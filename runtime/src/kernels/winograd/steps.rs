@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use network::POOL;
 use pulp::{Simd, WithSimd};
 
 use super::super::multiply_add;

@@ -15,8 +15,14 @@ use pulp::Simd;
 
 use super::super::multiply_add;
 
-/// Pairs of points in the largest transform.
-const MAX_PAIRS: usize = 3;
+/// Elements of the largest transform.
+const MAX_SIZE: usize = 8;
+
+/// Pairs of points in it.
+const MAX_PAIRS: usize = MAX_SIZE / 2 - 1;
+
+/// Side of the largest kernel.
+const MAX_KERNEL: usize = 5;
 
 /// The positive points of a transform of so many elements.
 ///
@@ -37,17 +43,49 @@ fn finite_points(size: usize) -> Vec<f64> {
     [0.0].into_iter().chain(pairs).collect()
 }
 
-/// `G`, `[element][place in the kernel]`, for a kernel of `length` values.
-pub(super) fn kernel_matrix(size: usize, length: usize) -> Vec<Vec<f64>> {
-    let points = finite_points(size);
-    let finite = points.iter().enumerate().map(|(number, point)| {
-        let others = points.iter().enumerate().filter(|(other, _)| *other != number);
-        let divisor: f64 = others.map(|(_, other)| point - other).product();
-        (0..length as i32).map(|power| point.powi(power) / divisor).collect()
-    });
-    let mut infinite = vec![0.0; length];
-    infinite[length - 1] = 1.0;
-    finite.chain([infinite]).collect()
+/// `G`, of a square kernel.
+pub(super) struct KernelTransform {
+    /// `[element][place in the kernel]`
+    matrix: Vec<[f64; MAX_KERNEL]>,
+    kernel: usize,
+}
+
+impl KernelTransform {
+    /// For tiles of `size` × `size` elements.
+    pub(super) fn new(size: usize, kernel: usize) -> Self {
+        let points = finite_points(size);
+        let finite = points.iter().enumerate().map(|(number, point)| {
+            let others = points.iter().enumerate().filter(|(other, _)| *other != number);
+            let divisor: f64 = others.map(|(_, other)| point - other).product();
+            std::array::from_fn(|power| point.powi(power as i32) / divisor)
+        });
+        let infinite = std::array::from_fn(|power| f64::from(u8::from(power == kernel - 1)));
+        Self { matrix: finite.chain([infinite]).collect(), kernel }
+    }
+
+    /// `G g Gᵀ` of one kernel, `[row][column]`, rounded once.
+    pub(super) fn apply<'a>(&self, kernel: &[f32], elements: impl Iterator<Item = &'a mut f32>) {
+        // [row of the kernel][column of the elements]
+        let mut rows = [[0.0; MAX_SIZE]; MAX_KERNEL];
+        for (row, values) in rows.iter_mut().zip(kernel.chunks_exact(self.kernel)) {
+            for (element, factors) in row.iter_mut().zip(&self.matrix) {
+                let products = factors.iter().zip(values).map(|(f, value)| f * f64::from(*value));
+                *element = products.sum();
+            }
+        }
+        let of_rows = self.matrix.iter().flat_map(|factors| {
+            let mut sums = [0.0; MAX_SIZE];
+            for (factor, row) in factors.iter().zip(&rows[..self.kernel]) {
+                for (sum, value) in sums.iter_mut().zip(row) {
+                    *sum += factor * value;
+                }
+            }
+            sums.into_iter().take(self.matrix.len())
+        });
+        for (element, sum) in elements.zip(of_rows) {
+            *element = sum as f32;
+        }
+    }
 }
 
 /// Coefficients of `Π (z − p²)` over all positive points but the one numbered `without`, that of `z⁰` first.
