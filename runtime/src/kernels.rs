@@ -9,6 +9,7 @@
     reason = "what is a call of its own is compiled without the vectors"
 )]
 
+mod cache_lines;
 mod conv;
 mod dense;
 mod winograd;

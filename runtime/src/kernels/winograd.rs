@@ -64,14 +64,12 @@ use std::ops::Range;
 use network::{Affine, Conv as Geometry, Kind, Layer};
 use pulp::{Simd, WithSimd};
 
+use super::cache_lines::{CacheLines, LINE, first_line};
 use super::{Instructions, Value};
 use steps::{FinishRow, FinishTiles, Multiply, TransformTiles};
 use tile::Tile;
 use transform::KernelTransform;
 use transpose::transpose;
-
-/// Floats in a line of the cache: a vector that straddles two lines takes twice as long to load.
-const LINE: usize = 16;
 
 /// Tiles whose elements are multiplied at once, so that each weight that is loaded is used as often.
 const TILES: usize = 4;
@@ -96,38 +94,9 @@ pub(crate) struct Winograd {
     /// Tiles below each other, and side by side.
     tiles: [usize; 2],
     /// `[group of maps][element][channel][map of the group]`
-    weights: Lines,
+    weights: CacheLines,
     /// `[map]`, of whole groups.
-    bias: Lines,
-}
-
-/// Floats that begin with a line of the cache.
-#[derive(Debug)]
-struct Lines {
-    floats: Vec<f32>,
-    start: usize,
-}
-
-impl Lines {
-    fn zeros(length: usize) -> Self {
-        let mut floats = vec![0.0; length + LINE];
-        let start = line_start(&floats);
-        floats.truncate(start + length);
-        Self { floats, start }
-    }
-
-    fn get(&self) -> &[f32] {
-        &self.floats[self.start..]
-    }
-
-    fn get_mut(&mut self) -> &mut [f32] {
-        &mut self.floats[self.start..]
-    }
-}
-
-/// Where the first line of the cache begins.
-fn line_start(floats: &[f32]) -> usize {
-    floats.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE)
+    bias: CacheLines,
 }
 
 /// Where everything lies in the workspace.
@@ -168,11 +137,11 @@ impl Winograd {
     ) -> Self {
         let tiles = tile.cover(layer);
         let maps = layer.outputs().next_multiple_of(instructions.lanes());
-        let mut bias = Lines::zeros(maps);
+        let mut bias = CacheLines::zeros(maps);
         bias.get_mut()[..affine.bias.len()].copy_from_slice(&affine.bias);
         let (size, kernel, channels) = (tile.size(), tile.kernel, layer.input()[0]);
         let transform = KernelTransform::new(size, kernel);
-        let mut weights = Lines::zeros(maps * size * size * channels);
+        let mut weights = CacheLines::zeros(maps * size * size * channels);
         for (map, of_map) in affine.rows().enumerate() {
             let group = group_of(map, maps, instructions.lanes());
             let of_group = &mut weights.get_mut()[group.start * size * size * channels..];
@@ -270,7 +239,7 @@ impl Winograd {
         let room = self.room();
         let (size, outputs) = (self.tile.size(), self.tile.outputs);
         let length = VECTORS * S::F32_LANES * TILES;
-        let (_, workspace) = workspace.split_at_mut(line_start(workspace));
+        let (_, workspace) = workspace.split_at_mut(first_line(workspace));
         let (picture, workspace) = workspace.split_at_mut(room.picture);
         let (elements, workspace) = workspace.split_at_mut(size * size * room.element);
         let (products, workspace) = workspace.split_at_mut(size * length);
