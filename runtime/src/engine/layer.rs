@@ -6,7 +6,7 @@ use network::{Activation, Affine, Conv as Geometry, Kind, Layer, Shape};
 
 use crate::kernels::{
     Aligned, Conv, Dense, Depthwise, Instructions, Layout, MatrixConv, NonZeroInputs, Pool, Value,
-    add, channels_first, places_of_channels_last,
+    Winograd, add, channels_first, places_of_channels_last,
 };
 
 /// One layer with its weights packed for a set of instructions, for who needs what each layer gives.
@@ -35,6 +35,7 @@ pub struct CompiledLayer {
 #[derive(Debug)]
 enum Kernel {
     Conv(Conv),
+    Winograd(Winograd),
     Matrix(MatrixConv),
     Depthwise(Depthwise),
     Pool(Pool),
@@ -66,8 +67,9 @@ pub(crate) enum Layouts {
 
 impl Layouts {
     /// Those of the kernel that a layer gets.
-    pub(crate) fn of(layer: &Layer) -> Self {
+    pub(crate) fn of(layer: &Layer, instructions: Instructions) -> Self {
         match layer.kind() {
+            Kind::Conv(_) if Winograd::suits(layer, instructions) => Self::Last,
             Kind::Conv(conv) if Conv::does(&conv) => Self::First,
             Kind::Conv(_) => Self::Last,
             Kind::Pool(_) | Kind::Add { .. } => Self::Same,
@@ -94,6 +96,9 @@ impl CompiledLayer {
         [input_layout, output_layout]: [Layout; 2],
     ) -> Self {
         let kernel = match layer.kind() {
+            Kind::Conv(_) if Winograd::suits(layer, instructions) => {
+                Kernel::Winograd(Winograd::new(layer, affine, input_layout, instructions))
+            }
             Kind::Conv(conv) if Conv::does(&conv) => {
                 Kernel::Conv(Conv::new(layer, affine, instructions))
             }
@@ -129,6 +134,7 @@ impl CompiledLayer {
     pub(crate) fn affine(&self) -> Affine {
         match &self.kernel {
             Kernel::Conv(conv) => conv.weights_of_maps(0..self.layer.outputs()),
+            Kernel::Winograd(conv) => conv.affine(),
             Kernel::Matrix(conv) => conv.affine(),
             Kernel::Depthwise(conv) => conv.affine(),
             Kernel::Pool(_) | Kernel::Add => Affine { weights: vec![], bias: vec![] },
@@ -190,6 +196,7 @@ impl CompiledLayer {
         let Workspace { planes, channels_last, nonzero } = workspace;
         let planes_length = match &self.kernel {
             Kernel::Conv(conv) => conv.workspace(),
+            Kernel::Winograd(conv) => conv.workspace(),
             Kernel::Matrix(conv) => conv.workspace(),
             Kernel::Depthwise(conv) => conv.workspace(),
             Kernel::Pool(_) | Kernel::Add => input.len(),
@@ -198,6 +205,7 @@ impl CompiledLayer {
         planes.grow(planes_length);
         let run_image: &mut dyn FnMut(&[V], &mut [f32]) = match &self.kernel {
             Kernel::Conv(conv) => &mut |input, output| conv.run(input, planes, output),
+            Kernel::Winograd(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Matrix(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Depthwise(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Pool(pool) => return pool.run(V::floats(input, planes), output),
@@ -207,7 +215,8 @@ impl CompiledLayer {
             }
             Kernel::Dense(dense) => return dense.run(input, nonzero, output),
         };
-        let gives_last = matches!(self.kernel, Kernel::Matrix(_) | Kernel::Depthwise(_));
+        let gives_last =
+            matches!(self.kernel, Kernel::Winograd(_) | Kernel::Matrix(_) | Kernel::Depthwise(_));
         let images = input.chunks_exact(self.inputs());
         let outputs = output.chunks_exact_mut(self.outputs());
         if !gives_last || self.output_layout == Layout::ChannelsLast {

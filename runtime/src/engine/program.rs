@@ -313,7 +313,7 @@ fn compile(
         };
         layouts::Step { layer, sources }
     });
-    let layouts = layouts::assign(&layers.collect::<Vec<_>>());
+    let layouts = layouts::assign(&layers.collect::<Vec<_>>(), instructions);
     let compiled = steps.into_iter().enumerate().map(|(index, (source, sources, outputs))| {
         let work = match source {
             Source::Layer(layer, affine) => {
