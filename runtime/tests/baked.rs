@@ -8,8 +8,8 @@ use std::process::Command;
 use fixtures::graph::GraphBuilder;
 use network::onnx::Graph;
 use runtime::{
-    Baked, Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL, Image28, Instructions, Kernels, Options,
-    PIXELS,
+    Baked, Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL, Image, Instructions, Kernels, MNIST_SHAPE,
+    Options, PIXELS,
 };
 use sha2::{Digest, Sha256};
 
@@ -19,10 +19,10 @@ fn runtime(arguments: &[&str], paths: &[&Path]) -> Command {
     command
 }
 
-fn images() -> Vec<Image28> {
-    let ramps = (1..40).map(|i| Image28(std::array::from_fn(|at| (at * at / i % 256) as u8)));
-    let flat = [0, 255].map(|pixel| Image28([pixel; PIXELS]));
-    ramps.chain(flat).collect()
+fn images() -> Vec<Image> {
+    let ramps = (1..40).map(|i| (0..PIXELS).map(|at| (at * at / i % 256) as u8).collect());
+    let flat = [0, 255].map(|pixel| vec![pixel; PIXELS]);
+    ramps.chain(flat).map(|pixels| Image::new(MNIST_SHAPE, pixels).unwrap()).collect()
 }
 
 /// Asserts that a model gives the same bits whether it is read as ONNX or baked.

@@ -196,7 +196,7 @@ fn assert_program_runs(input: Shape, kinds: Vec<(usize, Kind)>) {
     let length: usize = input.iter().product();
     let images: Vec<Vec<u8>> =
         (1..4).map(|image| (0..length).map(|at| (at * at * image % 251) as u8).collect()).collect();
-    let float_input = FloatInput { mean: 0.5, std: 0.25 };
+    let float_input = FloatInput::new(&[0.5], &[0.25]).unwrap();
     for instructions in Instructions::available() {
         for takes_pixels in [false, true] {
             let program = Program::of_network(&network, takes_pixels, instructions);
@@ -208,10 +208,13 @@ fn assert_program_runs(input: Shape, kinds: Vec<(usize, Kind)>) {
             }
             let mut expected = vec![];
             for image in &images {
-                let pixels = image.iter().map(|&pixel| {
-                    if takes_pixels { f32::from(pixel) } else { float_input.apply(pixel) }
-                });
-                expected.extend(network.activations(&pixels.collect::<Vec<_>>()).pop().unwrap());
+                let mut pixels: Vec<f32> = vec![];
+                if takes_pixels {
+                    pixels.extend(image.iter().copied().map(f32::from));
+                } else {
+                    float_input.append(image, &mut pixels);
+                }
+                expected.extend(network.activations(&pixels).pop().unwrap());
             }
             // of pixels, up to 255
             let largest = expected.iter().fold(1.0, |largest: f32, value| largest.max(value.abs()));

@@ -81,8 +81,8 @@ mod tests {
     use imageproc::region_labelling;
     use proptest::prelude::*;
 
-    use super::*;
     use super::super::distance::tests::masks;
+    use super::*;
 
     proptest! {
         #[test]
