@@ -1,19 +1,18 @@
 //! Everything that can be wrong with a dataset, in one line each.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use safe_io::SingleLine;
 use safe_io::read::ReadError;
 
 /// Why a dataset was refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// A file cannot be read, or its header promises more bytes than are read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(ReadError),
     /// Neither the plain file nor its `.gz` is in the dataset's folder.
-    #[error("neither {name} nor {name}.gz is in {}", SingleLine(folder.display()))]
     Missing {
         /// The IDX file's name.
         name: &'static str,
@@ -21,7 +20,6 @@ pub enum Error {
         folder: PathBuf,
     },
     /// Not an IDX file, or not one of 28×28 pictures or of labels.
-    #[error("{}: not a usable IDX file: {fault}", SingleLine(path.display()))]
     Idx {
         /// The file.
         path: PathBuf,
@@ -29,7 +27,6 @@ pub enum Error {
         fault: IdxFault,
     },
     /// The number of images differs from the number of labels.
-    #[error("{} holds {images} images but {labels} labels", SingleLine(folder.display()))]
     Unpaired {
         /// The dataset's folder.
         folder: PathBuf,
@@ -41,11 +38,10 @@ pub enum Error {
 }
 
 /// What is wrong with an IDX file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdxFault {
     /// Shorter than its header.
-    #[error("{found} bytes, shorter than its header of {header}")]
     Header {
         /// Bytes of a complete header.
         header: usize,
@@ -53,7 +49,6 @@ pub enum IdxFault {
         found: usize,
     },
     /// Another magic number.
-    #[error("magic number {found:#010x}, expected {expected:#010x}")]
     Magic {
         /// What this kind of file starts with.
         expected: u32,
@@ -61,7 +56,6 @@ pub enum IdxFault {
         found: u32,
     },
     /// Pictures of another size.
-    #[error("pictures of {rows}x{columns} pixels, expected 28x28")]
     Side {
         /// Rows a picture.
         rows: u32,
@@ -69,7 +63,6 @@ pub enum IdxFault {
         columns: u32,
     },
     /// The header promises more bytes.
-    #[error("{found} bytes after the header, which promises {expected}")]
     Length {
         /// Bytes that the header promises.
         expected: u64,
@@ -77,12 +70,69 @@ pub enum IdxFault {
         found: usize,
     },
     /// The header promises fewer bytes.
-    #[error("more bytes after the header than the {expected} that it promises")]
     Trailing {
         /// Bytes that the header promises.
         expected: u64,
     },
     /// No picture at all.
-    #[error("it holds no item")]
     NoItem,
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(error) => error.fmt(f),
+            Self::Missing { name, folder } => {
+                let folder = SingleLine(folder.display());
+                write!(f, "neither {name} nor {name}.gz is in {folder}")
+            }
+            Self::Idx { path, fault } => {
+                write!(f, "{}: not a usable IDX file: {fault}", SingleLine(path.display()))
+            }
+            Self::Unpaired { folder, images, labels } => {
+                let folder = SingleLine(folder.display());
+                write!(f, "{folder} holds {images} images but {labels} labels")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read(error) => error.source(),
+            Self::Missing { .. } | Self::Idx { .. } | Self::Unpaired { .. } => None,
+        }
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl fmt::Display for IdxFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header { header, found } => {
+                write!(f, "{found} bytes, shorter than its header of {header}")
+            }
+            Self::Magic { expected, found } => {
+                write!(f, "magic number {found:#010x}, expected {expected:#010x}")
+            }
+            Self::Side { rows, columns } => {
+                write!(f, "pictures of {rows}x{columns} pixels, expected 28x28")
+            }
+            Self::Length { expected, found } => {
+                write!(f, "{found} bytes after the header, which promises {expected}")
+            }
+            Self::Trailing { expected } => {
+                write!(f, "more bytes after the header than the {expected} that it promises")
+            }
+            Self::NoItem => write!(f, "it holds no item"),
+        }
+    }
+}
+
+impl std::error::Error for IdxFault {}
