@@ -12,6 +12,7 @@ use network::Scores;
 use network::onnx::Graph;
 use safe_io::SingleLine;
 
+use crate::baked::Baked;
 use crate::engine::{Buffers, Program};
 use crate::error::Error;
 use crate::input::{FloatInput, Input};
@@ -19,9 +20,12 @@ use crate::kernels::Kernels;
 use crate::prediction::{Calibration, Prediction};
 use crate::preprocess::{Color, Preparation, Prepared, Preprocess};
 
-/// The model inside this library: the `lenet.onnx` of our trainer's default run on MNIST.
+/// The model inside this library: the `lenet.onnx` of our trainer's default run on MNIST, baked; see [`Baked`].
 ///
-/// How it was made and how good it is stands in its metadata: `runtime inspect`.
+/// How it was made and how good it is stands in its metadata.
+pub const EMBEDDED_BAKED: &[u8] = include_bytes!("../lenet.baked");
+
+/// The ONNX file that [`EMBEDDED_BAKED`] was baked from.
 #[cfg(feature = "tract")]
 pub const EMBEDDED_MODEL: &[u8] = include_bytes!("../lenet.onnx");
 
@@ -56,10 +60,37 @@ impl Classifier {
     ///
     /// # Panics
     /// Never: the bytes are constant, and a test loads them.
-    #[cfg(feature = "tract")]
     #[must_use]
     pub fn embedded() -> Self {
-        Self::parse(EMBEDDED_MODEL).expect("the embedded model loads")
+        Self::baked(EMBEDDED_BAKED).expect("the embedded model loads")
+    }
+
+    /// Builds the engine from the bytes of a baked model.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] or [`Error::Baked`] if it is refused, or what [`Self::of_baked`] says; never a panic, whatever
+    /// the bytes.
+    pub fn baked(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.is_empty() {
+            return Err(Error::Empty);
+        }
+        Self::of_baked(&Baked::parse(bytes)?, Options::default())
+    }
+
+    /// Builds the engine of a baked model, and runs it once.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] if it gives no numbers, [`Error::Normalized`] or [`Error::FloatInput`] if `options` do not
+    /// fit, [`Error::NoGraph`] if these ask for tract, or [`Error::Calibration`] if that in the metadata is damaged.
+    pub fn of_baked(baked: &Baked, options: Options) -> Result<Self, Error> {
+        let Kernels::Fused(instructions) = options.kernels else { return Err(Error::NoGraph) };
+        if baked.takes_pixels() && options.float_input.is_some() {
+            return Err(Error::Normalized { name: "image".into() });
+        }
+        let program = Program::of_network(baked.network(), baked.takes_pixels(), instructions);
+        let names = baked.class_names().map(<[String]>::to_vec);
+        let shape = baked.network().architecture().input();
+        Self::assemble(program, shape, options, baked.scores(), names, baked.metadata())
     }
 
     /// Reads a model file.

@@ -14,7 +14,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [model, pixels] = &arguments[..] else { return Err("usage: scores MODEL PIXELS".into()) };
     let graph = Graph::load(Path::new(model))?;
     let lowered = lower(&graph)?;
-    println!("input {:?} pixels {} scores {:?}", lowered.input, lowered.takes_pixels, lowered.scores);
+    println!(
+        "input {:?} pixels {} scores {:?}",
+        lowered.input, lowered.takes_pixels, lowered.scores
+    );
     for step in &lowered.steps {
         match &step.operation {
             Operation::Layer(layer, _) => println!("step {:?} {layer}", step.sources),

@@ -90,7 +90,10 @@ mod tests {
     fn names_are_any_text() {
         let names = ["", " ", "a,b", "[", "\u{1f600}\u{7f}\n", "\\\"", "0"].map(String::from);
         assert_eq!(parse(&emit(&names)), names);
-        assert_eq!(parse(r#" ["\u00e9", "\ud83d\ude00" , "a\/b\n" ] "#), ["é", "\u{1f600}", "a/b\n"]);
+        assert_eq!(
+            parse(r#" ["\u00e9", "\ud83d\ude00" , "a\/b\n" ] "#),
+            ["é", "\u{1f600}", "a/b\n"]
+        );
     }
 
     #[test]

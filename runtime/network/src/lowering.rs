@@ -111,7 +111,9 @@ fn scores(graph: &Graph) -> (&str, Scores) {
     let end = graph.outputs[0].name.as_str();
     let mut name = end;
     // what does not change the order of the scores may follow
-    while let Some(node) = graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|o| o == name)) {
+    while let Some(node) =
+        graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|o| o == name))
+    {
         let scores = match node.op.as_str() {
             "Softmax" | "LogSoftmax" => Scores::Logits,
             "Sigmoid" => Scores::Independent,

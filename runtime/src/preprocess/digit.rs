@@ -15,12 +15,16 @@
 //! A picture of 28×28 that stands as MNIST's do already, light on dark or dark on light, is not changed.
 //! What this does not do: find digits on a page, turn what lies on its side, straighten perspective.
 
+mod distance;
 mod flat;
 mod ink;
+mod least_squares;
+mod median;
 mod normalize;
 mod paper;
 mod paper_sheet;
 mod quantile;
+mod regions;
 mod rulings;
 mod strokes;
 

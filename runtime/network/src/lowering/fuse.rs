@@ -135,7 +135,8 @@ fn after(that: &Primitive, this: &Primitive) -> Option<Work> {
     match (&that.work, &this.work) {
         (Work::Scale(first), Work::Scale(second)) if first.len() == second.len() => {
             let both = first.iter().zip(second);
-            let joined = both.map(|([scale, shift], [more, offset])| [scale * more, shift * more + offset]);
+            let joined =
+                both.map(|([scale, shift], [more, offset])| [scale * more, shift * more + offset]);
             Some(Work::Scale(joined.collect()))
         }
         (Work::Layer(kind, affine), Work::Scale(factors))
@@ -153,7 +154,12 @@ fn after(that: &Primitive, this: &Primitive) -> Option<Work> {
         }
         (Work::Clamp(first), Work::Clamp(second)) => Some(Work::Clamp(composed(*first, *second))),
         (Work::Layer(Kind::Conv(conv), affine), Work::Layer(Kind::Pool(pool), _))
-            if !conv.pool && *pool == (Pool { activation: pool.activation, ..Pool::new(PoolMode::Max, [POOL; 2]) }) =>
+            if !conv.pool
+                && *pool
+                    == (Pool {
+                        activation: pool.activation,
+                        ..Pool::new(PoolMode::Max, [POOL; 2])
+                    }) =>
         {
             let activation = composed(conv.activation, pool.activation);
             let kind = Kind::Conv(Conv { activation, pool: true, ..*conv });

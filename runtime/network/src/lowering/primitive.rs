@@ -64,9 +64,8 @@ impl Work {
     /// The layer that does the same, for those that no other layer took in.
     pub(super) fn into_layer(self, [channels, ..]: Shape) -> Self {
         // each channel by itself
-        let depthwise = |padding| {
-            Kind::Conv(Conv { padding, groups: channels, ..Conv::new(channels, [1, 1]) })
-        };
+        let depthwise =
+            |padding| Kind::Conv(Conv { padding, groups: channels, ..Conv::new(channels, [1, 1]) });
         match self {
             Self::Scale(factors) => {
                 let affine = Affine {

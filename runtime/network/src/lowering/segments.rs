@@ -165,10 +165,21 @@ impl Segment<'_> {
         let prefix = format!("{name}.view{}", parts.views.len());
         if !input.view.is_plain(base) {
             // as it lies in memory, then its axes in the other order
-            name = parts.reshape(&name, &lengths, &[&[1][..], &base].concat(), &format!("{prefix}.base"));
-            let perm = [0].into_iter().chain(input.view.order.map(|axis| axis as i64 + 1)).collect();
+            name = parts.reshape(
+                &name,
+                &lengths,
+                &[&[1][..], &base].concat(),
+                &format!("{prefix}.base"),
+            );
+            let perm =
+                [0].into_iter().chain(input.view.order.map(|axis| axis as i64 + 1)).collect();
             let transposed = format!("{prefix}.order");
-            parts.nodes.push(Node::new("Transpose", &[&name], &transposed, &[("perm", Attribute::Ints(perm))]));
+            parts.nodes.push(Node::new(
+                "Transpose",
+                &[&name],
+                &transposed,
+                &[("perm", Attribute::Ints(perm))],
+            ));
             name = transposed;
             name = parts.reshape(&name, &[], &input.view.shape, &prefix);
         } else {
@@ -211,7 +222,8 @@ impl Parts {
     }
 
     fn into_graph(self, output: &str, opset: i64) -> Graph {
-        let fixed = |lengths: &[usize]| lengths.iter().map(|&length| Dimension::Fixed(length)).collect();
+        let fixed =
+            |lengths: &[usize]| lengths.iter().map(|&length| Dimension::Fixed(length)).collect();
         let port = |(&value, shape): (&usize, &Shape)| Port {
             name: value_name(value),
             element: "float32".into(),
@@ -227,7 +239,11 @@ impl Parts {
         Graph {
             name: "segment".into(),
             inputs: self.inputs.iter().map(port).collect(),
-            outputs: vec![Port { name: output.into(), element: Port::UNDECLARED.into(), shape: vec![] }],
+            outputs: vec![Port {
+                name: output.into(),
+                element: Port::UNDECLARED.into(),
+                shape: vec![],
+            }],
             nodes,
             tensors: self.tensors,
             metadata: BTreeMap::new(),
@@ -240,18 +256,30 @@ impl Parts {
 }
 
 /// All of `graph` as one step.
-pub(super) fn whole(graph: &Graph, layout: &crate::onnx::Layout, facts: &Facts, output: &str) -> Result<Step, Error> {
+pub(super) fn whole(
+    graph: &Graph,
+    layout: &crate::onnx::Layout,
+    facts: &Facts,
+    output: &str,
+) -> Result<Step, Error> {
     let input = &graph.inputs[0].name;
     let mut parts = Parts::default();
     parts.inputs.insert(0, layout.picture);
     let element = facts.get(input.as_str()).map_or(Element::F32, |fact| fact.element);
     let sequence = Sequence { primitives: vec![], output: 0 };
-    let segment = Segment { sequence: &sequence, input: layout.picture, facts, opset: graph.opset, range: 0..0 };
+    let segment = Segment {
+        sequence: &sequence,
+        input: layout.picture,
+        facts,
+        opset: graph.opset,
+        range: 0..0,
+    };
     let view = View { order: layout.order, shape: layout.lengths.clone() };
     let image = segment.read(&NodeInput { value: 0, view, element }, &mut parts);
     parts.tensors.extend(graph.tensors.clone());
     for node in graph.nodes.iter().filter(|node| node.op != "Constant") {
-        let inputs = node.inputs.iter().map(|name| if name == input { image.clone() } else { name.clone() });
+        let inputs =
+            node.inputs.iter().map(|name| if name == input { image.clone() } else { name.clone() });
         parts.nodes.push(Node { inputs: inputs.collect(), ..node.clone() });
     }
     let picture = layout.picture;

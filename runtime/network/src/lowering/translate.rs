@@ -18,9 +18,33 @@ use crate::onnx::{Attribute, Graph, Layout, Node, Tensor, Values};
 
 /// Operators that work on each element by itself, so that it does not matter where elements lie.
 const ELEMENTWISE: [&str; 27] = [
-    "Abs", "Ceil", "Celu", "Clip", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish",
-    "LeakyRelu", "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sin", "Softplus",
-    "Softsign", "Sqrt", "Tanh", "ThresholdedRelu",
+    "Abs",
+    "Ceil",
+    "Celu",
+    "Clip",
+    "Cos",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Log",
+    "Mish",
+    "Neg",
+    "Reciprocal",
+    "Relu",
+    "Round",
+    "Selu",
+    "Sigmoid",
+    "Sin",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Tanh",
+    "ThresholdedRelu",
 ];
 
 /// A value of the graph as the primitives have it.
@@ -128,7 +152,9 @@ impl<'g> Translator<'g> {
             "Conv" => self.convolution(node),
             "Gemm" | "MatMul" => self.product(node),
             "MaxPool" | "AveragePool" => self.pooling(node),
-            "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "ReduceMax" => self.reduction(node),
+            "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "ReduceMax" => {
+                self.reduction(node)
+            }
             "Pad" => self.padding(node),
             "Add" | "Sub" | "Mul" | "Div" | "Sum" => {
                 self.scale_by_constant(node).or_else(|| self.sum(node))
@@ -149,7 +175,9 @@ impl<'g> Translator<'g> {
                 View { shape, ..handle.view }
             }
             // pixels are real numbers already
-            "Cast" if handle.value == 0 || handle.element == element => View { shape, ..handle.view },
+            "Cast" if handle.value == 0 || handle.element == element => {
+                View { shape, ..handle.view }
+            }
             // one that changes nothing
             "Expand" | "Slice" if shape == handle.view.shape && !self.reverses(node) => {
                 handle.view.clone()
@@ -207,7 +235,10 @@ impl<'g> Translator<'g> {
     /// An activation by itself.
     fn activation(&mut self, node: &'g Node) -> Option<Handle> {
         let bound = |index: usize, name: &str, open: f32| -> Option<f32> {
-            match (node.inputs.get(index).filter(|name| !name.is_empty()), node.attributes.get(name)) {
+            match (
+                node.inputs.get(index).filter(|name| !name.is_empty()),
+                node.attributes.get(name),
+            ) {
                 (Some(input), _) => match self.reals(input)?.1 {
                     [value] => Some(*value),
                     _ => None,

@@ -179,7 +179,9 @@ fn classes(graph: &Graph, facts: &Facts) -> Option<usize> {
     let fact = facts.get(graph.outputs.first()?.name.as_str())?;
     let long: Vec<usize> = fact.shape.iter().copied().filter(|&length| length != 1).collect();
     match long[..] {
-        [classes @ 2..=256] if fact.element == Element::F32 && fact.value.is_none() => Some(classes),
+        [classes @ 2..=256] if fact.element == Element::F32 && fact.value.is_none() => {
+            Some(classes)
+        }
         _ => None,
     }
 }

@@ -114,7 +114,9 @@ pub enum GraphFault {
         value: String,
     },
     /// Not one input, or no output.
-    #[error("it has {inputs} inputs and {outputs} outputs, expected one input and at least one output")]
+    #[error(
+        "it has {inputs} inputs and {outputs} outputs, expected one input and at least one output"
+    )]
     Ports {
         /// Inputs of the graph.
         inputs: usize,
@@ -153,15 +155,15 @@ pub enum GraphFault {
         shape: Vec<usize>,
     },
     /// The output is not one row of class scores per picture; an output that is not `float32` has no shape.
-    #[error(
-        "its output is {shape:?} for one picture, expected [1, classes] with 2 to 256 classes"
-    )]
+    #[error("its output is {shape:?} for one picture, expected [1, classes] with 2 to 256 classes")]
     Output {
         /// Shape of the output for one picture.
         shape: Vec<usize>,
     },
     /// The input has a batch that is neither free nor 1, and cannot be changed to 1.
-    #[error("its batch is fixed to {length}, and its shapes do not fit a batch of 1: export it with a free batch")]
+    #[error(
+        "its batch is fixed to {length}, and its shapes do not fit a batch of 1: export it with a free batch"
+    )]
     FixedBatch {
         /// The batch that it takes.
         length: usize,
@@ -214,7 +216,9 @@ fn hint(op: &str) -> &'static str {
         _ if int8 => ": these int8 operators are not read, use the float32 model",
         "If" | "Loop" | "Scan" => ": it is control flow",
         "LSTM" | "GRU" | "RNN" => ": recurrent networks are not read",
-        "Resize" | "Upsample" | "ConvTranspose" => ": it makes pictures larger, which no classifier here needs",
+        "Resize" | "Upsample" | "ConvTranspose" => {
+            ": it makes pictures larger, which no classifier here needs"
+        }
         "ArgMax" | "TopK" => ": export the scores, not the class",
         _ if op.contains('.') => ": it is no operator of ONNX itself",
         _ => "",

@@ -32,7 +32,9 @@ pub(super) fn fold(node: &Node, inputs: &[&Tensor], shape: &[usize]) -> Option<T
         "Expand" => first.values.pick(&spread(&first.shape, shape)),
         "ConstantOfShape" => of_shape(node, count(shape)?)?,
         "DequantizeLinear" => dequantize(node, inputs)?,
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" => arithmetic(&node.op, first, inputs.get(1)?, shape)?,
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" => {
+            arithmetic(&node.op, first, inputs.get(1)?, shape)?
+        }
         "Sqrt" | "Neg" | "Abs" | "Reciprocal" | "Exp" => function(&node.op, &first.values)?,
         _ => return None,
     };
@@ -113,7 +115,8 @@ fn transposed(node: &Node, shape: &[usize]) -> Option<Vec<usize>> {
         Some(_) => return None,
     };
     let strides = strides(shape);
-    let lengths: Vec<usize> = order.iter().map(|&axis| shape.get(axis).copied()).collect::<Option<_>>()?;
+    let lengths: Vec<usize> =
+        order.iter().map(|&axis| shape.get(axis).copied()).collect::<Option<_>>()?;
     let steps: Vec<isize> = order.iter().map(|&axis| strides[axis] as isize).collect();
     Some(walk(&lengths, 0, &steps))
 }
@@ -278,15 +281,19 @@ fn function(op: &str, values: &Values) -> Option<Values> {
             };
             Some(Values::F32(values.iter().map(of).collect::<Option<_>>()?))
         }
-        Values::I64(values) if op == "Neg" => {
-            Some(Values::I64(values.iter().map(|value| value.checked_neg()).collect::<Option<_>>()?))
-        }
+        Values::I64(values) if op == "Neg" => Some(Values::I64(
+            values.iter().map(|value| value.checked_neg()).collect::<Option<_>>()?,
+        )),
         _ => None,
     }
 }
 
 /// Axes that an operator names in an attribute or, in later operator sets, in a constant input.
-pub(super) fn axes_of(node: &Node, input: Option<&Tensor>, rank: usize) -> Option<Option<Vec<usize>>> {
+pub(super) fn axes_of(
+    node: &Node,
+    input: Option<&Tensor>,
+    rank: usize,
+) -> Option<Option<Vec<usize>>> {
     let listed = match (node.attributes.get("axes"), input) {
         (Some(Attribute::Ints(axes)), _) => axes.clone(),
         (None, Some(Tensor { values: Values::I64(axes), .. })) => axes.clone(),

@@ -74,15 +74,15 @@ fn pictures(lengths: &[usize], graph: &Graph) -> Vec<(Shape, [usize; 3])> {
     match *lengths {
         [length] if (1..=MAX_VECTOR).contains(&length) => {
             let side = length.isqrt();
-            let picture =
-                if side * side == length { [1, side, side] } else { [length, 1, 1] };
+            let picture = if side * side == length { [1, side, side] } else { [length, 1, 1] };
             vec![(picture, FIRST)]
         }
         [height, width] if is_side(height) && is_side(width) => vec![([1, height, width], FIRST)],
         [a, b, c] => {
             let first = is_channels(a) && is_side(b) && is_side(c);
             let last = is_channels(c) && is_side(a) && is_side(b);
-            let (first, last) = (first.then_some(([a, b, c], FIRST)), last.then_some(([c, a, b], LAST)));
+            let (first, last) =
+                (first.then_some(([a, b, c], FIRST)), last.then_some(([c, a, b], LAST)));
             match (first, last) {
                 // a transposition to channels first tells that they were last
                 (Some(first), Some(last)) if is_transposed(graph) => vec![last, first],
@@ -140,7 +140,9 @@ mod tests {
         assert_eq!(found(&[-1, 640]), [([640, 1, 1], None)]);
         assert_eq!(found(&[-1, 1, 28, 28, 1]), [([1, 28, 28], None)]);
         assert_eq!(found(&[-1, 1, 49, 10]), [([1, 49, 10], None)]);
-        for refused in [&[-1, 3, -1, -1][..], &[-1, 3, 300, 300], &[-1, 5, 20, 20], &[-1, 5000], &[]] {
+        for refused in
+            [&[-1, 3, -1, -1][..], &[-1, 3, 300, 300], &[-1, 5, 20, 20], &[-1, 5000], &[]]
+        {
             assert_eq!(found(refused), [], "{refused:?}");
         }
     }

@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{Attribute, Graph, Node, Port, Tensor, Values};
 use crate::affine::Affine;
-use crate::architecture::{
-    Activation, Architecture, Kind, Layer, POOL, Padding, Pool, PoolMode,
-};
+use crate::architecture::{Activation, Architecture, Kind, Layer, POOL, Padding, Pool, PoolMode};
 use crate::normalization::Normalization;
 use crate::reference::Network;
 

@@ -7,8 +7,8 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{tensor_shape_proto::dimension, type_proto};
 
-use super::shapes::MAX_AXES;
 use super::external::Files;
+use super::shapes::MAX_AXES;
 use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Tensor, Values};
 
 /// `TensorProto.DataLocation.EXTERNAL`
@@ -77,13 +77,7 @@ fn node(proto: &pb::NodeProto, files: &mut Files) -> Result<Node, GraphFault> {
             return Err(GraphFault::Attribute { node: name, attribute: proto.name.clone() });
         }
     }
-    Ok(Node {
-        name,
-        op,
-        inputs: given(&proto.input),
-        outputs: given(&proto.output),
-        attributes,
-    })
+    Ok(Node { name, op, inputs: given(&proto.input), outputs: given(&proto.output), attributes })
 }
 
 /// Names without those that are left out at the end.
@@ -163,12 +157,18 @@ fn tensor(proto: &pb::TensorProto, files: &mut Files) -> Result<Tensor, GraphFau
         DataType::Float if inline => Some(Values::F32(proto.float_data.clone())),
         DataType::Float => numbers(raw, f32::from_le_bytes).map(Values::F32),
         DataType::Double if inline => Some(Values::F32(single(&proto.double_data))),
-        DataType::Double => numbers(raw, f64::from_le_bytes).map(|values| Values::F32(single(&values))),
-        DataType::Float16 if inline => halves().map(|bits| Values::F32(widened(&bits, f32_of_half))),
+        DataType::Double => {
+            numbers(raw, f64::from_le_bytes).map(|values| Values::F32(single(&values)))
+        }
+        DataType::Float16 if inline => {
+            halves().map(|bits| Values::F32(widened(&bits, f32_of_half)))
+        }
         DataType::Float16 => {
             numbers(raw, u16::from_le_bytes).map(|bits| Values::F32(widened(&bits, f32_of_half)))
         }
-        DataType::Bfloat16 if inline => halves().map(|bits| Values::F32(widened(&bits, f32_of_bfloat))),
+        DataType::Bfloat16 if inline => {
+            halves().map(|bits| Values::F32(widened(&bits, f32_of_bfloat)))
+        }
         DataType::Bfloat16 => {
             numbers(raw, u16::from_le_bytes).map(|bits| Values::F32(widened(&bits, f32_of_bfloat)))
         }

@@ -59,7 +59,9 @@ pub(super) fn making(graph: &Graph, output: usize) -> Result<Graph, GraphFault> 
     let read: BTreeSet<String> = nodes.iter().flat_map(|node| node.inputs.clone()).collect();
     for node in &mut nodes {
         let is_read = |value: &String| read.contains(value) || *value == output.name;
-        if FIRST_OUTPUT_COUNTS.contains(&node.op.as_str()) && !node.outputs.iter().skip(1).any(is_read) {
+        if FIRST_OUTPUT_COUNTS.contains(&node.op.as_str())
+            && !node.outputs.iter().skip(1).any(is_read)
+        {
             node.outputs.truncate(1);
         }
     }
@@ -78,13 +80,14 @@ fn unmade(graph: &Graph, nodes: &BTreeSet<usize>, is_there: impl Fn(&str) -> boo
         let node = &graph.nodes[index];
         node.inputs.iter().map(move |value| (value, node))
     });
-    let makes = |value: &str| nodes.iter().any(|&index| graph.nodes[index].outputs.iter().any(|made| made == value));
+    let makes = |value: &str| {
+        nodes.iter().any(|&index| graph.nodes[index].outputs.iter().any(|made| made == value))
+    };
     let missing = reads.clone().find(|(value, _)| !is_there(value) && !makes(value));
     match missing.or_else(|| reads.find(|(value, _)| !is_there(value))) {
-        Some((value, node)) => GraphFault::Unmade {
-            value: value.clone(),
-            reader: format!("node `{}`", node.name),
-        },
+        Some((value, node)) => {
+            GraphFault::Unmade { value: value.clone(), reader: format!("node `{}`", node.name) }
+        }
         None => GraphFault::NoGraph,
     }
 }

@@ -127,8 +127,7 @@ pub(crate) fn infer<'g>(graph: &'g Graph, input: &[usize]) -> Result<Facts<'g>, 
         let given = || inputs.iter().copied().flatten();
         let read = given().try_fold(0_usize, |sum, fact| sum.checked_add(count(&fact.shape)?));
         let (shapes, cost) = operators::of(node, &inputs, graph.opset).ok_or_else(fault)?;
-        let constants: Option<Vec<&Tensor>> =
-            given().map(|fact| fact.value.as_deref()).collect();
+        let constants: Option<Vec<&Tensor>> = given().map(|fact| fact.value.as_deref()).collect();
         let value = match (node.op.as_str(), &shapes[..]) {
             ("Shape", _) => Some(moves::lengths(node, &inputs).ok_or_else(fault)?),
             (_, [shape]) => constants.and_then(|inputs| fold::fold(node, &inputs, shape)),

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// Print what a model takes, gives, holds, and how it was made
     Inspect(Inspect),
+    /// Make a model that loads without an ONNX reader
+    Bake(Bake),
     /// Time predictions of a dataset's test images
     Bench(Bench),
 }
@@ -139,7 +141,7 @@ pub(crate) struct Evaluate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// ONNX file, or - for standard input; without it, the model inside this program
+    /// ONNX or baked file, or - for standard input; without it, the model inside this program
     #[arg(value_name = "FILE")]
     model: Option<PathBuf>,
     /// The same, as the other commands name it
@@ -155,6 +157,19 @@ impl Inspect {
     pub(crate) fn model(&self) -> Option<&Path> {
         self.model.as_deref().or(self.model_option.as_deref())
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bake {
+    /// ONNX file, or - for standard input
+    #[arg(value_name = "MODEL.onnx")]
+    pub(crate) model: PathBuf,
+    /// Where to write the baked model
+    #[arg(long, short, value_name = "MODEL.baked")]
+    pub(crate) output: PathBuf,
+    /// Replace a file that this program did not write
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -184,7 +199,7 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Args)]
 pub(crate) struct Model {
-    /// ONNX file, or - for standard input; without it, the model inside this program
+    /// ONNX or baked file, or - for standard input; without it, the model inside this program
     #[arg(long = "model", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// For models with float input: subtracted from pixels in 0 to 1, one number or one per channel [default: 0]

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use image::{ImageBuffer, Luma, imageops};
-use imageproc::distance_transform::euclidean_squared_distance_transform;
-use imageproc::region_labelling::{Connectivity, connected_components};
 
+use super::distance::squared_distances;
+use super::regions::{Connectivity, label};
 use super::strokes::Mask;
 use dataset::{IMAGE_SIDE, Image, PIXELS};
 
@@ -90,8 +90,8 @@ fn crop(strokes: &Mask) -> Mask {
 fn field(strokes: &Mask) -> Field {
     let mut paper = strokes.clone();
     imageops::invert(&mut paper);
-    let to_strokes = euclidean_squared_distance_transform(strokes);
-    let to_paper = euclidean_squared_distance_transform(&paper);
+    let to_strokes = squared_distances(strokes);
+    let to_paper = squared_distances(&paper);
     Field::from_fn(strokes.width(), strokes.height(), |x, y| {
         let [to_strokes, to_paper] =
             [&to_strokes, &to_paper].map(|field| field.get_pixel(x, y).0[0].sqrt() as f32);
@@ -149,7 +149,7 @@ fn stroke_width(field: &Field) -> f32 {
 fn smallest_hole(field: &Field, strokes: &Mask, pinhole: f32) -> f32 {
     let mut paper = strokes.clone();
     imageops::invert(&mut paper);
-    let regions = connected_components(&paper, Connectivity::Four, Luma([0]));
+    let regions = label(&paper, Connectivity::Four);
     let outside = regions.get_pixel(0, 0).0[0];
     let mut radii = BTreeMap::new();
     for (region, distance) in regions.pixels().zip(field.pixels()) {

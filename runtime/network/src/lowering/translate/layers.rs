@@ -30,7 +30,9 @@ impl<'g> Translator<'g> {
 
     pub(super) fn pooling(&mut self, node: &'g Node) -> Option<Handle> {
         let (value, input) = self.image(&node.inputs[0])?;
-        let Some(Attribute::Ints(kernel)) = node.attributes.get("kernel_shape") else { return None };
+        let Some(Attribute::Ints(kernel)) = node.attributes.get("kernel_shape") else {
+            return None;
+        };
         let kernel: Vec<usize> = kernel.iter().map(|&side| side as usize).collect();
         let (window, windows) = self.windows(node, &kernel)?;
         let includes = int(node, "count_include_pad", 0)? == 1;

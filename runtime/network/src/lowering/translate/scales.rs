@@ -44,7 +44,8 @@ impl<'g> Translator<'g> {
             let (shape, values) = self.reals(name)?;
             // along the second axis
             let shape = [&[1][..], shape, &vec![1; rank.checked_sub(2)?]].concat();
-            let (found, values) = self.by_channel(&handle, (&shape, values), handle.view.shape.clone())?;
+            let (found, values) =
+                self.by_channel(&handle, (&shape, values), handle.view.shape.clone())?;
             base = Some(found);
             parameters.push(values);
         }

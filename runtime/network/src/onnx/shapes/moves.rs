@@ -54,7 +54,6 @@ pub(super) fn concat(node: &Node, inputs: &[&[usize]]) -> Option<Shape> {
     Some(shape)
 }
 
-
 pub(super) fn squeeze(input: &[usize], axes: Option<&[usize]>) -> Option<Shape> {
     let is_dropped = |axis: usize| axes.map_or(input[axis] == 1, |axes| axes.contains(&axis));
     let dropped = (0..input.len()).filter(|&axis| is_dropped(axis));
@@ -113,7 +112,8 @@ pub(crate) struct Range {
 
 /// One range for each axis; `constants` are starts, ends, axes and steps where these are inputs.
 pub(crate) fn slices(node: &Node, constants: &[&Tensor], input: &[usize]) -> Option<Vec<Range>> {
-    let listed = |index: usize, name: &str| match (constants.get(index), node.attributes.get(name)) {
+    let listed = |index: usize, name: &str| match (constants.get(index), node.attributes.get(name))
+    {
         (Some(tensor), _) => match &tensor.values {
             Values::I64(values) => Some(Some(values.clone())),
             Values::I32(values) => Some(Some(values.iter().copied().map(i64::from).collect())),
@@ -242,7 +242,8 @@ pub(super) fn range_of_shape(node: &Node, rank: usize) -> Option<std::ops::Range
 /// What a `Shape` makes.
 pub(super) fn lengths(node: &Node, inputs: &[Option<&Fact>]) -> Option<Tensor> {
     let shape = &inputs.first().copied().flatten()?.shape;
-    let lengths: Vec<i64> = shape[range_of_shape(node, shape.len())?].iter().map(|&l| l as i64).collect();
+    let lengths: Vec<i64> =
+        shape[range_of_shape(node, shape.len())?].iter().map(|&l| l as i64).collect();
     Some(Tensor { shape: vec![lengths.len()], values: Values::I64(lengths) })
 }
 

@@ -1,18 +1,14 @@
 //! The shape that each operator makes, and what it costs.
 
 use super::moves::{
-    concat, given_shape, padded, range_of_shape, reduced, reshape, slices, split, squeeze, transpose,
-    unsqueeze,
+    concat, given_shape, padded, range_of_shape, reduced, reshape, slices, split, squeeze,
+    transpose, unsqueeze,
 };
 use super::{Cost, Fact, Shape};
 use crate::onnx::{Attribute, Node, Tensor, Values, fold};
 
 /// Shapes that a node makes, and its cost; `None` if the inputs do not fit each other.
-pub(super) fn of(
-    node: &Node,
-    inputs: &[Option<&Fact>],
-    opset: i64,
-) -> Option<(Vec<Shape>, Cost)> {
+pub(super) fn of(node: &Node, inputs: &[Option<&Fact>], opset: i64) -> Option<(Vec<Shape>, Cost)> {
     if node.op == "Split" {
         return Some((split(node, inputs)?, Cost::default()));
     }
@@ -29,10 +25,10 @@ fn single(node: &Node, inputs: &[Option<&Fact>], opset: i64) -> Option<(Shape, C
         "Conv" => return convolution(node, first, shape_at(1)?, shape_at(2)),
         "QLinearConv" => return convolution(node, first, shape_at(3)?, shape_at(8)),
         "Gemm" => {
-            let (left, right) =
-                (gemm(node, "transA", first)?, gemm(node, "transB", shape_at(1)?)?);
+            let (left, right) = (gemm(node, "transA", first)?, gemm(node, "transB", shape_at(1)?)?);
             let (shape, cost) = product(&left, &right)?;
-            let fits = shape_at(2).is_none_or(|bias| broadcast(&shape, bias).as_ref() == Some(&shape));
+            let fits =
+                shape_at(2).is_none_or(|bias| broadcast(&shape, bias).as_ref() == Some(&shape));
             return fits.then_some((shape, cost));
         }
         "MatMul" => return product(first, shape_at(1)?),
@@ -168,7 +164,9 @@ pub(crate) fn axis_of(node: &Node, default: i64, rank: usize) -> Option<usize> {
 /// The same of a gap between axes, of which there is one more.
 pub(super) fn axis_of_gap(node: &Node, default: i64, rank: usize) -> Option<usize> {
     let axis = int(node, "axis", default)?;
-    usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok().filter(|&axis| axis <= rank)
+    usize::try_from(if axis < 0 { axis + rank as i64 } else { axis })
+        .ok()
+        .filter(|&axis| axis <= rank)
 }
 
 /// Axes counted from the start, each once.
@@ -184,7 +182,12 @@ pub(crate) fn axes(listed: &[i64], rank: usize) -> Option<Vec<usize>> {
 }
 
 /// Axes named by the attribute or the input, which must be constant if it is there.
-pub(super) fn axes_of(node: &Node, is_input: bool, input: Option<&Tensor>, rank: usize) -> Option<Option<Vec<usize>>> {
+pub(super) fn axes_of(
+    node: &Node,
+    is_input: bool,
+    input: Option<&Tensor>,
+    rank: usize,
+) -> Option<Option<Vec<usize>>> {
     if is_input && input.is_none() {
         return None;
     }
@@ -245,9 +248,11 @@ pub(crate) fn window_attributes(node: &Node, sides: &[usize], kernel: &[usize]) 
             for axis in 0..axes {
                 let window = dilated(kernel[axis], dilations[axis])?;
                 let outputs = sides[axis].div_ceil(strides[axis]);
-                let needed = ((outputs.checked_sub(1)?) * strides[axis] + window).saturating_sub(sides[axis]);
+                let needed = ((outputs.checked_sub(1)?) * strides[axis] + window)
+                    .saturating_sub(sides[axis]);
                 let (less, more) = (needed / 2, needed - needed / 2);
-                let (before, after) = if mode == "SAME_UPPER" { (less, more) } else { (more, less) };
+                let (before, after) =
+                    if mode == "SAME_UPPER" { (less, more) } else { (more, less) };
                 (pads[axis], pads[axis + axes]) = (before, after);
             }
         }
@@ -280,7 +285,8 @@ impl Windows {
 fn slide(node: &Node, input: &[usize], kernel: &[usize]) -> Option<Shape> {
     let &[batch, maps, ref sides @ ..] = input else { return None };
     let windows = window_attributes(node, sides, kernel)?;
-    let along = |(axis, (&length, &side)): (usize, (&usize, &usize))| windows.along(axis, length, side);
+    let along =
+        |(axis, (&length, &side)): (usize, (&usize, &usize))| windows.along(axis, length, side);
     let outputs = sides.iter().zip(kernel).enumerate().map(along).collect::<Option<Vec<_>>>()?;
     Some([&[batch, maps][..], &outputs].concat())
 }
