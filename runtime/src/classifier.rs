@@ -93,13 +93,22 @@ impl Classifier {
         Self::assemble(program, shape, options, baked.scores(), names, baked.metadata())
     }
 
-    /// Reads a model file.
+    /// Reads an ONNX file.
     ///
     /// # Errors
     /// [`Error::Model`] if the file or its graph is refused, or what [`Self::new`] says, in [`Error::File`].
     #[cfg(feature = "tract")]
     pub fn load(path: &Path) -> Result<Self, Error> {
-        Self::new(&Graph::load(path)?, Options::default()).map_err(|error| error.in_file(path))
+        Self::load_with(path, Options::default())
+    }
+
+    /// Reads an ONNX file that does not say all about itself, such as what its float input means.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    #[cfg(feature = "tract")]
+    pub fn load_with(path: &Path, options: Options) -> Result<Self, Error> {
+        Self::new(&Graph::load(path)?, options).map_err(|error| error.in_file(path))
     }
 
     /// Builds the engine from the bytes of an ONNX file.

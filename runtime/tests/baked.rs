@@ -8,8 +8,8 @@ use std::process::Command;
 use fixtures::graph::GraphBuilder;
 use network::onnx::Graph;
 use runtime::{
-    Baked, Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL, Image, Instructions, Kernels, MNIST_SHAPE,
-    Options, PIXELS,
+    Baked, Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL, Image, Instructions, Kernels, Options,
+    PIXELS,
 };
 use sha2::{Digest, Sha256};
 
@@ -20,9 +20,9 @@ fn runtime(arguments: &[&str], paths: &[&Path]) -> Command {
 }
 
 fn images() -> Vec<Image> {
-    let ramps = (1..40).map(|i| (0..PIXELS).map(|at| (at * at / i % 256) as u8).collect());
-    let flat = [0, 255].map(|pixel| vec![pixel; PIXELS]);
-    ramps.chain(flat).map(|pixels| Image::new(MNIST_SHAPE, pixels).unwrap()).collect()
+    let ramps = (1..40).map(|i| Image::mnist(std::array::from_fn(|at| (at * at / i % 256) as u8)));
+    let flat = [0, 255].map(|pixel| Image::mnist([pixel; PIXELS]));
+    ramps.chain(flat).collect()
 }
 
 /// Asserts that a model gives the same bits whether it is read as ONNX or baked.
