@@ -225,7 +225,7 @@ impl Value for u8 {
 struct Clamp {
     /// 0 for ReLU, else −∞.
     floor: f32,
-    /// 6 for ReLU6, else +∞.
+    /// 6 for `ReLU6`, else +∞.
     ceiling: f32,
 }
 

@@ -10,9 +10,11 @@ use super::{Observer, Operator, layouts};
 use crate::input::FloatInput;
 use crate::kernels::{Aligned, Instructions};
 
-/// Images that go through a step together: their values stay in the cache, and a dense layer's weights are read
-/// once for all of them.
-const MICRO_BATCH: usize = 32;
+/// Maximum images that go through a step together, so that a dense layer's weights are read once for all of them.
+const MAX_MICRO_BATCH: usize = 32;
+
+/// Floats of the largest value of a micro-batch, at most: values stay in the cache from one step to the next.
+const MAX_MICRO_BATCH_FLOATS: usize = 1 << 17;
 
 /// Minimum maps for a thread of its own: with fewer, waking it takes longer than its work.
 const MIN_MAPS: usize = 8;
@@ -22,6 +24,8 @@ const MIN_MAPS: usize = 8;
 pub(crate) struct Program {
     steps: Vec<Step>,
     instructions: Instructions,
+    /// Images that go through a step together.
+    micro_batch: usize,
     /// Values of one image that go in.
     inputs: usize,
     /// Whether the pixels go in as they are.
@@ -116,6 +120,7 @@ impl Program {
     ) -> Self {
         let steps = compile(steps, instructions);
         let last = steps.len();
+        let largest = steps.iter().map(|(_, _, outputs)| *outputs).max().unwrap_or_default();
         let last_use = |value: usize| {
             let uses = |(_, sources, _): &(Work, Vec<usize>, usize)| sources.contains(&value);
             let used = steps.iter().rposition(uses).map_or(0, |step| step + 1);
@@ -146,7 +151,8 @@ impl Program {
         });
         let steps = steps.collect();
         let slots = busy_until.len();
-        Self { steps, instructions, inputs, takes_pixels, first_reads_bytes, slots }
+        let micro_batch = (MAX_MICRO_BATCH_FLOATS / largest.max(1)).clamp(1, MAX_MICRO_BATCH);
+        Self { steps, instructions, micro_batch, inputs, takes_pixels, first_reads_bytes, slots }
     }
 
     /// Pixels of one image.
@@ -185,22 +191,20 @@ impl Program {
     ) {
         scores.clear();
         buffers.slots.resize_with(self.slots.max(buffers.slots.len()), Aligned::default);
-        for images in images.chunks(MICRO_BATCH) {
+        for images in images.chunks(self.micro_batch) {
             let Buffers { workspace, pixels, input, slots } = buffers;
-            pixels.clear();
-            for image in images {
-                pixels.extend_from_slice(image.as_ref());
-            }
-            assert_eq!(pixels.len(), images.len() * self.inputs, "pixels of an image");
             let bytes = self.takes_pixels && self.first_reads_bytes;
-            if !bytes {
-                input.clear();
-                if self.takes_pixels {
-                    input.extend(pixels.iter().copied().map(f32::from));
+            pixels.clear();
+            input.clear();
+            for image in images {
+                let image = image.as_ref();
+                assert_eq!(image.len(), self.inputs, "pixels of an image");
+                if bytes {
+                    pixels.extend_from_slice(image);
+                } else if self.takes_pixels {
+                    input.extend(image.iter().copied().map(f32::from));
                 } else {
-                    for image in images {
-                        float_input.append(image.as_ref(), input);
-                    }
+                    float_input.append(image, input);
                 }
             }
             for (number, step) in self.steps.iter().enumerate() {

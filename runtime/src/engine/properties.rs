@@ -27,7 +27,9 @@ impl Numbers {
     fn affine(&mut self, layer: &Layer) -> Affine {
         let scale = 2.0 / (layer.fan_in().max(1) as f32).sqrt();
         let mut weights = self.vector(layer.outputs() * layer.fan_in());
-        weights.iter_mut().for_each(|weight| *weight *= scale);
+        for weight in &mut weights {
+            *weight *= scale;
+        }
         Affine { weights, bias: self.vector(layer.outputs()) }
     }
 }
@@ -208,7 +210,7 @@ fn assert_program_runs(input: Shape, kinds: Vec<(usize, Kind)>) {
             }
             let mut expected = vec![];
             for image in &images {
-                let mut pixels: Vec<f32> = vec![];
+                let mut pixels = vec![];
                 if takes_pixels {
                     pixels.extend(image.iter().copied().map(f32::from));
                 } else {

@@ -12,7 +12,7 @@
 //! element needs lie together as the outputs do: in the frame, columns that are a stride apart are side by side (see
 //! [`super::layout`]). A channel that several maps see is there several times.
 
-use network::{Affine, Conv as Geometry, Kind, Layer};
+use network::{Affine, Conv as Geometry, Kind, Layer, Padding};
 use pulp::{Simd, WithSimd};
 
 use super::layout::{Frame, Layout};
@@ -27,6 +27,8 @@ pub(crate) struct Depthwise {
     frame: Frame,
     /// For each kernel element, where in the frame the inputs of the first output lie.
     offsets: Vec<usize>,
+    /// Whether the input is read where it lies: vectors are of one pixel, which is padding or not.
+    unframed: bool,
     /// Floats from one row of the frame to the next.
     input_row: usize,
     /// From an output of a row to the next of the same place in the period: floats in the frame.
@@ -73,12 +75,17 @@ impl Depthwise {
         let all: Vec<&[f32]> = affine.rows().collect();
         for vector in 0..period(maps, lanes) {
             let maps = |lane: usize| (vector * lanes + lane) % maps;
-            for element in 0..rows * columns {
-                weights.extend((0..lanes).map(|lane| all[maps(lane)][element]));
-            }
+            let elements = 0..rows * columns;
+            let places = elements.flat_map(|element| (0..lanes).map(move |lane| (element, lane)));
+            weights.extend(places.map(|(element, lane)| all[maps(lane)][element]));
             bias.extend((0..lanes).map(|lane| affine.bias[maps(lane)]));
         }
         let clamp = Clamp::of(conv.activation);
+        let unframed = is_whole
+            && maps == layer.input()[0]
+            && input_layout == Layout::ChannelsLast
+            && conv.kernel == [3, 3]
+            && matches!(conv.stride[0], 1 | 2);
         let input_step = if is_whole { conv.stride[1] * maps } else { bias.len() };
         let output_step = bias.len();
         let layer = layer.clone();
@@ -88,6 +95,7 @@ impl Depthwise {
             instructions,
             frame,
             offsets,
+            unframed,
             input_row: frame.offset(0, 1, 0),
             input_step,
             output_step,
@@ -115,8 +123,14 @@ impl Depthwise {
 
     /// Floats that [`Self::run`] wants of its workspace.
     pub(crate) const fn workspace(&self) -> usize {
-        // the last vector of a row reads past what it needs
-        self.frame.length() + self.instructions.lanes()
+        let [channels, height, width] = self.layer.input();
+        if self.unframed {
+            // bytes are made floats
+            channels * height * width
+        } else {
+            // the last vector of a row reads past what it needs
+            self.frame.length() + self.instructions.lanes()
+        }
     }
 
     /// One image: `input` lies as was said, and `output` is `[row][column][map]`.
@@ -147,14 +161,24 @@ impl<V: Value> WithSimd for Task<'_, V> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { layer, input, workspace, output } = self;
-        layer.frame.fill(input, workspace);
-        let frame = &*workspace;
+        let frame = if layer.unframed {
+            V::floats(input, workspace)
+        } else {
+            layer.frame.fill(input, workspace);
+            workspace
+        };
         let biases = S::as_simd_f32s(&layer.bias).0;
         let weights = S::as_simd_f32s(&layer.weights).0.chunks_exact(layer.offsets.len());
         for (first, (weights, bias)) in weights.zip(biases).enumerate() {
             let vectors = Vectors { layer, first: first * S::F32_LANES, bias: *bias };
             let rows = <[[S::f32s; 3]; 3]>::try_from(weights.as_chunks::<3>().0);
             match (rows, layer.conv.kernel, layer.conv.stride[0]) {
+                (Ok(weights), _, 1) if layer.unframed => {
+                    run3x3_unframed::<S, 1>(simd, &vectors, weights, frame, output);
+                }
+                (Ok(weights), _, 2) if layer.unframed => {
+                    run3x3_unframed::<S, 2>(simd, &vectors, weights, frame, output);
+                }
                 (Ok(weights), [3, 3], 1) => run3x3::<S, 1>(simd, &vectors, weights, frame, output),
                 (Ok(weights), [3, 3], 2) => run3x3::<S, 2>(simd, &vectors, weights, frame, output),
                 _ => run(simd, &vectors, weights, frame, output),
@@ -180,24 +204,39 @@ fn run<S: Simd>(
     frame: &[f32],
     output: &mut [f32],
 ) {
-    let Vectors { layer, first, bias } = *vectors;
+    let Vectors { layer, first, .. } = *vectors;
     let [maps, _, columns] = layer.layer.output();
     for (row, output) in output.chunks_exact_mut(columns * maps).enumerate() {
-        let frame = &frame[row * layer.conv.stride[0] * layer.input_row..];
-        let Some(output) = output.get_mut(first..) else { continue };
         let places = (first..).step_by(layer.input_step);
-        for (to, place) in output.chunks_mut(layer.output_step).zip(places) {
-            let mut sum = bias;
-            for (weight, offset) in weights.iter().zip(&layer.offsets) {
-                let input = &frame[place + offset..][..S::F32_LANES];
-                sum = multiply_add(simd, S::as_simd_f32s(input).0[0], *weight, sum);
-            }
-            store(simd, to, layer.clamp.apply(simd, sum));
+        let outputs = output.get_mut(first..).unwrap_or_default();
+        for (to, place) in outputs.chunks_mut(layer.output_step).zip(places) {
+            vector(simd, vectors, weights, frame, row, place, to);
         }
     }
 }
 
-/// The same for kernels of 3×3, whose weights stay in registers, two rows at a time, which share inputs.
+/// Computes one vector of a row, as much of it as there is room for.
+#[inline(always)]
+fn vector<S: Simd>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: &[S::f32s],
+    frame: &[f32],
+    row: usize,
+    place: usize,
+    to: &mut [f32],
+) {
+    let Vectors { layer, bias, .. } = *vectors;
+    let frame = &frame[row * layer.conv.stride[0] * layer.input_row + place..];
+    let mut sum = bias;
+    for (weight, offset) in weights.iter().zip(&layer.offsets) {
+        let input = S::as_simd_f32s(&frame[*offset..][..S::F32_LANES]).0[0];
+        sum = multiply_add(simd, input, *weight, sum);
+    }
+    store(simd, to, layer.clamp.apply(simd, sum));
+}
+
+/// [`run`] for kernels of 3×3, down a strip of one vector of each row or of two, so that each input is read once.
 #[inline(always)]
 fn run3x3<S: Simd, const STRIDE: usize>(
     simd: S,
@@ -206,61 +245,189 @@ fn run3x3<S: Simd, const STRIDE: usize>(
     frame: &[f32],
     output: &mut [f32],
 ) {
-    let [maps, _, columns] = vectors.layer.layer.output();
-    let mut pairs = output.chunks_exact_mut(2 * columns * maps);
-    let mut row = 0;
-    for pair in &mut pairs {
-        let (first, second) = pair.split_at_mut(columns * maps);
-        rows3x3::<S, STRIDE, 2>(simd, vectors, weights, frame, row, [first, second]);
-        row += 2;
+    let Vectors { layer, first, .. } = *vectors;
+    let [maps, rows, columns] = layer.layer.output();
+    let length = columns * maps;
+    let Depthwise { input_row, input_step, output_step, .. } = *layer;
+    let offsets = [layer.offsets[0], layer.offsets[1], layer.offsets[2]];
+    let seen = [true; 3];
+    let height = layer.frame.rows();
+    let mut inputs =
+        Inputs { values: frame, above: 0, height, input_row, input_step, offsets, seen };
+    let mut to = first;
+    inputs.skip(first);
+    while to + output_step + S::F32_LANES <= length {
+        strips::<S, STRIDE, 2>(simd, vectors, weights, &inputs, &mut output[to..]);
+        inputs.skip(2 * input_step);
+        to += 2 * output_step;
     }
-    let last = pairs.into_remainder();
-    if !last.is_empty() {
-        rows3x3::<S, STRIDE, 1>(simd, vectors, weights, frame, row, [last]);
+    if to + S::F32_LANES <= length {
+        strips::<S, STRIDE, 1>(simd, vectors, weights, &inputs, &mut output[to..]);
+        inputs.skip(input_step);
+        to += output_step;
+    }
+    // the last vector of a row may not be whole
+    if to < length {
+        let place = inputs.offsets[0] - layer.offsets[0];
+        for row in 0..rows {
+            let to = &mut output[row * length..][to..length];
+            vector(simd, vectors, weights.as_flattened(), frame, row, place, to);
+        }
     }
 }
 
-/// `ROWS` rows of outputs from number `row`.
+/// [`run3x3`] of an input without a frame, in whose place zeros are put.
 #[inline(always)]
-fn rows3x3<S: Simd, const STRIDE: usize, const ROWS: usize>(
+fn run3x3_unframed<S: Simd, const STRIDE: usize>(
     simd: S,
     vectors: &Vectors<'_, S::f32s>,
     weights: [[S::f32s; 3]; 3],
-    frame: &[f32],
-    row: usize,
-    mut outputs: [&mut [f32]; ROWS],
+    input: &[f32],
+    output: &mut [f32],
 ) {
-    /// Rows of inputs, at most.
-    const INPUTS: usize = 5;
-    let Vectors { layer, first, bias } = *vectors;
-    let Some(after_first) = outputs[0].len().checked_sub(first + 1) else { return };
-    let count = after_first / layer.output_step + 1;
-    let columns = [layer.offsets[0], layer.offsets[1], layer.offsets[2]];
-    let [left, middle, right] = columns;
-    // of equal length, so that one check of a place is enough
-    let length = (count - 1) * layer.input_step + left.max(middle).max(right) + S::F32_LANES;
-    let mut inputs = [&frame[..0]; INPUTS];
-    for (input, row) in inputs.iter_mut().zip(row * STRIDE..).take((ROWS - 1) * STRIDE + 3) {
-        *input = &frame[row * layer.input_row + first..][..length];
+    let Vectors { layer, first, .. } = *vectors;
+    let [channels, height, width] = layer.layer.input();
+    let columns = layer.layer.output()[2];
+    let Padding { top, left, .. } = layer.conv.padding;
+    let stride = layer.conv.stride[1];
+    let mut column = 0;
+    while column < columns {
+        let begin = column * stride;
+        let mut inputs = Inputs {
+            values: input,
+            above: top,
+            height,
+            input_row: width * channels,
+            input_step: stride * channels,
+            offsets: [0; 3],
+            seen: [false; 3],
+        };
+        for (kernel_column, (offset, seen)) in
+            inputs.offsets.iter_mut().zip(&mut inputs.seen).enumerate()
+        {
+            let place = (begin + kernel_column).wrapping_sub(left);
+            if place < width {
+                *seen = true;
+                *offset = first + place * channels;
+            }
+        }
+        let output = &mut output[first + column * channels..];
+        // the next column has no padding on its left if this one has none
+        let two =
+            inputs.seen == [true; 3] && column + 1 < columns && begin + stride + 2 < left + width;
+        if two {
+            strips::<S, STRIDE, 2>(simd, vectors, weights, &inputs, output);
+            column += 2;
+        } else {
+            strips::<S, STRIDE, 1>(simd, vectors, weights, &inputs, output);
+            column += 1;
+        }
     }
-    for vector in 0..count {
-        let mut sums = [bias; ROWS];
-        for (column, offset) in columns.into_iter().enumerate() {
-            let place = vector * layer.input_step + offset;
-            for (number, input) in inputs.iter().enumerate().take((ROWS - 1) * STRIDE + 3) {
-                let input = S::as_simd_f32s(&input[place..place + S::F32_LANES]).0[0];
-                for (row, sum) in sums.iter_mut().enumerate() {
-                    let above = row * STRIDE;
-                    if number >= above && number - above < 3 {
-                        let weights = weights[number - above];
-                        *sum = multiply_add(simd, input, weights[column], *sum);
-                    }
+}
+
+/// `STRIPS` strips, to where they begin in `output`. Of the outputs that the next row of inputs adds to, the sums stay
+/// in registers.
+#[inline(always)]
+fn strips<S: Simd, const STRIDE: usize, const STRIPS: usize>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: [[S::f32s; 3]; 3],
+    inputs: &Inputs<'_>,
+    output: &mut [f32],
+) {
+    let Vectors { layer, bias, .. } = *vectors;
+    let inputs = *inputs;
+    let [maps, rows, columns] = layer.layer.output();
+    let output_step = layer.output_step;
+    let floor = simd.splat_f32s(layer.clamp.floor);
+    let ceiling = simd.splat_f32s(layer.clamp.ceiling);
+    let [first, second, third] = weights;
+    let bias = [bias; STRIPS];
+    let mut sums = add(simd, bias, inputs.row(simd, 0), first);
+    let mut next = bias;
+    if STRIDE == 1 {
+        let middle = inputs.row(simd, 1);
+        sums = add(simd, sums, middle, second);
+        next = add(simd, bias, middle, first);
+    }
+    for row in 0..rows {
+        if STRIDE == 2 {
+            sums = add(simd, sums, inputs.row(simd, 2 * row + 1), second);
+        }
+        let below = inputs.row(simd, STRIDE * row + 2);
+        sums = add(simd, sums, below, third);
+        let begin = row * columns * maps;
+        for (strip, sum) in sums.into_iter().enumerate() {
+            let to = &mut output[begin + strip * output_step..][..S::F32_LANES];
+            let sum = simd.min_f32s(ceiling, simd.max_f32s(floor, sum));
+            S::as_mut_simd_f32s(to).0[0] = sum;
+        }
+        if STRIDE == 1 {
+            sums = add(simd, next, below, second);
+            next = add(simd, bias, below, first);
+        } else {
+            sums = add(simd, bias, below, first);
+        }
+    }
+}
+
+/// The inputs of strips.
+#[derive(Clone, Copy)]
+struct Inputs<'a> {
+    values: &'a [f32],
+    /// Rows of zeros that are not there, above those that are.
+    above: usize,
+    /// Rows that are there.
+    height: usize,
+    input_row: usize,
+    input_step: usize,
+    /// Where the columns of a kernel lie in a row.
+    offsets: [usize; 3],
+    /// Whether they do; the others are zeros. Of two strips all do.
+    seen: [bool; 3],
+}
+
+impl Inputs<'_> {
+    /// Goes on to strips this much farther on.
+    #[inline(always)]
+    fn skip(&mut self, floats: usize) {
+        for offset in &mut self.offsets {
+            *offset += floats;
+        }
+    }
+
+    /// For each strip, what the columns of a kernel see of a row.
+    #[inline(always)]
+    fn row<S: Simd, const STRIPS: usize>(self, simd: S, row: usize) -> [[S::f32s; 3]; STRIPS] {
+        let mut inputs = [[simd.splat_f32s(0.0); 3]; STRIPS];
+        let row = row.wrapping_sub(self.above);
+        if row >= self.height {
+            return inputs;
+        }
+        for (strip, inputs) in inputs.iter_mut().enumerate() {
+            for ((input, offset), seen) in inputs.iter_mut().zip(self.offsets).zip(self.seen) {
+                if STRIPS > 1 || seen {
+                    let begin = row * self.input_row + strip * self.input_step + offset;
+                    *input = S::as_simd_f32s(&self.values[begin..][..S::F32_LANES]).0[0];
                 }
             }
         }
-        for (output, sum) in outputs.iter_mut().zip(sums) {
-            let to = &mut output[first + vector * layer.output_step..];
-            store(simd, to, layer.clamp.apply(simd, sum));
+        inputs
+    }
+}
+
+/// Adds the products of a row of inputs and a row of weights.
+#[inline(always)]
+fn add<S: Simd, const STRIPS: usize>(
+    simd: S,
+    mut sums: [S::f32s; STRIPS],
+    inputs: [[S::f32s; 3]; STRIPS],
+    weights: [S::f32s; 3],
+) -> [S::f32s; STRIPS] {
+    for (sum, inputs) in sums.iter_mut().zip(inputs) {
+        for (input, weight) in inputs.into_iter().zip(weights) {
+            *sum = multiply_add(simd, input, weight, *sum);
         }
     }
+    sums
 }

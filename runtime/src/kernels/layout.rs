@@ -116,6 +116,11 @@ impl Frame {
         self.size[1].next_multiple_of(self.step) * self.pixel_length()
     }
 
+    /// Rows, with those of the padding.
+    pub(crate) const fn rows(&self) -> usize {
+        self.size[0]
+    }
+
     /// Floats in it.
     pub(crate) const fn length(&self) -> usize {
         let plane = self.size[0] * self.row_length();

@@ -322,9 +322,7 @@ fn run<S: Simd, const VECTORS: usize, const PIXELS: usize, const WINDOW: usize>(
                 }
             }
         } else {
-            // a copy, so that the others stay in registers
-            let results = results;
-            store_some(simd, &results, block, output.chunks_exact_mut(maps));
+            store_some(simd, results, block, output.chunks_exact_mut(maps));
         }
     }
 }
@@ -349,11 +347,11 @@ fn finish<S: Simd, const VECTORS: usize, const PIXELS: usize, const WINDOW: usiz
     results
 }
 
-/// Writes as many of the results as there is room for.
+/// Writes as many of the results as there is room for, of a copy, so that the others stay in registers.
 #[inline(always)]
-fn store_some<'a, S: Simd, const VECTORS: usize>(
+fn store_some<'a, S: Simd, const VECTORS: usize, const PIXELS: usize>(
     simd: S,
-    results: &[[S::f32s; VECTORS]],
+    results: [[S::f32s; VECTORS]; PIXELS],
     block: &Block,
     outputs: impl Iterator<Item = &'a mut [f32]>,
 ) {
