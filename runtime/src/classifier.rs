@@ -88,21 +88,25 @@ impl Classifier {
         Self::assemble(program, options, baked.scores(), names, baked.metadata())
     }
 
-    /// Reads a model file.
+    /// Reads a model file, ONNX or baked.
     ///
     /// # Errors
-    /// [`Error::Model`] if the file or its graph is refused, or what [`Self::new`] says, in [`Error::File`].
+    /// [`Error::Model`] if the file cannot be read, or what [`Self::parse`] says, in [`Error::File`].
     #[cfg(feature = "tract")]
     pub fn load(path: &Path) -> Result<Self, Error> {
-        Self::new(&Graph::load(path)?, Options::default()).map_err(|error| error.in_file(path))
+        let bytes = network::onnx::read_model(path)?;
+        Self::parse(&bytes).map_err(|error| error.in_file(path))
     }
 
-    /// Builds the engine from the bytes of an ONNX file.
+    /// Builds the engine from the bytes of an ONNX file or of a baked model.
     ///
     /// # Errors
     /// What is wrong with the file or its graph; never a panic, whatever the bytes.
     #[cfg(feature = "tract")]
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        if Baked::is_baked(bytes) {
+            return Self::baked(bytes);
+        }
         Self::new(&Graph::parse(bytes)?, Options::default())
     }
 

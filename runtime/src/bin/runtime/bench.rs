@@ -20,8 +20,7 @@ use crate::model;
 const PROFILE_IMAGES: usize = 1000;
 
 pub(crate) fn run(arguments: &cli::Bench) -> anyhow::Result<()> {
-    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
-    let classifier = source.classifier(arguments.model.options())?;
+    let classifier = model::classifier(&arguments.model)?;
     let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
     let folder = folder
         .context("you have no home folder to look for images in: give one with --data DIR")?;
