@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use runtime::{Classifier, preprocess};
+use runtime::Classifier;
 
 /// Pictures per call: enough for every thread to have a shard.
 const BATCH: usize = 256;
@@ -14,12 +14,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // it keeps its memory and its threads from batch to batch
     let mut session = classifier.session(0)?;
     for paths in paths.chunks(BATCH) {
-        let images = paths.iter().map(|path| Ok(preprocess::load(path)?.image));
-        let images: Vec<_> = images.collect::<Result<_, runtime::Error>>()?;
-        let scores = session.scores(&images).chunks_exact(classifier.classes().len());
-        for (path, scores) in paths.iter().zip(scores) {
-            let prediction = classifier.prediction(scores);
-            println!("{}: {}", path.display(), classifier.classes()[prediction.digit()]);
+        let pictures = paths.iter().map(|path| classifier.preparation().load(path));
+        let pictures: Vec<_> = pictures.collect::<Result<_, _>>()?;
+        for (path, prediction) in paths.iter().zip(session.predict(&pictures)) {
+            let (name, verdict) = (prediction.name(), prediction.verdict.name());
+            println!("{}: {name}, {verdict}", path.display());
         }
     }
     Ok(())

@@ -10,20 +10,19 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 
-use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rgba};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use crate::error::Error;
 
-/// What is read here, by its first bytes.
-const FORMATS: [(ImageFormat, &str); 6] = [
-    (ImageFormat::Png, "PNG"),
-    (ImageFormat::Jpeg, "JPEG"),
-    (ImageFormat::Gif, "GIF"),
-    (ImageFormat::Bmp, "BMP"),
-    (ImageFormat::WebP, "WebP"),
-    (ImageFormat::Pnm, "PNM"),
+/// What is read here, by its first bytes, and whether its decoder is part of this build.
+const FORMATS: [(ImageFormat, &str, bool); 6] = [
+    (ImageFormat::Png, "PNG", true),
+    (ImageFormat::Jpeg, "JPEG", cfg!(feature = "jpeg")),
+    (ImageFormat::Gif, "GIF", cfg!(feature = "gif")),
+    (ImageFormat::Bmp, "BMP", cfg!(feature = "bmp")),
+    (ImageFormat::WebP, "WebP", cfg!(feature = "webp")),
+    (ImageFormat::Pnm, "PNM", cfg!(feature = "pnm")),
 ];
 
 /// The largest picture that is read; checked before anything is decoded.
@@ -96,7 +95,7 @@ pub fn read(stream: impl Read, limits: Limits) -> Result<DynamicImage, Error> {
 }
 
 /// Reads a picture from the bytes of a PNG, JPEG, GIF, BMP, WebP or PNM file, and turns it as its EXIF
-/// orientation says.
+/// orientation says. All but PNG are features of this crate, which `formats` turns on together.
 ///
 /// # Errors
 /// [`Error::Empty`], [`Error::TooManyBytes`], [`Error::UnknownFormat`], [`Error::NoPixels`],
@@ -107,18 +106,23 @@ pub fn decode(bytes: &[u8], limits: Limits) -> Result<DynamicImage, Error> {
     }
     limits.check_bytes(bytes.len() as u64)?;
     let guess = image::guess_format(bytes).ok();
-    let (format, name) = FORMATS
+    let (format, name, is_built) = FORMATS
         .into_iter()
-        .find(|(format, _)| Some(*format) == guess)
+        .find(|(format, ..)| Some(*format) == guess)
         .ok_or(Error::UnknownFormat)?;
     let faulty = |reason: &str| Error::Picture { format: name, reason: reason.to_owned() };
+    if !is_built {
+        return Err(faulty("this program was built without that format"));
+    }
     let refused = |error| faulty(&reason(&error));
     match format {
+        #[cfg(feature = "webp")]
         ImageFormat::WebP => {
             let container = structure::webp_container(bytes).ok_or_else(|| faulty(CUT_OFF))?;
-            let mut decoder = WebPDecoder::new(Cursor::new(container)).map_err(refused)?;
+            let mut decoder =
+                image::codecs::webp::WebPDecoder::new(Cursor::new(container)).map_err(refused)?;
             if decoder.has_animation() {
-                let paper = Rgba([255, 255, 255, 0]);
+                let paper = image::Rgba([255, 255, 255, 0]);
                 decoder.set_background_color(paper).map_err(refused)?;
             }
             upright(decoder, bytes.len(), limits, refused)

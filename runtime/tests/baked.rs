@@ -8,7 +8,7 @@ use std::process::Command;
 use fixtures::graph::GraphBuilder;
 use network::onnx::Graph;
 use runtime::{
-    Baked, Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL, Image28, Instructions, Kernels, Options,
+    Baked, Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL, Image, Instructions, Kernels, Options,
     PIXELS,
 };
 use sha2::{Digest, Sha256};
@@ -19,9 +19,9 @@ fn runtime(arguments: &[&str], paths: &[&Path]) -> Command {
     command
 }
 
-fn images() -> Vec<Image28> {
-    let ramps = (1..40).map(|i| Image28(std::array::from_fn(|at| (at * at / i % 256) as u8)));
-    let flat = [0, 255].map(|pixel| Image28([pixel; PIXELS]));
+fn images() -> Vec<Image> {
+    let ramps = (1..40).map(|i| Image::mnist(std::array::from_fn(|at| (at * at / i % 256) as u8)));
+    let flat = [0, 255].map(|pixel| Image::mnist([pixel; PIXELS]));
     ramps.chain(flat).collect()
 }
 
@@ -91,6 +91,9 @@ fn every_command_takes_a_baked_file_as_it_takes_the_embedded_model() {
         assert!(embedded.status.success(), "{arguments:?}");
         assert_eq!(embedded, file, "{arguments:?}");
     }
+    // and so does the library
+    let predict = |classifier: Classifier| classifier.predict_batch(&images());
+    assert_eq!(predict(Classifier::load(&model).unwrap()), predict(Classifier::embedded()));
     let inspected = runtime(&["inspect"], &[&model]).output().unwrap();
     let identity = base16ct::lower::encode_string(&Sha256::digest(EMBEDDED_MODEL));
     assert!(String::from_utf8(inspected.stdout).unwrap().contains(&identity));

@@ -1,5 +1,6 @@
 //! Everything that can be wrong with a dataset, in one line each.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use safe_io::SingleLine;
@@ -9,14 +10,12 @@ use crate::idx::MAX_IMAGES;
 use crate::image::{ImageError, MAX_CHANNELS, MAX_SIDE};
 
 /// Why a dataset was refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// A file cannot be read, or its header promises more bytes than are read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(ReadError),
     /// Neither the plain file nor its `.gz` is in the dataset's folder.
-    #[error("neither {name} nor {name}.gz is in {}", SingleLine(folder.display()))]
     Missing {
         /// The IDX file's name.
         name: &'static str,
@@ -24,7 +23,6 @@ pub enum Error {
         folder: PathBuf,
     },
     /// Not an IDX file, or not one of pictures or of labels.
-    #[error("{}: not a usable IDX file: {fault}", SingleLine(path.display()))]
     Idx {
         /// The file.
         path: PathBuf,
@@ -32,7 +30,6 @@ pub enum Error {
         fault: IdxFault,
     },
     /// The pictures are not of the shape that is needed.
-    #[error("{}: {fault}", SingleLine(folder.display()))]
     Shape {
         /// The dataset's folder.
         folder: PathBuf,
@@ -40,7 +37,6 @@ pub enum Error {
         fault: ImageError,
     },
     /// The number of images differs from the number of labels.
-    #[error("{} holds {images} images but {labels} labels", SingleLine(folder.display()))]
     Unpaired {
         /// The dataset's folder.
         folder: PathBuf,
@@ -52,11 +48,10 @@ pub enum Error {
 }
 
 /// What is wrong with an IDX file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdxFault {
     /// Shorter than its header.
-    #[error("{found} bytes, shorter than its header of {header}")]
     Header {
         /// Bytes of a complete header.
         header: usize,
@@ -64,7 +59,6 @@ pub enum IdxFault {
         found: usize,
     },
     /// Another magic number.
-    #[error("magic number {found:#010x}, expected {}", magics(expected))]
     Magic {
         /// What this kind of file starts with, one of these.
         expected: &'static [u32],
@@ -72,9 +66,6 @@ pub enum IdxFault {
         found: u32,
     },
     /// Pictures without pixels, too large, or of too many channels.
-    #[error(
-        "pictures of {rows}x{columns} pixels of {channels} bytes, expected sides of 1 to {MAX_SIDE} and 1 to {MAX_CHANNELS} bytes"
-    )]
     Shape {
         /// Rows of a picture.
         rows: u32,
@@ -84,13 +75,11 @@ pub enum IdxFault {
         channels: u32,
     },
     /// More pictures than are read.
-    #[error("{found} pictures, over the limit of {MAX_IMAGES}")]
     Count {
         /// Pictures that the header promises.
         found: u32,
     },
     /// The header promises more bytes.
-    #[error("{found} bytes after the header, which promises {expected}")]
     Length {
         /// Bytes that the header promises.
         expected: u64,
@@ -98,17 +87,81 @@ pub enum IdxFault {
         found: usize,
     },
     /// The header promises fewer bytes.
-    #[error("more bytes after the header than the {expected} that it promises")]
     Trailing {
         /// Bytes that the header promises.
         expected: u64,
     },
     /// No picture at all.
-    #[error("it holds no item")]
     NoItem,
 }
 
-fn magics(magics: &[u32]) -> String {
-    let magics: Vec<String> = magics.iter().map(|magic| format!("{magic:#010x}")).collect();
-    magics.join(" or ")
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(error) => error.fmt(f),
+            Self::Missing { name, folder } => {
+                let folder = SingleLine(folder.display());
+                write!(f, "neither {name} nor {name}.gz is in {folder}")
+            }
+            Self::Idx { path, fault } => {
+                write!(f, "{}: not a usable IDX file: {fault}", SingleLine(path.display()))
+            }
+            Self::Shape { folder, fault } => {
+                write!(f, "{}: {fault}", SingleLine(folder.display()))
+            }
+            Self::Unpaired { folder, images, labels } => {
+                let folder = SingleLine(folder.display());
+                write!(f, "{folder} holds {images} images but {labels} labels")
+            }
+        }
+    }
 }
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read(error) => error.source(),
+            Self::Missing { .. }
+            | Self::Idx { .. }
+            | Self::Shape { .. }
+            | Self::Unpaired { .. } => None,
+        }
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl fmt::Display for IdxFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header { header, found } => {
+                write!(f, "{found} bytes, shorter than its header of {header}")
+            }
+            Self::Magic { expected, found } => {
+                let expected: Vec<String> =
+                    expected.iter().map(|magic| format!("{magic:#010x}")).collect();
+                write!(f, "magic number {found:#010x}, expected {}", expected.join(" or "))
+            }
+            Self::Shape { rows, columns, channels } => write!(
+                f,
+                "pictures of {rows}x{columns} pixels of {channels} bytes, expected sides of 1 to {MAX_SIDE} and 1 to {MAX_CHANNELS} bytes"
+            ),
+            Self::Count { found } => {
+                write!(f, "{found} pictures, over the limit of {MAX_IMAGES}")
+            }
+            Self::Length { expected, found } => {
+                write!(f, "{found} bytes after the header, which promises {expected}")
+            }
+            Self::Trailing { expected } => {
+                write!(f, "more bytes after the header than the {expected} that it promises")
+            }
+            Self::NoItem => write!(f, "it holds no item"),
+        }
+    }
+}
+
+impl std::error::Error for IdxFault {}

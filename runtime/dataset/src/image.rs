@@ -33,20 +33,15 @@ pub struct Image {
 }
 
 /// Why pixels are no picture, or not the one that is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImageError {
     /// No channel, too many channels, or a side that is 0 or too long.
-    #[error(
-        "a picture of {}; it may have 1 to {MAX_CHANNELS} channels and sides of 1 to {MAX_SIDE} pixels",
-        Dimensions(*shape)
-    )]
     Shape {
         /// `[channels, height, width]`
         shape: [usize; 3],
     },
     /// More or fewer pixels than the shape has.
-    #[error("{found} bytes, but a picture of {} has {expected}", Dimensions(*shape))]
     Length {
         /// `[channels, height, width]`
         shape: [usize; 3],
@@ -56,7 +51,6 @@ pub enum ImageError {
         found: usize,
     },
     /// A picture of another shape.
-    #[error("a picture of {}, expected {}", Dimensions(*found), Dimensions(*expected))]
     OtherShape {
         /// `[channels, height, width]` that is needed.
         expected: [usize; 3],
@@ -64,6 +58,26 @@ pub enum ImageError {
         found: [usize; 3],
     },
 }
+
+impl fmt::Display for ImageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Shape { shape } => write!(
+                f,
+                "a picture of {}; it may have 1 to {MAX_CHANNELS} channels and sides of 1 to {MAX_SIDE} pixels",
+                Dimensions(shape)
+            ),
+            Self::Length { shape, expected, found } => {
+                write!(f, "{found} bytes, but a picture of {} has {expected}", Dimensions(shape))
+            }
+            Self::OtherShape { expected, found } => {
+                write!(f, "a picture of {}, expected {}", Dimensions(found), Dimensions(expected))
+            }
+        }
+    }
+}
+
+impl std::error::Error for ImageError {}
 
 /// `[channels, height, width]` in words: `3 channels, 32 rows and 20 columns`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Reading whole files, of bounded size.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -7,11 +8,10 @@ use std::path::{Path, PathBuf};
 use crate::SingleLine;
 
 /// Why a file was not read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The file cannot be opened or read.
-    #[error("cannot read {}", SingleLine(path.display()))]
     Unreadable {
         /// What was asked for.
         path: PathBuf,
@@ -19,13 +19,35 @@ pub enum ReadError {
         source: io::Error,
     },
     /// More bytes than the limit; no more than those were read.
-    #[error("{}: holds more than {max_bytes} bytes, the maximum that is read", SingleLine(path.display()))]
     TooLarge {
         /// What was asked for.
         path: PathBuf,
         /// The limit that was passed.
         max_bytes: u64,
     },
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { path, .. } => {
+                write!(f, "cannot read {}", SingleLine(path.display()))
+            }
+            Self::TooLarge { path, max_bytes } => {
+                let path = SingleLine(path.display());
+                write!(f, "{path}: holds more than {max_bytes} bytes, the maximum that is read")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreadable { source, .. } => Some(source),
+            Self::TooLarge { .. } => None,
+        }
+    }
 }
 
 /// The content of a file of at most `max_bytes`: neither a large file nor a device without end fills the memory.

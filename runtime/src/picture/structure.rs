@@ -44,6 +44,7 @@ const END_OF_IMAGE: u8 = 0xD9;
 /// memory aside for whatever length a chunk claims.
 ///
 /// Layout: <https://developers.google.com/speed/webp/docs/riff_container>.
+#[cfg(any(feature = "webp", test))]
 pub(super) fn webp_container(bytes: &[u8]) -> Option<&[u8]> {
     let length = |at: usize| {
         let field = bytes.get(at..)?.first_chunk()?;

@@ -8,17 +8,17 @@ use dataset::ConfusionMatrix;
 use dataset::idx;
 use dataset::idx::Part;
 use runtime::Verdict;
-use runtime::evaluate::evaluate;
+use runtime::evaluate::evaluate_with;
 use runtime::reliability::{Bin, Reliability, Score};
 use serde_json::{Value, json};
 
 use crate::cli;
 use crate::hint::with_hint;
 use crate::model;
+use crate::progress;
 
 pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
-    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
-    let classifier = source.classifier(arguments.model.options()?)?;
+    let classifier = model::classifier(&arguments.model)?;
     let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
     let folder = folder
         .context("you have no home folder to look for images in: give one with --data DIR")?;
@@ -31,7 +31,10 @@ pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
         anyhow::bail!("{folder} holds label {label}, but the model has {classes} classes");
     }
     let started = Instant::now();
-    let (report, reliability) = evaluate(&classifier, &split);
+    let bar = progress::bar(split.images.len());
+    let (report, reliability) =
+        evaluate_with(&classifier, &split, |done| bar.set_position(done as u64));
+    bar.finish_and_clear();
     let seconds = started.elapsed().as_secs_f64();
     ensure!(report.total() > 0, "{} holds no test images", folder.display());
     let mut output = io::stdout().lock();

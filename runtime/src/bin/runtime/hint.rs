@@ -28,7 +28,10 @@ fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let is_missing = matches!(own(error), Some(dataset::Error::Missing { .. }));
     let of_dataset = is_missing
         .then_some("run trainer/run once, or copy the four IDX files there, or pass --data DIR");
-    of_picture_or_model.or(of_dataset).or_else(|| error.source().and_then(hint))
+    let is_of_other_images = matches!(own(error), Some(dataset::Error::Shape { .. }));
+    let of_other_images =
+        is_of_other_images.then_some("pass --data DIR with pictures of the model's size");
+    of_picture_or_model.or(of_dataset).or(of_other_images).or_else(|| error.source().and_then(hint))
 }
 
 /// A cause in its own type; one that was boxed has that of its box.

@@ -20,6 +20,7 @@ use crate::evaluate::{bins, verdicts};
 use crate::hint::with_hint;
 use crate::manifest::{self, Entry};
 use crate::model;
+use crate::progress;
 use safe_io::print::print_error;
 
 /// A picture that was read.
@@ -41,12 +42,14 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
         let inputs: Vec<&Path> = inputs.into_iter().flatten().collect();
         check_output(path, &inputs, arguments.force, "")?;
     }
-    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
-    let classifier = source.classifier(arguments.model.options()?)?;
+    let classifier = model::classifier(&arguments.model)?;
     let limits = Limits::from(&arguments.limits);
     let mut sheet = arguments.sheet.as_ref().map(|_| ContactSheet::default());
     let mut tally = Tally { classifier: &classifier, answers: vec![], unread: 0 };
-    for entry in manifest::load(manifest, classifier.classes())? {
+    let entries = manifest::load(manifest, classifier.classes())?;
+    let bar = progress::bar(entries.len());
+    for entry in entries {
+        bar.inc(1);
         match picture::load(&entry.path, limits) {
             Ok(picture) => {
                 let prepared = classifier.preparation().prepare(&picture);
@@ -64,11 +67,12 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
                 tally.answers.push(answer);
             }
             Err(error) => {
-                print_error(&with_hint(error));
+                bar.suspend(|| print_error(&with_hint(error)));
                 tally.unread += 1;
             }
         }
     }
+    bar.finish_and_clear();
     let mut output = io::stdout().lock();
     let printed = if arguments.json {
         writeln!(output, "{}", tally.json())

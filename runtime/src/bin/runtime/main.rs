@@ -14,6 +14,7 @@ mod inspect;
 mod manifest;
 mod model;
 mod predict;
+mod progress;
 mod show;
 mod stdin;
 

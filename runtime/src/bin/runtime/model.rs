@@ -6,6 +6,7 @@ use std::path::Path;
 use network::onnx::{self, Graph};
 use runtime::{Baked, Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL, Kernels, Options};
 
+use crate::cli;
 use crate::hint::with_hint;
 use crate::stdin;
 
@@ -26,17 +27,19 @@ pub(crate) enum Content {
     Baked(Box<Baked>),
 }
 
-impl Source {
-    /// Reads and parses a file, or the model inside this program: baked, since that is ready in less time, unless tract
-    /// is to run it.
-    pub(crate) fn read(path: Option<&Path>, kernels: Kernels) -> anyhow::Result<Self> {
-        match path {
-            Some(path) => Self::read_file(path),
-            None if kernels == Kernels::Tract => Self::embedded(),
-            None => Self::parse(EMBEDDED.into(), EMBEDDED_BAKED.into(), None),
-        }
-    }
+/// The engine of the model that arguments name: a file, or the one inside this program.
+///
+/// That one is baked, which is ready in less time, unless tract is to run it. What was read is gone when this returns.
+pub(crate) fn classifier(arguments: &cli::Model) -> anyhow::Result<Classifier> {
+    let source = match &arguments.file {
+        Some(path) => Source::read_file(path)?,
+        None if arguments.kernels() == Kernels::Tract => Source::embedded()?,
+        None => Source::parse(EMBEDDED.into(), EMBEDDED_BAKED.into(), None)?,
+    };
+    source.classifier(arguments.options()?)
+}
 
+impl Source {
     /// The ONNX file inside this program.
     pub(crate) fn embedded() -> anyhow::Result<Self> {
         Self::parse(EMBEDDED.into(), EMBEDDED_MODEL.into(), None)

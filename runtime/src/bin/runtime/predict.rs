@@ -17,6 +17,7 @@ use crate::cli::{self, Show};
 use crate::folder::{self, Folder};
 use crate::hint::with_hint;
 use crate::model;
+use crate::progress;
 use crate::show::{self, MAX_ROWS, Page, Row};
 use crate::stdin;
 use safe_io::print::print_error;
@@ -43,14 +44,15 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
         "--show writes at most {MAX_ROWS} pictures on a page, and these are {}: name fewer",
         pictures.len()
     );
-    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
-    let classifier = source.classifier(arguments.model.options()?)?;
+    let classifier = model::classifier(&arguments.model)?;
     let limits = Limits::from(&arguments.limits);
     let mut page = Page::default();
     let mut output = io::stdout().lock();
     let mut code = ExitCode::SUCCESS;
     let mut printed = Ok(());
+    let bar = progress::bar_beside_lines(pictures.len());
     for (path, found) in pictures {
+        bar.inc(1);
         let seen = found.and_then(|()| see(&classifier, &path, limits, show.is_some()));
         let line = match (&seen, arguments.json) {
             (seen, true) => {
@@ -61,7 +63,7 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
                 writeln!(output, "{}", text_line(&classifier, &path, seen, arguments.top))
             }
             (Err(error), false) => {
-                print_error(error);
+                bar.suspend(|| print_error(error));
                 Ok(())
             }
         };
@@ -79,6 +81,7 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
             (Ok(_), None) => (),
         }
     }
+    bar.finish_and_clear();
     if let Some(Show::File(path)) = &show {
         page.save(path, &classifier)?;
     }

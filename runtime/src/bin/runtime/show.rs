@@ -15,8 +15,10 @@ use crate::canvas::{BAD, Canvas, FAINT, GOOD, INK};
 /// Columns of the terminal that a picture takes: as many as what the model sees has pixels along its longer side, within
 /// these bounds. Two rows of pixels make a line.
 const SIDES: [u32; 2] = [28, 40];
-/// Columns of a bar of probability 1.
-const BAR: f32 = 10.0;
+/// Columns of a name and a bar of probability 1.
+const NAME_AND_BAR: usize = 11;
+/// Maximum columns of a name.
+const MAX_NAME: usize = 8;
 /// Maximum number of bars beside a picture; of more classes the likeliest are shown.
 const MAX_BARS: usize = 14;
 /// From dark to light, for terminals without colours and for files.
@@ -119,14 +121,15 @@ fn bars(prediction: &Prediction, classes: &[String]) -> Vec<String> {
     if classes.len() <= MAX_BARS {
         shown.sort_by_key(|(class, _)| *class);
     }
-    let name = |class: usize| classes[class].chars().take(8).collect::<String>();
+    let name = |class: usize| classes[class].chars().take(MAX_NAME).collect::<String>();
     let longest = shown.iter().map(|(class, _)| name(*class).chars().count()).max().unwrap_or(0);
+    let length = NAME_AND_BAR - longest;
     let line = |(class, probability): (usize, f32)| {
-        let bar = "#".repeat((probability * BAR).round() as usize);
+        let bar = "#".repeat((probability * length as f32).round() as usize);
         let percent = probability * 100.0;
-        format!("{:longest$} {bar:10}{percent:6.1} %", name(class))
+        format!("{:longest$} {bar:length$}{percent:6.1} %", name(class))
     };
-    shown.into_iter().map(line).map(|line| line.chars().take(20).collect()).collect()
+    shown.into_iter().map(line).collect()
 }
 
 /// Maximum number of pictures on one page.
@@ -279,6 +282,17 @@ mod tests {
             if (width, height) == (20, 32) {
                 assert_eq!(lines[7], format!("{:6}{}{:6}", "", "@".repeat(20), ""));
             }
+        }
+    }
+
+    #[test]
+    fn long_names_shorten_the_bars_and_never_the_numbers() {
+        let prediction = Classifier::embedded().predict(&preprocess::prepare(&bar()));
+        for name in ["7", "nan", "aeroplane, old"] {
+            let names: Vec<String> = (0..10).map(|_| name.to_owned()).collect();
+            let bars = bars(&prediction, &names);
+            assert!(bars.iter().all(|line| line.ends_with(" %") && line.len() == 20), "{bars:?}");
+            assert!(bars[1].contains("###"), "{bars:?}");
         }
     }
 

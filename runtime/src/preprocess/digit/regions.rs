@@ -81,8 +81,8 @@ mod tests {
     use imageproc::region_labelling;
     use proptest::prelude::*;
 
-    use super::super::distance::tests::masks;
     use super::*;
+    use crate::preprocess::digit::distance::tests::masks;
 
     proptest! {
         #[test]

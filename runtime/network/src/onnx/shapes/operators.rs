@@ -22,7 +22,11 @@ fn single(node: &Node, inputs: &[Option<&Fact>], opset: i64) -> Option<(Shape, C
     let given = || inputs.iter().flatten().map(|fact| &fact.shape[..]);
     let first = shape_at(0).unwrap_or_default();
     let shape = match node.op.as_str() {
-        "Conv" => return convolution(node, first, shape_at(1)?, shape_at(2)),
+        // its weights must be known
+        "Conv" if constant(1).is_some() => {
+            return convolution(node, first, shape_at(1)?, shape_at(2));
+        }
+        "Conv" => return None,
         "QLinearConv" => return convolution(node, first, shape_at(3)?, shape_at(8)),
         "Gemm" => {
             let (left, right) = (gemm(node, "transA", first)?, gemm(node, "transB", shape_at(1)?)?);
@@ -343,7 +347,10 @@ mod tests {
     }
 
     fn fact(shape: &[usize]) -> Fact<'static> {
-        Fact { element: Element::F32, shape: shape.to_vec(), value: None }
+        let length = shape.iter().product();
+        let value = Tensor::new(shape, Values::Opaque { element: "none".into(), length });
+        let value = Some(std::borrow::Cow::Owned(value));
+        Fact { element: Element::F32, shape: shape.to_vec(), value }
     }
 
     fn made(op: &str, attributes: &[(&str, Attribute)], inputs: &[&[usize]]) -> Option<Shape> {
