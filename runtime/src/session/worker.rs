@@ -21,7 +21,7 @@ use crate::engine::{Buffers, Program};
 const SPIN: Duration = Duration::from_micros(50);
 
 /// Maximum batches for which a worker that was late gets no work.
-const MAX_PAUSE: u32 = 1024;
+const MAX_PAUSE: u32 = 1 << 13;
 
 /// A worker, as its session sees it.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Worker {
             }
         }
         self.pause = self.next_pause;
-        self.next_pause = (2 * self.next_pause).min(MAX_PAUSE);
+        self.next_pause = (8 * self.next_pause).min(MAX_PAUSE);
         None
     }
 }
