@@ -3,6 +3,18 @@
 //! Every kernel is written once, over [`pulp::Simd`], and compiled for each set of instructions; which one runs is
 //! decided when the program runs. Weights are packed when a model is loaded, so that the inner loops read them in
 //! order.
+//!
+//! | kernel | layers | vectors run over |
+//! |---|---|---|
+//! | [`winograd`] | convolutions of 3×3 and 5×5 with stride 1 and enough channels | channels, then maps |
+//! | [`conv`] | other convolutions without padding, of stride 1 and one group | pixels |
+//! | [`depthwise`] | convolutions of as many groups as channels | pixels and channels |
+//! | [`matrix`] | all other convolutions, such as those of 1×1 | maps |
+//! | [`pool`] | poolings that no convolution ends in, and sums | channels |
+//! | [`dense`] | dense layers | outputs |
+//!
+//! Most of them want and give values with the channels last (see [`layout`]), and read vectors that begin where lines of
+//! the cache do (see [`aligned`]).
 
 #![allow(
     clippy::inline_always,

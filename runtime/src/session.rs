@@ -2,7 +2,7 @@
 //!
 //! On a busy machine a worker thread may not run for a while, just when it has work. So a session waits for no worker
 //! longer than its own part took, and then does the worker's part itself; and a worker that was late gets no work for
-//! some batches, eight times as many each time. So more threads take hardly longer than one, however busy the machine is.
+//! some time, longer each time. So more threads take hardly longer than one, however busy the machine is.
 
 mod worker;
 

@@ -20,8 +20,8 @@ use crate::engine::{Buffers, Program};
 /// How long a thread looks for more work before it sleeps: to wake it takes longer than an image.
 const SPIN: Duration = Duration::from_micros(50);
 
-/// Maximum batches for which a worker that was late gets no work.
-const MAX_PAUSE: u32 = 1 << 13;
+/// For how many times as long as it was waited for, a worker that was late gets no work: at first, and at most.
+const PAUSES: [u32; 2] = [4, 256];
 
 /// A worker, as its session sees it.
 #[derive(Debug)]
@@ -30,9 +30,9 @@ pub(super) struct Worker {
     /// `None` while the worker has it.
     shard: Option<Shard>,
     ready: bool,
-    /// Batches until it gets work again.
-    pause: u32,
-    /// What that will be when it is late the next time.
+    /// When it gets work again after it was late.
+    pause_end: Option<Instant>,
+    /// For how many times as long as it is waited for, if it is late again.
     next_pause: u32,
 }
 
@@ -67,7 +67,13 @@ impl Worker {
     }
 
     fn of(mailbox: Arc<Mailbox>) -> Self {
-        Self { mailbox, shard: Some(Shard::default()), ready: false, pause: 0, next_pause: 1 }
+        Self {
+            mailbox,
+            shard: Some(Shard::default()),
+            ready: false,
+            pause_end: None,
+            next_pause: PAUSES[0],
+        }
     }
 
     /// Whether it can take work of the next batch, for which this is called once.
@@ -76,8 +82,8 @@ impl Worker {
             // what was waited for in vain
             self.shard = self.mailbox.done.take_at_once();
         }
-        self.ready = self.pause == 0 && self.shard.is_some();
-        self.pause = self.pause.saturating_sub(1);
+        let pauses = self.pause_end.is_some_and(|end| Instant::now() < end);
+        self.ready = !pauses && self.shard.is_some();
         self.ready
     }
 
@@ -101,12 +107,12 @@ impl Worker {
         if self.shard.is_none() {
             self.shard = self.mailbox.done.take(Some(patience));
             if let Some(shard) = &self.shard {
-                self.next_pause = (self.next_pause / 2).max(1);
+                self.next_pause = (self.next_pause / 2).max(PAUSES[0]);
                 return Some(&shard.scores);
             }
         }
-        self.pause = self.next_pause;
-        self.next_pause = (8 * self.next_pause).min(MAX_PAUSE);
+        self.pause_end = Instant::now().checked_add(patience * self.next_pause);
+        self.next_pause = (4 * self.next_pause).min(PAUSES[1]);
         None
     }
 }
@@ -184,6 +190,8 @@ impl Slot {
                 _ if waited < SPIN => {
                     drop(content);
                     (0..SPINS).for_each(|_| hint::spin_loop());
+                    // who is waited for may have to run on this core
+                    thread::yield_now();
                 }
                 None => drop(self.changed.wait(content).unwrap_or_else(PoisonError::into_inner)),
                 Some(left) => {
