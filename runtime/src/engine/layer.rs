@@ -5,8 +5,8 @@ use std::ops::Range;
 use network::{Activation, Affine, Conv as Geometry, Kind, Layer, Shape};
 
 use crate::kernels::{
-    Aligned, Conv, Dense, Depthwise, Instructions, Layout, MatrixConv, NonZeroInputs, Pool, Value,
-    Winograd, add, channels_first, places_of_channels_last,
+    Aligned, Conv, Dense, Depthwise, Instructions, Layout, MatrixConv, NonZeroInputs, Pool, Scale,
+    Value, Winograd, add, channels_first, places_of_channels_last,
 };
 
 /// One layer with its weights packed for a set of instructions, for who needs what each layer gives.
@@ -38,6 +38,7 @@ enum Kernel {
     Winograd(Winograd),
     Matrix(MatrixConv),
     Depthwise(Depthwise),
+    Scale(Scale),
     Pool(Pool),
     Add,
     Dense(Dense),
@@ -71,6 +72,7 @@ impl Layouts {
         match layer.kind() {
             Kind::Conv(_) if Winograd::suits(layer, instructions) => Self::Last,
             Kind::Conv(conv) if Conv::does(&conv) => Self::First,
+            Kind::Conv(conv) if Scale::does(layer, &conv) => Self::Same,
             Kind::Conv(_) => Self::Last,
             Kind::Pool(_) | Kind::Add { .. } => Self::Same,
             Kind::Dense { .. } => Self::Vector,
@@ -101,6 +103,9 @@ impl CompiledLayer {
             }
             Kind::Conv(conv) if Conv::does(&conv) => {
                 Kernel::Conv(Conv::new(layer, affine, instructions))
+            }
+            Kind::Conv(conv) if Scale::does(layer, &conv) => {
+                Kernel::Scale(Scale::new(layer, affine, input_layout, instructions))
             }
             Kind::Conv(conv) if Depthwise::does(layer, &conv) => {
                 Kernel::Depthwise(Depthwise::new(layer, affine, input_layout, instructions))
@@ -137,6 +142,7 @@ impl CompiledLayer {
             Kernel::Winograd(conv) => conv.affine(),
             Kernel::Matrix(conv) => conv.affine(),
             Kernel::Depthwise(conv) => conv.affine(),
+            Kernel::Scale(scale) => scale.affine(),
             Kernel::Pool(_) | Kernel::Add => Affine { weights: vec![], bias: vec![] },
             Kernel::Dense(dense) => {
                 let mut affine = dense.affine();
@@ -200,7 +206,7 @@ impl CompiledLayer {
             Kernel::Matrix(conv) => conv.workspace(),
             Kernel::Depthwise(conv) => conv.workspace(),
             Kernel::Pool(_) | Kernel::Add => input.len(),
-            Kernel::Dense(_) => 0,
+            Kernel::Scale(_) | Kernel::Dense(_) => 0,
         };
         planes.grow(planes_length);
         let run_image: &mut dyn FnMut(&[V], &mut [f32]) = match &self.kernel {
@@ -208,6 +214,7 @@ impl CompiledLayer {
             Kernel::Winograd(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Matrix(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Depthwise(conv) => &mut |input, output| conv.run(input, planes, output),
+            Kernel::Scale(scale) => return scale.run(input, output),
             Kernel::Pool(pool) => return pool.run(V::floats(input, planes), output),
             Kernel::Add => {
                 let activation = self.layer.kind().activation();
