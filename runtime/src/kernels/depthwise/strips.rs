@@ -17,7 +17,7 @@ use pulp::Simd;
 use super::super::multiply_add;
 use super::{Depthwise, Vectors, vector};
 
-/// [`run`] for kernels of 3×3, down a strip of one vector of each row or of two, so that each input is read once.
+/// Computes the outputs, down a strip of one vector of each row or of two, so that each input is read once.
 #[inline(always)]
 pub(super) fn run3x3<S: Simd, const STRIDE: usize>(
     simd: S,
