@@ -34,7 +34,7 @@ pub fn architecture() -> Architecture {
 /// What the engine would need to take it.
 pub(super) fn read(graph: &Graph) -> Result<Network, Error> {
     let expected = architecture();
-    let Some(WholeNetwork { network, takes_pixels }) = lower(graph)?.network() else {
+    let Some(WholeNetwork { network, takes_pixels, .. }) = lower(graph)?.network() else {
         return Err(Error::Unsupported { expected, found: operators(graph) });
     };
     let found = network.architecture();
