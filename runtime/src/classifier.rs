@@ -93,30 +93,41 @@ impl Classifier {
         Self::assemble(program, shape, options, baked.scores(), names, baked.metadata())
     }
 
-    /// Reads an ONNX file.
+    /// Reads a model file, ONNX or baked.
     ///
     /// # Errors
-    /// [`Error::Model`] if the file or its graph is refused, or what [`Self::new`] says, in [`Error::File`].
+    /// [`Error::Model`] if the file cannot be read, or what [`Self::parse`] says, in [`Error::File`].
     #[cfg(feature = "tract")]
     pub fn load(path: &Path) -> Result<Self, Error> {
         Self::load_with(path, Options::default())
     }
 
-    /// Reads an ONNX file that does not say all about itself, such as what its float input means.
+    /// Reads a model file that does not say all about itself, such as what its float input means.
     ///
     /// # Errors
     /// As [`Self::load`].
     #[cfg(feature = "tract")]
     pub fn load_with(path: &Path, options: Options) -> Result<Self, Error> {
-        Self::new(&Graph::load(path)?, options).map_err(|error| error.in_file(path))
+        let bytes = network::onnx::read_model(path)?;
+        let classifier = if Baked::is_baked(&bytes) {
+            let baked = Baked::parse(&bytes).map_err(Error::from);
+            baked.and_then(|baked| Self::of_baked(&baked, options))
+        } else {
+            let graph = Graph::parse_in(&bytes, Some(path.parent().unwrap_or(Path::new(""))));
+            graph.map_err(Error::from).and_then(|graph| Self::new(&graph, options))
+        };
+        classifier.map_err(|error| error.in_file(path))
     }
 
-    /// Builds the engine from the bytes of an ONNX file.
+    /// Builds the engine from the bytes of an ONNX file or of a baked model.
     ///
     /// # Errors
     /// What is wrong with the file or its graph; never a panic, whatever the bytes.
     #[cfg(feature = "tract")]
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        if Baked::is_baked(bytes) {
+            return Self::baked(bytes);
+        }
         Self::new(&Graph::parse(bytes)?, Options::default())
     }
 

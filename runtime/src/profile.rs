@@ -71,7 +71,9 @@ mod tests {
         let graph = Graph::parse(EMBEDDED_MODEL).unwrap();
         let options = Options { kernels: Kernels::Tract, ..Options::default() };
         let tracts = Classifier::new(&graph, options).unwrap().profile(&images, 2);
-        assert!(tracts.len() > ours.len());
-        assert!(tracts.iter().any(|operator| !operator.time.is_zero()));
+        assert!(
+            matches!(&tracts[..], [all] if all.name.starts_with("tract: Cast → Sub → Mul → Conv"))
+        );
+        assert!(!tracts[0].time.is_zero());
     }
 }

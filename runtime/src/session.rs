@@ -4,6 +4,9 @@
 //! back with its scores into the other. An image takes some 20 µs and waking a sleeping thread about as long, so whoever
 //! waits spins for [`SPIN`] before it sleeps. A shard moves from one thread to the other with its memory, and a slot is
 //! a mutex around a value rather than a channel, so that after the first batches nothing is allocated.
+//!
+//! On a busy machine a worker may not run at all for a while. So a session that is done with its own shard takes back
+//! those that no worker has begun, and does them itself: it waits only for work that is being done.
 
 use std::hint;
 use std::io;
@@ -36,9 +39,9 @@ pub struct Session {
     buffers: Buffers,
     scores: Vec<f32>,
     workers: Vec<Worker>,
-    /// For images that are scored together: this thread's part, what follows the sum of all parts, and how many workers
-    /// have one.
-    split: Option<(Program, Reduction, usize)>,
+    /// For images that are scored together: the parts, of which this thread has the first and workers the others, and
+    /// what follows the sum of all parts.
+    split: Option<(Vec<Program>, Reduction)>,
     /// Of this thread's part.
     sums: Vec<f32>,
     reduced: Vec<f32>,
@@ -61,6 +64,20 @@ struct Shard {
     scores: Vec<f32>,
 }
 
+impl Shard {
+    /// Computes the scores, or what `part` makes of the image.
+    fn run(&mut self, classifier: &Classifier, part: Option<&Program>, buffers: &mut Buffers) {
+        let Self { images, only_part, scores } = self;
+        match part {
+            Some(part) if *only_part => {
+                let float_input = classifier.float_input();
+                part.run(images, float_input, buffers, scores, &mut |_, run| run());
+            }
+            _ => classifier.score(images, buffers, scores),
+        }
+    }
+}
+
 impl Classifier {
     /// A [`Session`] for many batches one after the other, on this number of threads; 0 stands for one on each core.
     ///
@@ -77,11 +94,9 @@ impl Classifier {
 
 impl Session {
     fn new(classifier: &Classifier, threads: usize) -> io::Result<Self> {
-        let (parts, reduction) = classifier.program().split(threads).unzip();
-        let mut parts = parts.unwrap_or_default().into_iter();
-        let own = parts.next();
-        let helping = parts.len();
-        let workers = (1..threads).map(|_| Worker::start(classifier.clone(), parts.next()));
+        let split = classifier.program().split(threads);
+        let part = |number: usize| split.as_ref()?.0.get(number).cloned();
+        let workers = (1..threads).map(|number| Worker::start(classifier.clone(), part(number)));
         let workers = workers.collect::<io::Result<_>>()?;
         Ok(Self {
             classifier: classifier.clone(),
@@ -89,7 +104,7 @@ impl Session {
             buffers: Buffers::default(),
             scores: vec![],
             workers,
-            split: own.zip(reduction).map(|(own, reduction)| (own, reduction, helping)),
+            split,
             sums: vec![],
             reduced: vec![],
         })
@@ -134,22 +149,27 @@ impl Session {
         }
         self.classifier.score(own, &mut self.buffers, &mut self.scores);
         for worker in &mut self.workers[..busy] {
-            self.scores.extend_from_slice(worker.finish());
+            let run = |shard: &mut Shard| shard.run(&self.classifier, None, &mut self.buffers);
+            self.scores.extend_from_slice(worker.finish(run));
         }
         &self.scores
     }
 
     /// Appends the scores of one image, to which each thread gives its part.
     fn score_together(&mut self, image: &Image) {
-        let Some((own, reduction, helping)) = &self.split else { return };
-        let (workers, image) = (&mut self.workers[..*helping], slice::from_ref(image));
-        for worker in &mut *workers {
+        let Some((parts, reduction)) = &self.split else { return };
+        let Some((own, parts)) = parts.split_first() else { return };
+        let image = slice::from_ref(image);
+        for (worker, _) in self.workers.iter_mut().zip(parts) {
             worker.begin(image, true);
         }
         let float_input = self.classifier.float_input();
         own.run(image, float_input, &mut self.buffers, &mut self.sums, &mut |_, run| run());
-        for worker in workers {
-            for (sum, more) in self.sums.iter_mut().zip(worker.finish()) {
+        for (worker, part) in self.workers.iter_mut().zip(parts) {
+            let run = |shard: &mut Shard| {
+                shard.run(&self.classifier, Some(part), &mut self.buffers);
+            };
+            for (sum, more) in self.sums.iter_mut().zip(worker.finish(run)) {
                 *sum += more;
             }
         }
@@ -167,14 +187,7 @@ impl Worker {
             let _closed = CloseAtEnd(&mailbox.done);
             let mut buffers = Buffers::default();
             while let Some(mut shard) = mailbox.work.take() {
-                let Shard { images, only_part, scores } = &mut shard;
-                match &part {
-                    Some(part) if *only_part => {
-                        let float_input = classifier.float_input();
-                        part.run(images, float_input, &mut buffers, scores, &mut |_, run| run());
-                    }
-                    _ => classifier.score(images, &mut buffers, scores),
-                }
+                shard.run(&classifier, part.as_ref(), &mut buffers);
                 mailbox.done.put(shard);
             }
         })?;
@@ -189,8 +202,14 @@ impl Worker {
         self.mailbox.work.put(shard);
     }
 
-    fn finish(&mut self) -> &[f32] {
-        self.shard = self.mailbox.done.take().expect("a worker lives as long as its session");
+    /// The scores of the shard, which `run` computes if the worker has not begun.
+    fn finish(&mut self, run: impl FnOnce(&mut Shard)) -> &[f32] {
+        self.shard = if let Some(mut shard) = self.mailbox.work.take_back() {
+            run(&mut shard);
+            shard
+        } else {
+            self.mailbox.done.take().expect("a worker lives as long as its session")
+        };
         &self.shard.scores
     }
 }
@@ -235,6 +254,18 @@ impl Slot {
         self.changed.notify_one();
     }
 
+    /// The shard, if nobody has taken it.
+    fn take_back(&self) -> Option<Shard> {
+        let mut content = self.lock();
+        match mem::take(&mut *content) {
+            Content::Shard(shard) => Some(shard),
+            other => {
+                *content = other;
+                None
+            }
+        }
+    }
+
     /// The next shard, waited for by spinning at first; `None` when there will be no more.
     fn take(&self) -> Option<Shard> {
         const SPINS: usize = 32;
@@ -276,6 +307,23 @@ impl Drop for CloseAtEnd<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_that_no_worker_begins_is_done_by_the_session() {
+        let classifier = Classifier::embedded();
+        let images = vec![Image::mnist([7; dataset::PIXELS]); 40];
+        let expected = classifier.session(1).unwrap().scores(&images).to_vec();
+        let mut session = classifier.session(2).unwrap();
+        // a worker whose thread never comes
+        session.workers = vec![Worker { mailbox: Arc::default(), shard: Shard::default() }];
+        for count in [40, 1] {
+            let found = session.scores(&images[..count]).to_vec();
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!((found - expected).abs() < 1e-4, "{found} for {expected}");
+            }
+            assert_eq!(found.len(), count * 10);
+        }
+    }
 
     #[test]
     fn any_number_of_threads_gives_the_same_scores_in_the_same_order() {

@@ -91,6 +91,9 @@ fn every_command_takes_a_baked_file_as_it_takes_the_embedded_model() {
         assert!(embedded.status.success(), "{arguments:?}");
         assert_eq!(embedded, file, "{arguments:?}");
     }
+    // and so does the library
+    let predict = |classifier: Classifier| classifier.predict_batch(&images());
+    assert_eq!(predict(Classifier::load(&model).unwrap()), predict(Classifier::embedded()));
     let inspected = runtime(&["inspect"], &[&model]).output().unwrap();
     let identity = base16ct::lower::encode_string(&Sha256::digest(EMBEDDED_MODEL));
     assert!(String::from_utf8(inspected.stdout).unwrap().contains(&identity));

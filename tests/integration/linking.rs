@@ -66,16 +66,18 @@ struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// With these source files, and one of our crates without its default features.
-    fn new(dependency: &str, path: &str, sources: &[(&str, &str)]) -> Self {
+    /// With these source files, and one of our crates with these features in place of the default ones.
+    fn new(dependency: &str, path: &str, features: &[&str], sources: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("src")).unwrap();
         for (name, source) in sources {
             fs::write(folder.path().join("src").join(name), source).unwrap();
         }
         let path = root().join(path);
-        let dependency =
-            format!("{dependency} = {{ path = '{}', default-features = false }}\n", path.display());
+        let dependency = format!(
+            "{dependency} = {{ path = '{}', default-features = false, features = {features:?} }}\n",
+            path.display()
+        );
         let elsewhere = Self { folder, dependency };
         elsewhere.write_manifest(&Default::default());
         elsewhere
@@ -153,10 +155,37 @@ fn main() {
 
 #[test]
 fn a_crate_elsewhere_links_the_runtime_and_predicts() {
-    let elsewhere = Elsewhere::new("runtime", "runtime", &[("main.rs", READER)]);
+    let elsewhere = Elsewhere::new("runtime", "runtime", &[], &[("main.rs", READER)]);
+    elsewhere.assert_depends_on_none_of(&[
+        "tract",
+        "prost ",
+        "syn ",
+        "imageproc ",
+        "nalgebra ",
+        "clap ",
+        "sha2 ",
+    ]);
+    assert_eq!(elsewhere.run(&[data("digits/mnist_5.png").to_str().unwrap()]), "5\n");
+}
+
+const READER_OF_MODELS: &str = r#"
+fn main() {
+    let [_, model, image] = &std::env::args_os().collect::<Vec<_>>()[..] else { panic!("usage: reader MODEL IMAGE") };
+    let image = runtime::preprocess::load(image.as_ref()).expect("the picture is readable");
+    let model = runtime::Classifier::load(model.as_ref()).expect("the model is readable");
+    println!("{}", model.read(&image).digit());
+}
+"#;
+
+#[test]
+fn a_crate_elsewhere_reads_a_model_and_a_photo() {
+    let sources = [("main.rs", READER_OF_MODELS)];
+    let elsewhere = Elsewhere::new("runtime", "runtime", &["jpeg", "tract"], &sources);
     elsewhere.assert_depends_on_none_of(&["clap ", "sha2 ", "base16ct ", "ab_glyph "]);
     elsewhere.share_builds_below("tract-onnx");
-    assert_eq!(elsewhere.run(&[data("digits/mnist_5.png").to_str().unwrap()]), "5\n");
+    let model = root().join("runtime/lenet.onnx");
+    let image = data("digits/drawn_7_pen_on_paper.jpg");
+    assert_eq!(elsewhere.run(&[model.to_str().unwrap(), image.to_str().unwrap()]), "7\n");
 }
 
 const DEVICE: &str = r#"
@@ -177,6 +206,7 @@ fn a_crate_elsewhere_holds_the_int8_model_as_source_and_gives_its_logits() {
     let elsewhere = Elsewhere::new(
         "firmware",
         "firmware-sim/firmware",
+        &[],
         &[("main.rs", DEVICE), ("lenet.rs", &source)],
     );
     let image = std::array::from_fn(|i| (i * 7 / 28) as u8);

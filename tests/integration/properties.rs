@@ -134,6 +134,11 @@ fn a_model_is_refused_or_all_kernels_score_alike() {
 }
 
 #[test]
+fn a_baked_model_is_refused_or_written_again_byte_for_byte() {
+    check("baked", &[], 0, 5_000, fuzz::baked);
+}
+
+#[test]
 fn an_idx_file_is_refused_or_emitted_again_byte_for_byte() {
     check("idx", &[], 0, 5_000, fuzz::idx);
 }

@@ -234,6 +234,23 @@ pub fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(read_bounded(path, MAX_BYTES)?)
 }
 
+/// A graph of nothing, for tests to fill.
+#[cfg(test)]
+pub(crate) fn empty() -> Graph {
+    Graph {
+        name: String::new(),
+        inputs: vec![],
+        outputs: vec![],
+        nodes: vec![],
+        tensors: BTreeMap::new(),
+        metadata: BTreeMap::new(),
+        opset: Graph::OPSET,
+        ir_version: Graph::IR_VERSION,
+        producer: String::new(),
+        producer_version: String::new(),
+    }
+}
+
 impl Values {
     /// Number of elements.
     #[must_use]

@@ -7,7 +7,13 @@ use safe_io::SingleLine;
 use tract_onnx::prelude::*;
 
 use crate::error::Error;
-use crate::onnx::Graph;
+use crate::onnx::{Graph, GraphFault, Node};
+
+/// Maximum nodes that split, merge or exchange axes among many others. tract moves each past each other node, again and
+/// again: 16 among 1,000 nodes take it a second, 500 take minutes.
+pub(crate) const MAX_MOVES: usize = 16;
+/// Nodes among which more of them take little time.
+const MAX_NODES_WITH_MOVES: usize = 64;
 
 /// Operators that can run, on one image at a time.
 #[derive(Debug)]
@@ -16,14 +22,24 @@ pub struct Plan {
     /// Axes of each input.
     inputs: Vec<Vec<usize>>,
     /// ONNX's names of the operators.
-    operators: String,
+    operators: Vec<String>,
 }
 
 impl Plan {
-    /// All of `graph`, whose inputs are `float32` of these shapes.
-    pub(crate) fn new(graph: &Graph, inputs: Vec<Vec<usize>>) -> Result<Self, Error> {
-        let operators: Vec<&str> = graph.nodes.iter().map(|node| node.op.as_str()).collect();
-        let operators = operators.join(" → ");
+    /// All of `graph`, whose inputs are `float32` of these shapes; `operators` are what it is in a file's words.
+    ///
+    /// # Errors
+    /// [`Error::Graph`] if it would take too long to simplify, or [`Error::Engine`] if tract cannot read it.
+    pub(crate) fn new(
+        graph: &Graph,
+        inputs: Vec<Vec<usize>>,
+        operators: Vec<String>,
+    ) -> Result<Self, Error> {
+        let moves = |node: &&Node| matches!(&node.op[..], "Reshape" | "Transpose" | "Flatten");
+        let found = graph.nodes.iter().filter(moves).count();
+        if found > MAX_MOVES && graph.nodes.len() > MAX_NODES_WITH_MOVES {
+            return Err(Error::Graph(GraphFault::TooManyMoves { found }));
+        }
         let plan = tract_onnx::onnx()
             .model_for_proto_model(&graph.proto())
             .and_then(|model| model.into_typed()?.into_optimized()?.into_runnable());
@@ -59,7 +75,7 @@ impl Plan {
 impl fmt::Display for Plan {
     /// `tract: Sigmoid → Mul`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tract: {}", self.operators)
+        write!(f, "tract: {}", self.operators.join(" → "))
     }
 }
 

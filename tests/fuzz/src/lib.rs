@@ -15,7 +15,7 @@ use image::{DynamicImage, ImageFormat};
 use network::onnx::{Attribute, Graph, Tensor, Values};
 use runtime::picture::{self, Limits};
 use runtime::preprocess::{self, Color, Content, Preparation, Preprocess};
-use runtime::{Classifier, IMAGE_SIDE, Image, Kernels, Options, PIXELS};
+use runtime::{Baked, Classifier, IMAGE_SIDE, Image, Kernels, Options, PIXELS};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -44,6 +44,21 @@ pub fn model(bytes: &[u8]) {
                 assert!(off <= SUM_ORDER * bound, "{fused} for {plain}, values up to {bound}");
             }
         }
+    }
+}
+
+/// A baked model is refused, or written again byte for byte, and its engine can be built or not.
+///
+/// The checksum is made to fit, since the fuzzer would not find one that does.
+pub fn baked(bytes: &[u8]) {
+    let Some(length) = bytes.len().checked_sub(size_of::<u32>()) else { return };
+    let content = &bytes[..length];
+    let file = [content, &crc32fast::hash(content).to_le_bytes()].concat();
+    assert!(file == bytes || Baked::parse(bytes).is_err());
+    let Ok(baked) = Baked::parse(&file) else { return };
+    assert!(baked.emit() == file);
+    if let Ok(classifier) = Classifier::of_baked(&baked, Options::default()) {
+        assert_eq!(classifier.classes().len(), baked.network().architecture().outputs());
     }
 }
 

@@ -6,7 +6,8 @@
 //! | scale | scale | one scale |
 //! | convolution without padding, or dense layer | scale | folded into its weights |
 //! | convolution | zeros around | its padding |
-//! | activation | layer without one | the layer's activation |
+//! | activation | layer | the layer's activation |
+//! | max-pooling | activation | the pooling's activation |
 //! | max-pooling 2×2 | convolution | part of it |
 //!
 //! A rule holds only where nothing else reads the value between. Zeros around a scaled value would have to be scaled
@@ -187,6 +188,13 @@ fn before_it(that: &Primitive, this: &Primitive) -> Option<Work> {
                 _ => affine.fold_each_input(|output, input| factors[channel(output, input)]),
             }
             Some(Work::Layer(*kind, affine))
+        }
+        // the largest of clamped values is the clamped largest
+        (Work::Clamp(activation), Work::Layer(Kind::Pool(pool), affine))
+            if pool.mode == PoolMode::Max =>
+        {
+            let activation = composed(*activation, pool.activation);
+            Some(Work::Layer(Kind::Pool(Pool { activation, ..*pool }), affine.clone()))
         }
         (Work::Pad(more), Work::Layer(Kind::Conv(conv), affine)) => {
             let Padding { top, left, bottom, right } = conv.padding;

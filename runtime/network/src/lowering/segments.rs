@@ -1,6 +1,6 @@
 //! Nodes that are no layers, gathered into graphs that tract runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::primitive::{NodeInput, NodeWork, Primitive, Work};
@@ -135,8 +135,14 @@ impl Segment<'_> {
         let sources: Vec<usize> = parts.inputs.keys().copied().collect();
         let shapes: Vec<Vec<usize>> =
             parts.inputs.values().map(|shape| [&[1][..], shape].concat()).collect();
+        let operators =
+            self.range.clone().filter_map(|index| match &self.sequence.primitives[index].work {
+                Work::Node(work) => Some(work.node.op.clone()),
+                _ => None,
+            });
+        let operators = operators.collect();
         let graph = parts.into_graph(&value_name(self.range.end), self.opset);
-        let plan = Plan::new(&graph, shapes)?;
+        let plan = Plan::new(&graph, shapes, operators)?;
         Ok(Some((Operation::Plan(Arc::new(plan)), sources)))
     }
 
@@ -229,13 +235,10 @@ impl Parts {
             element: "float32".into(),
             shape: fixed(&[&[1][..], shape].concat()),
         };
-        let mut names = BTreeSet::new();
-        let mut nodes = self.nodes;
-        for (index, node) in nodes.iter_mut().enumerate() {
-            if !names.insert(node.name.clone()) {
-                node.name = format!("{} {index}", node.name);
-            }
-        }
+        // nodes are called after what they make: the file's names need not differ from those of values
+        let named =
+            |node: Node| Node { name: node.outputs.first().cloned().unwrap_or_default(), ..node };
+        let nodes = self.nodes.into_iter().map(named).collect();
         Graph {
             name: "segment".into(),
             inputs: self.inputs.iter().map(port).collect(),
@@ -276,15 +279,22 @@ pub(super) fn whole(
     };
     let view = View { order: layout.order, shape: layout.lengths.clone() };
     let image = segment.read(&NodeInput { value: 0, view, element }, &mut parts);
-    parts.tensors.extend(graph.tensors.clone());
+    let operators = graph.nodes.iter().filter(|node| node.op != "Constant");
+    let operators = operators.map(|node| node.op.clone()).collect();
+    // names that cannot be those of the views
+    let ours =
+        |name: &String| if name.is_empty() { String::new() } else { format!("graph {name}") };
+    let tensors = graph.tensors.iter().map(|(name, tensor)| (ours(name), tensor.clone()));
+    parts.tensors.extend(tensors);
     for node in graph.nodes.iter().filter(|node| node.op != "Constant") {
-        let inputs =
-            node.inputs.iter().map(|name| if name == input { image.clone() } else { name.clone() });
-        parts.nodes.push(Node { inputs: inputs.collect(), ..node.clone() });
+        let read = |name: &String| if name == input { image.clone() } else { ours(name) };
+        let inputs = node.inputs.iter().map(read).collect();
+        let outputs = node.outputs.iter().map(ours).collect();
+        parts.nodes.push(Node { inputs, outputs, ..node.clone() });
     }
     let picture = layout.picture;
-    let graph = parts.into_graph(output, graph.opset);
-    let plan = Plan::new(&graph, vec![[&[1][..], &picture].concat()])?;
+    let graph = parts.into_graph(&ours(&output.to_owned()), graph.opset);
+    let plan = Plan::new(&graph, vec![[&[1][..], &picture].concat()], operators)?;
     let outputs = facts.get(output).map_or(0, |fact| fact.shape.iter().product());
     Ok(Step { sources: vec![0], outputs, operation: Operation::Plan(Arc::new(plan)) })
 }

@@ -17,12 +17,19 @@ use crate::onnx::shapes::{Element, Facts, reduced_axes};
 use crate::onnx::{Attribute, Graph, Layout, Node, Tensor, Values};
 
 /// Operators that work on each element by itself, so that it does not matter where elements lie.
-const ELEMENTWISE: [&str; 27] = [
+const ELEMENTWISE: [&str; 39] = [
     "Abs",
+    "Acos",
+    "Acosh",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
     "Ceil",
     "Celu",
     "Clip",
     "Cos",
+    "Cosh",
     "Elu",
     "Erf",
     "Exp",
@@ -38,11 +45,16 @@ const ELEMENTWISE: [&str; 27] = [
     "Relu",
     "Round",
     "Selu",
+    "Shrink",
     "Sigmoid",
+    "Sign",
     "Sin",
+    "Sinh",
     "Softplus",
     "Softsign",
     "Sqrt",
+    "Swish",
+    "Tan",
     "Tanh",
     "ThresholdedRelu",
 ];

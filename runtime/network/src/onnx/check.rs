@@ -12,8 +12,10 @@ use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Values, select}
 
 /// Maximum nodes of a graph, and maximum constants; LeNet has 13 and 10.
 pub(super) const MAX_NODES: usize = 1_000;
-/// Largest kernel side, stride, dilation or padding.
+/// Largest kernel side, stride or dilation: that of a picture.
 const MAX_STEP: i64 = 256;
+/// Largest padding.
+const MAX_PAD: i64 = 64;
 /// Versions of the operator set: before 7 operators have other shapes, and after 28 nobody knows.
 pub(super) const OPSETS: RangeInclusive<i64> = 7..=28;
 /// Versions of the file format: before 3 a file does not name its operator set, and 15 is beyond that of opset 28.
@@ -24,7 +26,13 @@ pub(super) const IR_VERSIONS: RangeInclusive<i64> = 3..=15;
 /// So a model that ran once, on any picture, runs on every other.
 const OPERATORS: &[(&str, usize, usize)] = &[
     ("Abs", 1, 1),
+    ("Acos", 1, 1),
+    ("Acosh", 1, 1),
     ("Add", 2, 2),
+    ("Asin", 1, 1),
+    ("Asinh", 1, 1),
+    ("Atan", 1, 1),
+    ("Atanh", 1, 1),
     ("AveragePool", 1, 1),
     ("BatchNormalization", 5, 5),
     ("Cast", 1, 1),
@@ -36,6 +44,7 @@ const OPERATORS: &[(&str, usize, usize)] = &[
     ("ConstantOfShape", 1, 1),
     ("Conv", 2, 3),
     ("Cos", 1, 1),
+    ("Cosh", 1, 1),
     ("DequantizeLinear", 2, 3),
     ("Div", 2, 2),
     ("Dropout", 1, 3),
@@ -63,6 +72,7 @@ const OPERATORS: &[(&str, usize, usize)] = &[
     ("Max", 1, 64),
     ("MaxPool", 1, 1),
     ("Mean", 1, 64),
+    ("MeanVarianceNormalization", 1, 1),
     ("Min", 1, 64),
     ("Mish", 1, 1),
     ("Mul", 2, 2),
@@ -84,8 +94,11 @@ const OPERATORS: &[(&str, usize, usize)] = &[
     ("Round", 1, 1),
     ("Selu", 1, 1),
     ("Shape", 1, 1),
+    ("Shrink", 1, 1),
     ("Sigmoid", 1, 1),
+    ("Sign", 1, 1),
     ("Sin", 1, 1),
+    ("Sinh", 1, 1),
     ("Slice", 1, 5),
     ("Softmax", 1, 1),
     ("Softplus", 1, 1),
@@ -96,6 +109,7 @@ const OPERATORS: &[(&str, usize, usize)] = &[
     ("Sub", 2, 2),
     ("Sum", 1, 64),
     ("Swish", 1, 1),
+    ("Tan", 1, 1),
     ("Tanh", 1, 1),
     ("ThresholdedRelu", 1, 1),
     ("Transpose", 1, 1),
@@ -210,17 +224,26 @@ fn check_output(graph: &Graph, layout: &Layout) -> Result<(), GraphFault> {
     }
 }
 
-/// A file may leave out what its output is, but not state it wrongly; its batch may be stated as any length.
+/// A file may leave out what its output is, and how many axes of length 1 it has, but not state another number of scores;
+/// its batch may be stated as any length.
 fn check_declaration(output: &Port, computed: &[usize]) -> Result<(), GraphFault> {
-    let fits = |(declared, computed): (&Dimension, &usize)| match declared {
-        Dimension::Fixed(length) => length == computed,
-        Dimension::Symbol(_) => true,
+    let of_one_type = matches!(
+        output.element.as_str(),
+        "float32" | "float64" | "float16" | "bfloat16" | Port::UNDECLARED
+    );
+    let scores = match &output.shape[..] {
+        [_, scores @ ..] if !scores.is_empty() => scores,
+        scores => scores,
     };
-    let of_one_type = matches!(output.element.as_str(), "float32" | Port::UNDECLARED);
-    let of_one_shape = output.shape.is_empty()
-        || output.shape.len() == computed.len()
-            && output.shape.iter().zip(computed).skip(1).all(fits);
-    if of_one_type && of_one_shape {
+    let is_free = |dimension: &Dimension| matches!(dimension, Dimension::Symbol(_));
+    let long = scores.iter().filter_map(|dimension| match dimension {
+        Dimension::Fixed(length) if *length != 1 => Some(*length),
+        _ => None,
+    });
+    let long: Vec<usize> = long.collect();
+    let of_one_count = long.is_empty() && (scores.is_empty() || scores.iter().any(is_free))
+        || computed.iter().copied().filter(|&length| length != 1).eq(long);
+    if of_one_type && of_one_count {
         return Ok(());
     }
     Err(GraphFault::Declared { declared: output.to_string(), computed: computed.to_vec() })
@@ -255,12 +278,14 @@ fn check_operator(node: &Node) -> Result<(), GraphFault> {
 fn check_attributes(node: &Node) -> Result<(), GraphFault> {
     for (name, attribute) in &node.attributes {
         let within = match (name.as_str(), attribute) {
+            // a constant that is open to one side may be infinite
+            ("value_float", Attribute::Float(_)) => true,
             ("kernel_shape" | "strides" | "dilations", Attribute::Ints(values)) => {
                 matches!(values.len(), 1 | 2)
                     && values.iter().all(|value| (1..=MAX_STEP).contains(value))
             }
             ("pads", Attribute::Ints(values)) => {
-                values.iter().all(|value| (0..=MAX_STEP).contains(value))
+                values.iter().all(|value| (0..=MAX_PAD).contains(value))
             }
             ("group", Attribute::Int(value)) => (1..=1 << 16).contains(value),
             ("axis", Attribute::Int(value)) => (-8..=8).contains(value),
@@ -330,25 +355,8 @@ fn check_inputs(graph: &Graph, node: &Node) -> Result<(), GraphFault> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::collections::BTreeMap;
-
+mod tests {
     use super::*;
-
-    pub(in super::super) fn empty_graph() -> Graph {
-        Graph {
-            name: String::new(),
-            inputs: vec![],
-            outputs: vec![],
-            nodes: vec![],
-            tensors: BTreeMap::new(),
-            metadata: BTreeMap::new(),
-            opset: Graph::OPSET,
-            ir_version: Graph::IR_VERSION,
-            producer: String::new(),
-            producer_version: String::new(),
-        }
-    }
 
     #[test]
     fn an_output_is_what_it_is_declared_to_be() {
@@ -368,6 +376,10 @@ pub(super) mod tests {
             "its output is declared as float32 [batch, 11], but is float32 [1, 10]"
         );
         assert!(declared("int64", &[batch.clone(), ten.clone()]).is_err());
-        assert!(declared("float32", &[ten]).is_err());
+        let one = Dimension::Fixed(1);
+        assert_eq!(declared("float32", &[ten.clone()]), Ok(()));
+        assert_eq!(declared("float32", &[batch.clone(), ten, one.clone(), one.clone()]), Ok(()));
+        assert_eq!(declared("float32", &[batch.clone(), batch]), Ok(()));
+        assert!(declared("float32", &[one.clone(), one]).is_err());
     }
 }

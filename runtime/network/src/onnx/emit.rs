@@ -256,7 +256,7 @@ mod tests {
         ];
         let one = Tensor::scalar(Values::F32(vec![1.0]));
         let tensors = ["a", "b", "never"].map(|name| (name.to_owned(), one.clone())).into();
-        let graph = Graph { nodes, tensors, ..crate::onnx::check::tests::empty_graph() };
+        let graph = Graph { nodes, tensors, ..crate::onnx::empty() };
         let names: Vec<String> = graph.constants().into_iter().map(|proto| proto.name).collect();
         assert_eq!(names, ["b", "a"]);
     }

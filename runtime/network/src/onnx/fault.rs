@@ -2,6 +2,7 @@
 
 use super::check::{IR_VERSIONS, MAX_NODES, OPSETS};
 use super::external::ExternalFault;
+use crate::plan::MAX_MOVES;
 
 /// Why a graph is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,6 +128,12 @@ pub enum GraphFault {
     #[error("it has {found} nodes or constants, more than {MAX_NODES}")]
     TooManyNodes {
         /// Nodes or constants there are.
+        found: usize,
+    },
+    /// More nodes that move axes than the engine can simplify in time.
+    #[error("it has {found} nodes that part, join or exchange axes, more than {MAX_MOVES}")]
+    TooManyMoves {
+        /// How many there are.
         found: usize,
     },
     /// So many parts that they would take far more memory than the file.

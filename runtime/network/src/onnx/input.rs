@@ -77,6 +77,7 @@ fn pictures(lengths: &[usize], graph: &Graph) -> Vec<(Shape, [usize; 3])> {
             let picture = if side * side == length { [1, side, side] } else { [length, 1, 1] };
             vec![(picture, FIRST)]
         }
+        [length, 1] | [1, length] if length > MAX_SIDE => pictures(&[length], graph),
         [height, width] if is_side(height) && is_side(width) => vec![([1, height, width], FIRST)],
         [a, b, c] => {
             let first = is_channels(a) && is_side(b) && is_side(c);
@@ -114,7 +115,6 @@ pub(crate) fn takes_pixels(element: &str) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::tests::empty_graph;
     use super::*;
 
     fn found(shape: &[i64]) -> Vec<(Shape, Option<usize>)> {
@@ -124,7 +124,7 @@ mod tests {
         };
         let shape = shape.iter().map(length).collect();
         let port = Port { name: "x".into(), element: "float32".into(), shape };
-        let graph = Graph { inputs: vec![port], ..empty_graph() };
+        let graph = Graph { inputs: vec![port], ..crate::onnx::empty() };
         layouts(&graph).into_iter().map(|layout| (layout.picture, layout.fixed_batch)).collect()
     }
 
@@ -137,6 +137,7 @@ mod tests {
         assert_eq!(found(&[1, 28, 28])[0], ([1, 28, 28], None));
         assert_eq!(found(&[28, 28]), [([28, 1, 1], Some(28)), ([1, 28, 28], None)]);
         assert_eq!(found(&[784]), [([1, 28, 28], None)]);
+        assert_eq!(found(&[1, 784, 1])[0], ([1, 28, 28], None));
         assert_eq!(found(&[-1, 640]), [([640, 1, 1], None)]);
         assert_eq!(found(&[-1, 1, 28, 28, 1]), [([1, 28, 28], None)]);
         assert_eq!(found(&[-1, 1, 49, 10]), [([1, 49, 10], None)]);

@@ -119,9 +119,10 @@ fn nodes(architecture: &Architecture) -> Vec<Node> {
     writer.node("Cast", &[], "pixels", &[("to", Attribute::Int(FLOAT))]);
     writer.node("Sub", &["offset"], "centred", &[]);
     writer.node("Mul", &["scale"], "normalized", &[]);
-    for (index, layer) in architecture.layers().iter().enumerate() {
-        let is_vector = index > 0 && layer.input()[1..] == [1, 1];
+    let mut is_vector = false;
+    for layer in architecture.layers() {
         writer.layer(layer, is_vector);
+        is_vector = matches!(layer.kind(), Kind::Dense { .. });
     }
     if let Some(last) = writer.nodes.last_mut() {
         (last.name, last.outputs) = ("logits".into(), vec!["logits".into()]);

@@ -107,7 +107,18 @@ fn constant(node: &Node) -> Result<Tensor, GraphFault> {
         }
         _ => return fault(name),
     };
-    Ok(Tensor { shape, values })
+    match &values {
+        Values::F32(numbers) if !are_usable(numbers) => fault(name),
+        _ => Ok(Tensor { shape, values }),
+    }
+}
+
+/// Whether numbers are finite; a bound that is open may be infinite, by itself.
+fn are_usable(numbers: &[f32]) -> bool {
+    match numbers {
+        [number] => !number.is_nan(),
+        numbers => numbers.iter().all(|number| number.is_finite()),
+    }
 }
 
 fn attribute(proto: &pb::AttributeProto, files: &mut Files) -> Result<Attribute, GraphFault> {
@@ -190,13 +201,7 @@ fn tensor(proto: &pb::TensorProto, files: &mut Files) -> Result<Tensor, GraphFau
         }
     };
     match values {
-        // a bound that is open may be infinite
-        Some(Values::F32(values))
-            if values.iter().any(|value| value.is_nan())
-                || values.len() > 1 && !values.iter().all(|value| value.is_finite()) =>
-        {
-            Err(fault("it holds NaN or infinity"))
-        }
+        Some(Values::F32(values)) if !are_usable(&values) => Err(fault("it holds NaN or infinity")),
         Some(values) if values.len() == count => Ok(Tensor { shape, values }),
         _ => Err(fault("its data is not as long as its shape says")),
     }

@@ -24,8 +24,7 @@ const NOISE_IMAGES: usize = 256;
 const PROFILE_IMAGES: usize = 1000;
 
 pub(crate) fn run(arguments: &cli::Bench) -> anyhow::Result<()> {
-    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
-    let classifier = source.classifier(arguments.model.options()?)?;
+    let classifier = model::classifier(&arguments.model)?;
     let images = match &arguments.data {
         None if classifier.input_shape() != MNIST_SHAPE => noise(classifier.input_shape()),
         folder => test_images(folder.as_deref(), classifier.input_shape())?,

@@ -18,8 +18,7 @@ use crate::model;
 use crate::progress;
 
 pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
-    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
-    let classifier = source.classifier(arguments.model.options()?)?;
+    let classifier = model::classifier(&arguments.model)?;
     let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
     let folder = folder
         .context("you have no home folder to look for images in: give one with --data DIR")?;

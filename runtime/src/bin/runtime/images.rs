@@ -42,8 +42,7 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
         let inputs: Vec<&Path> = inputs.into_iter().flatten().collect();
         check_output(path, &inputs, arguments.force, "")?;
     }
-    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
-    let classifier = source.classifier(arguments.model.options()?)?;
+    let classifier = model::classifier(&arguments.model)?;
     let limits = Limits::from(&arguments.limits);
     let mut sheet = arguments.sheet.as_ref().map(|_| ContactSheet::default());
     let mut tally = Tally { classifier: &classifier, answers: vec![], unread: 0 };

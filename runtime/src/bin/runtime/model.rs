@@ -6,6 +6,7 @@ use std::path::Path;
 use network::onnx::{self, Graph};
 use runtime::{Baked, Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL, Kernels, Options};
 
+use crate::cli;
 use crate::hint::with_hint;
 use crate::stdin;
 
@@ -26,37 +27,46 @@ pub(crate) enum Content {
     Baked(Box<Baked>),
 }
 
-impl Source {
-    /// Reads and parses a file, or the model inside this program: baked, since that is ready in less time, unless tract
-    /// is to run it.
-    pub(crate) fn read(path: Option<&Path>, kernels: Kernels) -> anyhow::Result<Self> {
-        match path {
-            Some(path) => Self::read_file(path),
-            None if kernels == Kernels::Tract => Self::embedded(),
-            None => Self::parse(EMBEDDED.into(), EMBEDDED_BAKED.into()),
-        }
-    }
+/// The engine of the model that arguments name: a file, or the one inside this program.
+///
+/// That one is baked, which is ready in less time, unless tract is to run it. What was read is gone when this returns.
+pub(crate) fn classifier(arguments: &cli::Model) -> anyhow::Result<Classifier> {
+    let source = match &arguments.file {
+        Some(path) => Source::read_file(path)?,
+        None if arguments.kernels() == Kernels::Tract => Source::embedded()?,
+        None => Source::parse(EMBEDDED.into(), EMBEDDED_BAKED.into(), None)?,
+    };
+    source.classifier(arguments.options()?)
+}
 
+impl Source {
     /// The ONNX file inside this program.
     pub(crate) fn embedded() -> anyhow::Result<Self> {
-        Self::parse(EMBEDDED.into(), EMBEDDED_MODEL.into())
+        Self::parse(EMBEDDED.into(), EMBEDDED_MODEL.into(), None)
     }
 
     /// Reads and parses a file, or standard input.
     pub(crate) fn read_file(path: &Path) -> anyhow::Result<Self> {
         if stdin::is_meant(path) {
             let bytes = stdin::read_bounded(onnx::MAX_BYTES)?;
-            return Self::parse(stdin::NAME.into(), bytes.into());
+            return Self::parse(stdin::NAME.into(), bytes.into(), None);
         }
-        Self::parse(path.display().to_string(), onnx::read_model(path)?.into())
+        let folder = path.parent();
+        Self::parse(path.display().to_string(), onnx::read_model(path)?.into(), folder)
     }
 
-    fn parse(name: String, bytes: Cow<'static, [u8]>) -> anyhow::Result<Self> {
+    /// `folder` is where an ONNX file may have its weights in another file.
+    fn parse(
+        name: String,
+        bytes: Cow<'static, [u8]>,
+        folder: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let content = if Baked::is_baked(&bytes) {
             let baked = Baked::parse(&bytes).map_err(runtime::Error::from);
             Content::Baked(baked.map_err(|error| error.in_file(&name))?.into())
         } else {
-            Content::Onnx(Graph::parse(&bytes).map_err(|error| error.in_file(&name))?.into())
+            let graph = Graph::parse_in(&bytes, folder);
+            Content::Onnx(graph.map_err(|error| error.in_file(&name))?.into())
         };
         Ok(Self { name, bytes, content })
     }

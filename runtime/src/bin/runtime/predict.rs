@@ -44,8 +44,7 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
         "--show writes at most {MAX_ROWS} pictures on a page, and these are {}: name fewer",
         pictures.len()
     );
-    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
-    let classifier = source.classifier(arguments.model.options()?)?;
+    let classifier = model::classifier(&arguments.model)?;
     let limits = Limits::from(&arguments.limits);
     let mut page = Page::default();
     let mut output = io::stdout().lock();

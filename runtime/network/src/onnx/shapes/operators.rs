@@ -22,7 +22,11 @@ fn single(node: &Node, inputs: &[Option<&Fact>], opset: i64) -> Option<(Shape, C
     let given = || inputs.iter().flatten().map(|fact| &fact.shape[..]);
     let first = shape_at(0).unwrap_or_default();
     let shape = match node.op.as_str() {
-        "Conv" => return convolution(node, first, shape_at(1)?, shape_at(2)),
+        // its weights must be known
+        "Conv" if constant(1).is_some() => {
+            return convolution(node, first, shape_at(1)?, shape_at(2));
+        }
+        "Conv" => return None,
         "QLinearConv" => return convolution(node, first, shape_at(3)?, shape_at(8)),
         "Gemm" => {
             let (left, right) = (gemm(node, "transA", first)?, gemm(node, "transB", shape_at(1)?)?);
@@ -325,4 +329,130 @@ pub(crate) fn broadcast(left: &[usize], right: &[usize]) -> Option<Shape> {
         _ => None,
     });
     outer.iter().copied().map(Some).chain(pairs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Element;
+    use super::*;
+
+    fn node(op: &str, attributes: &[(&str, Attribute)]) -> Node {
+        Node {
+            name: "node".into(),
+            op: op.into(),
+            inputs: vec!["a".into(), "b".into()],
+            outputs: vec!["c".into()],
+            attributes: attributes.iter().map(|(n, a)| ((*n).into(), a.clone())).collect(),
+        }
+    }
+
+    fn fact(shape: &[usize]) -> Fact<'static> {
+        let length = shape.iter().product();
+        let value = Tensor::new(shape, Values::Opaque { element: "none".into(), length });
+        let value = Some(std::borrow::Cow::Owned(value));
+        Fact { element: Element::F32, shape: shape.to_vec(), value }
+    }
+
+    fn made(op: &str, attributes: &[(&str, Attribute)], inputs: &[&[usize]]) -> Option<Shape> {
+        let facts: Vec<Fact> = inputs.iter().map(|shape| fact(shape)).collect();
+        let facts: Vec<Option<&Fact>> = facts.iter().map(Some).collect();
+        of(&node(op, attributes), &facts, 13)?.0.into_iter().next()
+    }
+
+    /// Of an operator whose second input is a constant.
+    fn made_by(
+        op: &str,
+        attributes: &[(&str, Attribute)],
+        input: &[usize],
+        constant: &[i64],
+    ) -> Option<Shape> {
+        let value = Tensor::new(&[constant.len()], Values::I64(constant.to_vec()));
+        let known = Fact { value: Some(std::borrow::Cow::Owned(value)), ..fact(&[constant.len()]) };
+        let facts = [Some(&fact(input)), Some(&known)];
+        of(&node(op, attributes), &facts, 13)?.0.into_iter().next()
+    }
+
+    fn ints(values: &[i64]) -> Attribute {
+        Attribute::Ints(values.to_vec())
+    }
+
+    #[test]
+    fn each_operator_s_shape_is_that_of_its_definition() {
+        let image: &[usize] = &[1, 3, 28, 28];
+        let (one, two) = (Attribute::Int(1), ints(&[2, 2]));
+        assert_eq!(made("Conv", &[], &[image, &[8, 3, 5, 5]]), Some(vec![1, 8, 24, 24]));
+        let strided = [("strides", two.clone()), ("pads", ints(&[1, 1, 1, 1]))];
+        assert_eq!(made("Conv", &strided, &[image, &[8, 3, 3, 3]]), Some(vec![1, 8, 14, 14]));
+        let same = [("strides", ints(&[3, 3])), ("auto_pad", Attribute::Text("SAME_UPPER".into()))];
+        assert_eq!(made("Conv", &same, &[image, &[8, 3, 3, 3]]), Some(vec![1, 8, 10, 10]));
+        let grouped = [("group", Attribute::Int(3))];
+        assert_eq!(made("Conv", &grouped, &[image, &[9, 1, 5, 5]]), Some(vec![1, 9, 24, 24]));
+        assert_eq!(made("Conv", &[], &[image, &[8, 4, 5, 5]]), None);
+        assert_eq!(made("Conv", &[], &[&[1, 3, 4, 4], &[8, 3, 5, 5]]), None);
+        let pool = [("kernel_shape", two.clone()), ("strides", two.clone())];
+        assert_eq!(made("MaxPool", &pool, &[&[1, 3, 5, 5]]), Some(vec![1, 3, 2, 2]));
+        let up = [("kernel_shape", two.clone()), ("strides", two), ("ceil_mode", one.clone())];
+        assert_eq!(made("MaxPool", &up, &[&[1, 3, 5, 5]]), Some(vec![1, 3, 3, 3]));
+        assert_eq!(made("Gemm", &[("transB", one)], &[&[1, 800], &[10, 800]]), Some(vec![1, 10]));
+        assert_eq!(made("Gemm", &[], &[&[1, 800], &[10, 800]]), None);
+        assert_eq!(made("MatMul", &[], &[&[7, 1, 2, 3], &[5, 3, 4]]), Some(vec![7, 5, 2, 4]));
+        assert_eq!(made("Gemm", &[], &[&[5, 8], &[8, 3], &[5, 1]]), Some(vec![5, 3]));
+        assert_eq!(made("Gemm", &[], &[&[1, 8], &[8, 3], &[5, 1]]), None);
+        assert_eq!(made("Add", &[], &[&[3, 1, 5], &[4, 1]]), Some(vec![3, 4, 5]));
+        assert_eq!(made("Add", &[], &[&[3], &[4]]), None);
+        assert_eq!(made("PRelu", &[], &[image, &[3, 1, 1]]), Some(image.to_vec()));
+        assert_eq!(made("PRelu", &[], &[&[3, 1, 1], image]), None);
+        assert_eq!(made("Clip", &[], &[image, &[]]), Some(image.to_vec()));
+        assert_eq!(made("Clip", &[], &[image, &[3, 1, 1]]), None);
+        let of_maps: &[usize] = &[3];
+        let normalized = [image, of_maps, of_maps, of_maps, of_maps];
+        assert_eq!(made("BatchNormalization", &[], &normalized), Some(image.to_vec()));
+        assert_eq!(made("BatchNormalization", &[], &[image, of_maps, &[4]]), None);
+        assert_eq!(made("GlobalAveragePool", &[], &[image]), Some(vec![1, 3, 1, 1]));
+        assert_eq!(made("GlobalMaxPool", &[], &[&[1, 3]]), None);
+        assert_eq!(made("Softmax", &[], &[image]), Some(image.to_vec()));
+        // of one value it says nothing
+        assert_eq!(made("Softmax", &[("axis", Attribute::Int(0))], &[image]), None);
+        assert_eq!(made("Softmax", &[("axis", Attribute::Int(4))], &[image]), None);
+        assert_eq!(made("Flatten", &[], &[image]), Some(vec![1, 2352]));
+        assert_eq!(made("Flatten", &[("axis", Attribute::Int(-1))], &[image]), Some(vec![84, 28]));
+        assert_eq!(made("Transpose", &[], &[&[2, 3, 4]]), Some(vec![4, 3, 2]));
+        assert_eq!(made("Transpose", &[("perm", ints(&[1, 0]))], &[&[2, 3, 4]]), None);
+        assert_eq!(
+            made("Concat", &[("axis", Attribute::Int(-1))], &[&[2, 3], &[2, 4]]),
+            Some(vec![2, 7])
+        );
+        let zero = [("allowzero", Attribute::Int(1))];
+        let cube: &[usize] = &[2, 3, 4];
+        assert_eq!(made_by("Reshape", &[], cube, &[0, -1]), Some(vec![2, 12]));
+        assert_eq!(made_by("Reshape", &[], cube, &[5, -1]), None);
+        assert_eq!(made_by("Reshape", &[], cube, &[-1, -1]), None);
+        assert_eq!(made_by("Reshape", &zero, cube, &[0, -1]), None);
+        assert_eq!(made_by("Reshape", &zero, cube, &[2, 12]), Some(vec![2, 12]));
+        assert_eq!(made_by("Squeeze", &[], &[1, 3, 1], &[-1]), Some(vec![1, 3]));
+        assert_eq!(made_by("Squeeze", &[], &[1, 3, 1], &[1]), None);
+        assert_eq!(made_by("Unsqueeze", &[], &[3], &[0, -1]), Some(vec![1, 3, 1]));
+        assert_eq!(made_by("ReduceMean", &[], image, &[2, -1]), Some(vec![1, 3, 1, 1]));
+        let drops = [("keepdims", Attribute::Int(0)), ("axes", ints(&[2, 3]))];
+        assert_eq!(made("ReduceMean", &drops, &[image]), Some(vec![1, 3]));
+        assert_eq!(made_by("Pad", &[], image, &[0, 0, 1, 2, 0, 0, 3, 4]), Some(vec![1, 3, 32, 34]));
+        assert_eq!(made_by("Pad", &[], image, &[0, 0, -1, 0, 0, 0, 0, 0]), None);
+        assert_eq!(made_by("Expand", &[], &[3, 1], &[2, 1, 4]), Some(vec![2, 3, 4]));
+        assert_eq!(made_by("Gather", &[], cube, &[1, -2]), Some(vec![2, 3, 4]));
+        assert_eq!(made_by("Gather", &[], cube, &[2]), None);
+        assert_eq!(made("Max", &[], &[&[3, 1], &[4], &[1, 1, 1]]), Some(vec![1, 3, 4]));
+        let slice =
+            |starts, ends| [("starts", ints(starts)), ("ends", ints(ends)), ("axes", ints(&[1]))];
+        assert_eq!(made("Slice", &slice(&[1], &[i64::MAX]), &[cube]), Some(vec![2, 2, 4]));
+        assert_eq!(made("Slice", &slice(&[-1], &[-2]), &[cube]), None, "it takes nothing");
+        let line = [("kernel_shape", ints(&[3])), ("strides", ints(&[2]))];
+        assert_eq!(made("AveragePool", &line, &[&[1, 2, 9]]), Some(vec![1, 2, 4]));
+        // a window that begins behind the picture does not count
+        let up = [
+            ("kernel_shape", ints(&[1, 1])),
+            ("strides", ints(&[3, 3])),
+            ("ceil_mode", Attribute::Int(1)),
+        ];
+        assert_eq!(made("MaxPool", &up, &[&[1, 1, 5, 4]]), Some(vec![1, 1, 2, 2]));
+    }
 }
