@@ -4,7 +4,7 @@ use dataset::{Image, MNIST_SHAPE};
 use firmware::geometry::{CLASSES, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2};
 use network::lowering::{WholeNetwork, lower};
 use network::onnx::Graph;
-use network::{Activation, Architecture, Conv, Kind, Network};
+use network::{Activation, Architecture, Conv, Kind, Network, Scores};
 
 use super::error::Error;
 
@@ -34,7 +34,10 @@ pub fn architecture() -> Architecture {
 /// What the engine would need to take it.
 pub(super) fn read(graph: &Graph) -> Result<Network, Error> {
     let expected = architecture();
-    let Some(WholeNetwork { network, takes_pixels, .. }) = lower(graph)?.network() else {
+    // probabilities that are not of one softmax have no margin between classes
+    let Some(WholeNetwork { network, takes_pixels, scores: Scores::Logits }) =
+        lower(graph)?.network()
+    else {
         return Err(Error::Unsupported { expected, found: operators(graph) });
     };
     let found = network.architecture();

@@ -175,7 +175,7 @@ impl Classifier {
         if !(2..=256).contains(&count) || classes.len() != count {
             return Err(Error::OutputShape { found: vec![1, count] });
         }
-        let classifier = Self {
+        let mut classifier = Self {
             program: Arc::new(program),
             float_input,
             idle: Arc::default(),
@@ -185,12 +185,24 @@ impl Classifier {
             preparation,
         };
         let (mut buffers, mut scores) = (Buffers::default(), vec![]);
-        for pixel in [255, 0] {
-            let blank = vec![pixel; classifier.program.inputs()];
-            classifier.score(&[blank], &mut buffers, &mut scores);
+        let mut all_sum_to_one = true;
+        for step in [0, 255, 97] {
+            // black, white, and a pattern of all values
+            let pixels = 0..classifier.program.inputs();
+            let image: Vec<u8> = if step == 255 {
+                pixels.map(|_| 255).collect()
+            } else {
+                pixels.map(|at| (at * step % 256) as u8).collect()
+            };
+            classifier.score(&[image], &mut buffers, &mut scores);
             if !scores.iter().all(|score| score.is_finite()) {
                 return Err(Error::NotFinite);
             }
+            all_sum_to_one &= are_probabilities(&scores);
+        }
+        // a softmax that is written out, or that something follows, is told by what it gives
+        if classifier.scores == Scores::Logits && all_sum_to_one {
+            classifier.scores = Scores::Probabilities;
         }
         Ok(classifier)
     }
@@ -304,6 +316,12 @@ impl Classifier {
     pub(crate) const fn float_input(&self) -> FloatInput {
         self.float_input
     }
+}
+
+/// Whether scores are what a softmax gives.
+fn are_probabilities(scores: &[f32]) -> bool {
+    let sum: f32 = scores.iter().sum();
+    scores.iter().all(|score| (0.0..=1.0).contains(score)) && (sum - 1.0).abs() < 1e-4
 }
 
 /// The calibration in the metadata, or the default where there is nothing of one.
