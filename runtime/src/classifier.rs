@@ -345,6 +345,9 @@ impl fmt::Debug for Classifier {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::io::Cursor;
+
+    use image::{ImageFormat, Rgb, RgbImage};
     use network::{Activation, Affine, Architecture, Kind, Network};
 
     use super::*;
@@ -377,8 +380,10 @@ pub(crate) mod tests {
     #[test]
     fn a_picture_in_colour_is_prepared_and_its_class_is_named() {
         let classifier = first_or_other_channels([3, 2, 2], Options::default(), &[]).unwrap();
-        let red = b"P6 1 1 255\n\xff\x00\x00";
-        let prepared = preprocess::from_bytes(red, classifier.preparation()).unwrap();
+        let mut png = Cursor::new(vec![]);
+        let red = RgbImage::from_pixel(1, 1, Rgb([255, 0, 0]));
+        red.write_to(&mut png, ImageFormat::Png).unwrap();
+        let prepared = preprocess::from_bytes(png.get_ref(), classifier.preparation()).unwrap();
         let prediction = classifier.predict(&prepared);
         assert_eq!((prediction.class(), prediction.name()), (0, "red"));
         assert_eq!(prediction.logits, [4.0, 0.0]);
