@@ -13,34 +13,41 @@ pub(super) type SquaredDistances = ImageBuffer<Luma<f64>, Vec<f64>>;
 /// By columns, and then by rows as the lower envelope of parabolas (Felzenszwalb and Huttenlocher 2012).
 pub(super) fn squared_distances(mask: &Mask) -> SquaredDistances {
     let (width, height) = mask.dimensions();
-    let row = width as usize;
+    let row = (width as usize).max(1);
     // distances within each column: down from what is above, then up from what is below
     let mut distances = vec![f64::INFINITY; mask.as_raw().len()];
-    for at in 0..distances.len() {
-        distances[at] = match mask.as_raw()[at] {
-            0 if at >= row => distances[at - row] + 1.0,
-            0 => f64::INFINITY,
-            _ => 0.0,
-        };
+    let mut above = vec![f64::INFINITY; row];
+    for (distances, mask) in distances.chunks_exact_mut(row).zip(mask.chunks_exact(row)) {
+        for ((distance, above), &set) in distances.iter_mut().zip(&mut above).zip(mask) {
+            *above = if set > 0 { 0.0 } else { *above + 1.0 };
+            *distance = *above;
+        }
     }
-    for at in (row..distances.len()).rev() {
-        distances[at - row] = distances[at - row].min(distances[at] + 1.0);
-    }
+    let mut below = vec![f64::INFINITY; row];
     let mut envelope = vec![];
-    for row in distances.chunks_exact_mut(row.max(1)) {
-        row.iter_mut().for_each(|distance| *distance *= *distance);
+    for row in distances.chunks_exact_mut(row).rev() {
+        for (distance, below) in row.iter_mut().zip(&mut below) {
+            *below = distance.min(*below + 1.0);
+            *distance = *below * *below;
+        }
         lower_envelope(row, &mut envelope);
-        let mut parabolas = envelope.iter().copied().peekable();
-        let mut nearest: Option<Parabola> = None;
-        for (x, distance) in row.iter_mut().enumerate() {
-            let x = x as f64;
-            while let Some(next) = parabolas.next_if(|next| nearest.is_none() || next.from <= x) {
-                nearest = Some(next);
+        let mut start = 0;
+        for (index, parabola) in envelope.iter().enumerate() {
+            let next = envelope.get(index + 1).map_or(row.len(), |next| first_from(next.from));
+            let end = next.clamp(start, row.len());
+            for (x, distance) in (start..end).zip(&mut row[start..end]) {
+                *distance = parabola.at(x as f64);
             }
-            *distance = nearest.map_or(f64::INFINITY, |parabola| parabola.at(x));
+            start = end;
         }
     }
     SquaredDistances::from_raw(width, height, distances).expect("one distance per pixel")
+}
+
+/// The first whole number that is not below `from`; 0 if that is negative.
+fn first_from(from: f64) -> usize {
+    let floor = from as usize;
+    floor + usize::from(from > floor as f64)
 }
 
 /// `(x − centre)² + height`, the lowest of all parabolas from `from` to where the next one begins.
