@@ -91,11 +91,18 @@ impl Classifier {
     /// Reads a model file, ONNX or baked.
     ///
     /// # Errors
-    /// [`Error::Model`] if the file cannot be read, or what [`Self::parse`] says, in [`Error::File`].
+    /// [`Error::Model`] if the file or its graph is refused, or what [`Self::baked`] or [`Self::new`] says, in
+    /// [`Error::File`].
     #[cfg(feature = "tract")]
     pub fn load(path: &Path) -> Result<Self, Error> {
         let bytes = network::onnx::read_model(path)?;
-        Self::parse(&bytes).map_err(|error| error.in_file(path))
+        let classifier = if Baked::is_baked(&bytes) {
+            Self::baked(&bytes)
+        } else {
+            let graph = Graph::parse(&bytes).map_err(|error| error.in_file(path))?;
+            Self::new(&graph, Options::default())
+        };
+        classifier.map_err(|error| error.in_file(path))
     }
 
     /// Builds the engine from the bytes of an ONNX file or of a baked model.
