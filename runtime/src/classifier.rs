@@ -96,7 +96,8 @@ impl Classifier {
     /// Reads a model file, ONNX or baked.
     ///
     /// # Errors
-    /// [`Error::Model`] if the file cannot be read, or what [`Self::parse`] says, in [`Error::File`].
+    /// [`Error::Model`] if the file or its graph is refused, or what [`Self::baked`] or [`Self::new`] says, in
+    /// [`Error::File`].
     #[cfg(feature = "tract")]
     pub fn load(path: &Path) -> Result<Self, Error> {
         Self::load_with(path, Options::default())
@@ -113,8 +114,9 @@ impl Classifier {
             let baked = Baked::parse(&bytes).map_err(Error::from);
             baked.and_then(|baked| Self::of_baked(&baked, options))
         } else {
-            let graph = Graph::parse_in(&bytes, Some(path.parent().unwrap_or(Path::new(""))));
-            graph.map_err(Error::from).and_then(|graph| Self::new(&graph, options))
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let graph = Graph::parse_in(&bytes, Some(folder));
+            Self::new(&graph.map_err(|error| error.in_file(path))?, options)
         };
         classifier.map_err(|error| error.in_file(path))
     }
