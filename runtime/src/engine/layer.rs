@@ -43,20 +43,29 @@ pub struct Workspace {
 impl CompiledLayer {
     /// Packs the weights.
     ///
+    /// Of whole numbers whose sums stay below 2²⁴ the layer is exact.
+    ///
     /// # Panics
     /// If `affine` has not as many as `layer`.
     #[must_use]
     pub fn new(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
         let kernel = match layer.kind() {
-            Kind::Conv(_) if Winograd::suits(layer, instructions) => {
-                Kernel::Winograd(Winograd::new(layer, affine, instructions))
-            }
             Kind::Conv(_) => Kernel::Conv(Conv::new(layer, affine, instructions)),
             Kind::Dense { activation, .. } => {
                 Kernel::Dense(Dense::new(affine, activation, instructions))
             }
             Kind::Pool(_) | Kind::Add { .. } => todo!(),
         };
+        Self { layer: layer.clone(), kernel }
+    }
+
+    /// [`Self::new`] by the kernel that is the fastest: whole numbers are not exact, but within the error that
+    /// [`Winograd`] states.
+    pub(crate) fn fastest(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
+        if !Winograd::suits(layer, instructions) {
+            return Self::new(layer, affine, instructions);
+        }
+        let kernel = Kernel::Winograd(Winograd::new(layer, affine, instructions));
         Self { layer: layer.clone(), kernel }
     }
 
@@ -123,14 +132,15 @@ impl CompiledLayer {
     /// The layer with these of its output channels alone; `None` of a dense layer.
     pub(crate) fn of_maps(&self, maps: Range<usize>, instructions: Instructions) -> Option<Self> {
         let Kind::Conv(geometry) = self.layer.kind() else { return None };
-        let weights = match &self.kernel {
-            Kernel::Conv(conv) => conv.weights_of_maps(maps.clone()),
-            Kernel::Winograd(conv) => conv.weights_of_maps(maps.clone()),
-            Kernel::Dense(_) => return None,
-        };
         let kind = Kind::Conv(Geometry { maps: maps.len(), ..geometry });
         let part = Layer::alone(self.layer.input(), kind)?;
-        Some(Self::new(&part, &weights, instructions))
+        match &self.kernel {
+            Kernel::Conv(conv) => Some(Self::new(&part, &conv.weights_of_maps(maps), instructions)),
+            Kernel::Winograd(conv) => {
+                Some(Self::fastest(&part, &conv.weights_of_maps(maps), instructions))
+            }
+            Kernel::Dense(_) => None,
+        }
     }
 
     /// The part of a dense layer's sums that comes from these inputs, without bias and ReLU; `None` of a convolution.
@@ -146,6 +156,30 @@ impl CompiledLayer {
     pub(crate) fn finish(&self, sums: &mut [f32]) {
         if let Kernel::Dense(dense) = &self.kernel {
             dense.finish(sums);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_whole_numbers_are_exact() {
+        // one that minimal filtering would suit
+        let layer = Layer::alone([20, 12, 12], Kind::Conv(Geometry::new(50, [5, 5]))).unwrap();
+        let whole = |index: usize| (index * 7919 % 255) as f32 - 127.0;
+        let affine = Affine {
+            weights: (0..layer.outputs() * layer.fan_in()).map(whole).collect(),
+            bias: (0..layer.outputs()).map(whole).collect(),
+        };
+        let input: Vec<f32> = (0..20 * 12 * 12).map(|index| (index * 31 % 128) as f32).collect();
+        let expected = layer.apply(&affine, &input);
+        for instructions in Instructions::available() {
+            let compiled = CompiledLayer::new(&layer, &affine, instructions);
+            let mut output = vec![0.0; compiled.outputs()];
+            compiled.run(&input, &mut Workspace::default(), &mut output);
+            assert_eq!(output, expected, "{instructions}");
         }
     }
 }

@@ -75,7 +75,7 @@ impl Program {
         instructions: Instructions,
     ) -> Self {
         let steps = network.layers().map(|(layer, affine)| {
-            let work = Work::Layer(Arc::new(CompiledLayer::new(layer, affine, instructions)));
+            let work = Work::Layer(Arc::new(CompiledLayer::fastest(layer, affine, instructions)));
             (work, layer.sources().collect(), layer.output().iter().product())
         });
         let inputs = network.architecture().input().iter().product();
@@ -92,7 +92,7 @@ impl Program {
         let steps = lowered.steps.iter().map(|step| {
             let work = match &step.operation {
                 Operation::Layer(layer, affine) => {
-                    Work::Layer(Arc::new(CompiledLayer::new(layer, affine, instructions)))
+                    Work::Layer(Arc::new(CompiledLayer::fastest(layer, affine, instructions)))
                 }
                 Operation::Plan(plan) => Work::Plan(Arc::clone(plan)),
             };

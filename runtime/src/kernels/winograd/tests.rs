@@ -74,6 +74,32 @@ fn layer(input: [usize; 3], maps: usize, kernel: [usize; 2]) -> Layer {
 }
 
 #[test]
+fn a_part_of_the_maps_gives_the_same_bits_as_all() {
+    let whole = layer([9, 12, 12], 50, [5, 5]);
+    let value = |index: usize| (index * 7919 % 1009) as f32 / 1009.0 - 0.5;
+    let affine = Affine {
+        weights: (0..whole.outputs() * whole.fan_in()).map(value).collect(),
+        bias: (0..whole.outputs()).map(value).collect(),
+    };
+    let input: Vec<f32> = (0..9 * 12 * 12).map(value).collect();
+    let run = |conv: &Winograd, outputs: usize| {
+        let mut output = vec![f32::NAN; outputs * 4 * 4];
+        conv.run(&input, &mut vec![f32::NAN; conv.workspace()], &mut output);
+        output
+    };
+    for instructions in Instructions::available() {
+        let conv = Winograd::new(&whole, &affine, instructions);
+        let expected = run(&conv, 50);
+        for maps in [0..25, 25..50, 13..30] {
+            let part = layer([9, 12, 12], maps.len(), [5, 5]);
+            let part = Winograd::new(&part, &conv.weights_of_maps(maps.clone()), instructions);
+            let found = run(&part, maps.len());
+            assert_eq!(found, expected[maps.start * 16..maps.end * 16], "{instructions}, {maps:?}");
+        }
+    }
+}
+
+#[test]
 fn bytes_give_what_the_same_floats_give() {
     let layer = layer([8, 11, 10], 7, [3, 3]);
     let weights = (0..layer.outputs() * layer.fan_in()).map(|index| (index % 7) as f32 - 3.0);
