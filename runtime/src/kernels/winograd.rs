@@ -1,15 +1,20 @@
-//! Convolution with fewer products: minimal filtering by Winograd's and Toom and Cook's method.
+//! Winograd convolution: kernels of 3×3 and 5×5 by a fraction of the products.
 //!
-//! Of convolutions by kernels of 3×3 and 5×5 with stride 1, it computes squares of 2×2 or 4×4 outputs, **tiles**, from
-//! as few products as they have inputs (Lavin and Gray 2016, <https://arxiv.org/abs/1509.09308>):
+//! The output is cut into squares of 2×2 or 4×4, **tiles**. A tile takes only as many products for each pair of channel
+//! and map as it has inputs (Winograd's minimal filtering, by the method of Toom and Cook; Lavin and Gray 2016,
+//! <https://arxiv.org/abs/1509.09308>):
 //!
 //! ```text
-//! outputs = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A        g: kernel, d: inputs of the tile; ⊙ by element
+//! outputs = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A        g: kernel, d: inputs of the tile, ⊙: product of each element
 //! ```
 //!
 //! `G g Gᵀ` is computed when a model is loaded. `Bᵀ d B` serves all maps, and `Aᵀ … A` comes after the sum over the
-//! channels; so per element there is a product of matrices, `[map × channel] · [channel × tile]`, and what is around it
-//! is small if there are many channels and maps. The matrices are made from points, see [`transform`].
+//! channels, so both cost little where there are many channels and maps. In between each element is a product of
+//! matrices, `[map × channel] · [channel × tile]`. The matrices are made from points, see [`transform`].
+//!
+//! # Error
+//!
+//! It sums in another order than direct convolution, and with larger terms:
 //!
 //! | tile | products per output | direct | largest error¹ | direct¹ | worst case² |
 //! |---|---|---|---|---|---|
@@ -18,41 +23,43 @@
 //! | F(2×2, 5×5) | 9 | 25 | 2.8e-6 | 3.7e-6 | 61 |
 //! | F(4×4, 5×5) | 4 | 25 | 1.5e-5 | 4.6e-6 | 301 |
 //!
-//! ¹ Relative to the largest output, of 36 convolutions each of 1, 4, 16, 64 and 256 channels by uniform weights, of
-//! inputs that are uniform with both signs, positive, or 0 for a half. It grows with the root of the channels. LeNet's
-//! second convolution has 6.9e-6 on digits (direct: 1.2e-6).
-//! ² Factor by which rounding errors may grow beside those of a direct sum.
+//! ¹ Against f64, relative to the largest output: the largest of 36 convolutions each of 1, 4, 16, 64 and 256 channels,
+//! with uniform weights and inputs that are uniform with both signs, uniform above 0, or 0 for a half. It grows with the
+//! square root of the channels. LeNet's second convolution has 6.9e-6 on 300 digits (direct: 1.2e-6).
+//! ² How many times larger the terms of a sum can be than those of direct convolution.
 //!
-//! So the answers agree with those of direct convolution to **1e-4 of the largest output**, which the tests demand.
+//! So the outputs are those of direct convolution within **1e-4 of the largest**, which the tests check. Sums of whole
+//! numbers are not exact. A NaN or an infinity in the input reaches all outputs of the tiles that see it.
 //!
 //! # Layout
 //!
-//! Vectors run over channels and over maps, not over pixels: small networks have more of those than of tiles, and a
-//! whole number of vectors of them. So the input is transposed to `[row][column][channel]`, and the output back.
+//! Vectors run over channels and maps, not over pixels: a small network has more of those than tiles, and often a whole
+//! number of vectors of them. So the input is transposed to `[row][column][channel]`, and the output back.
 //!
 //! ```text
 //! input ─place─▶ picture ─TransformTiles─▶ elements ─Multiply─▶ products ─FinishRow─▶ rows ─FinishTiles─▶ result ─▶ output
 //!                [y][x][c]                 [e][tile][c]         [e][tile][map]        [e][x][tile][map]   [y][x][map]
 //! ```
 //!
-//! Four tiles and two vectors of maps are multiplied at once. The weights of such a group of maps are read in order
-//! once for each four tiles; LeNet's second convolution is four tiles.
+//! Four tiles and two vectors of maps are multiplied at once. So all weights are read in order once for four tiles,
+//! which are the whole of LeNet's second convolution.
 //!
 //! # Times
 //!
-//! Microseconds for one image, direct convolution → the tile that [`Tile::fastest`] gives, medians, on one core of an
-//! AMD EPYC of the fourth generation (which adds 16 floats in two halves):
+//! Microseconds for one image by direct convolution → by the tile that [`Tile::fastest`] gives: medians on one core of
+//! an AMD EPYC 9004, which works on the 16 floats of AVX-512 in two halves.
 //!
 //! | layer | AVX-512 | AVX2 | portable |
 //! |---|---|---|---|
-//! | 5×5 20→50, pooled, 12×12 | 31 → 10 F(4×4) | 65 → 10 F(4×4) | 142 → 22 F(4×4) |
-//! | 3×3 16→16 pad 1, 32×32 | 71 → 37 F(4×4) | 77 → 44 F(4×4) | 183 → 82 F(4×4) |
-//! | 3×3 32→32 pad 1, 16×16 | 57 → 21 F(4×4) | 71 → 25 F(4×4) | 184 → 53 F(4×4) |
-//! | 3×3 64→64 pad 1, 8×8 | 50 → 16 F(4×4) | 63 → 19 F(4×4) | 177 → 44 F(4×4) |
-//! | 3×3 32→32 pad 1, pooled, 16×10 | 37 → 15 F(4×4) | 59 → 18 F(4×4) | 138 → 39 F(4×4) |
-//! | 3×3 32→32 pad 1, pooled, 8×5 | 13 → 3.8 F(2×2) | 13 → 4.4 F(2×2) | 29 → 10.0 F(2×2) |
+//! | 5×5 20→50, pooled, 12×12 | 31 → 9.6 F(4×4) | 57 → 9.7 F(4×4) | 142 → 22 F(4×4) |
+//! | 3×3 16→16 pad 1, 32×32 | 60 → 35 F(4×4) | 87 → 41 F(4×4) | 183 → 80 F(4×4) |
+//! | 3×3 32→32 pad 1, 16×16 | 52 → 20 F(4×4) | 76 → 23 F(4×4) | 183 → 53 F(4×4) |
+//! | 3×3 64→64 pad 1, 8×8 | 49 → 15 F(4×4) | 63 → 18 F(4×4) | 181 → 42 F(4×4) |
+//! | 3×3 32→32 pad 1, pooled, 16×10 | 37 → 13 F(4×4) | 59 → 16 F(4×4) | 138 → 38 F(4×4) |
+//! | 3×3 32→32 pad 1, pooled, 8×5 | 13 → 3.8 F(2×2) | 13 → 4.2 F(2×2) | 29 → 9.9 F(2×2) |
 //!
-//! Direct convolution of the padded layers was timed on an input that has its padding already.
+//! Direct convolution of the padded layers was timed on an input that has its padding already. LeNet's first
+//! convolution, of one channel, takes 5.9 µs by direct convolution and 19 µs by F(4×4) on AVX-512.
 
 mod steps;
 mod tile;
@@ -95,7 +102,7 @@ pub(crate) struct Winograd {
     tiles: [usize; 2],
     /// `[group of maps][element][channel][map of the group]`
     weights: CacheLines,
-    /// `[map]`, of whole groups.
+    /// `[map]`, of whole vectors.
     bias: CacheLines,
 }
 
@@ -119,22 +126,14 @@ impl Winograd {
     /// Transforms the weights of a convolution of stride 1, of one group, with a square kernel of 3 or 5.
     ///
     /// # Panics
-    /// If `layer` is another kind, or `affine` has not its weights.
+    /// If `layer` does not suit, or `affine` has not its weights.
     pub(crate) fn new(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
         let tile = Tile::fastest(layer, instructions).expect("a layer that suits");
         Self::with(layer, affine, instructions, tile)
     }
 
-    /// Transforms the weights of a convolution.
-    ///
-    /// # Panics
-    /// If `layer` is another kind, or `affine` has not its weights.
-    pub(crate) fn with(
-        layer: &Layer,
-        affine: &Affine,
-        instructions: Instructions,
-        tile: Tile,
-    ) -> Self {
+    /// [`Self::new`] with any tile that is possible.
+    fn with(layer: &Layer, affine: &Affine, instructions: Instructions, tile: Tile) -> Self {
         let tiles = tile.cover(layer);
         let maps = layer.outputs().next_multiple_of(instructions.lanes());
         let mut bias = CacheLines::zeros(maps);

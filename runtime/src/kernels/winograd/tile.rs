@@ -7,11 +7,11 @@ use super::TILES;
 
 /// A minimal filtering F(outputs × outputs, kernel × kernel).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tile {
+pub(super) struct Tile {
     /// Side of the square of outputs that are computed together.
-    pub(crate) outputs: usize,
+    pub(super) outputs: usize,
     /// Side of the kernel.
-    pub(crate) kernel: usize,
+    pub(super) kernel: usize,
 }
 
 /// Input channels from which it pays: for a kernel of 3×3 on AVX-512 the first, and the easier it gets the later.
@@ -36,7 +36,7 @@ impl Tile {
     ///
     /// The limits are from 689 shapes of 1 to 64 channels, 4 to 64 maps and 2×2 to 24×24 outputs, each timed on the three
     /// sets of instructions of an x86-64 processor; NEON was not timed.
-    pub(crate) fn fastest(layer: &Layer, instructions: Instructions) -> Option<Self> {
+    pub(super) fn fastest(layer: &Layer, instructions: Instructions) -> Option<Self> {
         let [small, large] = Self::possible(layer)?;
         // in longer vectors of channels more of a few is unused; larger kernels and pooling cost direct convolution more
         let step = match instructions {
