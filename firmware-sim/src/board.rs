@@ -10,9 +10,9 @@ pub use report::{BoardReport, ImageResult};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dataset::{Image, ImageError, PIXELS};
 use firmware::format::{File, FormatError, Model};
 use firmware::{Answer, LayerId, Logits, Scratch};
-use runtime::{Image28, PIXELS};
 use safe_io::SingleLine;
 use zerocopy::IntoBytes;
 
@@ -167,7 +167,7 @@ impl BoardBuilder {
         &self,
         machine: Machine,
         file: &File,
-        images: &[Image28],
+        images: &[Image],
         row_period: u32,
         progress: impl FnMut(usize),
     ) -> Result<BoardReport, BoardError> {
@@ -175,6 +175,8 @@ impl BoardBuilder {
         if images.is_empty() || images.len() > MAX_IMAGES {
             return Err(BoardError::Count(images.len()));
         }
+        let images: Vec<&[u8; PIXELS]> =
+            images.iter().map(Image::as_mnist).collect::<Result<_, _>>()?;
         let folder = tempfile::tempdir()?;
         let (model_path, block_path) =
             (folder.path().join("model.q8"), folder.path().join("images"));
@@ -183,13 +185,13 @@ impl BoardBuilder {
         let ticks = (nanoseconds * machine.timer_hz() / 1_000_000_000) as u32;
         let mut block: Vec<u8> = (images.len() as u32).to_le_bytes().into();
         block.extend(ticks.to_le_bytes());
-        block.extend(images.iter().flat_map(|image| image.0));
+        block.extend(images.iter().copied().flatten());
         std::fs::write(&block_path, block)?;
         let image = self.build(machine, "inference", &model_path, None)?;
         let lines = emulator::run(machine, &image, Some(&block_path))?;
         let mut scratch = Scratch::new();
         let mut expected = images.iter().map(|image| {
-            let logits = model.infer(&image.0, &mut scratch);
+            let logits = model.infer(image, &mut scratch);
             (logits, logits.answer(model))
         });
         report::read(lines, &mut expected, progress)
@@ -251,6 +253,9 @@ pub enum BoardError {
     /// More images than fit, or none.
     #[error("{0} images: a board takes 1 to {MAX_IMAGES} in one run")]
     Count(usize),
+    /// A picture that the engine does not take.
+    #[error("the firmware engine takes 28x28 grey pixels")]
+    Image(#[from] ImageError),
     /// The file is no valid model.
     #[error("the model cannot be put into flash")]
     Format(#[from] FormatError),

@@ -1,10 +1,11 @@
 //! Compares calibrations: on training images that none was calibrated on, to choose by, and on test images, to
 //! report.
 
+use dataset::Image;
 use firmware::format::{File, Model};
 use rayon::prelude::*;
 use runtime::evaluate::BATCH;
-use runtime::{Classifier, Image28, Prediction};
+use runtime::{Classifier, Prediction};
 
 use super::error::Error;
 use super::int8::{CompiledInt8, Int8Network, scales};
@@ -38,8 +39,8 @@ pub struct Outcome {
 /// Those of [`quantize_with`], and [`Error::NoImages`] if all training images are needed to calibrate on.
 pub fn compare(
     onnx: &[u8],
-    training: &[Image28],
-    test: &[Image28],
+    training: &[Image],
+    test: &[Image],
     mut progress: impl FnMut(),
 ) -> Result<Vec<Outcome>, Error> {
     let calibration = calibration_images(training);
@@ -47,6 +48,8 @@ pub fn compare(
     if validation.is_empty() || test.is_empty() {
         return Err(Error::NoImages);
     }
+    super::supported::check_images(training)?;
+    super::supported::check_images(test)?;
     let float = Classifier::parse(onnx)?;
     let [on_validation, on_test] =
         [&validation[..], test].map(|images| Scored { images, predictions: score(&float, images) });
@@ -75,7 +78,7 @@ pub fn best(outcomes: &[Outcome]) -> Option<&Outcome> {
 }
 
 /// The training images that [`calibration_images`] leaves when it takes `taken` of them.
-fn rest(training: &[Image28], taken: usize) -> Vec<Image28> {
+fn rest(training: &[Image], taken: usize) -> Vec<Image> {
     let mut calibration = (0..taken).map(|index| index * training.len() / taken).peekable();
     let mut rest = Vec::with_capacity(training.len() - taken);
     for (index, image) in training.iter().enumerate() {
@@ -86,13 +89,13 @@ fn rest(training: &[Image28], taken: usize) -> Vec<Image28> {
     rest
 }
 
-fn score(float: &Classifier, images: &[Image28]) -> Vec<Prediction> {
+fn score(float: &Classifier, images: &[Image]) -> Vec<Prediction> {
     images.par_chunks(BATCH).flat_map(|batch| float.predict_batch(batch)).collect()
 }
 
 /// Images with the float model's predictions.
 struct Scored<'a> {
-    images: &'a [Image28],
+    images: &'a [Image],
     predictions: Vec<Prediction>,
 }
 
@@ -136,9 +139,9 @@ mod tests {
     #[test]
     fn nothing_is_both_calibrated_on_and_judged_by() {
         for count in [2001, 4100, 6000] {
-            let training: Vec<Image28> = (0..count)
+            let training: Vec<Image> = (0..count)
                 .map(|index: usize| {
-                    Image28(std::array::from_fn(|i| (index >> (8 * (i % 2))) as u8))
+                    Image::mnist(std::array::from_fn(|i| (index >> (8 * (i % 2))) as u8))
                 })
                 .collect();
             let calibration = calibration_images(&training);

@@ -1,5 +1,6 @@
 //! Why a model cannot be made or compared.
 
+use dataset::ImageError;
 use firmware::format::FormatError;
 use firmware::geometry::CLASSES;
 use network::Architecture;
@@ -50,6 +51,9 @@ pub enum Error {
         /// The label.
         label: u8,
     },
+    /// A picture that the engine does not take.
+    #[error("the firmware engine takes 28x28 grey pixels")]
+    Image(#[from] ImageError),
     /// There is nothing to calibrate on, or to compare with.
     #[error("there are no images")]
     NoImages,

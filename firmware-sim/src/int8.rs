@@ -4,12 +4,13 @@
 //! partial sum, in whatever order, is a whole number below 2²⁴, which `f32` holds. The float engine's kernels therefore
 //! give the device's accumulators bit for bit, many times faster than the engine in portable code.
 
+use dataset::{Image, PIXELS};
 use firmware::format::words::{Inputs, Word, pack, unpack};
 use firmware::format::{Channel, File, Packed};
 use firmware::geometry::CLASSES;
 use firmware::{Logits, Model};
 use network::{Activation, Affine, Kind, Layer};
-use runtime::{CompiledLayer, Image28, Instructions, Workspace};
+use runtime::{CompiledLayer, Instructions, Workspace};
 
 use super::supported::architecture;
 
@@ -75,8 +76,11 @@ impl Int8Network {
     }
 
     /// What every layer gives for `image`, by the plain definition.
+    ///
+    /// # Panics
+    /// If the image is not 28×28 grey.
     #[must_use]
-    pub fn run(&self, image: &Image28) -> Trace {
+    pub fn run(&self, image: &Image) -> Trace {
         let mut trace = Trace::default();
         for int8 in &self.layers {
             let pixels = || pixels(image);
@@ -121,7 +125,7 @@ impl<'a> CompiledInt8<'a> {
     }
 
     /// [`Int8Network::run`] of each image.
-    pub(super) fn run(&self, images: &[Image28]) -> Vec<Trace> {
+    pub(super) fn run(&self, images: &[Image]) -> Vec<Trace> {
         let mut workspace = Workspace::default();
         let mut traces = vec![Trace::default(); images.len()];
         let mut input: Vec<f32> = images.iter().flat_map(pixels).collect();
@@ -140,8 +144,16 @@ impl<'a> CompiledInt8<'a> {
 }
 
 /// What the first layer takes.
-pub(super) fn pixels(image: &Image28) -> Vec<f32> {
-    image.0.iter().copied().map(f32::from).collect()
+pub(super) fn pixels(image: &Image) -> Vec<f32> {
+    image.pixels().iter().copied().map(f32::from).collect()
+}
+
+/// What the engine takes.
+///
+/// # Panics
+/// If the image is not 28×28 grey: whoever gives images to this crate has them checked first.
+pub(super) fn frame(image: &Image) -> &[u8; PIXELS] {
+    image.as_mnist().expect("images are checked where they come in")
 }
 
 impl Int8Layer {
@@ -209,20 +221,22 @@ impl Int8Layer {
 
 #[cfg(test)]
 mod tests {
-    use runtime::{EMBEDDED_MODEL, PIXELS};
+    use runtime::EMBEDDED_MODEL;
     use zerocopy::{FromZeros, IntoBytes};
 
     use super::*;
     use crate::quantize::quantize;
     use firmware::Scratch;
 
-    fn page(seed: usize) -> Image28 {
-        Image28(std::array::from_fn(|i| if i * (seed + 3) % 29 < 9 { (i * 31) as u8 } else { 0 }))
+    fn page(seed: usize) -> Image {
+        Image::mnist(std::array::from_fn(
+            |i| if i * (seed + 3) % 29 < 9 { (i * 31) as u8 } else { 0 },
+        ))
     }
 
     #[test]
     fn what_is_unpacked_packs_to_the_same_bytes_and_gives_the_engine_s_logits() {
-        let images: Vec<Image28> = (0..4).map(page).collect();
+        let images: Vec<Image> = (0..4).map(page).collect();
         let file = quantize(EMBEDDED_MODEL, &images, &[]).unwrap();
         let model = Model::new(&file).unwrap();
         let network = Int8Network::of(model);
@@ -234,9 +248,11 @@ mod tests {
         copy.dense2.zero();
         network.pack(&mut copy);
         assert!(copy.as_bytes() == file.as_bytes());
-        for image in images.into_iter().chain([Image28([0; PIXELS]), Image28([255; PIXELS])]) {
+        for image in
+            images.into_iter().chain([Image::mnist([0; PIXELS]), Image::mnist([255; PIXELS])])
+        {
             let trace = network.run(&image);
-            let engine = model.infer(&image.0, &mut Scratch::new());
+            let engine = model.infer(frame(&image), &mut Scratch::new());
             assert_eq!(trace.logits(), engine);
             assert_eq!(
                 CompiledInt8::new(&network).run(&[image.clone(), image]),

@@ -17,13 +17,14 @@ mod layer;
 
 pub use super::range_estimator::RangeEstimator;
 
+use dataset::Image;
 use firmware::LayerId;
 use firmware::format::{File, Model, Scales};
 use network::onnx::Graph;
 use network::{Affine, Layer, Network};
 use rayon::prelude::*;
+use runtime::Classifier;
 use runtime::evaluate::BATCH;
-use runtime::{Classifier, Image28};
 use zerocopy::FromZeros;
 use zerocopy::little_endian::U32;
 
@@ -51,7 +52,7 @@ type Activations = Vec<Vec<f32>>;
 /// [`CALIBRATION_IMAGES`] of the training images, or all if there are fewer: evenly spaced, so that every part of
 /// the file has its share and everyone gets the same.
 #[must_use]
-pub fn calibration_images(training: &[Image28]) -> Vec<Image28> {
+pub fn calibration_images(training: &[Image]) -> Vec<Image> {
     let count = training.len().min(CALIBRATION_IMAGES);
     (0..count).map(|index| training[index * training.len() / count].clone()).collect()
 }
@@ -90,8 +91,8 @@ impl Default for Options {
 /// As there.
 pub fn quantize(
     onnx: &[u8],
-    calibration: &[Image28],
-    margin_images: &[Image28],
+    calibration: &[Image],
+    margin_images: &[Image],
 ) -> Result<Box<File>, Error> {
     quantize_with(onnx, calibration, margin_images, Options::default(), |_| ())
 }
@@ -104,16 +105,19 @@ pub fn quantize(
 /// done.
 ///
 /// # Errors
-/// What is wrong with the ONNX file, or that it is not the network that the engine is made for.
+/// What is wrong with the ONNX file, or that it is not the network that the engine is made for, or that the images are
+/// not 28×28 grey.
 pub fn quantize_with(
     onnx: &[u8],
-    calibration: &[Image28],
-    margin_images: &[Image28],
+    calibration: &[Image],
+    margin_images: &[Image],
     options: Options,
     progress: impl Fn(usize) + Sync,
 ) -> Result<Box<File>, Error> {
     let graph = Graph::parse(onnx)?;
     let network = supported::read(&graph)?;
+    supported::check_images(calibration)?;
+    supported::check_images(margin_images)?;
     let float: Vec<Activations> =
         calibration.par_iter().map(|image| network.activations(&pixels(image))).collect();
     let scales = scales(&float, options.range_estimator)?;
@@ -141,7 +145,7 @@ pub fn quantize_with(
 fn layers(
     network: &Network,
     scales: [f32; 3],
-    calibration: &[Image28],
+    calibration: &[Image],
     float: &[Activations],
     options: Options,
 ) -> Result<Vec<Quantized>, Error> {
@@ -175,7 +179,7 @@ fn layers(
 fn confidence_margin(
     float: &Classifier,
     int8: &Int8Network,
-    images: &[Image28],
+    images: &[Image],
     progress: impl Fn(usize) + Sync,
 ) -> u32 {
     if max_disagreement_rate(images.len()) > MAX_CONFIDENT_DISAGREEMENTS {
@@ -190,7 +194,7 @@ fn confidence_margin(
     margins.max().unwrap_or(0) + 1
 }
 
-fn max_disagreeing_margin(float: &Classifier, int8: &CompiledInt8<'_>, batch: &[Image28]) -> u32 {
+fn max_disagreeing_margin(float: &Classifier, int8: &CompiledInt8<'_>, batch: &[Image]) -> u32 {
     let mut largest = 0;
     for (trace, prediction) in int8.run(batch).iter().zip(float.predict_batch(batch)) {
         let logits = trace.logits();
@@ -252,13 +256,14 @@ mod tests {
     #[test]
     fn the_margin_is_just_above_all_disagreements() {
         let image = |seed: usize| {
-            Image28(std::array::from_fn(|i| {
+            Image::mnist(std::array::from_fn(|i| {
                 if i * (seed + 3) % 29 < 9 { (i * 31 + seed) as u8 } else { 0 }
             }))
         };
-        let images: Vec<Image28> = (0..3_000).map(image).collect();
+        let images: Vec<Image> = (0..3_000).map(image).collect();
         // calibrated on a blank page, it saturates and disagrees often
-        let file = quantize(EMBEDDED_MODEL, &[Image28([0; runtime::PIXELS])], &images).unwrap();
+        let file =
+            quantize(EMBEDDED_MODEL, &[Image::mnist([0; runtime::PIXELS])], &images).unwrap();
         let int8 = Int8Network::of(Model::new(&file).unwrap());
         let float = Classifier::embedded();
         let margin = max_disagreeing_margin(&float, &CompiledInt8::new(&int8), &images);

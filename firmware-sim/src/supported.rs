@@ -1,5 +1,6 @@
 //! Which networks the firmware engine takes: today one, whose sizes are compiled into it.
 
+use dataset::{Image, MNIST_SHAPE};
 use firmware::geometry::{CLASSES, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2};
 use network::lowering::{WholeNetwork, lower};
 use network::onnx::Graph;
@@ -49,6 +50,11 @@ pub(super) fn read(graph: &Graph) -> Result<Network, Error> {
         return Err(Error::Classes { found: found.outputs() });
     }
     Err(Error::Unsupported { found: found.to_string(), expected })
+}
+
+/// Refuses images that the engine does not take.
+pub(super) fn check_images(images: &[Image]) -> Result<(), Error> {
+    Ok(images.iter().try_for_each(|image| image.check_shape(MNIST_SHAPE))?)
 }
 
 /// The first operators of a graph.

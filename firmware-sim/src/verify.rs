@@ -9,6 +9,7 @@ pub use layer::LayerFidelity;
 
 use std::collections::BTreeMap;
 
+use dataset::Image;
 use dataset::idx::Split;
 use firmware::geometry::CLASSES;
 use firmware::{Answer, LayerId, Logits, Model, Scratch};
@@ -16,10 +17,10 @@ use network::Network;
 use network::onnx::Graph;
 use rayon::prelude::*;
 use runtime::evaluate::BATCH;
-use runtime::{Classifier, CompiledLayer, Image28, Instructions, Options, Workspace};
+use runtime::{Classifier, CompiledLayer, Instructions, Options, Workspace};
 
 use super::error::Error;
-use super::int8::{CompiledInt8, Int8Network, pixels, scales};
+use super::int8::{CompiledInt8, Int8Network, frame, pixels, scales};
 use super::{identity, supported};
 use layer::Tally;
 
@@ -52,7 +53,7 @@ impl FloatModel {
     }
 
     /// What each layer gives: `[layer][image]`, the values of all images in a row.
-    fn activations(&self, images: &[Image28]) -> Vec<Vec<f32>> {
+    fn activations(&self, images: &[Image]) -> Vec<Vec<f32>> {
         let mut workspace = Workspace::default();
         let mut activations: Vec<Vec<f32>> = vec![];
         let pixels: Vec<f32> = images.iter().flat_map(pixels).collect();
@@ -102,8 +103,8 @@ pub struct Verification {
 /// Runs both models on every image; `progress` is told how many images are done.
 ///
 /// # Errors
-/// [`Error::Origin`] if `int8` was not made from `float`, [`Error::NoImages`] if `split` is empty, [`Error::Label`] if it
-/// has other classes.
+/// [`Error::Origin`] if `int8` was not made from `float`, [`Error::NoImages`] if `split` is empty, [`Error::Image`] if its
+/// images are not 28×28 grey, [`Error::Label`] if it has other classes.
 pub fn compare(
     float: &FloatModel,
     int8: Model<'_>,
@@ -117,6 +118,7 @@ pub fn compare(
     if split.images.is_empty() {
         return Err(Error::NoImages);
     }
+    supported::check_images(&split.images)?;
     if let Some(&label) = split.labels.iter().find(|label| usize::from(**label) >= CLASSES) {
         return Err(Error::Label { label });
     }
@@ -178,7 +180,7 @@ impl ModelPair<'_> {
         )
     }
 
-    fn compare(&self, images: &[Image28], labels: &[u8]) -> BatchResult {
+    fn compare(&self, images: &[Image], labels: &[u8]) -> BatchResult {
         let mut scratch = Scratch::new();
         let mut tallies = LayerId::ALL.map(|layer| self.tally(layer));
         let (mut comparisons, mut logit_errors) = (vec![], vec![]);
@@ -187,7 +189,7 @@ impl ModelPair<'_> {
         let traces = self.compiled.run(images);
         let images = images.iter().zip(labels).zip(predictions).zip(&traces);
         for (index, (((image, &label), prediction), trace)) in images.enumerate() {
-            let logits = self.int8.infer(&image.0, &mut scratch);
+            let logits = self.int8.infer(frame(image), &mut scratch);
             assert_eq!(
                 trace.logits(),
                 logits,

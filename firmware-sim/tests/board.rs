@@ -11,7 +11,7 @@ use firmware::{Answer, LayerId};
 use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine};
 use firmware_sim::quantize::quantize;
 use fixtures::mnist_500;
-use runtime::{EMBEDDED_MODEL, Image28};
+use runtime::{EMBEDDED_MODEL, Image};
 
 /// A model that is confident: the margin's images are the same 500 again and again, since a board only has to apply the
 /// margin, not to deserve it.
@@ -20,7 +20,7 @@ fn model() -> Box<File> {
     quantize(EMBEDDED_MODEL, &training, &[&training[..]; 6].concat()).unwrap()
 }
 
-fn run(machine: Machine, images: &[Image28], row_period: u32) -> BoardReport {
+fn run(machine: Machine, images: &[Image], row_period: u32) -> BoardReport {
     BoardBuilder::of_this_build().run(machine, &model(), images, row_period, |_| ()).unwrap()
 }
 

@@ -142,7 +142,7 @@ fn too_little_agreement_fails_after_the_report() {
     let bench = Bench::new();
     // calibrated on a blank page, it cannot hold the activations of ink
     let blank = tempfile::tempdir().unwrap();
-    let images = [runtime::Image28([0; runtime::PIXELS])];
+    let images = [runtime::Image::mnist([0; runtime::PIXELS])];
     let write = |name, bytes: Vec<u8>| fs::write(blank.path().join(name), bytes).unwrap();
     write("train-images-idx3-ubyte", dataset::idx::emit_images(&images));
     write("train-labels-idx1-ubyte", dataset::idx::emit_labels(&[0]));
@@ -222,7 +222,7 @@ fn bad_datasets_end_in_one_line() {
         ("empty", vec![]),
         ("foreign", b"GIF89a, no IDX".to_vec()),
         ("cut", {
-            let images = [runtime::Image28([0; runtime::PIXELS])];
+            let images = [runtime::Image::mnist([0; runtime::PIXELS])];
             let mut bytes = dataset::idx::emit_images(&images);
             bytes.truncate(500);
             bytes

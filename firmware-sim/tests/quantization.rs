@@ -8,7 +8,7 @@ use firmware_sim::{Error, identity};
 use fixtures::mnist_500;
 use fixtures::protobuf::replaced;
 use network::onnx::{Dimension, Graph, Tensor, Values};
-use runtime::{EMBEDDED_MODEL, Image28, PIXELS};
+use runtime::{EMBEDDED_MODEL, Image, PIXELS};
 
 /// The embedded model with every `from` replaced by `to`.
 fn edited(from: &[u8], to: &[u8]) -> Vec<u8> {
@@ -25,12 +25,13 @@ fn the_file_is_a_pure_function_of_model_and_images() {
 
 #[test]
 fn calibration_images_are_spread_over_the_whole_file() {
-    let numbered = |count: usize| -> Vec<Image28> {
+    let numbered = |count: usize| -> Vec<Image> {
         (0..count)
-            .map(|index| Image28(std::array::from_fn(|i| (index >> (8 * (i % 4))) as u8)))
+            .map(|index| Image::mnist(std::array::from_fn(|i| (index >> (8 * (i % 4))) as u8)))
             .collect()
     };
-    let index = |image: &Image28| usize::from(image.0[0]) | usize::from(image.0[1]) << 8;
+    let index =
+        |image: &Image| usize::from(image.pixels()[0]) | usize::from(image.pixels()[1]) << 8;
     let chosen = calibration_images(&numbered(60_000));
     assert_eq!(chosen.len(), CALIBRATION_IMAGES);
     assert!(chosen.iter().enumerate().all(|(i, image)| index(image) == i * 30));
@@ -40,7 +41,7 @@ fn calibration_images_are_spread_over_the_whole_file() {
 
 #[test]
 fn blank_calibration_images_still_give_a_model_that_parses() {
-    let q8 = quantize(EMBEDDED_MODEL, &[Image28([0; PIXELS])], &[]).unwrap();
+    let q8 = quantize(EMBEDDED_MODEL, &[Image::mnist([0; PIXELS])], &[]).unwrap();
     assert!(Model::new(&q8).is_ok());
 }
 
@@ -54,13 +55,14 @@ fn on_few_images_nothing_is_called_confident() {
     assert!(
         images
             .iter()
-            .all(|image| model.infer(&image.0, &mut scratch).answer(model) == Answer::Unsure)
+            .all(|image| model.infer(image.as_mnist().unwrap(), &mut scratch).answer(model)
+                == Answer::Unsure)
     );
 }
 
 #[test]
 fn what_is_not_the_engine_s_network_is_refused_by_what_it_is() {
-    let refused = |onnx: &[u8]| quantize(onnx, &[Image28([0; PIXELS])], &[]).unwrap_err();
+    let refused = |onnx: &[u8]| quantize(onnx, &[Image::mnist([0; PIXELS])], &[]).unwrap_err();
     let message = |onnx: &[u8]| refused(onnx).to_string();
     let tanh = message(&edited(b"Relu", b"Tanh"));
     assert!(
@@ -91,7 +93,7 @@ fn with_classes(classes: usize) -> Vec<u8> {
 
 #[test]
 fn a_model_of_other_classes_is_refused_by_their_number() {
-    let images = [Image28([0; PIXELS])];
+    let images = [Image::mnist([0; PIXELS])];
     assert!(quantize(&with_classes(10), &images, &[]).is_ok());
     let error = quantize(&with_classes(2), &images, &[]).unwrap_err();
     assert_eq!(error.to_string(), "the model has 2 classes, the firmware engine takes 10");

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::thread;
 
 use runtime::{Classifier, preprocess};
 
@@ -13,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let classifier = Classifier::embedded();
     // it keeps its memory and its threads from batch to batch
-    let mut session = classifier.session(thread::available_parallelism()?)?;
+    let mut session = classifier.session(0)?;
     for paths in paths.chunks(BATCH) {
         let images = paths.iter().map(|path| Ok(preprocess::load(path)?.image));
         let images: Vec<_> = images.collect::<Result<_, runtime::Error>>()?;

@@ -7,22 +7,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(feature = "tract")]
 use std::path::Path;
 
-use dataset::Image28;
 use network::Scores;
 #[cfg(feature = "tract")]
 use network::onnx::Graph;
 use safe_io::SingleLine;
 
+use crate::baked::Baked;
 use crate::engine::{Buffers, Program};
 use crate::error::Error;
-use crate::input::FloatInput;
+use crate::input::{FloatInput, Input};
 use crate::kernels::Kernels;
-use crate::prediction::{Calibration, Prediction, Verdict};
-use crate::preprocess::{Content, Prepared};
+use crate::prediction::{Calibration, Prediction};
+use crate::preprocess::{Color, Preparation, Prepared, Preprocess};
 
-/// The model inside this library: the `lenet.onnx` of our trainer's default run on MNIST.
+/// The model inside this library: the `lenet.onnx` of our trainer's default run on MNIST, baked; see [`Baked`].
 ///
-/// How it was made and how good it is stands in its metadata: `runtime inspect`.
+/// How it was made and how good it is stands in its metadata.
+pub const EMBEDDED_BAKED: &[u8] = include_bytes!("../lenet.baked");
+
+/// The ONNX file that [`EMBEDDED_BAKED`] was baked from.
 #[cfg(feature = "tract")]
 pub const EMBEDDED_MODEL: &[u8] = include_bytes!("../lenet.onnx");
 
@@ -31,6 +34,10 @@ pub const EMBEDDED_MODEL: &[u8] = include_bytes!("../lenet.onnx");
 pub struct Options {
     /// For models with float input; without it, pixels from 0 to 1.
     pub float_input: Option<FloatInput>,
+    /// What becomes of pictures of another size; without it, what the model's metadata say.
+    pub preprocess: Option<Preprocess>,
+    /// Whether pictures keep their colours; without it, what the model's metadata say.
+    pub color: Option<Color>,
     /// What computes the layers.
     pub kernels: Kernels,
 }
@@ -43,8 +50,9 @@ pub struct Classifier {
     /// Buffers that no call is using.
     idle: Arc<Mutex<Vec<Buffers>>>,
     scores: Scores,
-    classes: Vec<String>,
+    classes: Arc<[String]>,
     calibration: Calibration,
+    preparation: Preparation,
 }
 
 impl Classifier {
@@ -52,10 +60,37 @@ impl Classifier {
     ///
     /// # Panics
     /// Never: the bytes are constant, and a test loads them.
-    #[cfg(feature = "tract")]
     #[must_use]
     pub fn embedded() -> Self {
-        Self::parse(EMBEDDED_MODEL).expect("the embedded model loads")
+        Self::baked(EMBEDDED_BAKED).expect("the embedded model loads")
+    }
+
+    /// Builds the engine from the bytes of a baked model.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] or [`Error::Baked`] if it is refused, or what [`Self::of_baked`] says; never a panic, whatever
+    /// the bytes.
+    pub fn baked(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.is_empty() {
+            return Err(Error::Empty);
+        }
+        Self::of_baked(&Baked::parse(bytes)?, Options::default())
+    }
+
+    /// Builds the engine of a baked model, and runs it once.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] if it gives no numbers, [`Error::Normalized`] or [`Error::FloatInput`] if `options` do not
+    /// fit, [`Error::NoGraph`] if these ask for tract, or [`Error::Calibration`] if that in the metadata is damaged.
+    pub fn of_baked(baked: &Baked, options: Options) -> Result<Self, Error> {
+        let Kernels::Fused(instructions) = options.kernels else { return Err(Error::NoGraph) };
+        if baked.takes_pixels() && options.float_input.is_some() {
+            return Err(Error::Normalized { name: "image".into() });
+        }
+        let program = Program::of_network(baked.network(), baked.takes_pixels(), instructions);
+        let names = baked.class_names().map(<[String]>::to_vec);
+        let shape = baked.network().architecture().input();
+        Self::assemble(program, shape, options, baked.scores(), names, baked.metadata())
     }
 
     /// Reads a model file.
@@ -80,8 +115,9 @@ impl Classifier {
     ///
     /// # Errors
     /// [`Error::InputShape`] if it takes no picture, [`Error::OutputShape`] if it does not give one score per class,
-    /// [`Error::NotFinite`] if these are no numbers, [`Error::Normalized`] or [`Error::FloatInput`] if `options` do
-    /// not fit, [`Error::Calibration`] if that in the metadata is damaged, or [`Error::Model`].
+    /// [`Error::NotFinite`] if these are no numbers, [`Error::Normalized`] or [`Error::FloatInputChannels`] if `options`
+    /// do not fit, [`Error::Calibration`] if that in the metadata is damaged, what [`Preparation::parse`] says, or
+    /// [`Error::Model`].
     #[cfg(feature = "tract")]
     pub fn new(graph: &Graph, options: Options) -> Result<Self, Error> {
         use crate::kernels::Instructions;
@@ -95,23 +131,26 @@ impl Classifier {
         }
         let program = Program::of_lowered(&lowered, instructions);
         let names = graph.class_names();
-        Self::assemble(program, options, lowered.scores, names, &graph.metadata)
+        Self::assemble(program, lowered.input, options, lowered.scores, names, &graph.metadata)
     }
 
-    /// Puts the parts of a model together, and runs it once.
+    /// Puts the parts of a model together, whose input is `[channels, height, width]`, and runs it once.
     fn assemble(
         program: Program,
+        shape: [usize; 3],
         options: Options,
         scores: Scores,
         names: Option<Vec<String>>,
         metadata: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
         let float_input = options.float_input.unwrap_or_default();
-        float_input.check()?;
+        float_input.check(shape[0])?;
+        let preparation = Preparation::parse(shape, metadata)?;
+        let preparation = preparation.with(options.preprocess, options.color)?;
         let count = program.outputs();
         let numbers = || (0..count).map(|class| class.to_string()).collect();
         let printable = |name: String| SingleLine(name).to_string();
-        let classes: Vec<String> =
+        let classes: Arc<[String]> =
             names.map_or_else(numbers, |names| names.into_iter().map(printable).collect());
         if !(2..=256).contains(&count) || classes.len() != count {
             return Err(Error::OutputShape { found: vec![1, count] });
@@ -123,6 +162,7 @@ impl Classifier {
             scores,
             classes,
             calibration: calibration(metadata)?,
+            preparation,
         };
         let (mut buffers, mut scores) = (Buffers::default(), vec![]);
         for pixel in [255, 0] {
@@ -147,26 +187,57 @@ impl Classifier {
         &self.calibration
     }
 
-    /// Scores one picture.
-    ///
-    /// # Panics
-    /// Never: the model ran when it was loaded, and none of its operators depends on the pixels' values.
+    /// How a picture becomes what the model takes, by its metadata or [`Options`].
     #[must_use]
-    pub fn predict(&self, image: &Image28) -> Prediction {
-        self.predict_batch(std::slice::from_ref(image)).swap_remove(0)
+    pub const fn preparation(&self) -> &Preparation {
+        &self.preparation
     }
 
-    /// Scores pictures in one run of the engine.
+    /// `[channels, height, width]` of the images that the model takes.
+    #[must_use]
+    pub const fn input_shape(&self) -> [usize; 3] {
+        self.preparation.shape()
+    }
+
+    /// Scores an image, or a picture that [`Self::preparation`] prepared; where that found no single drawing, the verdict
+    /// is [`Verdict::NoDigit`](crate::Verdict::NoDigit) whatever the scores.
     ///
     /// # Panics
-    /// Never, as [`Self::predict`].
+    /// If the image is not of the [`Self::input_shape`], and for no other reason: the model ran when it was loaded, and
+    /// none of its operators depends on the pixels' values.
     #[must_use]
-    pub fn predict_batch(&self, images: &[Image28]) -> Vec<Prediction> {
+    pub fn predict(&self, input: &impl Input) -> Prediction {
+        self.predict_batch(std::slice::from_ref(input)).swap_remove(0)
+    }
+
+    /// Scores images in one run of the engine.
+    ///
+    /// # Panics
+    /// As [`Self::predict`].
+    #[must_use]
+    pub fn predict_batch(&self, inputs: &[impl Input]) -> Vec<Prediction> {
+        self.check_shapes(inputs);
         let mut buffers = self.idle().pop().unwrap_or_default();
         let mut scores = vec![];
-        self.score(images, &mut buffers, &mut scores);
+        self.score(inputs, &mut buffers, &mut scores);
         self.idle().push(buffers);
-        scores.chunks_exact(self.classes.len()).map(|scores| self.prediction(scores)).collect()
+        self.predictions(inputs, &scores)
+    }
+
+    /// The predictions of `inputs`, whose scores are one after the other.
+    pub(crate) fn predictions(&self, inputs: &[impl Input], scores: &[f32]) -> Vec<Prediction> {
+        let scores = scores.chunks_exact(self.classes.len());
+        let prediction =
+            |(input, scores): (&_, _)| self.prediction(scores).of_content(Input::content(input));
+        inputs.iter().zip(scores).map(prediction).collect()
+    }
+
+    /// Panics if an image is not of the model's shape.
+    pub(crate) fn check_shapes(&self, inputs: &[impl Input]) {
+        for input in inputs {
+            let checked = input.image().check_shape(self.input_shape());
+            checked.unwrap_or_else(|error| panic!("the model was given {error}"));
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Buffers>> {
@@ -184,18 +255,13 @@ impl Classifier {
         self.program.run(images, self.float_input, buffers, scores, &mut |_, run| run());
     }
 
-    /// Scores a picture that [`crate::preprocess`] prepared; where that found no single drawing, the verdict is
-    /// [`Verdict::NoDigit`] whatever the scores.
+    /// [`Self::predict`] of a picture that was prepared.
     ///
     /// # Panics
-    /// Never, as [`Self::predict`].
+    /// As there.
     #[must_use]
     pub fn read(&self, prepared: &Prepared) -> Prediction {
-        let mut prediction = self.predict(&prepared.image);
-        if prepared.content != Content::Drawing {
-            prediction.verdict = Verdict::NoDigit;
-        }
-        prediction
+        self.predict(prepared)
     }
 
     /// The prediction that an image's scores stand for.
@@ -205,7 +271,7 @@ impl Classifier {
     #[must_use]
     pub fn prediction(&self, scores: &[f32]) -> Prediction {
         assert_eq!(scores.len(), self.classes.len(), "one score per class");
-        Prediction::of_scores(self.scores, scores, &self.calibration)
+        Prediction::of_scores(self.scores, scores, &self.calibration, &self.classes)
     }
 
     /// What computes the scores.
@@ -236,5 +302,101 @@ impl fmt::Debug for Classifier {
             .field("program", &self.program)
             .field("classes", &self.classes)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use network::{Activation, Affine, Architecture, Kind, Network};
+
+    use super::*;
+    use crate::kernels::Instructions;
+    use crate::prediction::Verdict;
+    use crate::preprocess::{self, Content};
+    use dataset::Image;
+
+    /// A model of float input whose two scores are the sums of its first and of its other channels.
+    pub(crate) fn first_or_other_channels(
+        shape: [usize; 3],
+        options: Options,
+        metadata: &[(&str, &str)],
+    ) -> Result<Classifier, Error> {
+        let [channels, height, width] = shape;
+        let dense = Kind::Dense { outputs: 2, activation: Activation::None };
+        let architecture = Architecture::new(shape, vec![dense]).unwrap();
+        let plane = height * width;
+        let mut weights = vec![0.0; 2 * channels * plane];
+        weights[..plane].fill(1.0);
+        weights[(channels + 1) * plane..].fill(1.0);
+        let network = Network::new(architecture, vec![Affine { weights, bias: vec![0.0; 2] }]);
+        let program = Program::of_network(&network, false, Instructions::default());
+        let metadata =
+            metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let names = Some(vec!["red".to_owned(), "other\n".to_owned()]);
+        Classifier::assemble(program, shape, options, Scores::Logits, names, &metadata)
+    }
+
+    #[test]
+    fn a_picture_in_colour_is_prepared_and_its_class_is_named() {
+        let classifier = first_or_other_channels([3, 2, 2], Options::default(), &[]).unwrap();
+        let red = b"P6 1 1 255\n\xff\x00\x00";
+        let prepared = preprocess::from_bytes(red, classifier.preparation()).unwrap();
+        let prediction = classifier.predict(&prepared);
+        assert_eq!((prediction.class(), prediction.name()), (0, "red"));
+        assert_eq!(prediction.logits, [4.0, 0.0]);
+        let blue = Image::from_rgb(2, 2, &[0, 0, 255].repeat(4)).unwrap();
+        let both = [blue.clone(), prepared.image];
+        let names: Vec<_> =
+            classifier.predict_batch(&both).iter().map(|p| p.name().to_owned()).collect();
+        assert_eq!(names, ["other\\n", "red"]);
+    }
+
+    #[test]
+    fn options_and_metadata_say_how_pictures_are_prepared() {
+        let pad = [("preprocess", "pad")];
+        let own = first_or_other_channels([3, 2, 2], Options::default(), &pad).unwrap();
+        assert_eq!(own.preparation().preprocess(), Preprocess::Pad);
+        let options = Options { preprocess: Some(Preprocess::Crop), ..Options::default() };
+        let given = first_or_other_channels([3, 2, 2], options, &pad).unwrap();
+        assert_eq!(given.preparation().preprocess(), Preprocess::Crop);
+        let unknown = first_or_other_channels([3, 2, 2], options, &[("color", "red")]);
+        assert!(unknown.unwrap_err().to_string().contains("color is `red`"));
+    }
+
+    #[test]
+    fn each_channel_is_normalised_by_its_own_numbers() {
+        let float_input = Some(FloatInput::new(&[1.0, 0.0, 0.5], &[0.5, 1.0, 1.0]).unwrap());
+        let options = Options { float_input, ..Options::default() };
+        let classifier = first_or_other_channels([3, 1, 1], options, &[]).unwrap();
+        let white = Image::from_rgb(1, 1, &[255; 3]).unwrap();
+        assert_eq!(classifier.predict(&white).logits, [0.0, 1.5]);
+        let refused = first_or_other_channels([2, 1, 1], options, &[]).unwrap_err();
+        assert!(matches!(refused, Error::FloatInputChannels { values: 3, channels: 2 }));
+    }
+
+    #[test]
+    fn a_session_knows_what_was_found_on_a_picture() {
+        let classifier = first_or_other_channels([1, 28, 28], Options::default(), &[]).unwrap();
+        let image = Image::mnist(std::array::from_fn(|at| (at % 251) as u8));
+        let mut blank = Prepared::from(image.clone());
+        blank.content = Content::Blank;
+        let inputs = [blank, image.into()];
+        for threads in [0, 1, 2] {
+            let found = classifier.session(threads).unwrap().predict(&inputs);
+            assert_eq!(found, classifier.predict_batch(&inputs));
+            assert_eq!(found[0].verdict, Verdict::NoDigit);
+            assert_ne!(found[1].verdict, Verdict::NoDigit);
+            assert_eq!(found[0].logits, found[1].logits);
+        }
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "given a picture of 1 channel, 1 row and 4 columns, expected 3 channels"
+    )]
+    fn an_image_of_another_shape_is_refused_by_name() {
+        let classifier = first_or_other_channels([3, 2, 2], Options::default(), &[]).unwrap();
+        let image = Image::from_gray(4, 1, &[0; 4]).unwrap();
+        let _ = classifier.session(1).unwrap().predict(&[image]);
     }
 }

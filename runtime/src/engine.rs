@@ -1,7 +1,10 @@
 //! What runs a model: a program of compiled layers, with tract for what is no layer.
 
 mod layer;
+mod layouts;
 mod program;
+#[cfg(test)]
+mod properties;
 
 pub use layer::{CompiledLayer, Workspace};
 pub(crate) use program::{Buffers, Program, Reduction};

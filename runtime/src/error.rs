@@ -3,8 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use dataset::{Dimensions, ImageError};
 use safe_io::SingleLine;
 
+use crate::baked::BakedFault;
 use crate::prediction::Calibration;
 
 /// Why a picture or a model was refused; in one line, whatever names are in it.
@@ -71,6 +73,46 @@ pub enum Error {
     #[cfg(feature = "tract")]
     #[error(transparent)]
     Model(#[from] network::Error),
+    /// Pixels that are no picture, or a model that takes none.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Handwriting is made into 28×28 grey pixels only.
+    #[error("preprocess `digit` makes 1 channel, 28 rows and 28 columns; the model takes {}", Dimensions(*shape))]
+    DigitShape {
+        /// `[channels, height, width]` that the model takes.
+        shape: [usize; 3],
+    },
+    /// Colours for a model without channels for them.
+    #[error("color `rgb` takes 3 channels or more; the model takes {channels}")]
+    Colorless {
+        /// Channels that the model takes.
+        channels: usize,
+    },
+    /// The metadata name what is not known here.
+    #[error("the metadata's {key} is `{}`, {reason}", SingleLine(found))]
+    Metadata {
+        /// The entry.
+        key: &'static str,
+        /// What it says.
+        found: String,
+        /// What it may say.
+        reason: String,
+    },
+    /// The baked model was refused.
+    #[error("unusable baked model: {0}")]
+    Baked(BakedFault),
+    /// The graph is more than layers, so it cannot be baked.
+    #[error(
+        "it cannot be baked, since these of its operators are no layers and run in tract: {}",
+        SingleLine(steps.join("; "))
+    )]
+    NeedsTract {
+        /// Each step that tract runs, with its operators.
+        steps: Vec<String>,
+    },
+    /// A baked model was to run in tract.
+    #[error("a baked model holds no graph that tract could run")]
+    NoGraph,
     /// The graph's input cannot take a 28×28 picture.
     #[error(
         "model input `{}` is {}, expected uint8 or float32 of 28x28 pixels, such as [batch, 1, 28, 28]",
@@ -82,6 +124,24 @@ pub enum Error {
         name: String,
         /// Its element type and shape.
         found: String,
+    },
+    /// Means and standard deviations that are not as many as each other.
+    #[error(
+        "{means} means and {stds} standard deviations: give one of each, or as many as channels"
+    )]
+    FloatInputCount {
+        /// Means.
+        means: usize,
+        /// Standard deviations.
+        stds: usize,
+    },
+    /// Means and standard deviations of other channels than the model's.
+    #[error("means or standard deviations of {values} channels; the model takes {channels}")]
+    FloatInputChannels {
+        /// Channels that they are given for.
+        values: usize,
+        /// Channels that the model takes.
+        channels: usize,
     },
     /// A normalisation that gives no numbers.
     #[error("a mean of {mean} and a standard deviation of {std} make pixels infinite")]
@@ -114,6 +174,12 @@ pub enum Error {
         /// The graph's input.
         name: String,
     },
+}
+
+impl From<BakedFault> for Error {
+    fn from(fault: BakedFault) -> Self {
+        Self::Baked(fault)
+    }
 }
 
 impl Error {

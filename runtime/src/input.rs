@@ -1,37 +1,145 @@
-//! From pixels to the numbers that a model takes.
+//! What goes into a model: images, and the numbers that are made of their pixels.
+
+use std::array;
+
+use dataset::{Image, MAX_CHANNELS};
 
 use crate::error::Error;
+use crate::preprocess::{Content, Prepared};
+
+/// What a model is shown: an [`Image`] of its size, or a picture that was [`Prepared`] for it.
+pub trait Input: AsRef<[u8]> {
+    /// The pixels.
+    fn image(&self) -> &Image;
+
+    /// What was found on the picture; of an image by itself nothing is known.
+    fn content(&self) -> Content {
+        Content::Drawing
+    }
+}
+
+impl Input for Image {
+    fn image(&self) -> &Image {
+        self
+    }
+}
+
+impl Input for Prepared {
+    fn image(&self) -> &Image {
+        &self.image
+    }
+
+    fn content(&self) -> Content {
+        self.content
+    }
+}
 
 /// How pixels become the numbers that a model with float input takes: `(pixel / 255 − mean) / std`.
 ///
 /// Models with `uint8` input normalise by themselves.
+///
+/// ```
+/// use runtime::FloatInput;
+///
+/// let of_mnist = FloatInput::new(&[0.1307], &[0.3081])?;
+/// let of_imagenet = FloatInput::new(&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225])?;
+/// assert!(FloatInput::new(&[0.5], &[0.0]).is_err());
+/// # Ok::<(), runtime::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FloatInput {
-    /// Subtracted from the pixel in 0 to 1.
-    pub mean: f32,
-    /// Divides the difference.
-    pub std: f32,
+    /// Subtracted from the pixel in 0 to 1, and what divides the difference; of each channel.
+    channels: [(f32, f32); MAX_CHANNELS],
+    /// How many of them there are: 1 stands for all channels.
+    count: usize,
 }
 
 impl Default for FloatInput {
     /// Pixels from 0 to 1.
     fn default() -> Self {
-        Self { mean: 0.0, std: 1.0 }
+        Self { channels: [(0.0, 1.0); MAX_CHANNELS], count: 1 }
     }
 }
 
 impl FloatInput {
-    pub(crate) fn apply(self, pixel: u8) -> f32 {
-        (f32::from(pixel) / 255.0 - self.mean) / self.std
+    /// From means and standard deviations of pixels in 0 to 1: one of all channels, or one of each.
+    ///
+    /// # Errors
+    /// [`Error::FloatInputCount`] unless there are 1 to 4 of both, as many or a single one; [`Error::FloatInput`] if they
+    /// make pixels infinite.
+    pub fn new(mean: &[f32], std: &[f32]) -> Result<Self, Error> {
+        let count = mean.len().max(std.len());
+        let fits = |values: &[f32]| values.len() == 1 || values.len() == count;
+        if !fits(mean) || !fits(std) || !(1..=MAX_CHANNELS).contains(&count) {
+            return Err(Error::FloatInputCount { means: mean.len(), stds: std.len() });
+        }
+        let mut input = Self { count, ..Self::default() };
+        let values = mean.iter().cycle().zip(std.iter().cycle());
+        for (channel, (&mean, &std)) in input.channels.iter_mut().zip(values).take(count) {
+            if ![0, 255].iter().all(|&pixel| apply(pixel, mean, std).is_finite()) {
+                return Err(Error::FloatInput { mean, std });
+            }
+            *channel = (mean, std);
+        }
+        Ok(input)
     }
 
-    /// Refuses a normalisation that gives no numbers.
-    pub(crate) fn check(self) -> Result<(), Error> {
-        let Self { mean, std } = self;
-        if [0, 255].iter().all(|&pixel| self.apply(pixel).is_finite()) {
+    /// Refuses values of other channels than a model has.
+    pub(crate) fn check(&self, channels: usize) -> Result<(), Error> {
+        let Self { count, .. } = *self;
+        if count == 1 || count == channels {
             Ok(())
         } else {
-            Err(Error::FloatInput { mean, std })
+            Err(Error::FloatInputChannels { values: count, channels })
         }
+    }
+
+    /// Appends the numbers of one image, `[channel][row][column]`.
+    pub(crate) fn append(&self, pixels: &[u8], floats: &mut Vec<f32>) {
+        let planes = pixels.chunks_exact(pixels.len() / self.count);
+        for (plane, &(mean, std)) in planes.zip(&self.channels) {
+            // looked up faster than divided
+            let numbers: [f32; 256] = array::from_fn(|pixel| apply(pixel as u8, mean, std));
+            floats.extend(plane.iter().map(|&pixel| numbers[usize::from(pixel)]));
+        }
+    }
+}
+
+fn apply(pixel: u8, mean: f32, std: f32) -> f32 {
+    (f32::from(pixel) / 255.0 - mean) / std
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn floats(input: FloatInput, pixels: &[u8]) -> Vec<f32> {
+        let mut floats = vec![9.0];
+        input.append(pixels, &mut floats);
+        floats.split_off(1)
+    }
+
+    #[test]
+    fn each_channel_has_its_own_mean_and_deviation_or_all_have_one() {
+        assert_eq!(floats(FloatInput::default(), &[0, 255, 51]), [0.0, 1.0, 0.2]);
+        let one = FloatInput::new(&[0.5], &[0.5]).unwrap();
+        assert_eq!(floats(one, &[0, 255, 255, 0]), [-1.0, 1.0, 1.0, -1.0]);
+        let two = FloatInput::new(&[0.0, 1.0], &[0.5]).unwrap();
+        assert_eq!(floats(two, &[0, 255, 0, 255]), [0.0, 2.0, -2.0, 0.0]);
+    }
+
+    #[test]
+    fn what_gives_no_numbers_or_fits_no_channels_is_refused() {
+        for (mean, std) in [(0.0, 0.0), (f32::NAN, 1.0), (f32::MAX, 1e-9), (0.0, f32::NAN)] {
+            let refused = FloatInput::new(&[0.1, mean], &[1.0, std]).unwrap_err();
+            assert!(matches!(refused, Error::FloatInput { .. }), "{refused}");
+        }
+        for (means, stds) in [(0, 1), (1, 0), (0, 0), (2, 3), (5, 5), (1, 5)] {
+            let refused = FloatInput::new(&vec![0.5; means], &vec![0.5; stds]).unwrap_err();
+            assert!(matches!(refused, Error::FloatInputCount { .. }), "{refused}");
+        }
+        let three = FloatInput::new(&[0.5; 3], &[0.5]).unwrap();
+        assert!(three.check(3).is_ok() && three.check(1).is_err());
+        assert!(FloatInput::default().check(3).is_ok());
     }
 }

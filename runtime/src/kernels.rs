@@ -9,19 +9,29 @@
     reason = "what is a call of its own is compiled without the vectors"
 )]
 
-mod cache_lines;
+mod aligned;
 mod conv;
 mod dense;
+mod depthwise;
+mod layout;
+mod matrix;
+mod pool;
 mod winograd;
 
 use std::any::TypeId;
 use std::fmt;
 use std::str::FromStr;
 
+use network::Activation;
 use pulp::{Scalar128b, Simd, WithSimd};
 
+pub(crate) use aligned::Aligned;
 pub(crate) use conv::Conv;
 pub(crate) use dense::{Dense, NonZeroInputs};
+pub(crate) use depthwise::Depthwise;
+pub(crate) use layout::{Layout, channels_first, places_of_channels_last};
+pub(crate) use matrix::MatrixConv;
+pub(crate) use pool::{Pool, add};
 pub(crate) use winograd::Winograd;
 
 /// What computes the layers of a model.
@@ -103,6 +113,17 @@ impl Instructions {
             #[allow(unreachable_patterns)] // of the other processors
             _ => false,
         }
+    }
+
+    /// These, or portable ones where the processor has them not: what [`Self::run`] runs on.
+    fn usable(self) -> Self {
+        if self.is_available() { self } else { Self::Portable }
+    }
+
+    /// Those of narrower vectors, if one of them holds all outputs.
+    fn for_outputs(self, outputs: usize) -> Self {
+        let narrow = self == Self::Avx512 && outputs <= Self::Avx2.lanes();
+        if narrow { Self::Avx2.usable() } else { self.usable() }
     }
 
     /// Runs `task` on these instructions, or on portable ones where the processor has them not.
@@ -198,6 +219,45 @@ impl Value for u8 {
             *float = f32::from(*value);
         }
         &room[..values.len()]
+    }
+}
+
+/// The range that an activation lets through.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Clamp {
+    /// 0 for ReLU, else −∞.
+    floor: f32,
+    /// 6 for `ReLU6`, else +∞.
+    ceiling: f32,
+}
+
+impl Clamp {
+    const fn of(activation: Activation) -> Self {
+        let [floor, ceiling] = activation.range();
+        Self { floor, ceiling }
+    }
+
+    /// Each lane, clamped.
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, values: S::f32s) -> S::f32s {
+        self.below_ceiling(simd, simd.max_f32s(simd.splat_f32s(self.floor), values))
+    }
+
+    /// Each lane, at most the ceiling.
+    #[inline(always)]
+    fn below_ceiling<S: Simd>(self, simd: S, values: S::f32s) -> S::f32s {
+        // most layers have none
+        if self.ceiling == f32::INFINITY {
+            values
+        } else {
+            simd.min_f32s(simd.splat_f32s(self.ceiling), values)
+        }
+    }
+
+    /// One value, clamped; a NaN stays one.
+    #[inline(always)]
+    fn of_one(self, value: f32) -> f32 {
+        value.clamp(self.floor, self.ceiling)
     }
 }
 

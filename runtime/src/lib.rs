@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod baked;
 mod classifier;
 mod engine;
 mod error;
@@ -14,13 +15,14 @@ mod profile;
 pub mod reliability;
 mod session;
 
+pub use baked::{Baked, BakedFault, MAX_BAKED_BYTES};
 #[cfg(feature = "tract")]
 pub use classifier::EMBEDDED_MODEL;
-pub use classifier::{Classifier, Options};
-pub use dataset::{IMAGE_SIDE, Image28, PIXELS};
+pub use classifier::{Classifier, EMBEDDED_BAKED, Options};
+pub use dataset::{IMAGE_SIDE, Image, ImageError, MNIST_SHAPE, PIXELS};
 pub use engine::{CompiledLayer, Workspace};
 pub use error::Error;
-pub use input::FloatInput;
+pub use input::{FloatInput, Input};
 pub use kernels::{Instructions, Kernels};
 pub use prediction::{Calibration, Prediction, Verdict};
 pub use profile::OperatorTime;

@@ -1,8 +1,11 @@
 //! Scores, confidence and verdict of one picture.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use network::Scores;
+
+use crate::preprocess::{Content, Preprocess};
 
 /// Whether an answer may be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +14,8 @@ pub enum Verdict {
     Sure,
     /// The likeliest class; look again.
     Unsure,
-    /// There is no digit, or more than one, or one so odd that the model cannot tell.
+    /// There is no digit, or more than one, or one so odd that the model cannot tell. Of a model of other things: what it
+    /// sees looks like none of them.
     NoDigit,
 }
 
@@ -75,15 +79,22 @@ impl Verdict {
     /// `sure`, `unsure` or `no digit`.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sure => "sure",
-            Self::Unsure => "unsure",
-            Self::NoDigit => "no digit",
+        self.name_after(Preprocess::Digit)
+    }
+
+    /// [`Self::name`] for a model that this makes pictures for: one that reads no digits gives `no answer`.
+    #[must_use]
+    pub const fn name_after(self, preprocess: Preprocess) -> &'static str {
+        match (self, preprocess) {
+            (Self::Sure, _) => "sure",
+            (Self::Unsure, _) => "unsure",
+            (Self::NoDigit, Preprocess::Digit) => "no digit",
+            (Self::NoDigit, _) => "no answer",
         }
     }
 }
 
-/// The class scores of one picture.
+/// The class scores of one picture; a clone copies no names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// Unbounded scores, one per class.
@@ -93,62 +104,92 @@ pub struct Prediction {
     pub probabilities: Vec<f32>,
     /// Whether the answer may be relied on.
     pub verdict: Verdict,
+    /// Names of all classes.
+    classes: Arc<[String]>,
 }
 
 impl Prediction {
     /// What these scores, one per class, stand for.
-    pub(crate) fn of_scores(kind: Scores, scores: &[f32], calibration: &Calibration) -> Self {
+    pub(crate) fn of_scores(
+        kind: Scores,
+        scores: &[f32],
+        calibration: &Calibration,
+        classes: &Arc<[String]>,
+    ) -> Self {
+        let (logits, probabilities) = Self::probabilities(kind, scores, calibration);
+        let classes = Arc::clone(classes);
+        let mut prediction = Self { logits, probabilities, verdict: Verdict::Unsure, classes };
+        prediction.verdict = calibration.verdict(prediction.confidence());
+        prediction
+    }
+
+    /// The same for a picture on which this was found: without a drawing there is no answer, whatever the scores.
+    pub(crate) fn of_content(mut self, content: Content) -> Self {
+        if content != Content::Drawing {
+            self.verdict = Verdict::NoDigit;
+        }
+        self
+    }
+
+    /// Logits, and one probability for each.
+    fn probabilities(
+        kind: Scores,
+        scores: &[f32],
+        calibration: &Calibration,
+    ) -> (Vec<f32>, Vec<f32>) {
         let logarithm = |p: &f32| p.max(f32::MIN_POSITIVE).ln();
         match kind {
-            Scores::Logits => Self::new(scores, calibration),
+            Scores::Logits => (scores.to_vec(), softmax(scores, calibration.temperature)),
             Scores::Probabilities => {
                 let logits: Vec<f32> = scores.iter().map(logarithm).collect();
-                Self::new(&logits, calibration)
+                let probabilities = softmax(&logits, calibration.temperature);
+                (logits, probabilities)
             }
             Scores::Independent => {
                 let logits: Vec<f32> =
                     scores.iter().map(|p| logarithm(p) - logarithm(&(1.0 - p))).collect();
                 let sigmoid = |logit: &f32| 1.0 / (1.0 + (-logit / calibration.temperature).exp());
                 let probabilities = logits.iter().map(sigmoid).collect();
-                Self::of(logits, probabilities, calibration)
+                (logits, probabilities)
             }
         }
     }
 
-    /// Softmax of the logits over the temperature, the largest subtracted so that no exponential overflows.
-    pub(crate) fn new(logits: &[f32], calibration: &Calibration) -> Self {
-        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exponentials: Vec<f32> = logits
-            .iter()
-            .map(|logit| ((logit - largest) / calibration.temperature).exp())
-            .collect();
-        let sum: f32 = exponentials.iter().sum();
-        let probabilities = exponentials.iter().map(|exponential| exponential / sum).collect();
-        Self::of(logits.to_vec(), probabilities, calibration)
+    /// The number of the most likely class, from 0; of equals the first.
+    #[must_use]
+    pub fn class(&self) -> usize {
+        let mut likeliest = 0;
+        for (class, logit) in self.logits.iter().enumerate() {
+            if *logit > self.logits[likeliest] {
+                likeliest = class;
+            }
+        }
+        likeliest
     }
 
-    fn of(logits: Vec<f32>, probabilities: Vec<f32>, calibration: &Calibration) -> Self {
-        let mut prediction = Self { logits, probabilities, verdict: Verdict::Unsure };
-        prediction.verdict = calibration.verdict(prediction.confidence());
-        prediction
+    /// The name of [`Self::class`]; safe to print, see [`SingleLine`](safe_io::SingleLine).
+    ///
+    /// ```no_run
+    /// let classifier = runtime::Classifier::load("meter.onnx".as_ref())?;
+    /// let picture = classifier.preparation().load("dial.jpg".as_ref())?;
+    /// println!("{}", classifier.predict(&picture).name());
+    /// # Ok::<(), runtime::Error>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.classes[self.class()]
     }
 
-    /// The most likely class; of equals the first.
+    /// [`Self::class`] of a model of digits.
     #[must_use]
     pub fn digit(&self) -> usize {
-        let mut digit = 0;
-        for (class, logit) in self.logits.iter().enumerate() {
-            if *logit > self.logits[digit] {
-                digit = class;
-            }
-        }
-        digit
+        self.class()
     }
 
-    /// Probability of [`Self::digit`], 0 to 1.
+    /// Probability of [`Self::class`], 0 to 1.
     #[must_use]
     pub fn confidence(&self) -> f32 {
-        self.probabilities[self.digit()]
+        self.probabilities[self.class()]
     }
 
     /// The `count` most likely classes with their probabilities, likeliest first.
@@ -161,28 +202,37 @@ impl Prediction {
     }
 }
 
+/// Softmax of the logits over the temperature, the largest subtracted so that no exponential overflows.
+fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f32> =
+        logits.iter().map(|logit| ((logit - largest) / temperature).exp()).collect();
+    let sum: f32 = exponentials.iter().sum();
+    exponentials.iter().map(|exponential| exponential / sum).collect()
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    pub(crate) fn prediction(logits: &[f32], calibration: &Calibration) -> Prediction {
+        let classes: Vec<String> = (0..logits.len()).map(|class| format!("{class}!")).collect();
+        Prediction::of_scores(Scores::Logits, logits, calibration, &classes.into())
+    }
 
     #[test]
     fn probabilities_sum_to_one_and_rank_like_the_logits() {
-        let prediction = Prediction::new(&[1.0, 3.0, 3.0, -200.0], &Calibration::default());
-        assert!((prediction.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert_eq!(prediction.digit(), 1, "of equals the first");
-        assert_eq!(
-            prediction.top(3).iter().map(|(class, _)| *class).collect::<Vec<_>>(),
-            [1, 2, 0]
-        );
-        assert_eq!(prediction.confidence().to_bits(), prediction.probabilities[1].to_bits());
+        let found = prediction(&[1.0, 3.0, 3.0, -200.0], &Calibration::default());
+        assert!((found.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert_eq!(found.class(), 1, "of equals the first");
+        assert_eq!((found.name(), found.digit()), ("1!", 1));
+        assert_eq!(found.top(3).iter().map(|(class, _)| *class).collect::<Vec<_>>(), [1, 2, 0]);
+        assert_eq!(found.confidence().to_bits(), found.probabilities[1].to_bits());
     }
 
     #[test]
     fn large_logits_do_not_overflow() {
-        assert_eq!(
-            Prediction::new(&[1e30, 0.0], &Calibration::default()).probabilities,
-            [1.0, 0.0]
-        );
+        assert_eq!(prediction(&[1e30, 0.0], &Calibration::default()).probabilities, [1.0, 0.0]);
     }
 
     #[test]
@@ -195,10 +245,13 @@ mod tests {
             (0.21, Verdict::Unsure),
             (0.1, Verdict::NoDigit),
         ] {
-            let prediction = Prediction::new(&[0.0, difference], &calibration);
+            let found = prediction(&[0.0, difference], &calibration);
             let expected = 1.0 / (1.0 + (-2.0 * difference).exp());
-            assert!((prediction.confidence() - expected).abs() < 1e-6);
-            assert_eq!(prediction.verdict, verdict, "{difference}");
+            assert!((found.confidence() - expected).abs() < 1e-6);
+            assert_eq!(found.verdict, verdict, "{difference}");
+            assert_eq!(verdict.name(), verdict.name_after(Preprocess::Digit));
+            let without = found.of_content(Content::Blank);
+            assert_eq!(without.verdict, Verdict::NoDigit);
         }
     }
 

@@ -1,55 +1,246 @@
-//! Any picture of a digit as the 28×28 pixels that MNIST would have made of it.
+//! Any picture as the pixels that a model takes.
 //!
-//! `picture ──flat──▶ RGB ──paper, ink──▶ ink ──rulings, strokes──▶ strokes of the digit ──normalize──▶ Image28`
-//!
-//! | module | what it does | what it assumes |
+//! | [`Preprocess`] | what becomes of the picture | for |
 //! |---|---|---|
-//! | flat | lays transparent pictures on paper, averages large ones down to 448 pixels | the digit is no smaller than a twentieth of the picture |
-//! | paper | estimates the colour of the paper at each pixel: even, evenly lit, or as around | most of the border is paper |
-//! | ink | measures how far each pixel is from the paper's colour towards the pen's | one pen |
-//! | rulings | removes straight thin lines that cross the picture | the pen is thicker, or there are several lines |
-//! | strokes | cuts ink from paper, joins the strokes of one digit, leaves out specks, frames and neighbours | the digit is large and near the middle |
-//! | `paper_sheet` | if the drawing is a sheet of paper on a table, starts again inside it | it lies nearly straight |
-//! | normalize | brings the pen near MNIST's, scales into 20×20, puts the centre of mass in the middle | |
+//! | `digit` | the drawing on it, as MNIST would have made it | handwriting on paper |
+//! | `stretch` | all of it, whatever its aspect | photographs cut to the model's aspect |
+//! | `crop` | its middle, as much as has the model's aspect | photographs of one thing |
+//! | `pad` | all of it, with black bars | photographs whose edges matter |
 //!
-//! A picture of 28×28 that stands as MNIST's do already, light on dark or dark on light, is not changed.
-//! What this does not do: find digits on a page, turn what lies on its side, straighten perspective.
+//! A [`Preparation`] is one of these with the model's size and [`Color`]; a model's own is
+//! [`Classifier::preparation`](crate::Classifier::preparation). Whoever has pixels of the model's size needs none: an
+//! [`Image`] goes in as it is.
+//!
+//! ```
+//! use runtime::preprocess::{Color, Preparation, Preprocess, from_bytes};
+//!
+//! let picture = b"P6 2 1 255\n\xff\x00\x00\x00\x00\xff"; // a red and a blue pixel
+//! let small = Preparation::new([1, 1, 2], Preprocess::Stretch, Color::Grey)?;
+//! assert_eq!(from_bytes(picture, &small)?.image.pixels(), [76, 29]);
+//! # Ok::<(), runtime::Error>(())
+//! ```
+//!
+//! Colours are red, green and blue as the file has them; colour profiles are not read. Grey is luma (ITU-R BT.601), as
+//! PIL and Keras have it. Transparent pictures lie on white paper, unless the model takes alpha: its second or
+//! fourth channel. Shrunk pixels are averaged over their area, enlarged ones interpolated linearly.
 
-mod flat;
-mod ink;
-mod normalize;
-mod paper;
-mod paper_sheet;
-mod quantile;
-mod rulings;
-mod strokes;
+mod digit;
+mod resize;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::str::FromStr;
 
-use image::{DynamicImage, GrayImage, Luma, imageops};
+use dataset::{Image, MNIST_SHAPE};
+use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
 
 use crate::error::Error;
 use crate::picture::{self, Limits};
-use dataset::{IMAGE_SIDE, Image28, PIXELS};
-use ink::Ink;
-use normalize::Normalized;
-use strokes::{Digit, Mask};
 
-/// Minimum contrast of ink with its paper, in grey levels of a channel: less is blank paper.
-const MIN_CONTRAST: f32 = 8.0;
-/// Maximum background noise, in parts of the ink's contrast: what has more is no paper.
-const MAX_NOISE: f32 = 0.22;
-/// Minimum part of all ink that a digit has; frames, shadows and neighbours have the rest.
-const MIN_SHARE: f32 = 0.4;
-/// Maximum thickness of a stroke, in parts of the drawing's longer side; the boldest pens come to 0.4.
-const MAX_THICKNESS: f32 = 0.45;
-/// Minimum contrast of ink on a paper sheet, in parts of the sheet's contrast with the table.
-const MIN_CONTRAST_ON_SHEET: f32 = 0.15;
+/// What becomes of a picture of another size than the model's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preprocess {
+    /// The drawing on it is found, and made as MNIST would have made it: 28×28 grey pixels, light on black.
+    Digit,
+    /// All of it is scaled to the model's size, whatever its aspect.
+    Stretch,
+    /// Its middle is cut to the model's aspect, and scaled.
+    Crop,
+    /// All of it is scaled to fit, between black bars.
+    Pad,
+}
+
+/// Whether a picture's colours are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Color {
+    /// Luma, in every channel but alpha.
+    Grey,
+    /// Red, green and blue.
+    Rgb,
+}
+
+impl Preprocess {
+    /// Its name in a model's metadata.
+    pub const KEY: &str = "preprocess";
+
+    const NAMES: [(&str, Self); 4] = [
+        ("digit", Self::Digit),
+        ("stretch", Self::Stretch),
+        ("crop", Self::Crop),
+        ("pad", Self::Pad),
+    ];
+
+    /// `digit`, `stretch`, `crop` or `pad`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self as usize].0
+    }
+}
+
+impl Color {
+    /// Its name in a model's metadata.
+    pub const KEY: &str = "color";
+
+    const NAMES: [(&str, Self); 2] = [("grey", Self::Grey), ("rgb", Self::Rgb)];
+
+    /// `grey` or `rgb`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self as usize].0
+    }
+}
+
+impl FromStr for Preprocess {
+    type Err = String;
+
+    /// The reverse of [`Self::name`].
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        by_name(&Self::NAMES, text).ok_or_else(|| "expected digit, stretch, crop or pad".into())
+    }
+}
+
+impl FromStr for Color {
+    type Err = String;
+
+    /// The reverse of [`Self::name`].
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        by_name(&Self::NAMES, text).ok_or_else(|| "expected grey or rgb".into())
+    }
+}
+
+fn by_name<T: Copy>(names: &[(&str, T)], text: &str) -> Option<T> {
+    names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value)
+}
+
+/// How pictures become what one model takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preparation {
+    shape: [usize; 3],
+    preprocess: Preprocess,
+    color: Color,
+}
+
+impl Preparation {
+    /// For the handwritten digits of MNIST.
+    pub const DIGIT: Self =
+        Self { shape: MNIST_SHAPE, preprocess: Preprocess::Digit, color: Color::Grey };
+
+    /// For a model that takes `[channels, height, width]`.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if no picture has this shape, [`Error::DigitShape`] for [`Preprocess::Digit`] of another shape
+    /// than 28×28 grey, [`Error::Colorless`] for [`Color::Rgb`] of fewer than 3 channels.
+    pub fn new(shape: [usize; 3], preprocess: Preprocess, color: Color) -> Result<Self, Error> {
+        dataset::check_shape(shape)?;
+        if preprocess == Preprocess::Digit && shape != MNIST_SHAPE {
+            return Err(Error::DigitShape { shape });
+        }
+        if color == Color::Rgb && shape[0] < 3 {
+            return Err(Error::Colorless { channels: shape[0] });
+        }
+        Ok(Self { shape, preprocess, color })
+    }
+
+    /// As a model's metadata say under [`Preprocess::KEY`] and [`Color::KEY`].
+    ///
+    /// Where they say nothing, 28×28 grey means `digit`, all else `stretch`; up to 2 channels are grey, more are rgb.
+    ///
+    /// # Errors
+    /// [`Error::Metadata`] if they name what is unknown, or as [`Self::new`].
+    pub fn parse(shape: [usize; 3], metadata: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let preprocess = named(metadata, Preprocess::KEY)?;
+        let color = named(metadata, Color::KEY)?;
+        Self::of(shape, preprocess, color)
+    }
+
+    /// [`Self::new`], where what is left out follows from the shape as [`Self::parse`] says.
+    pub(crate) fn of(
+        shape: [usize; 3],
+        preprocess: Option<Preprocess>,
+        color: Option<Color>,
+    ) -> Result<Self, Error> {
+        let usual = if shape == MNIST_SHAPE { Preprocess::Digit } else { Preprocess::Stretch };
+        let usual_color = if shape[0] < 3 { Color::Grey } else { Color::Rgb };
+        Self::new(shape, preprocess.unwrap_or(usual), color.unwrap_or(usual_color))
+    }
+
+    /// This one, but for what is given.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with(self, preprocess: Option<Preprocess>, color: Option<Color>) -> Result<Self, Error> {
+        let Self { shape, .. } = self;
+        Self::new(shape, preprocess.unwrap_or(self.preprocess), color.unwrap_or(self.color))
+    }
+
+    /// `[channels, height, width]` of what it makes.
+    #[must_use]
+    pub const fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// What becomes of a picture of another size.
+    #[must_use]
+    pub const fn preprocess(&self) -> Preprocess {
+        self.preprocess
+    }
+
+    /// Whether its colours are kept.
+    #[must_use]
+    pub const fn color(&self) -> Color {
+        self.color
+    }
+
+    /// Reads a picture file within the default [`Limits`], and prepares it.
+    ///
+    /// # Errors
+    /// As [`picture::load`].
+    pub fn load(&self, path: &Path) -> Result<Prepared, Error> {
+        Ok(self.prepare(&picture::load(path, Limits::default())?))
+    }
+
+    /// Prepares a picture that is decoded already.
+    #[must_use]
+    pub fn prepare(&self, picture: &DynamicImage) -> Prepared {
+        self.run(picture, &mut |_, _| ())
+    }
+
+    /// [`Self::prepare`] with the result of each step: the upright original first, what the model sees last.
+    #[must_use]
+    pub fn trace(&self, picture: &DynamicImage) -> (Vec<Step>, Prepared) {
+        let mut steps = vec![Step { name: "picture".into(), picture: picture.clone() }];
+        let on_step = &mut |name: &'static str, picture: &dyn Fn() -> DynamicImage| {
+            steps.push(Step { name: name.into(), picture: picture() });
+        };
+        let prepared = self.run(picture, on_step);
+        let name = format!("{}x{}", prepared.image.width(), prepared.image.height()).into();
+        steps.push(Step { name, picture: drawing(&prepared.image) });
+        (steps, prepared)
+    }
+
+    fn run(&self, picture: &DynamicImage, on_step: &mut OnStep) -> Prepared {
+        match self.preprocess {
+            Preprocess::Digit => digit::prepare(picture, on_step),
+            _ => resize::resize(picture, self).into(),
+        }
+    }
+}
+
+/// What the metadata say under `key`, if anything.
+fn named<T: FromStr<Err = String>>(
+    metadata: &BTreeMap<String, String>,
+    key: &'static str,
+) -> Result<Option<T>, Error> {
+    let unknown = |found: &String, reason| Error::Metadata { key, found: found.clone(), reason };
+    let parse = |found: &String| found.parse().map_err(|reason| unknown(found, reason));
+    metadata.get(key).map(parse).transpose()
+}
 
 /// What a picture holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    /// One drawing, which may be a digit.
+    /// One drawing, which may be a digit; or anything, if no digit is looked for.
     Drawing,
     /// Nothing stands out from the background.
     Blank,
@@ -63,267 +254,147 @@ pub enum Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     /// What the model sees.
-    pub image: Image28,
-    /// What was found on the picture.
+    pub image: Image,
+    /// What was found on the picture; only [`Preprocess::Digit`] finds anything wrong.
     pub content: Content,
+}
+
+impl From<Image> for Prepared {
+    /// An image that needs no preparation.
+    fn from(image: Image) -> Self {
+        Self { image, content: Content::Drawing }
+    }
+}
+
+impl AsRef<[u8]> for Prepared {
+    fn as_ref(&self) -> &[u8] {
+        self.image.as_ref()
+    }
 }
 
 /// Result of a step, for people to look at.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// A word or two: `ink`, `strokes`, ….
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its result, of any size.
     pub picture: DynamicImage,
 }
 
-/// Reads a picture file within the default [`Limits`], and prepares it.
+/// Takes the name of a step, and what makes a picture of its result: nothing is drawn for [`Preparation::prepare`].
+type OnStep<'a> = dyn FnMut(&'static str, &dyn Fn() -> DynamicImage) + 'a;
+
+/// Reads a picture of a handwritten digit within the default [`Limits`], as [`Preparation::DIGIT`].
 ///
 /// # Errors
 /// As [`picture::load`].
 pub fn load(path: &Path) -> Result<Prepared, Error> {
-    Ok(prepare(&picture::load(path, Limits::default())?))
+    Preparation::DIGIT.load(path)
 }
 
-/// All steps, for a picture that is decoded already.
+/// Prepares a picture of a handwritten digit that is decoded already, as [`Preparation::DIGIT`].
 #[must_use]
 pub fn prepare(picture: &DynamicImage) -> Prepared {
-    run(picture, &mut |_, _| ())
+    Preparation::DIGIT.prepare(picture)
 }
 
-/// Like [`prepare`], with the result of each step: the upright original first, the 28×28 last.
+/// [`prepare`] with the result of each step: the upright original first, the 28×28 last.
 #[must_use]
 pub fn trace(picture: &DynamicImage) -> (Vec<Step>, Prepared) {
-    let mut steps = vec![Step { name: "picture", picture: picture.clone() }];
-    let prepared = run(picture, &mut |name, picture| steps.push(Step { name, picture: picture() }));
-    (steps, prepared)
+    Preparation::DIGIT.trace(picture)
 }
 
-/// Takes the name of a step, and what makes a picture of its result: nothing is drawn for [`prepare`].
-type OnStep<'a> = dyn FnMut(&'static str, &dyn Fn() -> DynamicImage) + 'a;
+/// Prepares a picture from the bytes of its file, such as a PNG or a JPEG, within the default [`Limits`].
+///
+/// # Errors
+/// As [`picture::decode`].
+pub fn from_bytes(bytes: &[u8], preparation: &Preparation) -> Result<Prepared, Error> {
+    Ok(preparation.prepare(&picture::decode(bytes, Limits::default())?))
+}
 
-fn run(picture: &DynamicImage, on_step: &mut OnStep) -> Prepared {
-    let prepared = match as_in_mnist(picture) {
-        Some(image) => Prepared { image, content: Content::Drawing },
-        None => match look_closer(picture, on_step) {
-            Found::Digit { digit, .. } => {
-                on_step("digit", &|| digit.strokes.clone().into());
-                let Normalized { image, thickness } = normalize::normalize(&digit.strokes);
-                let content = if digit.several {
-                    Content::Several
-                } else if digit.share < MIN_SHARE || thickness > MAX_THICKNESS {
-                    Content::Clutter
-                } else {
-                    Content::Drawing
-                };
-                Prepared { image, content }
-            }
-            Found::Blank => Prepared { image: Image28([0; PIXELS]), content: Content::Blank },
-            Found::Clutter => Prepared { image: Image28([0; PIXELS]), content: Content::Clutter },
-        },
+/// An image as a picture that programs show; the second of two channels is alpha.
+///
+/// # Panics
+/// Never: an image has as many pixels as its shape.
+#[must_use]
+pub fn drawing(image: &Image) -> DynamicImage {
+    let [width, height] = [image.width(), image.height()].map(|side| side as u32);
+    let pixels = image.interleaved().collect();
+    let picture: Option<DynamicImage> = match image.channels() {
+        1 => GrayImage::from_raw(width, height, pixels).map(Into::into),
+        2 => image::GrayAlphaImage::from_raw(width, height, pixels).map(Into::into),
+        3 => RgbImage::from_raw(width, height, pixels).map(Into::into),
+        _ => RgbaImage::from_raw(width, height, pixels).map(Into::into),
     };
-    on_step("28x28", &|| gray28(&prepared.image).into());
-    prepared
-}
-
-fn gray28(image: &Image28) -> GrayImage {
-    let side = IMAGE_SIDE as u32;
-    GrayImage::from_fn(side, side, |x, y| Luma([image.0[y as usize * IMAGE_SIDE + x as usize]]))
-}
-
-/// The picture itself, or its inverse, if it stands as all of MNIST's 60,000 training images do: 28×28, the box
-/// around its ink 20 pixels long, its centre of mass within 0.51 pixels of the middle.
-fn as_in_mnist(picture: &DynamicImage) -> Option<Image28> {
-    let side = IMAGE_SIDE as u32;
-    if (picture.width(), picture.height()) != (side, side) || picture.color().has_alpha() {
-        return None;
-    }
-    let grey = picture.to_luma8();
-    let mut inverse = grey.clone();
-    imageops::invert(&mut inverse);
-    let standing = [grey, inverse].into_iter().find(stands_as_in_mnist)?;
-    standing.into_raw().try_into().ok().map(Image28)
-}
-
-fn stands_as_in_mnist(grey: &GrayImage) -> bool {
-    const BOX_PX: u32 = 20;
-    const CENTRE_PX: f32 = 14.0;
-    const OFF_PX: f32 = 0.52;
-    let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
-    let (mut mass, mut moments) = (0, [0; 2]);
-    for (x, y, pixel) in grey.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[0] > 0) {
-        let ink = u32::from(pixel.0[0]);
-        (left, right) = (left.min(x), right.max(x));
-        (top, bottom) = (top.min(y), bottom.max(y));
-        mass += ink;
-        moments[0] += ink * x;
-        moments[1] += ink * y;
-    }
-    let centred = |moment: u32| (moment as f32 / mass as f32 - CENTRE_PX).abs() < OFF_PX;
-    mass > 0 && (right - left).max(bottom - top) + 1 == BOX_PX && moments.into_iter().all(centred)
-}
-
-/// What is drawn on a picture.
-enum Found {
-    Digit { digit: Digit, contrast: f32 },
-    Blank,
-    Clutter,
-}
-
-/// Looks at the picture, and if it shows a sheet of paper, at what is on that.
-fn look_closer(picture: &DynamicImage, on_step: &mut OnStep) -> Found {
-    let found = look(picture, on_step);
-    if let Found::Digit { digit, contrast } = &found
-        && let Some(sheet) = paper_sheet::inside(picture, &digit.strokes)
-    {
-        let on_sheet = look(&sheet, on_step);
-        let is_ink = |ink: f32| ink > MIN_CONTRAST_ON_SHEET * contrast;
-        if matches!(on_sheet, Found::Digit { contrast: ink, .. } if is_ink(ink)) {
-            return on_sheet;
-        }
-    }
-    found
-}
-
-fn look(picture: &DynamicImage, on_step: &mut OnStep) -> Found {
-    let flat = flat::flatten(picture);
-    let measured = ink::measure(&flat);
-    if measured.contrast < MIN_CONTRAST {
-        return Found::Blank;
-    }
-    if measured.noise > MAX_NOISE {
-        return Found::Clutter;
-    }
-    let ink = ink::enlarge(&measured.ink);
-    on_step("ink", &|| gray(&ink).into());
-    let ink = rulings::remove(&ink, measured.noise);
-    on_step("without rulings", &|| gray(&ink).into());
-    let strokes: Mask = strokes::threshold(&ink, measured.noise);
-    on_step("strokes", &|| strokes.clone().into());
-    match strokes::digit(&strokes) {
-        Some(digit) => Found::Digit { digit, contrast: measured.contrast },
-        None => Found::Blank,
-    }
-}
-
-fn gray(ink: &Ink) -> GrayImage {
-    GrayImage::from_fn(ink.width(), ink.height(), |x, y| {
-        Luma([(ink.get_pixel(x, y).0[0] * 255.0).round() as u8])
-    })
+    picture.expect("an image has as many pixels as its shape")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{Rgb, RgbImage};
 
-    /// A one as MNIST's: 20 pixels high, in the middle.
-    fn one() -> GrayImage {
-        GrayImage::from_fn(28, 28, |x, y| {
-            let stroke = (13..16).contains(&x) && (4..24).contains(&y);
-            Luma([match (stroke, x) {
-                (true, 14) => 255,
-                (true, _) => 120,
-                _ => 0,
-            }])
-        })
+    fn metadata(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
-    fn a_picture_that_stands_as_mnists_do_is_not_changed() {
-        // rows 4 to 23 have their middle at 13.5
-        assert_eq!(prepare(&one().into()).image.0[..], one().into_raw()[..]);
-    }
-
-    #[test]
-    fn its_inverse_does_too() {
-        let mut paper = one();
-        imageops::invert(&mut paper);
-        assert_eq!(prepare(&paper.into()).image.0[..], one().into_raw()[..]);
-    }
-
-    #[test]
-    fn size_place_and_colours_of_a_digit_do_not_matter() {
-        let expected = prepare(&ring(200, [0; 3], [255; 3])).image;
-        for (side, paper, pen) in [
-            (60, [255; 3], [0; 3]),
-            (700, [230, 220, 200], [40, 50, 160]),
-            (300, [90, 90, 90], [30, 30, 30]),
-            (1500, [30, 60, 40], [220, 220, 200]),
+    fn the_shape_decides_where_the_metadata_say_nothing() {
+        use {Color::*, Preprocess::*};
+        for (shape, pairs, preprocess, color) in [
+            (MNIST_SHAPE, &[][..], Digit, Grey),
+            ([3, 28, 28], &[], Stretch, Rgb),
+            ([1, 28, 27], &[], Stretch, Grey),
+            ([2, 9, 9], &[], Stretch, Grey),
+            ([4, 9, 9], &[], Stretch, Rgb),
+            (MNIST_SHAPE, &[("preprocess", "pad")], Pad, Grey),
+            ([3, 32, 20], &[("preprocess", "crop"), ("color", "grey")], Crop, Grey),
+            ([3, 32, 20], &[("color", "rgb")], Stretch, Rgb),
         ] {
-            let found = prepare(&ring(side, paper, pen));
-            assert_eq!(found.content, Content::Drawing);
-            let differences = found.image.0.iter().zip(expected.0);
-            let mean: f32 =
-                differences.map(|(&a, b)| f32::from(a.abs_diff(b))).sum::<f32>() / PIXELS as f32;
-            // pixels of the small one are 1.5 pixels of the result
-            assert!(mean < 6.0, "{side}: {mean}\n{:?}\n{expected:?}", found.image);
+            let found = Preparation::parse(shape, &metadata(pairs)).unwrap();
+            assert_eq!(found, Preparation { shape, preprocess, color }, "{pairs:?}");
+            for preprocess in [Digit, Stretch, Crop, Pad] {
+                assert_eq!(preprocess.name().parse(), Ok(preprocess));
+            }
+            assert_eq!((color.name().parse(), found.shape()), (Ok(color), shape));
         }
     }
 
-    /// A zero, not in the middle.
-    fn ring(side: u32, paper: [u8; 3], pen: [u8; 3]) -> DynamicImage {
-        let part = side as f32 / 100.0;
-        RgbImage::from_fn(side, side * 3 / 4, |x, y| {
-            let (x, y) = ((x as f32 + 0.5) / part - 60.0, (y as f32 + 0.5) / part - 34.0);
-            Rgb(if (16.0..20.0).contains(&(x * 1.4).hypot(y)) { pen } else { paper })
-        })
-        .into()
+    #[test]
+    fn what_is_unknown_or_does_not_fit_is_refused_by_name() {
+        for (shape, pairs, expected) in [
+            (MNIST_SHAPE, &[("preprocess", "Digit\n")][..], "`Digit\\n`, expected digit, stretch"),
+            (MNIST_SHAPE, &[("color", "gray")], "color is `gray`, expected grey or rgb"),
+            (MNIST_SHAPE, &[("color", "rgb")], "rgb"),
+            ([3, 28, 28], &[("preprocess", "digit")], "3 channels, 28 rows and 28 columns"),
+            ([1, 257, 1], &[], "257 rows"),
+            ([640, 1, 1], &[], "640 channels"),
+        ] {
+            let refused = Preparation::parse(shape, &metadata(pairs)).unwrap_err().to_string();
+            assert!(refused.contains(expected), "{refused}");
+        }
     }
 
     #[test]
-    fn blank_noisy_solid_and_several_drawings_are_recognised() {
-        let blank = RgbImage::from_pixel(300, 200, Rgb([240, 240, 230]));
-        assert_eq!(prepare(&blank.into()).content, Content::Blank);
-        let mut state = 1_u32;
-        let noise = GrayImage::from_fn(300, 200, |_, _| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            Luma([(state >> 24) as u8])
-        });
-        assert_eq!(prepare(&noise.into()).content, Content::Clutter);
-        let disc = GrayImage::from_fn(200, 150, |x, y| {
-            Luma([if (x as f32 - 90.0).hypot(y as f32 - 80.0) < 40.0 { 0 } else { 255 }])
-        });
-        assert_eq!(prepare(&disc.into()).content, Content::Clutter);
-        let eleven = GrayImage::from_fn(200, 150, |x, y| {
-            let strokes = (50..58).contains(&x) || (140..148).contains(&x);
-            Luma([if strokes && (40..110).contains(&y) { 0 } else { 255 }])
-        });
-        assert_eq!(prepare(&eleven.into()).content, Content::Several);
+    fn what_is_given_counts_more_than_the_metadata() {
+        let own = Preparation::parse([3, 32, 20], &metadata(&[("preprocess", "crop")])).unwrap();
+        assert_eq!(own.with(None, None).unwrap(), own);
+        let other = own.with(Some(Preprocess::Pad), Some(Color::Grey)).unwrap();
+        assert_eq!((other.preprocess(), other.color()), (Preprocess::Pad, Color::Grey));
+        assert!(own.with(Some(Preprocess::Digit), None).is_err());
     }
 
     #[test]
-    fn a_digit_on_a_sheet_on_a_table_is_found() {
-        let table_colour = [90, 60, 40];
-        let sheet = ring(300, [245; 3], [20; 3]).to_rgb8();
-        let mut table = RgbImage::from_pixel(500, 400, Rgb(table_colour));
-        imageops::replace(&mut table, &sheet, 80, 70);
-        let (found, expected) = (prepare(&table.into()), prepare(&sheet.into()));
-        let differences = found.image.0.iter().zip(expected.image.0);
-        assert!(differences.map(|(&a, b)| u32::from(a.abs_diff(b))).max() < Some(80), "{found:?}");
-    }
-
-    #[test]
-    fn every_step_is_shown_the_original_first_and_the_result_last() {
-        let picture = ring(200, [255; 3], [0; 3]);
-        let (steps, prepared) = trace(&picture);
-        assert_eq!(prepared, prepare(&picture));
-        let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
-        assert_eq!(names, ["picture", "ink", "without rulings", "strokes", "digit", "28x28"]);
-        assert_eq!(steps[5].picture.to_luma8().into_raw(), prepared.image.0);
-    }
-
-    #[test]
-    fn no_size_is_too_odd() {
-        for (width, height) in [(1, 1), (1, 5000), (5000, 1), (2, 3), (28, 28), (449, 2)] {
-            for level in [0, 100, 255] {
-                let plain = GrayImage::from_pixel(width, height, Luma([level]));
-                assert_eq!(prepare(&plain.into()).content, Content::Blank, "{width}x{height}");
-                let edge = GrayImage::from_fn(width, height, |x, y| {
-                    Luma([if x + y == 0 { 0 } else { 255 }])
-                });
-                assert_ne!(prepare(&edge.into()).content, Content::Several);
-            }
+    fn the_last_step_is_what_the_model_sees() {
+        let picture = RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8, y as u8, 9])).into();
+        for channels in 1..=4 {
+            let preparation = Preparation::parse([channels, 7, 11], &BTreeMap::default()).unwrap();
+            let (steps, prepared) = preparation.trace(&picture);
+            assert_eq!(prepared, preparation.prepare(&picture));
+            assert_eq!(prepared.content, Content::Drawing);
+            let [original, seen] = &steps[..] else { panic!("two steps") };
+            assert_eq!((&*original.name, &*seen.name), ("picture", "11x7"));
+            let bytes = seen.picture.as_bytes();
+            assert!(prepared.image.interleaved().eq(bytes.iter().copied()), "{channels}");
         }
     }
 }

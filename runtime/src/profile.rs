@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use dataset::Image28;
-
 use crate::classifier::Classifier;
 use crate::engine::Buffers;
+use crate::input::Input;
 
 /// Time that one operator took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +21,10 @@ impl Classifier {
     /// Times each operator of the network over `images`, `batch` at a time, on one thread.
     ///
     /// # Panics
-    /// Never, as [`Self::predict`].
+    /// As [`Self::predict`].
     #[must_use]
-    pub fn profile(&self, images: &[Image28], batch: usize) -> Vec<OperatorTime> {
+    pub fn profile(&self, images: &[impl Input], batch: usize) -> Vec<OperatorTime> {
+        self.check_shapes(images);
         let operators = self.program().operators().into_iter();
         let mut times: Vec<OperatorTime> = operators
             .map(|operator| OperatorTime {
@@ -50,11 +50,11 @@ impl Classifier {
 mod tests {
     use network::onnx::Graph;
 
-    use crate::{Classifier, EMBEDDED_MODEL, Image28, Kernels, Options, PIXELS};
+    use crate::{Classifier, EMBEDDED_MODEL, Image, Kernels, Options, PIXELS};
 
     #[test]
     fn our_layers_and_tracts_operators_are_timed() {
-        let images = vec![Image28([9; PIXELS]); 3];
+        let images = vec![Image::mnist([9; PIXELS]); 3];
         let ours = Classifier::embedded().profile(&images, 2);
         let names: Vec<&str> = ours.iter().map(|operator| operator.name.as_str()).collect();
         assert_eq!(

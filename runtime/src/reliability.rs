@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::prediction::{Prediction, Verdict};
+use crate::preprocess::Preprocess;
 
 /// Lower ends of the bins of confidence; answers crowd at its end.
 const BINS: [f32; 6] = [0.0, 0.5, 0.8, 0.95, 0.99, 0.999];
@@ -87,6 +88,12 @@ impl Reliability {
         }
     }
 
+    /// One line per verdict, as a model says them that this makes pictures for, then one line per bin.
+    #[must_use]
+    pub const fn table(&self, preprocess: Preprocess) -> Table<'_> {
+        Table { reliability: self, preprocess }
+    }
+
     /// Bins that hold answers, the least confident first.
     pub fn bins(&self) -> impl Iterator<Item = Bin> {
         let bins = BINS.into_iter().zip(self.bins).filter(|(_, (_, score))| score.of > 0);
@@ -95,21 +102,36 @@ impl Reliability {
 }
 
 impl fmt::Display for Reliability {
-    /// One line per verdict, then one line per bin.
+    /// One line per verdict of a model of digits, then one line per bin.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.all().of.max(1) as f64;
+        self.table(Preprocess::Digit).fmt(f)
+    }
+}
+
+/// A [`Reliability`] as text.
+#[derive(Debug, Clone, Copy)]
+pub struct Table<'a> {
+    reliability: &'a Reliability,
+    preprocess: Preprocess,
+}
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reliability, preprocess } = *self;
+        let all = reliability.all().of.max(1) as f64;
         writeln!(f, "verdict    pictures     right")?;
         for verdict in [Verdict::Sure, Verdict::Unsure, Verdict::NoDigit] {
-            let score = self.verdict(verdict);
+            let score = reliability.verdict(verdict);
             let part = score.of as f64 / all * 100.0;
-            write!(f, "{:8}   {part:6.2} %", verdict.name())?;
+            let name = verdict.name_after(preprocess);
+            write!(f, "{name:9}  {part:6.2} %")?;
             if score.of > 0 {
                 write!(f, "  {:6.2} %", score.percent())?;
             }
             writeln!(f)?;
         }
         writeln!(f, "\nconfidence from  pictures      mean     right")?;
-        for Bin { from, mean_confidence, score } in self.bins() {
+        for Bin { from, mean_confidence, score } in reliability.bins() {
             let (from, mean, right) = (from * 100.0, mean_confidence * 100.0, score.percent());
             writeln!(f, "{from:13.1} %  {:8}  {mean:6.2} %  {right:6.2} %", score.of)?;
         }
@@ -121,6 +143,7 @@ impl fmt::Display for Reliability {
 mod tests {
     use super::*;
     use crate::prediction::Calibration;
+    use crate::prediction::tests::prediction;
 
     fn reliability() -> Reliability {
         let calibration = Calibration { temperature: 1.0, sure_from: 0.9, digit_from: 0.6 };
@@ -129,7 +152,7 @@ mod tests {
             [(0.97, true), (0.96, true), (0.96, false), (0.85, true), (0.55, false)]
         {
             let logit = f32::ln(confidence / (1.0 - confidence));
-            reliability.record(&Prediction::new(&[0.0, logit], &calibration), right);
+            reliability.record(&prediction(&[0.0, logit], &calibration), right);
         }
         reliability
     }

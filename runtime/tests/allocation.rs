@@ -1,9 +1,8 @@
 //! What a session allocates: nothing after its first batches.
 
 use std::alloc::System;
-use std::num::NonZeroUsize;
 
-use runtime::{Classifier, Image28};
+use runtime::{Classifier, Image};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -12,10 +11,10 @@ static MEMORY: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 #[test]
 fn nothing_is_allocated_after_the_first_batches() {
     let classifier = Classifier::embedded();
-    let images: Vec<Image28> =
-        (0..64).map(|i| Image28(std::array::from_fn(|at| (at * i % 251) as u8))).collect();
+    let images: Vec<Image> =
+        (0..64).map(|i| Image::mnist(std::array::from_fn(|at| (at * i % 251) as u8))).collect();
     for threads in [1, 2] {
-        let mut session = classifier.session(NonZeroUsize::new(threads).unwrap()).unwrap();
+        let mut session = classifier.session(threads).unwrap();
         for _ in 0..2 {
             session.scores(&images);
             session.scores(&images[..1]);

@@ -2,7 +2,7 @@
 
 use fixtures::graph::GraphBuilder;
 use network::onnx::{Attribute, Graph};
-use runtime::{Classifier, Image28, Instructions, Kernels, Options, PIXELS};
+use runtime::{Classifier, Image, Instructions, Kernels, Options, PIXELS};
 
 fn classifier(network: &GraphBuilder, kernels: Kernels) -> Classifier {
     let options = Options { kernels, ..Options::default() };
@@ -12,8 +12,8 @@ fn classifier(network: &GraphBuilder, kernels: Kernels) -> Classifier {
 /// Asserts that each of our kernels gives tract's scores, and that these operators ran.
 #[track_caller]
 fn assert_runs_as(network: &GraphBuilder, operators: &[&str]) {
-    let images: Vec<Image28> =
-        (1..6).map(|i| Image28(std::array::from_fn(|at| (at * at / i % 256) as u8))).collect();
+    let images: Vec<Image> =
+        (1..6).map(|i| Image::mnist(std::array::from_fn(|at| (at * at / i % 256) as u8))).collect();
     let expected = classifier(network, Kernels::Tract).predict_batch(&images);
     for instructions in Instructions::available() {
         let classifier = classifier(network, Kernels::Fused(instructions));

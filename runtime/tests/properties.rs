@@ -1,7 +1,7 @@
 //! Properties of loading: a damaged model is refused or runs, and nothing panics, whatever the bytes.
 
 use proptest::prelude::*;
-use runtime::{Classifier, EMBEDDED_MODEL, Image28, PIXELS};
+use runtime::{Classifier, EMBEDDED_MODEL, Image};
 
 /// Where the graph's structure lies: before and after the long weights, which any bytes are good for.
 fn structure() -> impl Strategy<Value = usize> {
@@ -10,7 +10,9 @@ fn structure() -> impl Strategy<Value = usize> {
 
 fn load_and_run(bytes: &[u8]) {
     if let Ok(classifier) = Classifier::parse(bytes) {
-        let prediction = classifier.predict(&Image28([255; PIXELS]));
+        let shape = classifier.input_shape();
+        let white = vec![255; shape.iter().product()];
+        let prediction = classifier.predict(&Image::new(shape, white).unwrap());
         assert_eq!(prediction.probabilities.len(), classifier.classes().len());
     }
 }

@@ -34,7 +34,7 @@ fn every_committed_picture_is_read_as_the_manifest_says() {
 fn mnist_comes_through_a_picture_file_unchanged() {
     let split = mnist_500(Part::Test);
     let changed = split.images.iter().filter(|image| {
-        let picture = GrayImage::from_raw(28, 28, image.0.to_vec()).unwrap();
+        let picture = GrayImage::from_raw(28, 28, image.pixels().to_vec()).unwrap();
         let mut file = Cursor::new(vec![]);
         picture.write_to(&mut file, ImageFormat::Png).unwrap();
         let read = picture::decode(file.get_ref(), Limits::default()).unwrap();

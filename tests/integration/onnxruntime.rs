@@ -14,7 +14,7 @@ use firmware_sim::int8::Int8Network;
 use firmware_sim::onnx::{self, ACTIVATIONS};
 use firmware_sim::quantize::{calibration_images, quantize};
 use fixtures::mnist_500;
-use runtime::{Classifier, EMBEDDED_MODEL, Image28};
+use runtime::{Classifier, EMBEDDED_MODEL, Image};
 use tempfile::TempDir;
 
 use crate::whole_mnist;
@@ -44,7 +44,7 @@ fn python() -> Option<PathBuf> {
 fn onnx_runtime(
     python: &Path,
     model: &[u8],
-    images: &[Image28],
+    images: &[Image],
     tensors: &[&str],
     fused: bool,
 ) -> Vec<Vec<u8>> {
@@ -71,7 +71,7 @@ fn digit(logits: &[f32]) -> usize {
     (0..logits.len()).fold(0, |best, class| if logits[class] > logits[best] { class } else { best })
 }
 
-fn assert_float_models_agree(python: &Path, images: &[Image28]) {
+fn assert_float_models_agree(python: &Path, images: &[Image]) {
     let [logits] = &onnx_runtime(python, EMBEDDED_MODEL, images, &["logits"], true)[..] else {
         unreachable!("one tensor was asked for")
     };
@@ -123,7 +123,7 @@ fn channels(file: &File) -> [Vec<Channel>; 3] {
 /// Compares image by image, and prints a line for each layer.
 fn compare(
     model: Model<'_>,
-    images: &[Image28],
+    images: &[Image],
     tensors: &[Vec<u8>],
     how: &str,
 ) -> [LayerComparison; 3] {
@@ -181,7 +181,7 @@ fn compare(
     compared
 }
 
-fn assert_int8_models_agree(python: &Path, q8: &File, images: &[Image28]) {
+fn assert_int8_models_agree(python: &Path, q8: &File, images: &[Image]) {
     let model = Model::new(q8).unwrap();
     let onnx = onnx::emit(model);
     let run = |fused| onnx_runtime(python, &onnx, images, &ACTIVATIONS, fused);

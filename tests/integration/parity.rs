@@ -7,7 +7,7 @@ use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
 use fixtures::mnist_500;
 use network::onnx::Graph;
-use runtime::{Classifier, EMBEDDED_MODEL, Image28, Instructions, Kernels, Options};
+use runtime::{Classifier, EMBEDDED_MODEL, Image, Instructions, Kernels, Options};
 
 use crate::whole_mnist;
 
@@ -45,7 +45,7 @@ fn int8_reads_what_float_reads() {
 /// Between two sums of the same 800 products of about 1, in another order.
 const MAX_DIFFERENCE: f32 = 1e-4;
 
-fn assert_kernels_agree(images: &[Image28]) {
+fn assert_kernels_agree(images: &[Image]) {
     let scores = |kernels| {
         let options = Options { kernels, ..Options::default() };
         let classifier = Classifier::new(&Graph::parse(EMBEDDED_MODEL).unwrap(), options).unwrap();

@@ -10,7 +10,7 @@ use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, Rgb, RgbImage, Rgba, RgbaImage};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use runtime::{Classifier, Image28, Verdict, preprocess};
+use runtime::{Classifier, Image, Verdict, preprocess};
 
 /// Photos of each kind of paper.
 const PHOTOS: usize = 12;
@@ -86,7 +86,7 @@ fn digits_are_read_on_every_paper() {
 }
 
 /// A synthetic photo of a 28×28 digit; equal seeds give equal photos.
-fn draw(digit: &Image28, paper: Paper, seed: u64) -> DynamicImage {
+fn draw(digit: &Image, paper: Paper, seed: u64) -> DynamicImage {
     let rng = &mut StdRng::seed_from_u64(seed);
     let side = rng.random_range(match paper {
         Paper::Tiny => 28..60,
@@ -157,8 +157,8 @@ fn draw(digit: &Image28, paper: Paper, seed: u64) -> DynamicImage {
 }
 
 /// Part of each pixel that a digit covers, `side` pixels wide and high; the lower the level, the thicker.
-fn outline(digit: &Image28, side: u32, level: f32) -> Vec<f32> {
-    let small = GrayImage::from_raw(28, 28, digit.0.to_vec()).unwrap();
+fn outline(digit: &Image, side: u32, level: f32) -> Vec<f32> {
+    let small = GrayImage::from_raw(28, 28, digit.pixels().to_vec()).unwrap();
     let large = imageops::resize(&small, side, side, FilterType::CatmullRom);
     let steep = side as f32 / 18.0;
     large

@@ -10,7 +10,7 @@ use firmware_sim::verify::{FloatModel, compare};
 use fixtures::mnist_500;
 use network::Architecture;
 use network::onnx::Graph;
-use runtime::{Classifier, EMBEDDED_MODEL, Image28};
+use runtime::{Classifier, EMBEDDED_MODEL, Image};
 use trainer::device::Choice;
 use trainer::evaluate::evaluate;
 use trainer::export::{compare as compare_with_libtorch, export};
@@ -64,7 +64,7 @@ fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
 /// Between two sums of the same 800 products of about 1, in another order.
 const MAX_DIFFERENCE: f32 = 1e-4;
 
-fn assert_libtorch_agrees(images: &[Image28]) {
+fn assert_libtorch_agrees(images: &[Image]) {
     let graph = Graph::parse(EMBEDDED_MODEL).unwrap();
     let network = LeNet::from_network(&graph.network(&Architecture::lenet(10)).unwrap());
     let parity = compare_with_libtorch(&Classifier::embedded(), &network, images).unwrap();

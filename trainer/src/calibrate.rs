@@ -1,6 +1,6 @@
 //! Calibration of a network's confidence: a temperature, and the thresholds of the verdicts.
 
-use runtime::{Calibration, Image28};
+use runtime::{Calibration, Image};
 use tch::{Kind, Tensor};
 
 use crate::evaluate::{EVALUATION_BATCH, images_tensor};
@@ -48,7 +48,7 @@ pub fn calibrate(network: &LeNet, clean: (&Tensor, &Tensor), hard: &[Tensor]) ->
 
 /// Part of `images` that are called sure, unsure and no digit.
 #[must_use]
-pub fn verdicts(network: &LeNet, calibration: &Calibration, images: &[Image28]) -> [f64; 3] {
+pub fn verdicts(network: &LeNet, calibration: &Calibration, images: &[Image]) -> [f64; 3] {
     let logits = logits(network, &images_tensor(images).to_device(network.weights().device()));
     let labels = Tensor::zeros([images.len() as i64], (Kind::Int64, logits.device()));
     let answers = answers(&logits, &labels, f64::from(calibration.temperature));

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
+use dataset::MNIST_SHAPE;
 use dataset::idx;
 use dataset::idx::{Part, Split};
 use safe_io::SingleLine;
@@ -198,8 +199,8 @@ pub fn check_fetchable(folder: &Path) -> anyhow::Result<Vec<&'static str>> {
 }
 
 fn read(folder: &Path) -> anyhow::Result<Dataset> {
-    let train = idx::load(folder, Part::Train)?;
-    let test = idx::load(folder, Part::Test)?;
+    let train = idx::load_of_shape(folder, Part::Train, MNIST_SHAPE)?;
+    let test = idx::load_of_shape(folder, Part::Test, MNIST_SHAPE)?;
     let sha256 = hash(&idx::emit_images(&train.images));
     let name = if sha256 == mnist::FILES[0].1 {
         "MNIST".to_owned()
@@ -240,10 +241,10 @@ fn hash(content: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runtime::Image28;
+    use runtime::Image;
 
     fn write_dataset(folder: &Path) {
-        let images = idx::emit_images(&vec![Image28([0; runtime::PIXELS]); 3]);
+        let images = idx::emit_images(&vec![Image::mnist([0; runtime::PIXELS]); 3]);
         for part in [Part::Train, Part::Test] {
             fs::write(folder.join(part.image_file()), &images).unwrap();
             fs::write(folder.join(part.label_file()), idx::emit_labels(&[0, 1, 2])).unwrap();

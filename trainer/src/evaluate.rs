@@ -3,7 +3,7 @@
 use anyhow::bail;
 use dataset::ConfusionMatrix;
 use dataset::idx::Split;
-use runtime::{IMAGE_SIDE, Image28};
+use runtime::{IMAGE_SIDE, Image};
 use tch::{Device, Kind, Tensor};
 
 use crate::lenet::LeNet;
@@ -89,9 +89,9 @@ pub fn evaluate_samples(network: &LeNet, split: &Split) -> anyhow::Result<Evalua
     Ok(Evaluation { report, misclassifications })
 }
 
-/// `uint8 [images, 1, 28, 28]`
-pub fn images_tensor(images: &[Image28]) -> Tensor {
-    let pixels: Vec<u8> = images.iter().flat_map(|image| image.0).collect();
+/// `uint8 [images, 1, 28, 28]`, of 28×28 grey images: a dataset is checked to have these when it is loaded.
+pub fn images_tensor(images: &[Image]) -> Tensor {
+    let pixels: Vec<u8> = images.iter().flat_map(Image::pixels).copied().collect();
     Tensor::from_slice(&pixels).view([-1, 1, IMAGE_SIDE as i64, IMAGE_SIDE as i64])
 }
 
@@ -146,7 +146,7 @@ mod tests {
         let count = EVALUATION_BATCH as usize + 50;
         let pixels = Tensor::randint(256, [count as i64 * 784], (Kind::Uint8, Device::Cpu));
         let pixels = Vec::<u8>::try_from(pixels).unwrap();
-        let images: Vec<Image28> = pixels.as_chunks().0.iter().map(|&i| Image28(i)).collect();
+        let images: Vec<Image> = pixels.as_chunks().0.iter().map(|&i| Image::mnist(i)).collect();
         let labels = (0..count).map(|index| (index % 10) as u8).collect();
         let split = Split { images, labels };
         let Evaluation { report, misclassifications } = evaluate_samples(&network, &split).unwrap();

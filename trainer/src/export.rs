@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use network::Network;
 use network::onnx::{Graph, Origin};
-use runtime::{Calibration, Classifier, Image28};
+use runtime::{Calibration, Classifier, Image};
 use safe_io::SingleLine;
 use safe_io::output;
 
@@ -91,7 +91,7 @@ pub fn metadata(
 pub fn export(
     network: &LeNet,
     metadata: &BTreeMap<String, String>,
-    images: &[Image28],
+    images: &[Image],
     path: &Path,
 ) -> anyhow::Result<Parity> {
     export_bytes(&emit(&network.network(), metadata), network, images, path)
@@ -110,7 +110,7 @@ fn emit(network: &Network, metadata: &BTreeMap<String, String>) -> Vec<u8> {
 fn export_bytes(
     bytes: &[u8],
     network: &LeNet,
-    images: &[Image28],
+    images: &[Image],
     path: &Path,
 ) -> anyhow::Result<Parity> {
     let path_shown = SingleLine(path.display());
@@ -128,7 +128,7 @@ fn export_bytes(
 pub fn compare(
     classifier: &Classifier,
     network: &LeNet,
-    images: &[Image28],
+    images: &[Image],
 ) -> anyhow::Result<Parity> {
     let device = network.weights().device();
     let mut parity = Parity { images: 0, largest_difference: 0.0 };
@@ -169,9 +169,9 @@ mod tests {
 
     use super::*;
 
-    fn some_images() -> Vec<Image28> {
+    fn some_images() -> Vec<Image> {
         (0..7_u8)
-            .map(|seed| Image28(std::array::from_fn(|i| (i as u8).wrapping_mul(seed))))
+            .map(|seed| Image::mnist(std::array::from_fn(|i| (i as u8).wrapping_mul(seed))))
             .collect()
     }
 

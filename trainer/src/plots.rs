@@ -176,7 +176,7 @@ pub(crate) mod tests {
 
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
-    use runtime::Image28;
+    use runtime::Image;
 
     use super::*;
     use crate::evaluate::Score;
@@ -194,7 +194,8 @@ pub(crate) mod tests {
 
     impl Made {
         pub(crate) fn of(classes: usize, epochs: u32, recipe: &Recipe) -> Self {
-            let image = |index: usize| Image28(std::array::from_fn(|at| (at * (index + 3)) as u8));
+            let image =
+                |index: usize| Image::mnist(std::array::from_fn(|at| (at * (index + 3)) as u8));
             let labels: Vec<u8> = (0..2 * classes).map(|index| (index % classes) as u8).collect();
             let test = Split { images: (0..labels.len()).map(image).collect(), labels };
             let mut report = ConfusionMatrix::new(classes);
@@ -298,8 +299,9 @@ pub(crate) mod tests {
         let scale = width / image.width();
         let plot = decoded(&pngs[3]);
         for (dx, dy, pixel) in image.enumerate_pixels() {
-            let ink =
-                255 - made.test.images[made.misclassifications[0].index].0[(dy * 28 + dx) as usize];
+            let ink = 255
+                - made.test.images[made.misclassifications[0].index].pixels()
+                    [(dy * 28 + dx) as usize];
             assert_eq!(pixel.0, [ink; 3]);
             assert_eq!(plot.get_pixel(x + dx * scale + 1, y + dy * scale + 1), pixel);
         }

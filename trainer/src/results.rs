@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use runtime::{Calibration, Image28};
+use runtime::{Calibration, Image};
 use safe_io::SingleLine;
 use tch::Tensor;
 use trainer::calibrate::{calibrate, verdicts};
@@ -127,7 +127,7 @@ fn fit_calibration(
     Some(calibration)
 }
 
-fn print_verdicts(name: &str, network: &LeNet, calibration: &Calibration, images: &[Image28]) {
+fn print_verdicts(name: &str, network: &LeNet, calibration: &Calibration, images: &[Image]) {
     let [sure, unsure, none] = verdicts(network, calibration, images).map(|part| part * 100.0);
     print_line(format_args!(
         "{name:<11} {sure:.1} % sure, {unsure:.1} % unsure, {none:.1} % no digit"

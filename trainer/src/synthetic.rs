@@ -8,7 +8,7 @@ pub mod styles;
 use dataset::idx::Split;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use runtime::{IMAGE_SIDE, Image28, PIXELS};
+use runtime::{IMAGE_SIDE, Image, PIXELS};
 
 /// Longer side of a drawing, in pixels.
 const BOX_PX: f32 = 20.0;
@@ -28,7 +28,7 @@ pub struct Synthetic {
 ///
 /// `digits` are MNIST's, for pictures that hold several.
 #[must_use]
-pub fn generate(amounts: Synthetic, digits: &[Image28], non_digit: u8, seed: u64) -> Split {
+pub fn generate(amounts: Synthetic, digits: &[Image], non_digit: u8, seed: u64) -> Split {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut split = Split { images: vec![], labels: vec![] };
     for style in styles::STYLES {
@@ -74,7 +74,7 @@ fn smooth(points: &[Point]) -> Vec<Point> {
 }
 
 /// Draws paths of any size with a round pen of this width in pixels of the picture.
-fn pen(paths: &[Vec<Point>], width_px: f32) -> Image28 {
+fn pen(paths: &[Vec<Point>], width_px: f32) -> Image {
     let points = || paths.iter().flatten();
     let extent = |c: usize| {
         points().fold([f32::MAX, f32::MIN], |[min, max], p| [min.min(p[c]), max.max(p[c])])
@@ -90,7 +90,7 @@ fn pen(paths: &[Vec<Point>], width_px: f32) -> Image28 {
     ink_along(&placed([CENTRE_PX - x, CENTRE_PX - y]), width_px)
 }
 
-fn ink_along(paths: &[Vec<Point>], width_px: f32) -> Image28 {
+fn ink_along(paths: &[Vec<Point>], width_px: f32) -> Image {
     let mut nearest = [f32::MAX; PIXELS];
     for pair in paths.iter().flat_map(|path| path.windows(2)) {
         let [from, to] = [pair[0], pair[1]];
@@ -104,7 +104,7 @@ fn ink_along(paths: &[Vec<Point>], width_px: f32) -> Image28 {
             *nearest = nearest.min(dx.hypot(dy));
         }
     }
-    Image28(
+    Image::mnist(
         nearest.map(|distance| {
             ((width_px / 2.0 - distance + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8
         }),
@@ -116,15 +116,14 @@ fn pixel_middle(at: usize) -> Point {
 }
 
 /// In pixels from the edges; the middle of an empty picture.
-fn centre_of_mass(image: &Image28) -> Point {
-    let mass: f32 = image.0.iter().map(|&ink| f32::from(ink)).sum();
+fn centre_of_mass(image: &Image) -> Point {
+    let mass: f32 = image.pixels().iter().map(|&ink| f32::from(ink)).sum();
     if mass == 0.0 {
         return [CENTRE_PX; 2];
     }
     [0, 1].map(|c| {
-        let moment: f32 =
-            image.0.iter().enumerate().map(|(at, &ink)| f32::from(ink) * pixel_middle(at)[c]).sum();
-        moment / mass
+        let moment = |(at, &ink): (usize, &u8)| f32::from(ink) * pixel_middle(at)[c];
+        image.pixels().iter().enumerate().map(moment).sum::<f32>() / mass
     })
 }
 
@@ -132,12 +131,12 @@ fn centre_of_mass(image: &Image28) -> Point {
 mod tests {
     use super::*;
 
-    fn digits() -> Vec<Image28> {
+    fn digits() -> Vec<Image> {
         let square = |at: usize| {
             let [x, y] = pixel_middle(at);
             if (9.0..19.0).contains(&x) && (4.0..24.0).contains(&y) { 255 } else { 0 }
         };
-        vec![Image28(std::array::from_fn(square))]
+        vec![Image::mnist(std::array::from_fn(square))]
     }
 
     #[test]
@@ -146,7 +145,7 @@ mod tests {
         assert_eq!(made.images.len(), 20 * styles::STYLES.len());
         for (image, label) in made.images.iter().zip(&made.labels) {
             let inked: Vec<Point> =
-                (0..PIXELS).filter(|&at| image.0[at] > 0).map(pixel_middle).collect();
+                (0..PIXELS).filter(|&at| image.pixels()[at] > 0).map(pixel_middle).collect();
             let side = |c: usize| {
                 let [min, max] =
                     inked.iter().fold([f32::MAX, f32::MIN], |[l, m], p| [l.min(p[c]), m.max(p[c])]);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use dataset::idx::Split;
-use runtime::Image28;
+use runtime::Image;
 use tch::{Device, Kind, Tensor};
 
 use crate::augment::Augmenter;
@@ -188,7 +188,7 @@ impl Run {
         let mut of_a_class = training.size()[0] as usize;
         if let Some(amounts) = options.recipe.synthetic {
             let known = Vec::<i64>::try_from(&training)?;
-            let known: Vec<Image28> =
+            let known: Vec<Image> =
                 known.iter().map(|&at| train.images[at as usize].clone()).collect();
             let more = generate(amounts, &known, options.classes as u8, options.seed);
             let count = more.images.len() as i64;

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use safe_io::SingleLine;
 use safe_io::read::ReadError;
 
+use crate::idx::MAX_IMAGES;
+use crate::image::{ImageError, MAX_CHANNELS, MAX_SIDE};
+
 /// Why a dataset was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,13 +23,21 @@ pub enum Error {
         /// The folder that was searched.
         folder: PathBuf,
     },
-    /// Not an IDX file, or not one of 28×28 pictures or of labels.
+    /// Not an IDX file, or not one of pictures or of labels.
     #[error("{}: not a usable IDX file: {fault}", SingleLine(path.display()))]
     Idx {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         fault: IdxFault,
+    },
+    /// The pictures are not of the shape that is needed.
+    #[error("{}: {fault}", SingleLine(folder.display()))]
+    Shape {
+        /// The dataset's folder.
+        folder: PathBuf,
+        /// The two shapes.
+        fault: ImageError,
     },
     /// The number of images differs from the number of labels.
     #[error("{} holds {images} images but {labels} labels", SingleLine(folder.display()))]
@@ -53,20 +64,30 @@ pub enum IdxFault {
         found: usize,
     },
     /// Another magic number.
-    #[error("magic number {found:#010x}, expected {expected:#010x}")]
+    #[error("magic number {found:#010x}, expected {}", magics(expected))]
     Magic {
-        /// What this kind of file starts with.
-        expected: u32,
+        /// What this kind of file starts with, one of these.
+        expected: &'static [u32],
         /// What it starts with.
         found: u32,
     },
-    /// Pictures of another size.
-    #[error("pictures of {rows}x{columns} pixels, expected 28x28")]
-    Side {
-        /// Rows a picture.
+    /// Pictures without pixels, too large, or of too many channels.
+    #[error(
+        "pictures of {rows}x{columns} pixels of {channels} bytes, expected sides of 1 to {MAX_SIDE} and 1 to {MAX_CHANNELS} bytes"
+    )]
+    Shape {
+        /// Rows of a picture.
         rows: u32,
-        /// Columns a picture.
+        /// Columns of a picture.
         columns: u32,
+        /// Bytes of a pixel.
+        channels: u32,
+    },
+    /// More pictures than are read.
+    #[error("{found} pictures, over the limit of {MAX_IMAGES}")]
+    Count {
+        /// Pictures that the header promises.
+        found: u32,
     },
     /// The header promises more bytes.
     #[error("{found} bytes after the header, which promises {expected}")]
@@ -85,4 +106,9 @@ pub enum IdxFault {
     /// No picture at all.
     #[error("it holds no item")]
     NoItem,
+}
+
+fn magics(magics: &[u32]) -> String {
+    let magics: Vec<String> = magics.iter().map(|magic| format!("{magic:#010x}")).collect();
+    magics.join(" or ")
 }

@@ -1,7 +1,8 @@
-//! MNIST's IDX files: the only place that knows their format.
+//! IDX, the format of MNIST's files: the only place that knows it.
 //!
 //! Source: <http://yann.lecun.com/exdb/mnist/>, "the IDX file format": a magic number, the sizes, then the
-//! bytes; all numbers are big-endian `u32`.
+//! bytes; all numbers are big-endian `u32`. The last byte of the magic number is the number of sizes: pictures have
+//! three, `[picture][row][column]`, or in colour four, `[picture][row][column][channel]`.
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -14,16 +15,20 @@ use safe_io::read::ReadError;
 pub use crate::error::IdxFault;
 
 use crate::error::Error;
-use crate::image28::{IMAGE_SIDE, Image28, PIXELS};
+use crate::image::{Image, MNIST_SHAPE, PIXELS, check_shape};
 
-const IMAGES_MAGIC: u32 = 0x0000_0803;
+const GREY_MAGIC: u32 = 0x0000_0803;
+const COLOUR_MAGIC: u32 = 0x0000_0804;
 const LABELS_MAGIC: u32 = 0x0000_0801;
 
-/// The image file's: four numbers.
-const MAX_HEADER_BYTES: u64 = 16;
+/// That of pictures in colour: five numbers.
+const MAX_HEADER_BYTES: u64 = 20;
 
-/// Maximum bytes that an IDX file may unpack to: a million images, against "zip bombs".
-const MAX_BYTES: u64 = 1_000_000 * PIXELS as u64;
+/// Maximum number of pictures in a file: each takes more memory than its pixels, which may be one.
+pub const MAX_IMAGES: u32 = 1_000_000;
+
+/// Maximum bytes that an IDX file may unpack to: a million of MNIST's pictures, against "zip bombs".
+const MAX_BYTES: u64 = MAX_IMAGES as u64 * PIXELS as u64;
 
 /// One half of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +40,21 @@ pub enum Part {
 }
 
 impl Part {
-    /// Name of the image file, without `.gz`.
+    /// Name of the file of grey images, without `.gz`.
     #[must_use]
     pub const fn image_file(self) -> &'static str {
         match self {
             Self::Train => "train-images-idx3-ubyte",
             Self::Test => "t10k-images-idx3-ubyte",
+        }
+    }
+
+    /// Name of the file of images in colour, without `.gz`; read where there is no [`Self::image_file`].
+    #[must_use]
+    pub const fn colour_image_file(self) -> &'static str {
+        match self {
+            Self::Train => "train-images-idx4-ubyte",
+            Self::Test => "t10k-images-idx4-ubyte",
         }
     }
 
@@ -57,8 +71,8 @@ impl Part {
 /// Images with their labels, in file order; both of one length.
 #[derive(Debug, Clone)]
 pub struct Split {
-    /// The pictures.
-    pub images: Vec<Image28>,
+    /// The pictures; all of one shape if they were loaded.
+    pub images: Vec<Image>,
     /// The class of each.
     pub labels: Vec<u8>,
 }
@@ -81,7 +95,7 @@ pub fn spellings(name: &str) -> [String; 4] {
 /// The paths under which [`load`] looks for a part in `folder`.
 #[must_use]
 pub fn paths(folder: &Path, part: Part) -> Vec<PathBuf> {
-    let names = [part.image_file(), part.label_file()];
+    let names = [part.image_file(), part.colour_image_file(), part.label_file()];
     names.into_iter().flat_map(spellings).map(|name| folder.join(name)).collect()
 }
 
@@ -91,8 +105,9 @@ pub fn paths(folder: &Path, part: Part) -> Vec<PathBuf> {
 /// [`Error::Missing`] or [`Error::Read`] if a file is not there, [`Error::Idx`] or [`Error::Read`] if one is not
 /// usable, and [`Error::Unpaired`] if the two disagree.
 pub fn load(folder: &Path, part: Part) -> Result<Split, Error> {
-    let images = read(folder, part.image_file(), image_header, images)?;
-    let labels = read(folder, part.label_file(), label_header, labels)?;
+    let names = [part.image_file(), part.colour_image_file()];
+    let images = read(folder, &names, |bytes| Ok(image_header(bytes)?.1), images)?;
+    let labels = read(folder, &[part.label_file()], label_header, labels)?;
     if images.len() != labels.len() {
         return Err(Error::Unpaired {
             folder: folder.to_owned(),
@@ -101,6 +116,17 @@ pub fn load(folder: &Path, part: Part) -> Result<Split, Error> {
         });
     }
     Ok(Split { images, labels })
+}
+
+/// [`load`] for pictures that must be of the shape `[channels, height, width]`.
+///
+/// # Errors
+/// As there, and [`Error::Shape`] if they are of another.
+pub fn load_of_shape(folder: &Path, part: Part, shape: [usize; 3]) -> Result<Split, Error> {
+    let split = load(folder, part)?;
+    let checked = split.images.iter().try_for_each(|image| image.check_shape(shape));
+    checked.map_err(|fault| Error::Shape { folder: folder.to_owned(), fault })?;
+    Ok(split)
 }
 
 /// What a header says, and what follows it.
@@ -113,11 +139,11 @@ struct Header<'a> {
 /// unpacks to much fills the memory.
 fn read<T>(
     folder: &Path,
-    name: &'static str,
+    names: &[&'static str],
     header: fn(&[u8]) -> Result<Header<'_>, IdxFault>,
     parse: fn(&[u8]) -> Result<T, IdxFault>,
 ) -> Result<T, Error> {
-    let (path, file) = open(folder, name)?;
+    let (path, file) = open(folder, names)?;
     let unreadable = |source| ReadError::Unreadable { path: path.clone(), source };
     let zipped = path.extension().is_some_and(|ending| ending == "gz");
     let mut stream: Box<dyn Read> =
@@ -134,9 +160,9 @@ fn read<T>(
     parse(&bytes).map_err(faulty)
 }
 
-/// The first of the [`spellings`] that is there.
-fn open(folder: &Path, name: &'static str) -> Result<(PathBuf, File), Error> {
-    for path in spellings(name).map(|name| folder.join(name)) {
+/// The first file that is there, of these names in any of their [`spellings`].
+fn open(folder: &Path, names: &[&'static str]) -> Result<(PathBuf, File), Error> {
+    for path in names.iter().flat_map(|name| spellings(name)).map(|name| folder.join(name)) {
         // one popular copy of MNIST has folders of these names beside the files in the other spelling
         if path.is_dir() {
             continue;
@@ -147,16 +173,22 @@ fn open(folder: &Path, name: &'static str) -> Result<(PathBuf, File), Error> {
             Err(source) => return Err(ReadError::Unreadable { path, source }.into()),
         }
     }
-    Err(Error::Missing { name, folder: folder.to_owned() })
+    Err(Error::Missing { name: names[0], folder: folder.to_owned() })
 }
 
-/// Parses an image file: magic `0x0000_0803`, count, rows, columns, then the pixels row by row.
+/// Parses an image file: magic `0x0000_0803`, count, rows, columns, then the pixels row by row; or magic
+/// `0x0000_0804`, count, rows, columns, channels, then the channels of each pixel.
 ///
 /// # Errors
 /// The first [`IdxFault`] met; nothing is allocated before the sizes are known to be true.
-pub fn images(bytes: &[u8]) -> Result<Vec<Image28>, IdxFault> {
-    let pixels = image_header(bytes)?.checked_items()?;
-    Ok(pixels.as_chunks().0.iter().map(|&image| Image28(image)).collect())
+///
+/// # Panics
+/// Never: the shape is checked.
+pub fn images(bytes: &[u8]) -> Result<Vec<Image>, IdxFault> {
+    let (shape, header) = image_header(bytes)?;
+    let pixels = header.checked_items()?.chunks_exact(shape.iter().product());
+    let image = |pixels| Image::from_interleaved(shape, pixels).expect("the shape was checked");
+    Ok(pixels.map(image).collect())
 }
 
 /// Parses a label file: magic `0x0000_0801`, count, then a byte a label.
@@ -167,18 +199,29 @@ pub fn labels(bytes: &[u8]) -> Result<Vec<u8>, IdxFault> {
     Ok(label_header(bytes)?.checked_items()?.to_vec())
 }
 
-fn image_header(bytes: &[u8]) -> Result<Header<'_>, IdxFault> {
+/// The pictures' `[channels, height, width]`, and the rest.
+fn image_header(bytes: &[u8]) -> Result<([usize; 3], Header<'_>), IdxFault> {
     let ([magic, count, rows, columns], items) = numbers::<4>(bytes)?;
-    check_magic(IMAGES_MAGIC, magic)?;
-    if (rows, columns) != (IMAGE_SIDE as u32, IMAGE_SIDE as u32) {
-        return Err(IdxFault::Side { rows, columns });
+    check_magic(&[GREY_MAGIC, COLOUR_MAGIC], magic)?;
+    let (channels, items) = match magic {
+        COLOUR_MAGIC => {
+            let ([.., channels], items) = numbers::<5>(bytes)?;
+            (channels, items)
+        }
+        _ => (1, items),
+    };
+    let shape = [channels, rows, columns].map(|size| size as usize);
+    check_shape(shape).map_err(|_| IdxFault::Shape { rows, columns, channels })?;
+    if count > MAX_IMAGES {
+        return Err(IdxFault::Count { found: count });
     }
-    Ok(Header { promised_bytes: u64::from(count) * PIXELS as u64, items })
+    let bytes: u64 = [count, rows, columns, channels].into_iter().map(u64::from).product();
+    Ok((shape, Header { promised_bytes: bytes, items }))
 }
 
 fn label_header(bytes: &[u8]) -> Result<Header<'_>, IdxFault> {
     let ([magic, count], items) = numbers::<2>(bytes)?;
-    check_magic(LABELS_MAGIC, magic)?;
+    check_magic(&[LABELS_MAGIC], magic)?;
     Ok(Header { promised_bytes: u64::from(count), items })
 }
 
@@ -195,14 +238,23 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The image file that [`images`] parses to `images`.
+/// The image file that [`images`] parses to `images`: in colour if they have more than one channel.
+///
+/// # Panics
+/// If the images are not all of one shape.
 #[must_use]
-pub fn emit_images(images: &[Image28]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(16 + images.len() * PIXELS);
-    for number in [IMAGES_MAGIC, images.len() as u32, IMAGE_SIDE as u32, IMAGE_SIDE as u32] {
-        bytes.extend(number.to_be_bytes());
-    }
-    bytes.extend(images.iter().flat_map(|image| image.0));
+pub fn emit_images(images: &[Image]) -> Vec<u8> {
+    let shape = images.first().map_or(MNIST_SHAPE, Image::shape);
+    assert!(images.iter().all(|image| image.shape() == shape), "a file has images of one shape");
+    let [channels, rows, columns] = shape.map(|size| size as u32);
+    let header = match channels {
+        1 => vec![GREY_MAGIC, images.len() as u32, rows, columns],
+        _ => vec![COLOUR_MAGIC, images.len() as u32, rows, columns, channels],
+    };
+    let length = images.len() * shape.iter().product::<usize>();
+    let mut bytes = Vec::with_capacity(4 * header.len() + length);
+    bytes.extend(header.into_iter().flat_map(u32::to_be_bytes));
+    bytes.extend(images.iter().flat_map(Image::interleaved));
     bytes
 }
 
@@ -228,51 +280,70 @@ fn numbers<const N: usize>(bytes: &[u8]) -> Result<([u32; N], &[u8]), IdxFault> 
     Ok((header, rest))
 }
 
-fn check_magic(expected: u32, found: u32) -> Result<(), IdxFault> {
-    if found == expected { Ok(()) } else { Err(IdxFault::Magic { expected, found }) }
+fn check_magic(expected: &'static [u32], found: u32) -> Result<(), IdxFault> {
+    if expected.contains(&found) { Ok(()) } else { Err(IdxFault::Magic { expected, found }) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn two_images() -> Vec<Image28> {
-        let mut ramp = [0; PIXELS];
-        for (index, pixel) in ramp.iter_mut().enumerate() {
-            *pixel = index as u8;
-        }
-        vec![Image28([7; PIXELS]), Image28(ramp)]
+    fn two_images() -> Vec<Image> {
+        vec![Image::mnist([7; PIXELS]), Image::mnist(std::array::from_fn(|index| index as u8))]
     }
 
     #[test]
     fn what_is_emitted_parses_to_the_same() {
         assert_eq!(images(&emit_images(&two_images())).unwrap(), two_images());
         assert_eq!(labels(&emit_labels(&[3, 9])).unwrap(), [3, 9]);
+        for shape in [[1, 3, 256], [2, 1, 1], [3, 32, 20], [4, 2, 1]] {
+            let image = |seed: usize| {
+                let pixels = (0..shape.iter().product()).map(|at: usize| (at * seed) as u8);
+                Image::new(shape, pixels.collect::<Vec<_>>()).unwrap()
+            };
+            let several = [image(1), image(7), image(31)];
+            assert_eq!(images(&emit_images(&several)).unwrap(), several);
+        }
+    }
+
+    #[test]
+    fn colour_is_stored_by_pixels_and_read_by_channels() {
+        let bytes = emit_images(&[Image::from_rgb(2, 1, &[1, 2, 3, 4, 5, 6]).unwrap()]);
+        assert_eq!(bytes[..4], COLOUR_MAGIC.to_be_bytes());
+        assert_eq!(bytes[4..20], [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3]);
+        assert_eq!(bytes[20..], [1, 2, 3, 4, 5, 6]);
+        assert_eq!(images(&bytes).unwrap()[0].pixels(), [1, 4, 2, 5, 3, 6]);
     }
 
     #[test]
     fn each_fault_is_told_apart() {
         let good = emit_images(&two_images());
         let mut wide = good.clone();
-        wide[15] = 29;
+        wide[14] = 1;
         let mut promising = good.clone();
-        promising[4] = 0xff;
+        promising[5] = 1;
+        let mut many = good.clone();
+        many[4] = 0xff;
         assert_eq!(images(&[]), Err(IdxFault::Header { header: 16, found: 0 }));
         assert_eq!(images(&good[..9]), Err(IdxFault::Header { header: 16, found: 9 }));
-        assert_eq!(images(&wide), Err(IdxFault::Side { rows: 28, columns: 29 }));
+        assert_eq!(images(&wide), Err(IdxFault::Shape { rows: 28, columns: 284, channels: 1 }));
         assert_eq!(
             images(&good[..100]),
             Err(IdxFault::Length { expected: 2 * PIXELS as u64, found: 84 })
         );
         assert_eq!(
             images(&promising),
-            Err(IdxFault::Length { expected: 0xff00_0002 * PIXELS as u64, found: 2 * PIXELS })
+            Err(IdxFault::Length { expected: 0x0001_0002 * PIXELS as u64, found: 2 * PIXELS })
         );
+        assert_eq!(images(&many), Err(IdxFault::Count { found: 0xff00_0002 }));
         assert_eq!(
             labels(&good),
-            Err(IdxFault::Magic { expected: LABELS_MAGIC, found: IMAGES_MAGIC })
+            Err(IdxFault::Magic { expected: &[LABELS_MAGIC], found: GREY_MAGIC })
         );
         assert_eq!(labels(&emit_labels(&[])), Err(IdxFault::NoItem));
+        let no_colour = [&COLOUR_MAGIC.to_be_bytes()[..], &good[4..16], &[0; 4]].concat();
+        assert_eq!(images(&no_colour), Err(IdxFault::Shape { rows: 28, columns: 28, channels: 0 }));
+        assert_eq!(images(&no_colour[..18]), Err(IdxFault::Header { header: 20, found: 18 }));
         let more = [&good[..], &[0]].concat();
         assert_eq!(images(&more), Err(IdxFault::Trailing { expected: 2 * PIXELS as u64 }));
     }
@@ -287,7 +358,7 @@ mod tests {
     fn refusal(name: &str, bytes: &[u8]) -> String {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(name), bytes).unwrap();
-        let read = read(folder.path(), Part::Test.label_file(), label_header, labels);
+        let read = read(folder.path(), &[Part::Test.label_file()], label_header, labels);
         let Err(error) = read else { return String::new() };
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         format!("{error}: {}", cause.unwrap_or_default())
@@ -362,5 +433,20 @@ mod tests {
         let split = load(folder.path(), Part::Train).unwrap();
         assert_eq!((split.images, split.labels), (two_images(), vec![1, 2]));
         assert!(matches!(load(folder.path(), Part::Test), Err(Error::Missing { .. })));
+    }
+
+    #[test]
+    fn pictures_in_colour_are_found_and_their_shape_is_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = vec![Image::from_rgb(20, 32, &[9; 1920]).unwrap(); 2];
+        let zipped = gzip(&emit_images(&images));
+        std::fs::write(folder.path().join("t10k-images-idx4-ubyte.gz"), zipped).unwrap();
+        std::fs::write(folder.path().join("t10k-labels-idx1-ubyte"), emit_labels(&[1, 2])).unwrap();
+        let split = load_of_shape(folder.path(), Part::Test, [3, 32, 20]).unwrap();
+        assert_eq!(split.images, images);
+        let refusal = load_of_shape(folder.path(), Part::Test, MNIST_SHAPE).unwrap_err();
+        assert!(refusal.to_string().ends_with(
+            "a picture of 3 channels, 32 rows and 20 columns, expected 1 channel, 28 rows and 28 columns"
+        ));
     }
 }

@@ -3,13 +3,14 @@
 //! `IDX files ──idx::load──▶ Split { images, labels } ──(a classifier)──▶ ConfusionMatrix`
 //!
 //! ```
-//! use dataset::{Image28, PIXELS, idx};
+//! use dataset::{Image, idx};
 //!
-//! let images = vec![Image28([0; PIXELS]); 2];
+//! let images = vec![Image::from_rgb(2, 1, &[255, 0, 0, 9, 9, 9]).unwrap(); 2];
 //! assert_eq!(idx::images(&idx::emit_images(&images)).unwrap(), images);
 //! ```
 //!
-//! IDX is the format of MNIST's files: a short header, then the bytes of all pictures, or one byte per label.
+//! IDX is the format of MNIST's files: a short header, then the bytes of all pictures, or one byte per label. An
+//! [`Image`] has 1 to 4 channels and sides of 1 to 256 pixels, `[channel][row][column]`.
 //!
 //! What it does not do: decode photographs, or read a folder of pictures.
 #![forbid(unsafe_code)]
@@ -17,11 +18,14 @@
 mod confusion;
 mod error;
 pub mod idx;
-mod image28;
+mod image;
 mod interval;
 
 pub use confusion::{ClassScore, ConfusionMatrix, Table};
 pub use error::{Error, IdxFault};
 pub use idx::Split;
-pub use image28::{IMAGE_SIDE, Image28, PIXELS};
+pub use image::{
+    Dimensions, IMAGE_SIDE, Image, ImageError, MAX_CHANNELS, MAX_SIDE, MNIST_SHAPE, PIXELS,
+    check_shape,
+};
 pub use interval::Interval;

@@ -278,21 +278,23 @@ impl Kind {
     #[must_use]
     pub fn output(self, input: Shape) -> Option<Shape> {
         let [maps, height, width] = self.accumulators(input)?;
-        let output = if self.pool() {
-            [maps, height / POOL, width / POOL]
-        } else {
-            [maps, height, width]
-        };
+        let output =
+            if self.pool() { [maps, height / POOL, width / POOL] } else { [maps, height, width] };
         (!output.contains(&0) && !input.contains(&0)).then_some(output)
     }
 }
 
 impl Layer {
-    /// A layer by itself, whose input is value 0; `None` if its kernel is larger than what it takes, or if it is an
-    /// [`Kind::Add`].
+    /// A layer by itself, whose input is value 0; `None` if its kernel is larger than what it takes.
     #[must_use]
     pub fn alone(input: Shape, kind: Kind) -> Option<Self> {
         Architecture::new(input, vec![kind]).ok()?.layers.pop()
+    }
+
+    /// A sum of two values of this shape by itself; `None` if they have no elements.
+    #[must_use]
+    pub fn adding(input: Shape, activation: Activation) -> Option<Self> {
+        Self::alone(input, Kind::Add { other: 0, activation })
     }
 
     /// Such as `conv1` or `dense2`: the kind, and its number among the layers of that kind.
@@ -515,9 +517,8 @@ impl Architecture {
     #[must_use]
     pub fn lenet(classes: usize) -> Self {
         let relu = Activation::Relu;
-        let conv = |maps| {
-            Kind::Conv(Conv { activation: relu, pool: true, ..Conv::new(maps, [5, 5]) })
-        };
+        let conv =
+            |maps| Kind::Conv(Conv { activation: relu, pool: true, ..Conv::new(maps, [5, 5]) });
         let hidden = Kind::Dense { outputs: 500, activation: relu };
         let last = Kind::Dense { outputs: classes, activation: Activation::None };
         Self::new([1, 28, 28], vec![conv(20), conv(50), hidden, last])
@@ -627,7 +628,8 @@ mod tests {
     #[test]
     fn a_layer_takes_what_an_earlier_one_gives() {
         let conv = |stride| {
-            let conv = Conv { stride: [stride; 2], padding: Padding::even(1), ..Conv::new(4, [3, 3]) };
+            let conv =
+                Conv { stride: [stride; 2], padding: Padding::even(1), ..Conv::new(4, [3, 3]) };
             Kind::Conv(conv)
         };
         let add = |other| Kind::Add { other, activation: Activation::Relu };

@@ -27,6 +27,7 @@
 
 mod affine;
 mod architecture;
+pub mod classes;
 #[cfg(feature = "tract")]
 mod error;
 #[cfg(feature = "tract")]

@@ -6,13 +6,19 @@
 
 mod check;
 mod emit;
+mod external;
 mod fault;
+mod fold;
+mod input;
 mod network;
 mod parse;
-mod shapes;
+mod select;
+pub(crate) mod shapes;
 mod wire;
 
+pub use external::ExternalFault;
 pub use fault::GraphFault;
+pub(crate) use input::{Layout, takes_pixels};
 pub use network::Origin;
 
 use std::collections::BTreeMap;
@@ -23,6 +29,7 @@ use prost::Message;
 use safe_io::read::read_bounded;
 use tract_onnx::pb;
 
+use crate::classes;
 use crate::error::Error;
 
 /// Maximum bytes of a model file; LeNet has 1.7 million.
@@ -101,6 +108,8 @@ pub enum Attribute {
     Floats(Vec<f32>),
     /// A word, such as `auto_pad`.
     Text(String),
+    /// A constant.
+    Tensor(Tensor),
     /// Of another kind.
     Other,
 }
@@ -117,7 +126,7 @@ pub struct Tensor {
 /// Elements of a constant.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
-    /// `float32`; all finite if they were parsed.
+    /// `float32`, or real numbers of another width in the file; finite if they were parsed, or a single infinity.
     F32(Vec<f32>),
     /// `int64`
     I64(Vec<i64>),
@@ -127,6 +136,15 @@ pub enum Values {
     U8(Vec<u8>),
     /// `int32`
     I32(Vec<i32>),
+    /// `bool`
+    Bool(Vec<bool>),
+    /// Of a type that is not read, and that no node may use.
+    Opaque {
+        /// ONNX's name of the type.
+        element: String,
+        /// Number of elements.
+        length: usize,
+    },
 }
 
 impl Port {
@@ -135,33 +153,60 @@ impl Port {
 }
 
 impl Graph {
-    /// Reads, decodes and checks an ONNX file of at most 64 MiB.
+    /// Reads, decodes and checks an ONNX file of at most 64 MiB, with weights in a second file beside it.
     ///
     /// # Errors
     /// [`Error::Read`], or [`Error::File`] around what [`Self::parse`] says.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        Self::parse(&read_model(path)?).map_err(|error| error.in_file(path))
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse_in(&read_model(path)?, Some(folder)).map_err(|error| error.in_file(path))
     }
 
-    /// Decodes and checks an ONNX file.
+    /// Decodes and checks an ONNX file, all of whose weights are in it.
+    ///
+    /// Nodes come out in an order in which they can run, without those that the scores do not need; of several outputs
+    /// the first that has one score per class is kept.
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::NotOnnx`], or [`Error::Graph`] with the first fault.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        Self::parse_in(bytes, None)
+    }
+
+    /// [`Self::parse`] with weights in other files of `folder`, where that is known.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_in(bytes: &[u8], folder: Option<&Path>) -> Result<Self, Error> {
+        Self::decode(bytes, folder)?.checked()
+    }
+
+    /// Decodes an ONNX file without checking whether it can run.
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; of the faults, those of single parts of the file.
+    pub fn decode(bytes: &[u8], folder: Option<&Path>) -> Result<Self, Error> {
         if bytes.is_empty() {
             return Err(Error::Empty);
         }
         wire::check(bytes).map_err(Error::Graph)?;
         let model = pb::ModelProto::decode(bytes).map_err(Error::NotOnnx)?;
-        let graph = parse::graph(model).and_then(|graph| check::check(&graph).map(|()| graph));
-        graph.map_err(Error::Graph)
+        parse::graph(model, &mut external::Files::of(folder)).map_err(Error::Graph)
     }
 
-    /// Names of the classes in the order of the scores, if the metadata tell.
+    /// Checks a decoded graph.
+    ///
+    /// # Errors
+    /// [`Error::Graph`] with the first fault.
+    pub fn checked(self) -> Result<Self, Error> {
+        check::check(self).map_err(Error::Graph)
+    }
+
+    /// Names of the classes in the order of the scores, if the metadata tell: a JSON array of strings, or names
+    /// separated by commas.
     #[must_use]
     pub fn class_names(&self) -> Option<Vec<String>> {
-        let names = self.metadata.get("classes")?;
-        Some(names.split(',').map(|name| name.trim().to_owned()).collect())
+        self.metadata.get(classes::KEY).map(|text| classes::parse(text))
     }
 
     /// Weights and biases: elements of all `float32` constants.
@@ -189,6 +234,23 @@ pub fn read_model(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(read_bounded(path, MAX_BYTES)?)
 }
 
+/// A graph of nothing, for tests to fill.
+#[cfg(test)]
+pub(crate) fn empty() -> Graph {
+    Graph {
+        name: String::new(),
+        inputs: vec![],
+        outputs: vec![],
+        nodes: vec![],
+        tensors: BTreeMap::new(),
+        metadata: BTreeMap::new(),
+        opset: Graph::OPSET,
+        ir_version: Graph::IR_VERSION,
+        producer: String::new(),
+        producer_version: String::new(),
+    }
+}
+
 impl Values {
     /// Number of elements.
     #[must_use]
@@ -199,6 +261,8 @@ impl Values {
             Self::I8(values) => values.len(),
             Self::U8(values) => values.len(),
             Self::I32(values) => values.len(),
+            Self::Bool(values) => values.len(),
+            Self::Opaque { length, .. } => *length,
         }
     }
 

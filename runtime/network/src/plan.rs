@@ -25,7 +25,7 @@ impl Plan {
         let operators: Vec<&str> = graph.nodes.iter().map(|node| node.op.as_str()).collect();
         let operators = operators.join(" → ");
         let plan = tract_onnx::onnx()
-            .model_for_proto_model(&graph.engine_proto())
+            .model_for_proto_model(&graph.proto())
             .and_then(|model| model.into_typed()?.into_optimized()?.into_runnable());
         Ok(Self { plan: plan.map_err(engine_error)?, inputs, operators })
     }

@@ -1,7 +1,9 @@
 //! A network with its weights, run by its plain definition: slow, and what every fast engine is compared with.
 
 use crate::affine::Affine;
-use crate::architecture::{Activation, Architecture, Conv, Kind, Layer, POOL, Pool, PoolMode, Shape};
+use crate::architecture::{
+    Activation, Architecture, Conv, Kind, Layer, POOL, Pool, PoolMode, Shape,
+};
 
 /// Layers with their weights. The first takes pixels, 0 to 255, or what the caller makes of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,9 +80,7 @@ impl Network {
                 Some(layer) => &activations[layer],
             };
             let values = match layer.kind() {
-                Kind::Add { other, .. } => {
-                    layer.activate(add(value(layer.source()), value(other)))
-                }
+                Kind::Add { other, .. } => layer.activate(add(value(layer.source()), value(other))),
                 _ => layer.apply(affine, value(layer.source())),
             };
             activations.push(values);
@@ -121,7 +121,12 @@ impl Layer {
         if !self.kind().pool() {
             return values;
         }
-        pool_windows(Pool::new(PoolMode::Max, [POOL; 2]), self.accumulators(), self.output(), &values)
+        pool_windows(
+            Pool::new(PoolMode::Max, [POOL; 2]),
+            self.accumulators(),
+            self.output(),
+            &values,
+        )
     }
 
     /// The activation, if the layer has one.

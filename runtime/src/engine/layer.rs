@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
-use network::{Activation, Affine, Conv as Geometry, Kind, Layer};
+use network::{Activation, Affine, Conv as Geometry, Kind, Layer, Shape};
 
-use crate::kernels::{Conv, Dense, Instructions, NonZeroInputs, Value, Winograd};
+use crate::kernels::{
+    Aligned, Conv, Dense, Depthwise, Instructions, Layout, MatrixConv, NonZeroInputs, Pool, Value,
+    Winograd, add, channels_first, places_of_channels_last,
+};
 
 /// One layer with its weights packed for a set of instructions, for who needs what each layer gives.
 ///
@@ -24,20 +27,59 @@ use crate::kernels::{Conv, Dense, Instructions, NonZeroInputs, Value, Winograd};
 pub struct CompiledLayer {
     layer: Layer,
     kernel: Kernel,
+    instructions: Instructions,
+    input_layout: Layout,
+    output_layout: Layout,
 }
 
 #[derive(Debug)]
 enum Kernel {
     Conv(Conv),
+    Matrix(MatrixConv),
     Winograd(Winograd),
+    Depthwise(Depthwise),
+    Pool(Pool),
+    Add,
     Dense(Dense),
 }
 
 /// Memory that layers work in; it grows to what the largest needs.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    planes: Vec<f32>,
+    planes: Aligned,
+    /// An output with the channels last, where they are to be first.
+    channels_last: Aligned,
     nonzero: NonZeroInputs,
+}
+
+/// Which layouts of its values a layer can do with, without a copy of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layouts {
+    /// Channels first alone.
+    First,
+    /// Input of any, output with the channels last.
+    Last,
+    /// All values in the same, whichever it is.
+    Same,
+    /// Input of any, output of one pixel.
+    Vector,
+}
+
+impl Layouts {
+    /// Those of the kernel that [`CompiledLayer::fastest`] gives a layer.
+    pub(crate) fn of_fastest(layer: &Layer, instructions: Instructions) -> Self {
+        if Winograd::suits(layer, instructions) { Self::Last } else { Self::of(layer) }
+    }
+
+    /// Those of the kernel that [`CompiledLayer::with_layouts`] gives a layer.
+    pub(crate) fn of(layer: &Layer) -> Self {
+        match layer.kind() {
+            Kind::Conv(conv) if Conv::does(&conv) => Self::First,
+            Kind::Conv(_) => Self::Last,
+            Kind::Pool(_) | Kind::Add { .. } => Self::Same,
+            Kind::Dense { .. } => Self::Vector,
+        }
+    }
 }
 
 impl CompiledLayer {
@@ -49,30 +91,88 @@ impl CompiledLayer {
     /// If `affine` has not as many as `layer`.
     #[must_use]
     pub fn new(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
-        let kernel = match layer.kind() {
-            Kind::Conv(_) => Kernel::Conv(Conv::new(layer, affine, instructions)),
-            Kind::Dense { activation, .. } => {
-                Kernel::Dense(Dense::new(affine, activation, instructions))
-            }
-            Kind::Pool(_) | Kind::Add { .. } => todo!(),
-        };
-        Self { layer: layer.clone(), kernel }
+        Self::with_layouts(layer, affine, instructions, [Layout::ChannelsFirst; 2])
     }
 
-    /// [`Self::new`] by the kernel that is the fastest: whole numbers are not exact, but within the error that
-    /// [`Winograd`] states.
-    pub(crate) fn fastest(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
+    /// Packs the weights for an input and an output that lie so; the channels are last only where [`Layouts`] allows it.
+    pub(crate) fn with_layouts(
+        layer: &Layer,
+        affine: &Affine,
+        instructions: Instructions,
+        [input_layout, output_layout]: [Layout; 2],
+    ) -> Self {
+        let kernel = match layer.kind() {
+            Kind::Conv(conv) if Conv::does(&conv) => {
+                Kernel::Conv(Conv::new(layer, affine, instructions))
+            }
+            Kind::Conv(conv) if Depthwise::does(layer, &conv) => {
+                Kernel::Depthwise(Depthwise::new(layer, affine, input_layout, instructions))
+            }
+            Kind::Conv(_) => {
+                Kernel::Matrix(MatrixConv::new(layer, affine, input_layout, instructions))
+            }
+            Kind::Pool(pool) => Kernel::Pool(Pool::new(layer, pool, input_layout, instructions)),
+            Kind::Add { .. } => Kernel::Add,
+            Kind::Dense { activation, .. } => {
+                let places: Vec<usize> = match input_layout {
+                    Layout::ChannelsFirst => (0..layer.fan_in()).collect(),
+                    Layout::ChannelsLast => places_of_channels_last(layer.input()).collect(),
+                };
+                let rows = affine.rows();
+                let weights = rows.flat_map(|row| places.iter().map(|&place| row[place]));
+                let ordered = Affine { weights: weights.collect(), bias: affine.bias.clone() };
+                Kernel::Dense(Dense::new(&ordered, activation, instructions))
+            }
+        };
+        Self { layer: layer.clone(), kernel, instructions, input_layout, output_layout }
+    }
+
+    /// [`Self::with_layouts`] with the kernel that is the fastest, as [`Layouts::of_fastest`] allows it: whole numbers are
+    /// not exact, but within the error of [`Winograd`].
+    pub(crate) fn fastest(
+        layer: &Layer,
+        affine: &Affine,
+        instructions: Instructions,
+        layouts: [Layout; 2],
+    ) -> Self {
         if !Winograd::suits(layer, instructions) {
-            return Self::new(layer, affine, instructions);
+            return Self::with_layouts(layer, affine, instructions, layouts);
         }
-        let kernel = Kernel::Winograd(Winograd::new(layer, affine, instructions));
-        Self { layer: layer.clone(), kernel }
+        let [input_layout, output_layout] = layouts;
+        let kernel = Kernel::Winograd(Winograd::new(layer, affine, input_layout, instructions));
+        Self { layer: layer.clone(), kernel, instructions, input_layout, output_layout }
     }
 
     /// What it computes.
     #[must_use]
     pub const fn layer(&self) -> &Layer {
         &self.layer
+    }
+
+    /// The weights that were packed, but for rounding none.
+    pub(crate) fn affine(&self) -> Affine {
+        match &self.kernel {
+            Kernel::Conv(conv) => conv.weights_of_maps(0..self.layer.outputs()),
+            Kernel::Matrix(conv) => conv.affine(),
+            Kernel::Winograd(conv) => conv.affine(),
+            Kernel::Depthwise(conv) => conv.affine(),
+            Kernel::Pool(_) | Kernel::Add => Affine { weights: vec![], bias: vec![] },
+            Kernel::Dense(dense) => {
+                let mut affine = dense.affine();
+                if self.input_layout == Layout::ChannelsLast {
+                    let ordered = affine.clone();
+                    for (to, from) in
+                        affine.weights.chunks_exact_mut(self.layer.fan_in()).zip(ordered.rows())
+                    {
+                        for (place, weight) in places_of_channels_last(self.layer.input()).zip(from)
+                        {
+                            to[place] = *weight;
+                        }
+                    }
+                }
+                affine
+            }
+        }
     }
 
     /// Values of one image that go in.
@@ -88,71 +188,97 @@ impl CompiledLayer {
     }
 
     /// Computes a batch: `input` is `[image][channel][row][column]`, and so is `output`, as long as it must be.
+    ///
+    /// Of an [`Kind::Add`], `input` is the sum.
     pub fn run(&self, input: &[f32], workspace: &mut Workspace, output: &mut [f32]) {
         self.run_values(input, workspace, output);
     }
 
-    /// Whether [`Self::run_values`] takes bytes as well as floats.
+    /// Whether [`Self::run_values`] takes bytes as they are.
     pub(crate) const fn reads_bytes(&self) -> bool {
-        matches!(self.kernel, Kernel::Conv(_) | Kernel::Winograd(_) | Kernel::Dense(_))
+        !matches!(self.kernel, Kernel::Pool(_) | Kernel::Add)
     }
 
     /// Adds a batch of two values, of which the layer is an [`Kind::Add`].
     pub(crate) fn add(&self, input: &[f32], other: &[f32], output: &mut [f32]) {
-        let _ = (input, other, output);
-        todo!()
+        let activation = self.layer.kind().activation();
+        add(input, Some(other), activation, self.instructions, output);
     }
 
-    /// [`Self::run`] of pixels or floats.
+    /// [`Self::run`] of pixels or floats, that lie as the layer was compiled for.
     pub(crate) fn run_values<V: Value>(
         &self,
         input: &[V],
         workspace: &mut Workspace,
         output: &mut [f32],
     ) {
-        match &self.kernel {
-            Kernel::Conv(conv) => {
-                workspace.planes.resize(conv.workspace().max(workspace.planes.len()), 0.0);
-                let images = input.chunks_exact(self.inputs());
-                for (input, output) in images.zip(output.chunks_exact_mut(self.outputs())) {
-                    conv.run(input, &mut workspace.planes, output);
-                }
+        let Workspace { planes, channels_last, nonzero } = workspace;
+        let planes_length = match &self.kernel {
+            Kernel::Conv(conv) => conv.workspace(),
+            Kernel::Matrix(conv) => conv.workspace(),
+            Kernel::Winograd(conv) => conv.workspace(),
+            Kernel::Depthwise(conv) => conv.workspace(),
+            Kernel::Pool(_) | Kernel::Add => input.len(),
+            Kernel::Dense(_) => 0,
+        };
+        planes.grow(planes_length);
+        let run_image: &mut dyn FnMut(&[V], &mut [f32]) = match &self.kernel {
+            Kernel::Conv(conv) => &mut |input, output| conv.run(input, planes, output),
+            Kernel::Matrix(conv) => &mut |input, output| conv.run(input, planes, output),
+            Kernel::Winograd(conv) => &mut |input, output| conv.run(input, planes, output),
+            Kernel::Depthwise(conv) => &mut |input, output| conv.run(input, planes, output),
+            Kernel::Pool(pool) => return pool.run(V::floats(input, planes), output),
+            Kernel::Add => {
+                let activation = self.layer.kind().activation();
+                return add(V::floats(input, planes), None, activation, self.instructions, output);
             }
-            Kernel::Winograd(conv) => {
-                workspace.planes.resize(conv.workspace().max(workspace.planes.len()), 0.0);
-                let images = input.chunks_exact(self.inputs());
-                for (input, output) in images.zip(output.chunks_exact_mut(self.outputs())) {
-                    conv.run(input, &mut workspace.planes, output);
-                }
+            Kernel::Dense(dense) => return dense.run(input, nonzero, output),
+        };
+        let gives_last =
+            matches!(self.kernel, Kernel::Matrix(_) | Kernel::Winograd(_) | Kernel::Depthwise(_));
+        let images = input.chunks_exact(self.inputs());
+        let outputs = output.chunks_exact_mut(self.outputs());
+        if !gives_last || self.output_layout == Layout::ChannelsLast {
+            for (input, output) in images.zip(outputs) {
+                run_image(input, output);
             }
-            Kernel::Dense(dense) => dense.run(input, &mut workspace.nonzero, output),
+            return;
+        }
+        channels_last.set_length(self.outputs());
+        for (input, output) in images.zip(outputs) {
+            run_image(input, channels_last);
+            channels_first(channels_last, self.layer.output()[0], output);
         }
     }
 
-    /// The layer with these of its output channels alone; `None` of a dense layer.
-    pub(crate) fn of_maps(&self, maps: Range<usize>, instructions: Instructions) -> Option<Self> {
-        let Kind::Conv(geometry) = self.layer.kind() else { return None };
-        let kind = Kind::Conv(Geometry { maps: maps.len(), ..geometry });
-        let part = Layer::alone(self.layer.input(), kind)?;
-        match &self.kernel {
-            Kernel::Conv(conv) => Some(Self::new(&part, &conv.weights_of_maps(maps), instructions)),
-            Kernel::Winograd(conv) => {
-                Some(Self::fastest(&part, &conv.weights_of_maps(maps), instructions))
-            }
-            Kernel::Dense(_) => None,
-        }
+    /// The layer with these of its output channels alone; `None` of what is no convolution of one group.
+    pub(crate) fn of_maps(&self, maps: Range<usize>) -> Option<(Layer, Affine)> {
+        let Kind::Conv(conv @ Geometry { groups: 1, .. }) = self.layer.kind() else { return None };
+        let kind = Kind::Conv(Geometry { maps: maps.len(), ..conv });
+        let affine = self.affine();
+        let fan_in = affine.fan_in();
+        let weights = affine.weights[maps.start * fan_in..maps.end * fan_in].to_vec();
+        let affine = Affine { weights, bias: affine.bias[maps].to_vec() };
+        Some((Layer::alone(self.layer.input(), kind)?, affine))
     }
 
-    /// The part of a dense layer's sums that comes from these inputs, without bias and ReLU; `None` of a convolution.
-    pub(crate) fn of_inputs(&self, inputs: Range<usize>) -> Option<Self> {
-        let Kernel::Dense(dense) = &self.kernel else { return None };
-        let activation = Activation::None;
-        let kind = Kind::Dense { outputs: self.layer.outputs(), activation };
-        let layer = Layer::alone([inputs.len(), 1, 1], kind)?;
-        Some(Self { layer, kernel: Kernel::Dense(dense.of_inputs(inputs)) })
+    /// The part of a dense layer's sums that comes from these channels of `shape`, in which its input comes, without bias
+    /// and activation; `None` of another layer.
+    pub(crate) fn of_channels(
+        &self,
+        channels: Range<usize>,
+        [_, height, width]: Shape,
+    ) -> Option<(Layer, Affine)> {
+        let Kind::Dense { outputs, .. } = self.layer.kind() else { return None };
+        let kind = Kind::Dense { outputs, activation: Activation::None };
+        let layer = Layer::alone([channels.len(), height, width], kind)?;
+        let inputs = channels.start * height * width..channels.end * height * width;
+        let affine = self.affine();
+        let weights = affine.rows().flat_map(|row| &row[inputs.clone()]).copied().collect();
+        Some((layer, Affine { weights, bias: vec![0.0; outputs] }))
     }
 
-    /// Adds the bias to the sums of all parts of a dense layer, and applies its ReLU.
+    /// Adds the bias to the sums of all parts of a dense layer, and applies its activation.
     pub(crate) fn finish(&self, sums: &mut [f32]) {
         if let Kernel::Dense(dense) = &self.kernel {
             dense.finish(sums);
@@ -166,7 +292,7 @@ mod tests {
 
     #[test]
     fn sums_of_whole_numbers_are_exact() {
-        // one that minimal filtering would suit
+        // one that would be fastest by a kernel that is not exact
         let layer = Layer::alone([20, 12, 12], Kind::Conv(Geometry::new(50, [5, 5]))).unwrap();
         let whole = |index: usize| (index * 7919 % 255) as f32 - 127.0;
         let affine = Affine {

@@ -3,16 +3,18 @@
 use std::mem;
 use std::sync::Arc;
 
-use network::{Kind, Network};
+use network::{Affine, Kind, Layer, Network};
 
 use super::layer::{CompiledLayer, Workspace};
-use super::{Observer, Operator};
+use super::{Observer, Operator, layouts};
 use crate::input::FloatInput;
-use crate::kernels::Instructions;
+use crate::kernels::{Aligned, Instructions};
 
-/// Images that go through a step together: their values stay in the cache, and a dense layer's weights are read
-/// once for all of them.
-const MICRO_BATCH: usize = 32;
+/// Maximum images that go through a step together, so that a dense layer's weights are read once for all of them.
+const MAX_MICRO_BATCH: usize = 32;
+
+/// Floats of the largest value of a micro-batch, at most: values stay in the cache from one step to the next.
+const MAX_MICRO_BATCH_FLOATS: usize = 1 << 17;
 
 /// Minimum maps for a thread of its own: with fewer, waking it takes longer than its work.
 const MIN_MAPS: usize = 8;
@@ -22,6 +24,8 @@ const MIN_MAPS: usize = 8;
 pub(crate) struct Program {
     steps: Vec<Step>,
     instructions: Instructions,
+    /// Images that go through a step together.
+    micro_batch: usize,
     /// Values of one image that go in.
     inputs: usize,
     /// Whether the pixels go in as they are.
@@ -57,6 +61,13 @@ enum Work {
     Plan(Arc<network::plan::Plan>),
 }
 
+/// What is to be compiled to a step.
+enum Source<'a> {
+    Layer(&'a Layer, &'a Affine),
+    #[cfg(feature = "tract")]
+    Plan(&'a Arc<network::plan::Plan>),
+}
+
 /// Memory for runs, which is kept from one to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
@@ -64,7 +75,7 @@ pub(crate) struct Buffers {
     pixels: Vec<u8>,
     /// The pixels as numbers.
     input: Vec<f32>,
-    slots: Vec<Vec<f32>>,
+    slots: Vec<Aligned>,
 }
 
 impl Program {
@@ -75,8 +86,8 @@ impl Program {
         instructions: Instructions,
     ) -> Self {
         let steps = network.layers().map(|(layer, affine)| {
-            let work = Work::Layer(Arc::new(CompiledLayer::fastest(layer, affine, instructions)));
-            (work, layer.sources().collect(), layer.output().iter().product())
+            let outputs = layer.output().iter().product();
+            (Source::Layer(layer, affine), layer.sources().collect(), outputs)
         });
         let inputs = network.architecture().input().iter().product();
         Self::new(steps.collect(), inputs, takes_pixels, instructions)
@@ -90,13 +101,11 @@ impl Program {
     ) -> Self {
         use network::lowering::Operation;
         let steps = lowered.steps.iter().map(|step| {
-            let work = match &step.operation {
-                Operation::Layer(layer, affine) => {
-                    Work::Layer(Arc::new(CompiledLayer::fastest(layer, affine, instructions)))
-                }
-                Operation::Plan(plan) => Work::Plan(Arc::clone(plan)),
+            let source = match &step.operation {
+                Operation::Layer(layer, affine) => Source::Layer(layer, affine),
+                Operation::Plan(plan) => Source::Plan(plan),
             };
-            (work, step.sources.clone(), step.outputs)
+            (source, step.sources.clone(), step.outputs)
         });
         let inputs = lowered.input.iter().product();
         Self::new(steps.collect(), inputs, lowered.takes_pixels, instructions)
@@ -104,12 +113,14 @@ impl Program {
 
     /// Steps with the indices of the values that each takes: 0 is the input, `n` what the `n`th step makes.
     fn new(
-        steps: Vec<(Work, Vec<usize>, usize)>,
+        steps: Vec<(Source<'_>, Vec<usize>, usize)>,
         inputs: usize,
         takes_pixels: bool,
         instructions: Instructions,
     ) -> Self {
+        let steps = compile(steps, instructions);
         let last = steps.len();
+        let largest = steps.iter().map(|(_, _, outputs)| *outputs).max().unwrap_or_default();
         let last_use = |value: usize| {
             let uses = |(_, sources, _): &(Work, Vec<usize>, usize)| sources.contains(&value);
             let used = steps.iter().rposition(uses).map_or(0, |step| step + 1);
@@ -140,7 +151,8 @@ impl Program {
         });
         let steps = steps.collect();
         let slots = busy_until.len();
-        Self { steps, instructions, inputs, takes_pixels, first_reads_bytes, slots }
+        let micro_batch = (MAX_MICRO_BATCH_FLOATS / largest.max(1)).clamp(1, MAX_MICRO_BATCH);
+        Self { steps, instructions, micro_batch, inputs, takes_pixels, first_reads_bytes, slots }
     }
 
     /// Pixels of one image.
@@ -178,24 +190,26 @@ impl Program {
         observer: &mut Observer,
     ) {
         scores.clear();
-        buffers.slots.resize_with(self.slots.max(buffers.slots.len()), Vec::new);
-        for images in images.chunks(MICRO_BATCH) {
+        buffers.slots.resize_with(self.slots.max(buffers.slots.len()), Aligned::default);
+        for images in images.chunks(self.micro_batch) {
             let Buffers { workspace, pixels, input, slots } = buffers;
-            pixels.clear();
-            pixels.extend(images.iter().flat_map(AsRef::as_ref));
-            assert_eq!(pixels.len(), images.len() * self.inputs, "pixels of an image");
             let bytes = self.takes_pixels && self.first_reads_bytes;
-            if !bytes {
-                input.clear();
-                if self.takes_pixels {
-                    input.extend(pixels.iter().copied().map(f32::from));
+            pixels.clear();
+            input.clear();
+            for image in images {
+                let image = image.as_ref();
+                assert_eq!(image.len(), self.inputs, "pixels of an image");
+                if bytes {
+                    pixels.extend_from_slice(image);
+                } else if self.takes_pixels {
+                    input.extend(image.iter().copied().map(f32::from));
                 } else {
-                    input.extend(pixels.iter().map(|&pixel| float_input.apply(pixel)));
+                    float_input.append(image, input);
                 }
             }
             for (number, step) in self.steps.iter().enumerate() {
                 let mut output = mem::take(&mut slots[step.slot]);
-                output.resize(images.len() * step.outputs, 0.0);
+                output.set_length(images.len() * step.outputs);
                 let value = |place: Place| match place {
                     Place::Input => &input[..],
                     Place::Slot(slot) => &slots[slot],
@@ -249,21 +263,21 @@ impl Program {
         else {
             return None;
         };
-        let [maps, height, width] = conv.layer().output();
+        let shape @ [maps, ..] = conv.layer().output();
         let parts = max_parts.min(maps / MIN_MAPS);
         // what is before is done by each
         let repeated: usize = before.iter().map(|layer| layer.layer().macs()).sum();
         if parts < 2 || 2 * repeated > conv.layer().macs() + dense.layer().macs() {
             return None;
         }
+        let before: Vec<(Layer, Affine)> =
+            before.iter().map(|layer| (layer.layer().clone(), layer.affine())).collect();
         let part = |number: usize| {
             let maps = maps * number / parts..maps * (number + 1) / parts;
-            let inputs = maps.start * height * width..maps.end * height * width;
-            let own = [conv.of_maps(maps, self.instructions)?, dense.of_inputs(inputs)?];
-            let layers = before.iter().cloned().chain(own.map(Arc::new));
-            let steps = layers.enumerate().map(|(index, layer)| {
-                let outputs = layer.outputs();
-                (Work::Layer(layer), vec![index], outputs)
+            let own = [conv.of_maps(maps.clone())?, dense.of_channels(maps, shape)?];
+            let steps = before.iter().chain(&own).enumerate().map(|(index, (layer, affine))| {
+                let outputs = layer.output().iter().product();
+                (Source::Layer(layer, affine), vec![index], outputs)
             });
             Some(Self::new(steps.collect(), self.inputs, self.takes_pixels, self.instructions))
         };
@@ -284,6 +298,35 @@ impl Program {
         }
         Some(layers)
     }
+}
+
+/// The steps with their weights packed for the layouts of their values.
+fn compile(
+    steps: Vec<(Source<'_>, Vec<usize>, usize)>,
+    instructions: Instructions,
+) -> Vec<(Work, Vec<usize>, usize)> {
+    let layers = steps.iter().map(|(source, sources, _)| {
+        let layer = match source {
+            Source::Layer(layer, _) => Some(*layer),
+            #[cfg(feature = "tract")]
+            Source::Plan(_) => None,
+        };
+        layouts::Step { layer, sources }
+    });
+    let layouts = layouts::assign(&layers.collect::<Vec<_>>(), instructions);
+    let compiled = steps.into_iter().enumerate().map(|(index, (source, sources, outputs))| {
+        let work = match source {
+            Source::Layer(layer, affine) => {
+                let layouts = [layouts[sources[0]], layouts[index + 1]];
+                let layer = CompiledLayer::fastest(layer, affine, instructions, layouts);
+                Work::Layer(Arc::new(layer))
+            }
+            #[cfg(feature = "tract")]
+            Source::Plan(plan) => Work::Plan(Arc::clone(plan)),
+        };
+        (work, sources, outputs)
+    });
+    compiled.collect()
 }
 
 /// What happens to the added sums of all parts of a network.

@@ -41,7 +41,7 @@ use std::ops::Range;
 use network::{Affine, Conv as Geometry, Kind, Layer, POOL};
 use pulp::{Simd, WithSimd};
 
-use super::{Instructions, Value, multiply_add, store};
+use super::{Clamp, Instructions, Value, multiply_add, store};
 
 /// How the input of a layer is laid out in shifted planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +97,16 @@ pub(crate) struct Conv {
     bias: Vec<f32>,
     /// For each kernel element, where the inputs of the four pixels of a window lie; without pooling the first.
     offsets: Vec<[usize; 4]>,
-    /// 0 for ReLU, else −∞.
-    relu_floor: f32,
+    clamp: Clamp,
 }
 
 impl Conv {
+    /// Whether this kernel can do it, and is the faster one.
+    pub(crate) fn does(conv: &Geometry) -> bool {
+        let plain = conv.padding.is_none() && conv.stride == [1; 2] && conv.groups == 1;
+        plain && conv.kernel != [1; 2]
+    }
+
     /// Packs the weights of a convolution.
     ///
     /// # Panics
@@ -137,7 +142,7 @@ impl Conv {
             weights: packed,
             bias,
             offsets: offsets.collect(),
-            relu_floor: activation.range()[0],
+            clamp: Clamp::of(activation),
         }
     }
 
@@ -285,11 +290,12 @@ impl Conv {
             }
         }
         // no closures here: they are not compiled for the vectors
-        let mut largest = [simd.splat_f32s(self.relu_floor); BLOCK];
+        let mut largest = [simd.splat_f32s(self.clamp.floor); BLOCK];
         for (largest, window) in largest.iter_mut().zip(sums) {
             for sum in window {
                 *largest = simd.max_f32s(*largest, sum);
             }
+            *largest = self.clamp.below_ceiling(simd, *largest);
         }
         largest
     }

@@ -20,12 +20,10 @@
 //!
 //! A panel is finished for all images of a batch before the next, so its weights are read from far away once a batch.
 
-use std::ops::Range;
-
 use network::{Activation, Affine};
 use pulp::{Simd, WithSimd};
 
-use super::{Instructions, Value, multiply_add, store};
+use super::{Aligned, Clamp, Instructions, Value, multiply_add, store};
 
 /// Maximum vectors of outputs in a panel: half of 32 registers.
 const MAX_PANEL: usize = 16;
@@ -39,11 +37,10 @@ pub(crate) struct Dense {
     /// Vectors of outputs in a panel: 1, 2, 4, 8 or 16.
     panel: usize,
     /// `[panel][input][output in its panel]`, of whole panels.
-    weights: Vec<f32>,
+    weights: Aligned,
     /// `[output]`, of whole panels.
-    bias: Vec<f32>,
-    /// 0 for ReLU, else −∞.
-    relu_floor: f32,
+    bias: Aligned,
+    clamp: Clamp,
 }
 
 /// An input that is not 0.
@@ -82,6 +79,7 @@ impl Dense {
     /// Packs the weights of a dense layer.
     pub(crate) fn new(affine: &Affine, activation: Activation, instructions: Instructions) -> Self {
         let (outputs, inputs) = (affine.bias.len(), affine.fan_in());
+        let instructions = instructions.usable();
         let panel = outputs
             .div_ceil(instructions.lanes())
             .next_power_of_two()
@@ -97,27 +95,25 @@ impl Dense {
         }
         let mut bias = affine.bias.clone();
         bias.resize(padded, 0.0);
-        let [relu_floor, _] = activation.range();
-        Self { inputs, outputs, instructions, panel, weights: packed, bias, relu_floor }
+        let clamp = Clamp::of(activation);
+        let [weights, bias] = [&packed, &bias].map(|values| Aligned::from(&values[..]));
+        Self { inputs, outputs, instructions, panel, weights, bias, clamp }
     }
 
-    /// The part of the sums that comes from these inputs, without bias and ReLU.
-    pub(crate) fn of_inputs(&self, inputs: Range<usize>) -> Self {
+    /// The reverse of [`Self::new`].
+    pub(crate) fn affine(&self) -> Affine {
         let length = self.panel * self.instructions.lanes();
-        let weights: Vec<f32> = (0..self.outputs)
-            .flat_map(|output| {
-                let first = output / length * self.inputs * length + output % length;
-                inputs.clone().map(move |input| self.weights[first + input * length])
-            })
-            .collect();
-        let affine = Affine { weights, bias: vec![0.0; self.outputs] };
-        Self::new(&affine, Activation::None, self.instructions)
+        let weights = (0..self.outputs).flat_map(|output| {
+            let first = output / length * self.inputs * length + output % length;
+            (0..self.inputs).map(move |input| self.weights[first + input * length])
+        });
+        Affine { weights: weights.collect(), bias: self.bias[..self.outputs].to_vec() }
     }
 
     /// What happens to the sums of all parts.
     pub(crate) fn finish(&self, sums: &mut [f32]) {
-        for (sum, bias) in sums.iter_mut().zip(&self.bias) {
-            *sum = (*sum + bias).max(self.relu_floor);
+        for (sum, bias) in sums.iter_mut().zip(&*self.bias) {
+            *sum = self.clamp.of_one(*sum + bias);
         }
     }
 
@@ -174,7 +170,7 @@ impl Dense {
                 begin = *end;
                 let sums = sums::<S, PANEL>(simd, nonzero, weights, bias);
                 for (to, sum) in output[first..].chunks_mut(S::F32_LANES).zip(sums) {
-                    store(simd, to, simd.max_f32s(sum, simd.splat_f32s(self.relu_floor)));
+                    store(simd, to, self.clamp.apply(simd, sum));
                 }
             }
         }

@@ -34,10 +34,11 @@
 //! # Layout
 //!
 //! Vectors run over channels and maps, not over pixels: a small network has more of those than tiles, and often a whole
-//! number of vectors of them. So the input is transposed to `[row][column][channel]`, and the output back.
+//! number of vectors of them. So the input is transposed to `[row][column][channel]` if it does not lie so already, and
+//! the output lies so.
 //!
 //! ```text
-//! input ─place─▶ picture ─TransformTiles─▶ elements ─Multiply─▶ products ─FinishRow─▶ rows ─FinishTiles─▶ result ─▶ output
+//! input ─place─▶ picture ─TransformTiles─▶ elements ─Multiply─▶ products ─FinishRow─▶ rows ─FinishTiles─▶ output
 //!                [y][x][c]                 [e][tile][c]         [e][tile][map]        [e][x][tile][map]   [y][x][map]
 //! ```
 //!
@@ -71,8 +72,7 @@ use std::ops::Range;
 use network::{Affine, Conv as Geometry, Kind, Layer};
 use pulp::{Simd, WithSimd};
 
-use super::cache_lines::{CacheLines, LINE, first_line};
-use super::{Instructions, Value};
+use super::{Aligned, Clamp, Instructions, Layout, Value};
 use steps::{FinishRow, FinishTiles, Multiply, TransformTiles};
 use tile::Tile;
 use transform::KernelTransform;
@@ -96,25 +96,25 @@ fn group_of(map: usize, maps: usize, lanes: usize) -> Range<usize> {
 pub(crate) struct Winograd {
     layer: Layer,
     affine: Affine,
+    input_layout: Layout,
     instructions: Instructions,
+    clamp: Clamp,
     tile: Tile,
     /// Tiles below each other, and side by side.
     tiles: [usize; 2],
     /// `[group of maps][element][channel][map of the group]`
-    weights: CacheLines,
+    weights: Aligned,
     /// `[map]`, of whole vectors.
-    bias: CacheLines,
+    bias: Aligned,
 }
 
-/// Where everything lies in the workspace.
+/// Floats of the parts of the workspace.
 #[derive(Debug, Clone, Copy)]
 struct Room {
     /// `[row][column][channel]`: the input with its padding.
     picture: usize,
     /// Of one element, `[tile][channel]`.
     element: usize,
-    /// `[row][column][map]`: the output.
-    result: usize,
 }
 
 impl Winograd {
@@ -127,23 +127,36 @@ impl Winograd {
     ///
     /// # Panics
     /// If `layer` does not suit, or `affine` has not its weights.
-    pub(crate) fn new(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
+    pub(crate) fn new(
+        layer: &Layer,
+        affine: &Affine,
+        input_layout: Layout,
+        instructions: Instructions,
+    ) -> Self {
         let tile = Tile::fastest(layer, instructions).expect("a layer that suits");
-        Self::with(layer, affine, instructions, tile)
+        Self::with(layer, affine, input_layout, instructions, tile)
     }
 
     /// [`Self::new`] with any tile that is possible.
-    fn with(layer: &Layer, affine: &Affine, instructions: Instructions, tile: Tile) -> Self {
+    fn with(
+        layer: &Layer,
+        affine: &Affine,
+        input_layout: Layout,
+        instructions: Instructions,
+        tile: Tile,
+    ) -> Self {
         let tiles = tile.cover(layer);
         let maps = layer.outputs().next_multiple_of(instructions.lanes());
-        let mut bias = CacheLines::zeros(maps);
-        bias.get_mut()[..affine.bias.len()].copy_from_slice(&affine.bias);
+        let mut bias = affine.bias.clone();
+        bias.resize(maps, 0.0);
         let (size, kernel, channels) = (tile.size(), tile.kernel, layer.input()[0]);
         let transform = KernelTransform::new(size, kernel);
-        let mut weights = CacheLines::zeros(maps * size * size * channels);
+        let mut weights = Aligned::default();
+        weights.set_length(maps * size * size * channels);
+        weights.fill(0.0);
         for (map, of_map) in affine.rows().enumerate() {
             let group = group_of(map, maps, instructions.lanes());
-            let of_group = &mut weights.get_mut()[group.start * size * size * channels..];
+            let of_group = &mut weights[group.start * size * size * channels..];
             for (channel, of_channel) in of_map.chunks(kernel * kernel).enumerate() {
                 let first = channel * group.len() + map - group.start;
                 let elements = of_group[first..].iter_mut().step_by(channels * group.len());
@@ -153,19 +166,19 @@ impl Winograd {
         Self {
             layer: layer.clone(),
             affine: affine.clone(),
+            input_layout,
             instructions,
+            clamp: Clamp::of(layer.kind().activation()),
             tile,
             tiles,
             weights,
-            bias,
+            bias: Aligned::from(&bias[..]),
         }
     }
 
-    /// What [`Self::new`] needs for these of the maps alone.
-    pub(crate) fn weights_of_maps(&self, maps: Range<usize>) -> Affine {
-        let fan_in = self.layer.fan_in();
-        let weights = self.affine.weights[maps.start * fan_in..maps.end * fan_in].to_vec();
-        Affine { weights, bias: self.affine.bias[maps].to_vec() }
+    /// The weights before they were transformed.
+    pub(crate) fn affine(&self) -> Affine {
+        self.affine.clone()
     }
 
     /// Rows and columns of the input with its padding, as far as tiles go.
@@ -182,28 +195,25 @@ impl Winograd {
         let lanes = self.instructions.lanes();
         let [rows, columns] = self.picture();
         let [channels, _, _] = self.layer.input();
-        let [_, height, width] = self.layer.output();
         // the last vector of channels goes past them
-        let whole = |floats: usize| (floats + lanes).next_multiple_of(LINE);
+        let beyond = channels.next_multiple_of(lanes) - channels;
         Room {
-            picture: whole(rows * columns * channels),
-            element: (TILES * channels + channels.next_multiple_of(lanes) - channels)
-                .next_multiple_of(LINE),
-            result: whole(height * width * self.bias.get().len()),
+            picture: (rows * columns * channels + beyond).next_multiple_of(lanes),
+            element: (TILES * channels + beyond).next_multiple_of(lanes),
         }
     }
 
     /// Floats that [`Self::run`] wants of its workspace.
     pub(crate) fn workspace(&self) -> usize {
-        let [channels, height, width] = self.layer.input();
-        let Room { picture, element, result } = self.room();
+        let Room { picture, element } = self.room();
         let size = self.tile.size();
         let block = VECTORS * self.instructions.lanes() * TILES;
         let products = (size + size * self.tile.outputs) * block;
-        LINE + picture + size * size * element + products + result + channels * height * width
+        let input: usize = self.layer.input().iter().product();
+        picture + size * size * element + products + input
     }
 
-    /// One image: `input` is `[channel][row][column]`, `output` `[map][row][column]`.
+    /// One image: `input` lies as was said, and `output` is `[row][column][map]`.
     pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
         self.instructions.run(Task { layer: self, input, workspace, output });
     }
@@ -238,15 +248,13 @@ impl Winograd {
         let room = self.room();
         let (size, outputs) = (self.tile.size(), self.tile.outputs);
         let length = VECTORS * S::F32_LANES * TILES;
-        let (_, workspace) = workspace.split_at_mut(first_line(workspace));
         let (picture, workspace) = workspace.split_at_mut(room.picture);
         let (elements, workspace) = workspace.split_at_mut(size * size * room.element);
         let (products, workspace) = workspace.split_at_mut(size * length);
         let (rows, workspace) = workspace.split_at_mut(size * outputs * length);
-        let (result, workspace) = workspace.split_at_mut(room.result);
         self.place(input, picture, workspace);
         let (layer, element) = (self, room.element);
-        let maps = self.bias.get().len();
+        let maps = self.bias.len();
         let tiles = self.tiles[0] * self.tiles[1];
         for first in (0..tiles).step_by(TILES) {
             let tiles = first..tiles.min(first + TILES);
@@ -262,12 +270,9 @@ impl Winograd {
                     simd.vectorize(Multiply { layer, number, maps, elements, element, products });
                     simd.vectorize(FinishRow { tile: self.tile, products, row });
                 }
-                simd.vectorize(FinishTiles { layer, tiles, rows, maps, result });
+                simd.vectorize(FinishTiles { layer, tiles, rows, maps, output });
             }
         }
-        let [maps, height, width] = self.layer.output();
-        let pixels = height * width;
-        transpose(result, self.bias.get().len(), output, pixels, [pixels, maps]);
     }
 
     /// Puts the input with its padding into `picture`, the channels of each pixel side by side.
@@ -276,16 +281,29 @@ impl Winograd {
         let Kind::Conv(Geometry { padding, .. }) = self.layer.kind() else { return };
         let [rows, columns] = self.picture();
         let input = V::floats(input, room);
-        let length = height * width;
+        let pixels = height * width;
+        let last = self.input_layout == Layout::ChannelsLast;
         if padding.is_none() && rows <= height && columns == width {
-            return transpose(input, length, picture, channels, [channels, rows * columns]);
+            let pixels_used = rows * columns;
+            if last {
+                let length = pixels_used * channels;
+                picture[..length].copy_from_slice(&input[..length]);
+            } else {
+                transpose(input, pixels, picture, channels, [channels, pixels_used]);
+            }
+            return;
         }
         picture.fill(0.0);
         let count = width.min(columns.saturating_sub(padding.left));
         for row in 0..height.min(rows.saturating_sub(padding.top)) {
             let to = ((row + padding.top) * columns + padding.left) * channels;
-            let (from, to) = (&input[row * width..], &mut picture[to..]);
-            transpose(from, length, to, channels, [channels, count]);
+            let to = &mut picture[to..];
+            if last {
+                let length = count * channels;
+                to[..length].copy_from_slice(&input[row * width * channels..][..length]);
+            } else {
+                transpose(&input[row * width..], pixels, to, channels, [channels, count]);
+            }
         }
     }
 }

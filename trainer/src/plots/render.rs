@@ -10,7 +10,7 @@ use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::prelude::{DrawingBackend, SVGBackend};
 use plotters::style::RGBColor;
-use runtime::{IMAGE_SIDE, Image28};
+use runtime::Image;
 
 use crate::provenance::{GENERATOR, PNG_KEYWORD};
 
@@ -65,9 +65,9 @@ pub(super) struct Picture {
 
 impl Picture {
     /// Ink on paper.
-    pub(super) fn of(image: &Image28, at: (i32, i32), square_px: u32) -> Self {
-        let squares = image.0.iter().map(|&ink| RGBColor(255 - ink, 255 - ink, 255 - ink));
-        Self { at, square_px, width: IMAGE_SIDE, squares: squares.collect() }
+    pub(super) fn of(image: &Image, at: (i32, i32), square_px: u32) -> Self {
+        let squares = image.channel(0).iter().map(|&ink| RGBColor(255 - ink, 255 - ink, 255 - ink));
+        Self { at, square_px, width: image.width(), squares: squares.collect() }
     }
 
     fn height(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use dataset::idx::Split;
 use plotters::prelude::DrawingBackend;
-use runtime::{IMAGE_SIDE, Image28, PIXELS};
+use runtime::{IMAGE_SIDE, Image, PIXELS};
 use tch::{Device, Kind, Tensor};
 
 use super::render::{Area, BODY, DrawResult, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
@@ -34,7 +34,7 @@ pub struct Column {
     /// The class.
     pub label: u8,
     /// At least one.
-    pub pictures: Vec<Image28>,
+    pub pictures: Vec<Image>,
 }
 
 impl Samples {
@@ -58,7 +58,7 @@ impl Samples {
                 let changed = changed.round().to_kind(Kind::Uint8).flatten(0, -1);
                 let changed = Vec::<u8>::try_from(changed).expect("pixels of one axis");
                 let changed: &[[u8; PIXELS]] = changed.as_chunks().0;
-                column.pictures.extend(changed.iter().map(|&pixels| Image28(pixels)));
+                column.pictures.extend(changed.iter().map(|&pixels| Image::mnist(pixels)));
             }
             columns
         });
@@ -178,7 +178,7 @@ mod tests {
     fn train(classes: u8, each: u8) -> Split {
         let labels: Vec<u8> = (0..each).flat_map(|_| 0..classes).collect();
         let image =
-            |index| Image28(std::array::from_fn(|at| if at == 0 { index as u8 } else { 90 }));
+            |index| Image::mnist(std::array::from_fn(|at| if at == 0 { index as u8 } else { 90 }));
         Split { images: (0..labels.len()).map(image).collect(), labels }
     }
 
@@ -188,7 +188,7 @@ mod tests {
         let samples = Samples::draw(&train, None, 3);
         assert!(samples.columns.iter().map(|column| column.label).eq(0..10));
         for Column { label, pictures } in &samples.columns {
-            let mut indices: Vec<u8> = pictures.iter().map(|picture| picture.0[0]).collect();
+            let mut indices: Vec<u8> = pictures.iter().map(|picture| picture.pixels()[0]).collect();
             assert!(indices.iter().all(|index| train.labels[usize::from(*index)] == *label));
             indices.sort_unstable();
             indices.dedup();
@@ -203,7 +203,7 @@ mod tests {
         let samples = Samples::draw(&train(3, 1), Recipe::BEST.augmentation, 1);
         assert!(samples.augmented);
         for Column { label, pictures } in &samples.columns {
-            assert_eq!((pictures.len(), pictures[0].0[0]), (ROWS, *label));
+            assert_eq!((pictures.len(), pictures[0].pixels()[0]), (ROWS, *label));
             for (index, picture) in pictures.iter().enumerate() {
                 assert!(!pictures[..index].contains(picture));
             }

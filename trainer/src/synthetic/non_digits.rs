@@ -6,12 +6,12 @@ use image::{GrayImage, Luma};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use runtime::preprocess::{Content, Prepared, prepare};
-use runtime::{IMAGE_SIDE, Image28, PIXELS};
+use runtime::{IMAGE_SIDE, Image, PIXELS};
 
 use super::{CENTRE_PX, Point, pen, pixel_middle, smooth};
 
 /// One picture of any kind that holds no single digit.
-pub(super) fn draw(digits: &[Image28], rng: &mut StdRng) -> Image28 {
+pub(super) fn draw(digits: &[Image], rng: &mut StdRng) -> Image {
     match rng.random_range(0..7) {
         0 => several(digits, rng),
         1 => scribble(rng),
@@ -24,7 +24,7 @@ pub(super) fn draw(digits: &[Image28], rng: &mut StdRng) -> Image28 {
 }
 
 /// Two to four digits in a row.
-fn several(digits: &[Image28], rng: &mut StdRng) -> Image28 {
+fn several(digits: &[Image], rng: &mut StdRng) -> Image {
     let count = rng.random_range(2..=4);
     let step = 24.0 / (count as f32 + 0.3);
     let scale = step / rng.random_range(13.0..17.0);
@@ -39,15 +39,15 @@ fn several(digits: &[Image28], rng: &mut StdRng) -> Image28 {
             *ink = ink.max(between(digit, from, 0.5 / scale));
         }
     }
-    Image28(ink.map(|ink| ink as u8))
+    Image::mnist(ink.map(|ink| ink as u8))
 }
 
 /// Mean of the four points at ±`reach` around `at`: half a pixel of the smaller picture.
-fn between(image: &Image28, at: Point, reach: f32) -> f32 {
+fn between(image: &Image, at: Point, reach: f32) -> f32 {
     let side = IMAGE_SIDE as f32;
     let pixel = |x: f32, y: f32| {
         let inside = (0.0..side).contains(&x) && (0.0..side).contains(&y);
-        if inside { f32::from(image.0[y as usize * IMAGE_SIDE + x as usize]) } else { 0.0 }
+        if inside { f32::from(image.pixels()[y as usize * IMAGE_SIDE + x as usize]) } else { 0.0 }
     };
     let [low, high] = [-reach / 2.0, reach / 2.0];
     let sum: f32 = [(low, low), (low, high), (high, low), (high, high)]
@@ -58,7 +58,7 @@ fn between(image: &Image28, at: Point, reach: f32) -> f32 {
 }
 
 /// A line with too many turns for a digit.
-fn scribble(rng: &mut StdRng) -> Image28 {
+fn scribble(rng: &mut StdRng) -> Image {
     let turns = rng.random_range(9..20);
     let points: Vec<Point> =
         (0..turns).map(|_| [rng.random_range(0.0..1.0), rng.random_range(0.0..1.0)]).collect();
@@ -81,7 +81,7 @@ const LETTERS: [&[&[Point]]; 12] = [
     &[&[[0.0, 0.0], [0.0, 4.0], [2.0, 4.0], [2.0, 0.0], [0.0, 0.0]], &[[0.0, 2.0], [2.0, 2.0]]], // a window
 ];
 
-fn letter(rng: &mut StdRng) -> Image28 {
+fn letter(rng: &mut StdRng) -> Image {
     let letter = LETTERS[rng.random_range(0..LETTERS.len())];
     let slant = rng.random_range(-0.2..0.3);
     let narrow = rng.random_range(0.8..1.3);
@@ -99,12 +99,12 @@ fn letter(rng: &mut StdRng) -> Image28 {
 }
 
 /// A filled shape, the same to the left and to the right, often parted in the middle: clothes, vases, people.
-fn silhouette(rng: &mut StdRng) -> Image28 {
+fn silhouette(rng: &mut StdRng) -> Image {
     let knots: [f32; 6] = std::array::from_fn(|_| rng.random_range(1.0..10.0));
     let parted_from = rng.random_range(6.0..34.0);
     let parted = rng.random_range(0.8..2.5);
     let shade: [f32; 3] = std::array::from_fn(|_| rng.random_range(0.0..1.0));
-    Image28(std::array::from_fn(|at| {
+    Image::mnist(std::array::from_fn(|at| {
         let [x, y] = pixel_middle(at);
         let height = (y - 4.0) / 20.0;
         if !(0.0..1.0).contains(&height) {
@@ -122,7 +122,7 @@ fn silhouette(rng: &mut StdRng) -> Image28 {
 }
 
 /// Waves cut at a level: hills, clouds, foliage, stains.
-fn blobs(rng: &mut StdRng) -> Image28 {
+fn blobs(rng: &mut StdRng) -> Image {
     let waves: Vec<[f32; 4]> = (0..5)
         .map(|_| {
             let turn = rng.random_range(0.0..TAU);
@@ -132,7 +132,7 @@ fn blobs(rng: &mut StdRng) -> Image28 {
         .collect();
     let level = rng.random_range(-2.0..3.0);
     let sharp = rng.random_range(0.2..2.0);
-    Image28(std::array::from_fn(|at| {
+    Image::mnist(std::array::from_fn(|at| {
         let [x, y] = pixel_middle(at);
         let framed = [x, y].iter().all(|c| (4.0..24.5).contains(c));
         let height: f32 =
@@ -143,7 +143,7 @@ fn blobs(rng: &mut StdRng) -> Image28 {
 }
 
 /// What the reader of pictures makes of flat shapes in front of clouds.
-fn scene(rng: &mut StdRng) -> Image28 {
+fn scene(rng: &mut StdRng) -> Image {
     const SIDE: u32 = 112;
     loop {
         let rough = rng.random_range(0.3..0.8);
@@ -215,10 +215,10 @@ impl Shape {
 }
 
 /// Dots.
-fn noise(rng: &mut StdRng) -> Image28 {
+fn noise(rng: &mut StdRng) -> Image {
     let dense = rng.random_range(0.0..0.6);
     let margin = rng.random_range(0.0..8.0);
-    Image28(std::array::from_fn(|at| {
+    Image::mnist(std::array::from_fn(|at| {
         let [x, y] = pixel_middle(at);
         let side = IMAGE_SIDE as f32;
         let framed = [x, y].iter().all(|c| (margin..side - margin).contains(c));

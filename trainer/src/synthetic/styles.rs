@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 use rand::rngs::StdRng;
-use runtime::Image28;
+use runtime::Image;
 
 use super::{pen, smooth};
 
@@ -283,7 +283,7 @@ pub const STYLES: &[Style] = &[
 impl Style {
     /// Draws it in a hand of its own: pen, slant, breadth, and where each point lies.
     #[must_use]
-    pub fn draw(&self, rng: &mut StdRng) -> Image28 {
+    pub fn draw(&self, rng: &mut StdRng) -> Image {
         let slant = rng.random_range(-0.25..0.35);
         let breadth = rng.random_range(0.55..0.95);
         let mut paths = vec![];

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, ensure};
+use dataset::MNIST_SHAPE;
 use dataset::idx::{self, Part, Split};
 use firmware::format::{self, File, FormatError};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -36,7 +37,7 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 
 /// One part of the dataset in `folder`.
 pub(crate) fn load_data(folder: &Path, part: Part) -> anyhow::Result<Split> {
-    idx::load(folder, part).map_err(|error| match error {
+    idx::load_of_shape(folder, part, MNIST_SHAPE).map_err(|error| match error {
         dataset::Error::Missing { .. } => anyhow!(
             "{error}: run trainer/run once, or copy the four IDX files there, or pass --data DIR"
         ),

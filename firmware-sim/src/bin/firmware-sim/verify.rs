@@ -10,9 +10,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, ensure};
-use dataset::Interval;
 use dataset::idx;
 use dataset::idx::{Part, Split};
+use dataset::{Image, Interval};
 use firmware::Model;
 use firmware_sim::verify::{FloatModel, Verification, compare};
 use firmware_sim::{Error, identity};
@@ -95,8 +95,8 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
 fn warn_of_training_images(folder: &Path, split: &Split) {
     // a folder without them has nothing to warn of
     let Ok(training) = idx::load(folder, Part::Train) else { return };
-    let training: HashSet<&[u8]> = training.images.iter().map(|image| &image.0[..]).collect();
-    let seen = split.images.iter().filter(|image| training.contains(&image.0[..])).count();
+    let training: HashSet<&[u8]> = training.images.iter().map(Image::pixels).collect();
+    let seen = split.images.iter().filter(|image| training.contains(image.pixels())).count();
     if seen > 0 {
         // a standard error that is closed changes nothing
         let _ = writeln!(

@@ -6,134 +6,208 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Values, shapes};
+use super::input::{self, Layout};
+use super::shapes::{self, Element, Facts};
+use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Values, select};
 
 /// Maximum nodes of a graph, and maximum constants; LeNet has 13 and 10.
 pub(super) const MAX_NODES: usize = 1_000;
-/// Maximum nodes that split, merge or exchange axes; LeNet has one. The engine moves each past each other node, again
-/// and again: 16 among 1,000 nodes take it a second, 500 take minutes.
-pub(super) const MAX_MOVES: usize = 16;
-/// Largest kernel side, stride, dilation or padding; an image has 28 pixels a side.
-const MAX_STEP: i64 = 64;
-/// Versions of the operator set: before 7 operators have other shapes, and after 25 nobody knows.
-pub(super) const OPSETS: RangeInclusive<i64> = 7..=25;
-/// Versions of the file format: before 3 a file does not name its operator set, and 13 is that of opset 25.
-pub(super) const IR_VERSIONS: RangeInclusive<i64> = 3..=13;
-/// `TensorProto.DataType.FLOAT`
-const FLOAT: i64 = 1;
+/// Largest kernel side, stride, dilation or padding.
+const MAX_STEP: i64 = 256;
+/// Versions of the operator set: before 7 operators have other shapes, and after 28 nobody knows.
+pub(super) const OPSETS: RangeInclusive<i64> = 7..=28;
+/// Versions of the file format: before 3 a file does not name its operator set, and 15 is beyond that of opset 28.
+pub(super) const IR_VERSIONS: RangeInclusive<i64> = 3..=15;
 
 /// Operators whose work depends on shapes alone, never on the pixels, with the inputs that each takes.
 ///
 /// So a model that ran once, on any picture, runs on every other.
 const OPERATORS: &[(&str, usize, usize)] = &[
+    ("Abs", 1, 1),
+    ("Acos", 1, 1),
+    ("Acosh", 1, 1),
     ("Add", 2, 2),
+    ("Asin", 1, 1),
+    ("Asinh", 1, 1),
+    ("Atan", 1, 1),
+    ("Atanh", 1, 1),
     ("AveragePool", 1, 1),
     ("BatchNormalization", 5, 5),
     ("Cast", 1, 1),
+    ("Ceil", 1, 1),
+    ("Celu", 1, 1),
     ("Clip", 1, 3),
     ("Concat", 1, 64),
     ("Constant", 0, 0),
+    ("ConstantOfShape", 1, 1),
     ("Conv", 2, 3),
+    ("Cos", 1, 1),
+    ("Cosh", 1, 1),
+    ("DequantizeLinear", 2, 3),
     ("Div", 2, 2),
-    ("Dropout", 1, 2),
+    ("Dropout", 1, 3),
     ("Elu", 1, 1),
+    ("Erf", 1, 1),
+    ("Exp", 1, 1),
+    ("Expand", 2, 2),
     ("Flatten", 1, 1),
+    ("Floor", 1, 1),
+    ("Gather", 2, 2),
+    ("Gelu", 1, 1),
     ("Gemm", 2, 3),
     ("GlobalAveragePool", 1, 1),
     ("GlobalMaxPool", 1, 1),
     ("HardSigmoid", 1, 1),
     ("HardSwish", 1, 1),
     ("Identity", 1, 1),
+    ("InstanceNormalization", 3, 3),
+    ("LRN", 1, 1),
+    ("LayerNormalization", 2, 3),
     ("LeakyRelu", 1, 1),
+    ("Log", 1, 1),
     ("LogSoftmax", 1, 1),
     ("MatMul", 2, 2),
+    ("Max", 1, 64),
     ("MaxPool", 1, 1),
+    ("Mean", 1, 64),
+    ("MeanVarianceNormalization", 1, 1),
+    ("Min", 1, 64),
+    ("Mish", 1, 1),
     ("Mul", 2, 2),
+    ("Neg", 1, 1),
     ("PRelu", 2, 2),
+    ("Pad", 1, 4),
+    ("Pow", 2, 2),
+    ("QLinearConv", 8, 9),
+    ("QLinearMatMul", 8, 8),
+    ("QuantizeLinear", 2, 3),
+    ("Reciprocal", 1, 1),
+    ("ReduceL2", 1, 2),
+    ("ReduceMax", 1, 2),
+    ("ReduceMean", 1, 2),
+    ("ReduceMin", 1, 2),
+    ("ReduceSum", 1, 2),
     ("Relu", 1, 1),
     ("Reshape", 2, 2),
+    ("Round", 1, 1),
     ("Selu", 1, 1),
+    ("Shape", 1, 1),
+    ("Shrink", 1, 1),
     ("Sigmoid", 1, 1),
+    ("Sign", 1, 1),
+    ("Sin", 1, 1),
+    ("Sinh", 1, 1),
+    ("Slice", 1, 5),
     ("Softmax", 1, 1),
+    ("Softplus", 1, 1),
+    ("Softsign", 1, 1),
+    ("Split", 1, 2),
+    ("Sqrt", 1, 1),
+    ("Squeeze", 1, 2),
     ("Sub", 2, 2),
+    ("Sum", 1, 64),
+    ("Swish", 1, 1),
+    ("Tan", 1, 1),
     ("Tanh", 1, 1),
+    ("ThresholdedRelu", 1, 1),
     ("Transpose", 1, 1),
+    ("Unsqueeze", 1, 2),
 ];
 
-/// Whether the engine may see `graph`.
-pub(super) fn check(graph: &Graph) -> Result<(), GraphFault> {
+/// The part of `graph` that makes scores of a picture, if the engine may see it.
+pub(super) fn check(graph: Graph) -> Result<Graph, GraphFault> {
     if !OPSETS.contains(&graph.opset) {
         return Err(GraphFault::Opset { found: graph.opset });
     }
     if !IR_VERSIONS.contains(&graph.ir_version) {
         return Err(GraphFault::IrVersion { found: graph.ir_version });
     }
-    let ([input], [output]) = (&graph.inputs[..], &graph.outputs[..]) else {
+    if graph.inputs.len() != 1 || graph.outputs.is_empty() {
         return Err(GraphFault::Ports { inputs: graph.inputs.len(), outputs: graph.outputs.len() });
-    };
+    }
     let found = graph.nodes.len().max(graph.tensors.len());
     if found > MAX_NODES {
         return Err(GraphFault::TooManyNodes { found });
     }
-    let moves = |node: &&Node| matches!(&node.op[..], "Flatten" | "Reshape" | "Transpose");
-    let found = graph.nodes.iter().filter(moves).count();
-    if found > MAX_MOVES {
-        return Err(GraphFault::TooManyMoves { found });
+    let mut first_fault = None;
+    for output in 0..graph.outputs.len() {
+        match select::making(&graph, output).and_then(check_scores) {
+            Ok(graph) => return Ok(graph),
+            Err(fault) => first_fault = first_fault.or(Some(fault)),
+        }
     }
-    let constants = graph.nodes.iter().filter(|node| node.op == "Constant");
-    let from_nodes: BTreeSet<&str> =
-        constants.flat_map(|node| &node.outputs).map(String::as_str).collect();
-    let mut made: BTreeSet<&str> = graph
-        .tensors
-        .keys()
-        .map(String::as_str)
-        .filter(|name| !from_nodes.contains(name))
-        .chain([input.name.as_str()])
-        .collect();
+    Err(first_fault.unwrap_or(GraphFault::Ports { inputs: 1, outputs: 0 }))
+}
+
+/// A graph of one output: whether it makes scores of a picture, for a batch of one.
+fn check_scores(graph: Graph) -> Result<Graph, GraphFault> {
     for node in &graph.nodes {
         check_operator(node)?;
         check_attributes(node)?;
-        check_shape_inputs(graph, node)?;
-        for value in node.inputs.iter().filter(|value| !value.is_empty()) {
-            if !made.contains(value.as_str()) {
-                let reader = format!("node `{}`", node.name);
-                return Err(GraphFault::Unmade { value: value.clone(), reader });
+        check_inputs(&graph, node)?;
+    }
+    let port = &graph.inputs[0];
+    let unusable = || GraphFault::Input { name: port.name.clone(), found: port.to_string() };
+    if input::takes_pixels(&port.element).is_none() {
+        return Err(unusable());
+    }
+    let mut first_fault = None;
+    for layout in input::layouts(&graph) {
+        let graph = match layout.fixed_batch {
+            Some(batch) => select::with_batch_of_one(&graph, batch),
+            None => graph.clone(),
+        };
+        match check_output(&graph, &layout) {
+            Ok(()) => return Ok(graph),
+            Err(GraphFault::Shapes { .. } | GraphFault::Output { .. })
+                if layout.fixed_batch.is_some() =>
+            {
+                let length = layout.fixed_batch.unwrap_or(1);
+                first_fault = first_fault.or(Some(GraphFault::FixedBatch { length }));
             }
-        }
-        for value in node.outputs.iter().filter(|value| !value.is_empty()) {
-            if !made.insert(value) {
-                return Err(GraphFault::MadeTwice { value: value.clone() });
-            }
+            Err(fault) => first_fault = first_fault.or(Some(fault)),
         }
     }
-    // a constant is no output: nothing of the picture is in it
-    let mut operators = graph.nodes.iter().filter(|node| node.op != "Constant");
-    if !operators.any(|node| node.outputs.contains(&output.name)) {
-        let reader = "the graph's output".into();
-        return Err(GraphFault::Unmade { value: output.name.clone(), reader });
-    }
-    check_output(graph)
+    Err(first_fault.unwrap_or_else(unusable))
 }
 
-/// Whether the output is one row of scores per image, as declared, and one score for each class that has a name.
-fn check_output(graph: &Graph) -> Result<(), GraphFault> {
-    let shape = shapes::output(graph, 1)?;
-    let [1, scored @ 2..=256] = shape[..] else {
-        return Err(match graph.inputs[0].shape[..] {
-            [Dimension::Fixed(length @ 2..), _, ..] if shape.first() == Some(&length) => {
-                GraphFault::FixedBatch { length }
+impl Graph {
+    /// How a checked graph reads its input, and what is known of all values for one picture.
+    pub(crate) fn analysed(&self) -> Result<(Layout, Facts<'_>), GraphFault> {
+        let mut first_fault = None;
+        for layout in input::layouts(self) {
+            match shapes::infer(self, &layout.lengths) {
+                Ok(facts) if classes(self, &facts).is_some() => return Ok((layout, facts)),
+                Ok(_) => {}
+                Err(fault) => first_fault = first_fault.or(Some(fault)),
             }
-            _ => GraphFault::Output { images: 1, shape },
-        });
-    };
-    let takes_batches = graph.inputs[0].shape.iter().any(|d| matches!(d, Dimension::Symbol(_)));
-    if takes_batches {
-        let shape = shapes::output(graph, 2)?;
-        if shape != [2, scored] {
-            return Err(GraphFault::Output { images: 2, shape });
         }
+        Err(first_fault.unwrap_or(GraphFault::NoGraph))
     }
-    check_declaration(&graph.outputs[0], &shape)?;
+}
+
+/// Scores that the output has of one picture; `None` if it has not 2 to 256 real numbers along one axis.
+fn classes(graph: &Graph, facts: &Facts) -> Option<usize> {
+    let fact = facts.get(graph.outputs.first()?.name.as_str())?;
+    let long: Vec<usize> = fact.shape.iter().copied().filter(|&length| length != 1).collect();
+    match long[..] {
+        [classes @ 2..=256] if fact.element == Element::F32 && fact.value.is_none() => {
+            Some(classes)
+        }
+        _ => None,
+    }
+}
+
+/// Whether the output is one row of scores, as declared, and one score for each class that has a name.
+fn check_output(graph: &Graph, layout: &Layout) -> Result<(), GraphFault> {
+    let facts = shapes::infer(graph, &layout.lengths)?;
+    let Some(scored) = classes(graph, &facts) else {
+        let fact = facts.get(graph.outputs[0].name.as_str());
+        // scores are `float32`; bytes and `int64` are no scores
+        let shape = fact.filter(|fact| fact.element == Element::F32).map(|fact| fact.shape.clone());
+        return Err(GraphFault::Output { shape: shape.unwrap_or_default() });
+    };
+    check_declaration(&graph.outputs[0], &facts[graph.outputs[0].name.as_str()].shape)?;
     let Some(names) = graph.class_names() else { return Ok(()) };
     if names.len() != scored {
         return Err(GraphFault::Classes { named: names.len(), scored });
@@ -169,16 +243,21 @@ fn check_operator(node: &Node) -> Result<(), GraphFault> {
         return Err(GraphFault::Operator { node: node.name.clone(), op: node.op.clone() });
     };
     let found = node.inputs.len();
-    // tract counts those that are left out in some operators; only the minimum of a Clip has one after it
-    let given = |(index, value): (usize, &String)| {
-        !value.is_empty() || (node.op == "Clip" && index == 1 && found == 3)
+    // only these have others after them
+    let optional: &[usize] = match node.op.as_str() {
+        "Clip" => &[1],
+        "Pad" => &[2],
+        "Slice" => &[3],
+        "Dropout" => &[1],
+        _ => &[],
     };
+    let given = |(index, value): (usize, &String)| !value.is_empty() || optional.contains(&index);
     let all_given = node.inputs.iter().enumerate().all(given);
     if !(min..=max).contains(&found) || !all_given {
         return Err(GraphFault::Arity { node: node.name.clone(), op: node.op.clone(), found });
     }
     // the training outputs of Dropout and BatchNormalization, and the indices of MaxPool, are not computed here
-    if !matches!(&node.outputs[..], [output] if !output.is_empty()) {
+    if node.op != "Split" && !matches!(&node.outputs[..], [output] if !output.is_empty()) {
         let found = node.outputs.len();
         return Err(GraphFault::Outputs { node: node.name.clone(), op: node.op.clone(), found });
     }
@@ -189,15 +268,17 @@ fn check_attributes(node: &Node) -> Result<(), GraphFault> {
     for (name, attribute) in &node.attributes {
         let within = match (name.as_str(), attribute) {
             ("kernel_shape" | "strides" | "dilations", Attribute::Ints(values)) => {
-                values.len() == 2 && values.iter().all(|value| (1..=MAX_STEP).contains(value))
+                matches!(values.len(), 1 | 2)
+                    && values.iter().all(|value| (1..=MAX_STEP).contains(value))
             }
             ("pads", Attribute::Ints(values)) => {
-                values.len() == 4 && values.iter().all(|value| (0..=MAX_STEP).contains(value))
+                values.iter().all(|value| (0..=MAX_STEP).contains(value))
             }
             ("group", Attribute::Int(value)) => (1..=1 << 16).contains(value),
-            ("axis", Attribute::Int(value)) => (-4..=4).contains(value),
+            ("axis", Attribute::Int(value)) => (-8..=8).contains(value),
             ("perm", Attribute::Ints(values)) => is_permutation(values),
-            ("to", Attribute::Int(value)) => *value == FLOAT,
+            // which types there are is looked at with those of the inputs
+            ("to", Attribute::Int(_)) => true,
             ("training_mode", Attribute::Int(value)) => *value == 0,
             // what it allows is looked at with the shape
             ("allowzero", Attribute::Int(value)) => matches!(value, 0 | 1),
@@ -208,8 +289,9 @@ fn check_attributes(node: &Node) -> Result<(), GraphFault> {
             ) => false,
             (_, Attribute::Float(value)) => value.is_finite(),
             (_, Attribute::Floats(values)) => values.iter().all(|value| value.is_finite()),
-            // a tensor is looked at as a constant; graphs and the like have no place in these operators
-            (_, Attribute::Other) => node.op == "Constant" && name == "value",
+            // graphs and the like have no place in these operators
+            (_, Attribute::Other) => false,
+            (_, Attribute::Tensor(_)) => name == "value",
             _ => true,
         };
         if !within {
@@ -232,49 +314,36 @@ fn is_permutation(values: &[i64]) -> bool {
     sorted.iter().zip(0..).all(|(&value, index)| value == index)
 }
 
-/// Shapes must be known when the model is loaded, and weights have the axes that their operator reads.
-fn check_shape_inputs(graph: &Graph, node: &Node) -> Result<(), GraphFault> {
+/// Shapes must be known when the model is loaded, weights have the axes that their operator reads, and no constant is of
+/// a type that is not read.
+fn check_inputs(graph: &Graph, node: &Node) -> Result<(), GraphFault> {
     let constant = |index: usize| node.inputs.get(index).and_then(|name| graph.tensors.get(name));
-    let fault =
-        |index: usize, fault| Err(GraphFault::Tensor { name: node.inputs[index].clone(), fault });
-    match node.op.as_str() {
-        "Reshape" => match constant(1).map(|tensor| (&tensor.values, tensor.shape.len())) {
-            Some((Values::I64(lengths), 1)) => match node.attributes.get("allowzero") {
-                Some(Attribute::Int(1)) if lengths.contains(&0) => {
-                    fault(1, "a 0 in a shape with allowzero makes a value without elements")
-                }
-                _ => Ok(()),
-            },
-            _ => fault(1, "the shape of a Reshape must be a constant list of int64"),
-        },
-        "Conv" => match constant(1).map(|tensor| &tensor.shape[..]) {
-            Some([outputs, inputs, 1..=28, 1..=28]) if outputs * inputs > 0 => Ok(()),
-            _ => fault(1, "the weights of a Conv must be a constant [out, in, rows, columns]"),
-        },
-        _ => Ok(()),
+    for name in &node.inputs {
+        if let Some(Values::Opaque { element, .. }) = graph.tensors.get(name).map(|t| &t.values) {
+            let (node, tensor) = (node.name.clone(), name.clone());
+            return Err(GraphFault::Element { node, tensor, element: element.clone() });
+        }
     }
+    let trains = matches!(constant(2).map(|tensor| &tensor.values), Some(Values::Bool(values)) if values.contains(&true));
+    if node.op == "Dropout" && trains {
+        let (node, attribute) = (node.name.clone(), "training_mode".into());
+        return Err(GraphFault::Attribute { node, attribute });
+    }
+    if let ("Conv", Some(tensor)) = (node.op.as_str(), constant(1)) {
+        let within = |&side: &usize| (1..=MAX_STEP as usize).contains(&side);
+        let fits = matches!(&tensor.shape[..], [outputs, inputs, kernel @ ..]
+            if outputs * inputs > 0 && matches!(kernel.len(), 1 | 2) && kernel.iter().all(within));
+        if !fits {
+            let fault = "the weights of a Conv must be [out, in, rows, columns]";
+            return Err(GraphFault::Tensor { name: node.inputs[1].clone(), fault });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::collections::BTreeMap;
-
+mod tests {
     use super::*;
-
-    pub(in super::super) fn empty_graph() -> Graph {
-        Graph {
-            name: String::new(),
-            inputs: vec![],
-            outputs: vec![],
-            nodes: vec![],
-            tensors: BTreeMap::new(),
-            metadata: BTreeMap::new(),
-            opset: Graph::OPSET,
-            ir_version: Graph::IR_VERSION,
-            producer: String::new(),
-            producer_version: String::new(),
-        }
-    }
 
     #[test]
     fn an_output_is_what_it_is_declared_to_be() {

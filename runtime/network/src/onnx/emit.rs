@@ -26,7 +26,7 @@ impl Graph {
         self.proto().encode_to_vec()
     }
 
-    fn proto(&self) -> pb::ModelProto {
+    pub(crate) fn proto(&self) -> pb::ModelProto {
         let graph = pb::GraphProto {
             name: self.name.clone(),
             node: self.operators().map(node).collect(),
@@ -49,39 +49,6 @@ impl Graph {
             producer_version: self.producer_version.clone(),
             graph: Some(graph),
             metadata_props: self.metadata.iter().map(pair).collect(),
-            ..Default::default()
-        }
-    }
-
-    /// What tract reads: only what was checked, and without what it would take as a formula or a claim.
-    ///
-    /// Its parser of formulas for lengths exhausts the stack, so every free length is called `batch`; shapes that the
-    /// file states for the output need not agree with those that were checked, so they are left out.
-    pub(crate) fn engine_proto(&self) -> pb::ModelProto {
-        let named = |port: &Port| {
-            let shape = port.shape.iter().map(|dimension| match dimension {
-                Dimension::Fixed(length) => Dimension::Fixed(*length),
-                Dimension::Symbol(_) => Dimension::Symbol("batch".into()),
-            });
-            Port { shape: shape.collect(), ..port.clone() }
-        };
-        let output =
-            |port: &Port| pb::ValueInfoProto { name: port.name.clone(), ..Default::default() };
-        let graph = pb::GraphProto {
-            name: "graph".into(),
-            node: self.operators().map(engine_node).collect(),
-            initializer: self.constants(),
-            input: self.inputs.iter().map(|input| port(&named(input))).collect(),
-            output: self.outputs.iter().map(output).collect(),
-            ..Default::default()
-        };
-        pb::ModelProto {
-            ir_version: self.ir_version,
-            opset_import: vec![pb::OperatorSetIdProto {
-                domain: String::new(),
-                version: self.opset,
-            }],
-            graph: Some(graph),
             ..Default::default()
         }
     }
@@ -158,6 +125,8 @@ fn tensor_proto(name: &str, tensor: &Tensor) -> pb::TensorProto {
         Values::I8(values) => (DataType::Int8, bytes(values, i8::to_le_bytes)),
         Values::U8(values) => (DataType::Uint8, values.clone()),
         Values::I32(values) => (DataType::Int32, bytes(values, i32::to_le_bytes)),
+        Values::Bool(values) => (DataType::Bool, values.iter().copied().map(u8::from).collect()),
+        Values::Opaque { element, .. } => panic!("`{name}` is of {element}, which is not written"),
     };
     pb::TensorProto {
         name: name.into(),
@@ -183,13 +152,6 @@ fn node(node: &Node) -> pb::NodeProto {
     }
 }
 
-/// Without `allowzero`, which says nothing where a shape has no 0, and which tract does not know.
-fn engine_node(operator: &Node) -> pb::NodeProto {
-    let mut proto = node(operator);
-    proto.attribute.retain(|attribute| attribute.name != "allowzero");
-    proto
-}
-
 fn attribute((name, value): (&String, &Attribute)) -> pb::AttributeProto {
     let mut proto = pb::AttributeProto { name: name.clone(), ..Default::default() };
     let kind = match value {
@@ -213,6 +175,10 @@ fn attribute((name, value): (&String, &Attribute)) -> pb::AttributeProto {
             proto.s = text.clone().into_bytes();
             AttributeType::String
         }
+        Attribute::Tensor(tensor) => {
+            proto.t = Some(tensor_proto("", tensor));
+            AttributeType::Tensor
+        }
         Attribute::Other => panic!("attribute `{name}` is of a kind that is not written"),
     };
     proto.r#type = kind as i32;
@@ -221,6 +187,9 @@ fn attribute((name, value): (&String, &Attribute)) -> pb::AttributeProto {
 
 fn port(port: &Port) -> pb::ValueInfoProto {
     let element = match port.element.as_str() {
+        Port::UNDECLARED => {
+            return pb::ValueInfoProto { name: port.name.clone(), ..Default::default() };
+        }
         "uint8" => DataType::Uint8,
         "float32" => DataType::Float,
         other => panic!("`{}` is of {other}, which is not written", port.name),
@@ -287,7 +256,7 @@ mod tests {
         ];
         let one = Tensor::scalar(Values::F32(vec![1.0]));
         let tensors = ["a", "b", "never"].map(|name| (name.to_owned(), one.clone())).into();
-        let graph = Graph { nodes, tensors, ..crate::onnx::check::tests::empty_graph() };
+        let graph = Graph { nodes, tensors, ..crate::onnx::empty() };
         let names: Vec<String> = graph.constants().into_iter().map(|proto| proto.name).collect();
         assert_eq!(names, ["b", "a"]);
     }

@@ -1,6 +1,7 @@
 //! Why a graph is refused, in one sentence each.
 
-use super::check::{IR_VERSIONS, MAX_MOVES, MAX_NODES, OPSETS};
+use super::check::{IR_VERSIONS, MAX_NODES, OPSETS};
+use super::external::ExternalFault;
 
 /// Why a graph is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +32,34 @@ pub enum GraphFault {
         name: String,
         /// What is wrong with it.
         fault: &'static str,
+    },
+    /// A constant whose elements lie in another file that is not read.
+    #[error("tensor `{tensor}` {fault}")]
+    External {
+        /// The constant.
+        tensor: String,
+        /// Why not.
+        fault: ExternalFault,
+    },
+    /// An input that is no picture.
+    #[error(
+        "its input `{name}` is {found}, expected uint8 or float32 [batch, channels, height, width], or channels last, of 1 to 4 channels and sides up to 256"
+    )]
+    Input {
+        /// The graph's input.
+        name: String,
+        /// Its element type and shape.
+        found: String,
+    },
+    /// A constant of a type that is not read, which a node needs.
+    #[error("node `{node}` reads `{tensor}`, whose elements are {element}, which is not supported")]
+    Element {
+        /// The node.
+        node: String,
+        /// The constant.
+        tensor: String,
+        /// Their type.
+        element: String,
     },
     /// An operator that is not run here.
     #[error("node `{node}` is a {op}, which is not supported{}", hint(op))]
@@ -84,8 +113,10 @@ pub enum GraphFault {
         /// The value.
         value: String,
     },
-    /// Not one input and one output.
-    #[error("it has {inputs} inputs and {outputs} outputs, expected one of each")]
+    /// Not one input, or no output.
+    #[error(
+        "it has {inputs} inputs and {outputs} outputs, expected one input and at least one output"
+    )]
     Ports {
         /// Inputs of the graph.
         inputs: usize,
@@ -96,12 +127,6 @@ pub enum GraphFault {
     #[error("it has {found} nodes or constants, more than {MAX_NODES}")]
     TooManyNodes {
         /// Nodes or constants there are.
-        found: usize,
-    },
-    /// More nodes that move axes than the engine can simplify in time.
-    #[error("it has {found} nodes that part, join or exchange axes, more than {MAX_MOVES}")]
-    TooManyMoves {
-        /// How many there are.
         found: usize,
     },
     /// So many parts that they would take far more memory than the file.
@@ -129,18 +154,16 @@ pub enum GraphFault {
         /// What that makes for one image.
         shape: Vec<usize>,
     },
-    /// The output is not one row of class scores per image; an output that is not `float32` has no shape.
-    #[error(
-        "its output is {shape:?} for a batch of {images}, expected [{images}, classes] with 2 to 256 classes"
-    )]
+    /// The output is not one row of class scores per picture; an output that is not `float32` has no shape.
+    #[error("its output is {shape:?} for one picture, expected [1, classes] with 2 to 256 classes")]
     Output {
-        /// How many there are.
-        images: usize,
-        /// Shape of the output for them.
+        /// Shape of the output for one picture.
         shape: Vec<usize>,
     },
-    /// The input has a batch that is neither free nor 1.
-    #[error("its batch is fixed to {length}: export it with a free batch, or with a batch of 1")]
+    /// The input has a batch that is neither free nor 1, and cannot be changed to 1.
+    #[error(
+        "its batch is fixed to {length}, and its shapes do not fit a batch of 1: export it with a free batch"
+    )]
     FixedBatch {
         /// The batch that it takes.
         length: usize,
@@ -183,8 +206,21 @@ pub enum GraphFault {
     },
 }
 
-/// What to do about an operator of quantised models.
+/// What to do about an operator.
 fn hint(op: &str) -> &'static str {
-    let quantised = op.contains("uantize") || op.starts_with("QLinear") || op.ends_with("Integer");
-    if quantised { ": quantised models are not read, use the float32 model" } else { "" }
+    let int8 = op.contains("uantize")
+        || op.contains("QLinear")
+        || op.ends_with("Integer")
+        || op.contains(".Q");
+    match op {
+        _ if int8 => ": these int8 operators are not read, use the float32 model",
+        "If" | "Loop" | "Scan" => ": it is control flow",
+        "LSTM" | "GRU" | "RNN" => ": recurrent networks are not read",
+        "Resize" | "Upsample" | "ConvTranspose" => {
+            ": it makes pictures larger, which no classifier here needs"
+        }
+        "ArgMax" | "TopK" => ": export the scores, not the class",
+        _ if op.contains('.') => ": it is no operator of ONNX itself",
+        _ => "",
+    }
 }

@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{Attribute, Graph, Node, Port, Tensor, Values};
 use crate::affine::Affine;
-use crate::architecture::{
-    Activation, Architecture, Conv, Kind, Layer, POOL, Padding, Pool, PoolMode,
-};
+use crate::architecture::{Activation, Architecture, Kind, Layer, POOL, Padding, Pool, PoolMode};
 use crate::normalization::Normalization;
 use crate::reference::Network;
 
@@ -103,9 +101,8 @@ fn windows(
     stride: [usize; 2],
     padding: Padding,
 ) -> Vec<(&'static str, Attribute)> {
-    let ints = |values: &[usize]| {
-        Attribute::Ints(values.iter().map(|&value| value as i64).collect())
-    };
+    let ints =
+        |values: &[usize]| Attribute::Ints(values.iter().map(|&value| value as i64).collect());
     let mut settings = vec![("kernel_shape", ints(&window))];
     if stride != [1; 2] {
         settings.push(("strides", ints(&stride)));
@@ -122,9 +119,10 @@ fn nodes(architecture: &Architecture) -> Vec<Node> {
     writer.node("Cast", &[], "pixels", &[("to", Attribute::Int(FLOAT))]);
     writer.node("Sub", &["offset"], "centred", &[]);
     writer.node("Mul", &["scale"], "normalized", &[]);
-    for (index, layer) in architecture.layers().iter().enumerate() {
-        let is_vector = index > 0 && layer.input()[1..] == [1, 1];
+    let mut is_vector = false;
+    for layer in architecture.layers() {
         writer.layer(layer, is_vector);
+        is_vector = matches!(layer.kind(), Kind::Dense { .. });
     }
     if let Some(last) = writer.nodes.last_mut() {
         (last.name, last.outputs) = ("logits".into(), vec!["logits".into()]);
@@ -203,6 +201,7 @@ impl Writer {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::architecture::Conv;
 
     fn origin() -> Origin {
         let producer = ["test", "1"].map(String::from);

@@ -7,14 +7,15 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{tensor_shape_proto::dimension, type_proto};
 
+use super::external::Files;
 use super::shapes::MAX_AXES;
 use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Tensor, Values};
 
 /// `TensorProto.DataLocation.EXTERNAL`
 const EXTERNAL: i32 = 1;
 
-/// Reads every part of `model` that we know; [`super::check`] judges the whole.
-pub(super) fn graph(model: pb::ModelProto) -> Result<Graph, GraphFault> {
+/// Reads every part of `model` that we know, with weights in `files`; [`super::check`] judges the whole.
+pub(super) fn graph(model: pb::ModelProto, files: &mut Files) -> Result<Graph, GraphFault> {
     let graph = model.graph.ok_or(GraphFault::NoGraph)?;
     let of_onnx = |import: &&pb::OperatorSetIdProto| matches!(&import.domain[..], "" | "ai.onnx");
     let mut opsets = model.opset_import.iter().filter(of_onnx);
@@ -25,7 +26,7 @@ pub(super) fn graph(model: pb::ModelProto) -> Result<Graph, GraphFault> {
     }
     let mut tensors = BTreeMap::new();
     for initializer in &graph.initializer {
-        if tensors.insert(initializer.name.clone(), tensor(initializer)?).is_some() {
+        if tensors.insert(initializer.name.clone(), tensor(initializer, files)?).is_some() {
             return Err(GraphFault::MadeTwice { value: initializer.name.clone() });
         }
     }
@@ -37,9 +38,9 @@ pub(super) fn graph(model: pb::ModelProto) -> Result<Graph, GraphFault> {
     let inputs = inputs.collect::<Result<_, _>>()?;
     let mut nodes = Vec::with_capacity(graph.node.len());
     for proto in &graph.node {
-        let node = node(proto)?;
+        let node = node(proto, files)?;
         if let ("Constant", [output]) = (node.op.as_str(), &node.outputs[..])
-            && tensors.insert(output.clone(), constant(proto, &node)?).is_some()
+            && tensors.insert(output.clone(), constant(&node)?).is_some()
         {
             return Err(GraphFault::MadeTwice { value: output.clone() });
         }
@@ -59,63 +60,58 @@ pub(super) fn graph(model: pb::ModelProto) -> Result<Graph, GraphFault> {
     })
 }
 
-fn node(proto: &pb::NodeProto) -> Result<Node, GraphFault> {
+fn node(proto: &pb::NodeProto, files: &mut Files) -> Result<Node, GraphFault> {
     let name = match (proto.name.as_str(), proto.output.first()) {
         ("", Some(output)) => output.clone(),
         (name, _) => name.to_owned(),
     };
-    if !matches!(proto.domain.as_str(), "" | "ai.onnx") {
-        return Err(GraphFault::Operator {
-            node: name,
-            op: format!("{}.{}", proto.domain, proto.op_type),
-        });
-    }
+    // one of another domain is told from ours by its name, and refused if the scores need it
+    let op = match proto.domain.as_str() {
+        "" | "ai.onnx" => proto.op_type.clone(),
+        domain => format!("{domain}.{}", proto.op_type),
+    };
     let mut attributes = BTreeMap::new();
     for proto in &proto.attribute {
         // of two settings of one name the engine takes the first, and other programs the last
-        if attributes.insert(proto.name.clone(), attribute(proto)).is_some() {
+        if attributes.insert(proto.name.clone(), attribute(proto, files)?).is_some() {
             return Err(GraphFault::Attribute { node: name, attribute: proto.name.clone() });
         }
     }
-    Ok(Node {
-        name,
-        op: proto.op_type.clone(),
-        inputs: proto.input.clone(),
-        outputs: proto.output.clone(),
-        attributes,
-    })
+    Ok(Node { name, op, inputs: given(&proto.input), outputs: given(&proto.output), attributes })
+}
+
+/// Names without those that are left out at the end.
+fn given(names: &[String]) -> Vec<String> {
+    let length = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
+    names[..length].to_vec()
 }
 
 /// What a `Constant` makes, which one setting says.
-fn constant(proto: &pb::NodeProto, node: &Node) -> Result<Tensor, GraphFault> {
+fn constant(node: &Node) -> Result<Tensor, GraphFault> {
     let fault = |attribute: &str| {
         Err(GraphFault::Attribute { node: node.name.clone(), attribute: attribute.to_owned() })
     };
-    let ([proto], Some((name, attribute))) =
-        (&proto.attribute[..], node.attributes.first_key_value())
+    let (Some((name, attribute)), 1) = (node.attributes.first_key_value(), node.attributes.len())
     else {
         return fault("value");
     };
-    let (shape, values) = match (name.as_str(), attribute, &proto.t) {
-        ("value", Attribute::Other, Some(value)) => return tensor(value),
-        ("value_int", Attribute::Int(value), _) => (vec![], Values::I64(vec![*value])),
-        ("value_ints", Attribute::Ints(values), _) => {
+    let (shape, values) = match (name.as_str(), attribute) {
+        ("value", Attribute::Tensor(tensor)) => return Ok(tensor.clone()),
+        ("value_int", Attribute::Int(value)) => (vec![], Values::I64(vec![*value])),
+        ("value_ints", Attribute::Ints(values)) => {
             (vec![values.len()], Values::I64(values.clone()))
         }
-        ("value_float", Attribute::Float(value), _) => (vec![], Values::F32(vec![*value])),
-        ("value_floats", Attribute::Floats(values), _) => {
+        ("value_float", Attribute::Float(value)) => (vec![], Values::F32(vec![*value])),
+        ("value_floats", Attribute::Floats(values)) => {
             (vec![values.len()], Values::F32(values.clone()))
         }
         _ => return fault(name),
     };
-    if shape == [0] {
-        return fault(name);
-    }
     Ok(Tensor { shape, values })
 }
 
-fn attribute(proto: &pb::AttributeProto) -> Attribute {
-    match AttributeType::try_from(proto.r#type) {
+fn attribute(proto: &pb::AttributeProto, files: &mut Files) -> Result<Attribute, GraphFault> {
+    Ok(match AttributeType::try_from(proto.r#type) {
         Ok(AttributeType::Int) => Attribute::Int(proto.i),
         Ok(AttributeType::Ints) => Attribute::Ints(proto.ints.clone()),
         Ok(AttributeType::Float) => Attribute::Float(proto.f),
@@ -123,15 +119,16 @@ fn attribute(proto: &pb::AttributeProto) -> Attribute {
         Ok(AttributeType::String) => {
             Attribute::Text(String::from_utf8_lossy(&proto.s).into_owned())
         }
+        Ok(AttributeType::Tensor) => match &proto.t {
+            Some(proto) => Attribute::Tensor(tensor(proto, files)?),
+            None => Attribute::Other,
+        },
         _ => Attribute::Other,
-    }
+    })
 }
 
-fn tensor(proto: &pb::TensorProto) -> Result<Tensor, GraphFault> {
+fn tensor(proto: &pb::TensorProto, files: &mut Files) -> Result<Tensor, GraphFault> {
     let fault = |fault| GraphFault::Tensor { name: proto.name.clone(), fault };
-    if proto.data_location == Some(EXTERNAL) || !proto.external_data.is_empty() {
-        return Err(fault("its data lies in another file: export the model as one file"));
-    }
     if proto.segment.is_some() {
         return Err(fault("segmented tensors are not read"));
     }
@@ -144,32 +141,101 @@ fn tensor(proto: &pb::TensorProto) -> Result<Tensor, GraphFault> {
         .map(|&length| usize::try_from(length))
         .collect::<Result<_, _>>()
         .map_err(|_| fault("its shape has a negative length"))?;
-    if shape.contains(&0) {
-        return Err(fault("it has no elements"));
-    }
     let count = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
     let count = count.ok_or_else(|| fault("its shape overflows"))?;
-    let raw = &proto.raw_data[..];
-    let values = match DataType::try_from(proto.data_type) {
-        Ok(DataType::Float) if raw.is_empty() => Some(Values::F32(proto.float_data.clone())),
-        Ok(DataType::Float) => numbers(raw, f32::from_le_bytes).map(Values::F32),
-        Ok(DataType::Int64) if raw.is_empty() => Some(Values::I64(proto.int64_data.clone())),
-        Ok(DataType::Int64) => numbers(raw, i64::from_le_bytes).map(Values::I64),
-        Ok(DataType::Int8) if raw.is_empty() => narrow(&proto.int32_data).map(Values::I8),
-        Ok(DataType::Int8) => numbers(raw, i8::from_le_bytes).map(Values::I8),
-        Ok(DataType::Uint8) if raw.is_empty() => narrow(&proto.int32_data).map(Values::U8),
-        Ok(DataType::Uint8) => numbers(raw, u8::from_le_bytes).map(Values::U8),
-        Ok(DataType::Int32) if raw.is_empty() => Some(Values::I32(proto.int32_data.clone())),
-        Ok(DataType::Int32) => numbers(raw, i32::from_le_bytes).map(Values::I32),
-        _ => return Err(fault("its elements are neither float32 nor whole numbers that are read")),
+    let element = DataType::try_from(proto.data_type).unwrap_or(DataType::Undefined);
+    let outside = proto.data_location == Some(EXTERNAL) || !proto.external_data.is_empty();
+    let raw = if outside {
+        let in_file = |fault| GraphFault::External { tensor: proto.name.clone(), fault };
+        files.read(&proto.external_data, bytes_of(element) * count as u64).map_err(in_file)?
+    } else {
+        &proto.raw_data[..]
+    };
+    let inline = raw.is_empty() && !outside;
+    let halves = || narrow(&proto.int32_data).map(|bits: Vec<u16>| bits);
+    let values = match element {
+        DataType::Float if inline => Some(Values::F32(proto.float_data.clone())),
+        DataType::Float => numbers(raw, f32::from_le_bytes).map(Values::F32),
+        DataType::Double if inline => Some(Values::F32(single(&proto.double_data))),
+        DataType::Double => {
+            numbers(raw, f64::from_le_bytes).map(|values| Values::F32(single(&values)))
+        }
+        DataType::Float16 if inline => {
+            halves().map(|bits| Values::F32(widened(&bits, f32_of_half)))
+        }
+        DataType::Float16 => {
+            numbers(raw, u16::from_le_bytes).map(|bits| Values::F32(widened(&bits, f32_of_half)))
+        }
+        DataType::Bfloat16 if inline => {
+            halves().map(|bits| Values::F32(widened(&bits, f32_of_bfloat)))
+        }
+        DataType::Bfloat16 => {
+            numbers(raw, u16::from_le_bytes).map(|bits| Values::F32(widened(&bits, f32_of_bfloat)))
+        }
+        DataType::Int64 if inline => Some(Values::I64(proto.int64_data.clone())),
+        DataType::Int64 => numbers(raw, i64::from_le_bytes).map(Values::I64),
+        DataType::Int8 if inline => narrow(&proto.int32_data).map(Values::I8),
+        DataType::Int8 => numbers(raw, i8::from_le_bytes).map(Values::I8),
+        DataType::Uint8 if inline => narrow(&proto.int32_data).map(Values::U8),
+        DataType::Uint8 => numbers(raw, u8::from_le_bytes).map(Values::U8),
+        DataType::Int32 if inline => Some(Values::I32(proto.int32_data.clone())),
+        DataType::Int32 => numbers(raw, i32::from_le_bytes).map(Values::I32),
+        DataType::Bool => {
+            let bytes = if inline { narrow(&proto.int32_data) } else { Some(raw.to_vec()) };
+            bytes.map(|bytes: Vec<u8>| Values::Bool(bytes.iter().map(|&byte| byte != 0).collect()))
+        }
+        other => {
+            let element = other.as_str_name().to_lowercase();
+            Some(Values::Opaque { element, length: count })
+        }
     };
     match values {
-        Some(Values::F32(values)) if !values.iter().all(|value| value.is_finite()) => {
+        // a bound that is open may be infinite
+        Some(Values::F32(values))
+            if values.iter().any(|value| value.is_nan())
+                || values.len() > 1 && !values.iter().all(|value| value.is_finite()) =>
+        {
             Err(fault("it holds NaN or infinity"))
         }
         Some(values) if values.len() == count => Ok(Tensor { shape, values }),
         _ => Err(fault("its data is not as long as its shape says")),
     }
+}
+
+/// Bytes of an element in a file.
+fn bytes_of(element: DataType) -> u64 {
+    match element {
+        DataType::Double | DataType::Int64 => 8,
+        DataType::Float | DataType::Int32 => 4,
+        DataType::Float16 | DataType::Bfloat16 => 2,
+        _ => 1,
+    }
+}
+
+/// Numbers that are too large become infinite, which is refused.
+fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&value| value as f32).collect()
+}
+
+fn widened(bits: &[u16], number: impl Fn(u16) -> f32) -> Vec<f32> {
+    bits.iter().map(|&bits| number(bits)).collect()
+}
+
+/// Of IEEE 754 binary16: a sign, 5 bits of exponent with a bias of 15, 10 bits of fraction.
+fn f32_of_half(bits: u16) -> f32 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
+    match exponent {
+        0 => sign * fraction * 2_f32.powi(-24),
+        31 if fraction == 0.0 => sign * f32::INFINITY,
+        31 => f32::NAN,
+        _ => sign * (1024.0 + fraction) * 2_f32.powi(exponent - 25),
+    }
+}
+
+/// The upper half of a `float32`.
+fn f32_of_bfloat(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
 }
 
 /// Little-endian numbers; `None` if the last is not whole.
@@ -209,4 +275,27 @@ fn port(proto: &pb::ValueInfoProto) -> Result<Port, GraphFault> {
         Some(dimension::Value::DimParam(name)) => Ok(Dimension::Symbol(name.clone())),
     });
     Ok(Port { name: proto.name.clone(), element, shape: shape.collect::<Result<_, _>>()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_precision_is_widened_exactly() {
+        for (bits, value) in [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 2_f32.powi(-24)),
+            (0x03ff, 1023.0 * 2_f32.powi(-24)),
+            (0x0400, 2_f32.powi(-14)),
+            (0x3555, 0.333_251_95),
+            (0x7c00, f32::INFINITY),
+        ] {
+            assert_eq!(f32_of_half(bits).to_bits(), value.to_bits(), "{bits:x}");
+        }
+        assert!(f32_of_half(0x7e00).is_nan());
+        assert_eq!(f32_of_bfloat(0xbf80).to_bits(), (-1.0_f32).to_bits());
+    }
 }

@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use dataset::idx;
 use dataset::idx::Part;
-use runtime::{Classifier, Image28, OperatorTime};
+use runtime::{Classifier, Image, MNIST_SHAPE, OperatorTime};
 use safe_io::SingleLine;
 use serde_json::json;
 
@@ -16,17 +17,19 @@ use crate::cli;
 use crate::hint::with_hint;
 use crate::model;
 
+/// Images of noise where there are no others.
+const NOISE_IMAGES: usize = 256;
+
 /// Images between two readings of the clock in a profile.
 const PROFILE_IMAGES: usize = 1000;
 
 pub(crate) fn run(arguments: &cli::Bench) -> anyhow::Result<()> {
-    let source = model::Source::read(arguments.model.file.as_deref())?;
-    let classifier = source.classifier(arguments.model.options())?;
-    let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
-    let folder = folder
-        .context("you have no home folder to look for images in: give one with --data DIR")?;
-    let images = idx::load(&folder, Part::Test).map_err(with_hint)?.images;
-    ensure!(!images.is_empty(), "{} holds no test images", folder.display());
+    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
+    let classifier = source.classifier(arguments.model.options()?)?;
+    let images = match &arguments.data {
+        None if classifier.input_shape() != MNIST_SHAPE => noise(classifier.input_shape()),
+        folder => test_images(folder.as_deref(), classifier.input_shape())?,
+    };
     let time = Duration::from_secs_f32(arguments.seconds);
     if arguments.profile {
         profile(arguments, &classifier, &images, time)
@@ -35,10 +38,36 @@ pub(crate) fn run(arguments: &cli::Bench) -> anyhow::Result<()> {
     }
 }
 
+/// The dataset's test images.
+fn test_images(folder: Option<&Path>, shape: [usize; 3]) -> anyhow::Result<Vec<Image>> {
+    let folder = folder.map(Path::to_owned).or_else(safe_io::default_data_folder);
+    let folder = folder
+        .context("you have no home folder to look for images in: give one with --data DIR")?;
+    let images = idx::load_of_shape(&folder, Part::Test, shape).map_err(with_hint)?.images;
+    ensure!(!images.is_empty(), "{} holds no test images", SingleLine(folder.display()));
+    Ok(images)
+}
+
+/// Images for a model that no dataset at hand has images of: how long a run takes depends little on them.
+fn noise(shape: [usize; 3]) -> Vec<Image> {
+    let mut state = 1_u32;
+    let mut pixel = || {
+        // Numerical Recipes' generator; its high bits are the good ones
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let length = shape.iter().product();
+    let mut image = || {
+        let pixels: Vec<u8> = (0..length).map(|_| pixel()).collect();
+        Image::new(shape, pixels).expect("models take images")
+    };
+    (0..NOISE_IMAGES).map(|_| image()).collect()
+}
+
 fn bench(
     arguments: &cli::Bench,
     classifier: &Classifier,
-    images: &[Image28],
+    images: &[Image],
     time: Duration,
 ) -> anyhow::Result<()> {
     let mut output = io::stdout().lock();
@@ -90,13 +119,13 @@ impl Times {
     /// Calls until `time` has passed, each with the next images of the dataset.
     fn measure(
         classifier: &Classifier,
-        images: &[Image28],
+        images: &[Image],
         batch: NonZeroUsize,
         threads: NonZeroUsize,
         time: Duration,
     ) -> anyhow::Result<Self> {
-        let mut session = classifier.session(threads).context("cannot start a thread")?;
-        let batches: Vec<Vec<Image28>> = (0..images.len().div_ceil(batch.get()))
+        let mut session = classifier.session(threads.get()).context("cannot start a thread")?;
+        let batches: Vec<Vec<Image>> = (0..images.len().div_ceil(batch.get()))
             .map(|number| {
                 let from = number * batch.get();
                 images.iter().cycle().skip(from).take(batch.get()).cloned().collect()
@@ -135,7 +164,7 @@ fn micros(time: Duration) -> f64 {
 fn profile(
     arguments: &cli::Bench,
     classifier: &Classifier,
-    images: &[Image28],
+    images: &[Image],
     time: Duration,
 ) -> anyhow::Result<()> {
     let batch = arguments.batch[0].get();

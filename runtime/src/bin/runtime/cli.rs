@@ -3,14 +3,17 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::slice;
+use std::str::FromStr;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use runtime::preprocess::{Color, Preprocess};
 use runtime::{FloatInput, Kernels, Options, picture};
 
 use crate::stdin;
 
-/// Read handwritten digits with an ONNX model
+/// Classify pictures with an ONNX model, by default handwritten digits
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Cli {
@@ -20,12 +23,14 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print the digit in each picture
+    /// Print the digit, or the model's class, of each picture
     Predict(Predict),
     /// Print how good a model is: on a dataset's test split, or on pictures
     Evaluate(Evaluate),
     /// Print what a model takes, gives, holds, and how it was made
     Inspect(Inspect),
+    /// Make a model that loads without an ONNX reader
+    Bake(Bake),
     /// Time predictions of a dataset's test images
     Bench(Bench),
 }
@@ -136,7 +141,7 @@ pub(crate) struct Evaluate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// ONNX file, or - for standard input; without it, the model inside this program
+    /// ONNX or baked file, or - for standard input; without it, the model inside this program
     #[arg(value_name = "FILE")]
     model: Option<PathBuf>,
     /// The same, as the other commands name it
@@ -155,6 +160,19 @@ impl Inspect {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Bake {
+    /// ONNX file, or - for standard input
+    #[arg(value_name = "MODEL.onnx")]
+    pub(crate) model: PathBuf,
+    /// Where to write the baked model
+    #[arg(long, short, value_name = "MODEL.baked")]
+    pub(crate) output: PathBuf,
+    /// Replace a file that this program did not write
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// Images per call
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,64,256", value_parser = count::<65_536>)]
@@ -168,7 +186,8 @@ pub(crate) struct Bench {
     /// Print the time of each operator instead, at the first batch and on one thread
     #[arg(long)]
     pub(crate) profile: bool,
-    /// Folder with the four IDX files, plain or .gz [default: the folder that trainer fills]
+    /// Folder with the four IDX files, plain or .gz [default: the folder that trainer fills; noise for a model of other
+    /// images than 28x28 grey]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
@@ -180,15 +199,23 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Args)]
 pub(crate) struct Model {
-    /// ONNX file, or - for standard input; without it, the model inside this program
+    /// ONNX or baked file, or - for standard input; without it, the model inside this program
     #[arg(long = "model", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// For models with float input: subtracted from pixels in 0 to 1 [default: 0]
-    #[arg(long, value_name = "F", requires = "file", allow_negative_numbers = true, value_parser = finite)]
-    mean: Option<f32>,
-    /// For models with float input: divides the difference [default: 1]
-    #[arg(long, value_name = "F", requires = "file", value_parser = positive)]
-    std: Option<f32>,
+    /// For models with float input: subtracted from pixels in 0 to 1, one number or one per channel [default: 0]
+    #[arg(long, value_name = "F,…", value_delimiter = ',', requires = "file", allow_negative_numbers = true,
+        value_parser = finite)]
+    mean: Vec<f32>,
+    /// For models with float input: divides the difference, one number or one per channel [default: 1]
+    #[arg(long, value_name = "F,…", value_delimiter = ',', requires = "file", value_parser = positive)]
+    std: Vec<f32>,
+    /// What becomes of a picture of another size than the model's: the digit on it is found, all of it is stretched, its
+    /// middle is cropped, or it is padded with black [default: what the model's metadata say]
+    #[arg(long, value_name = "HOW", value_parser = name_of::<Preprocess>(&["digit", "stretch", "crop", "pad"]))]
+    preprocess: Option<Preprocess>,
+    /// Whether the model sees colours [default: what the model's metadata say]
+    #[arg(long, value_name = "COLOR", value_parser = name_of::<Color>(&["grey", "rgb"]))]
+    color: Option<Color>,
     /// What computes the layers: tract, or our kernels on portable, avx2, avx512 or neon instructions
     /// [default: our kernels on the best of them]
     #[arg(long, value_name = "K")]
@@ -201,13 +228,19 @@ impl Model {
     }
 
     /// How the model is to be run.
-    pub(crate) fn options(&self) -> Options {
-        let default = FloatInput::default();
-        let float_input = (self.mean.is_some() || self.std.is_some()).then(|| FloatInput {
-            mean: self.mean.unwrap_or(default.mean),
-            std: self.std.unwrap_or(default.std),
-        });
-        Options { float_input, kernels: self.kernels() }
+    pub(crate) fn options(&self) -> Result<Options, runtime::Error> {
+        let or = |values: &[f32], default| match values {
+            [] => vec![default],
+            values => values.to_vec(),
+        };
+        let is_given = !self.mean.is_empty() || !self.std.is_empty();
+        let float_input = || FloatInput::new(&or(&self.mean, 0.0), &or(&self.std, 1.0));
+        Ok(Options {
+            float_input: is_given.then(float_input).transpose()?,
+            kernels: self.kernels(),
+            preprocess: self.preprocess,
+            color: self.color,
+        })
     }
 }
 
@@ -227,6 +260,13 @@ impl From<&Limits> for picture::Limits {
     fn from(limits: &Limits) -> Self {
         Self { bytes: limits.max_bytes, pixels: limits.max_pixels }
     }
+}
+
+/// One of `names`, each of which parses.
+fn name_of<T: FromStr<Err = String> + Clone + Send + Sync + 'static>(
+    names: &'static [&'static str],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
 }
 
 fn finite(text: &str) -> Result<f32, String> {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use image::{DynamicImage, GrayImage, Luma};
-use runtime::{IMAGE_SIDE, Image28};
+use image::DynamicImage;
+use runtime::{Image, preprocess};
 
 use crate::canvas::{BAD, Canvas, FAINT, INK};
 
@@ -32,15 +32,11 @@ impl Tile {
         name: String,
         caption: String,
         original: &DynamicImage,
-        seen: &Image28,
+        seen: &Image,
     ) -> Self {
         let large = original.width().max(original.height()) > SIDE;
         let original = if large { original.thumbnail(SIDE, SIDE) } else { original.clone() };
-        let side = IMAGE_SIDE as u32;
-        let seen = GrayImage::from_fn(side, side, |x, y| {
-            Luma([seen.0[y as usize * IMAGE_SIDE + x as usize]])
-        });
-        Self { name, caption, original, seen: seen.into() }
+        Self { name, caption, original, seen: preprocess::drawing(seen) }
     }
 }
 
@@ -88,6 +84,7 @@ impl ContactSheet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::GrayImage;
 
     #[test]
     fn a_contact_sheet_holds_what_was_misread_and_says_what_it_leaves_out() {
@@ -97,7 +94,7 @@ mod tests {
         sheet.save(&path, "100.00 % right").unwrap();
         let height = |path: &Path| image::open(path).unwrap().height();
         assert_eq!(height(&path), 2 * MARGIN + TITLE);
-        let seen = Image28([255; 784]);
+        let seen = Image::mnist([255; 784]);
         for _ in 0..MAX_TILES + 3 {
             let original = GrayImage::new(900, 300).into();
             sheet.push(Tile::new("a.png".into(), "1 → 7".into(), &original, &seen));

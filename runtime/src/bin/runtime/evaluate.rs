@@ -17,12 +17,13 @@ use crate::hint::with_hint;
 use crate::model;
 
 pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
-    let source = model::Source::read(arguments.model.file.as_deref())?;
-    let classifier = source.classifier(arguments.model.options())?;
+    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
+    let classifier = source.classifier(arguments.model.options()?)?;
     let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
     let folder = folder
         .context("you have no home folder to look for images in: give one with --data DIR")?;
-    let split = idx::load(&folder, Part::Test).map_err(with_hint)?;
+    let split = idx::load_of_shape(&folder, Part::Test, classifier.input_shape());
+    let split = split.map_err(with_hint)?;
     let classes = classifier.classes().len();
     let beyond = split.labels.iter().find(|&&label| usize::from(label) >= classes);
     if let Some(label) = beyond {
@@ -43,6 +44,7 @@ pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
             "accuracy {:.2} %  ({correct} of {total}, {seconds:.1} s)",
             report.accuracy() * 100.0
         )?;
+        let reliability = reliability.table(classifier.preparation().preprocess());
         writeln!(output, "\n{}\n\n{reliability}", report.table(classifier.classes()))?;
     }
     Ok(())

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use runtime::picture::{self, Limits};
+use runtime::preprocess::Preprocess;
 use runtime::reliability::{Reliability, Score};
-use runtime::{Prediction, Verdict, preprocess};
+use runtime::{Classifier, Prediction, Verdict};
 use safe_io::SingleLine;
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ struct Answer {
 impl Answer {
     /// The class is right, whatever the verdict.
     fn is_right(&self) -> bool {
-        self.entry.label == Some(self.prediction.digit())
+        self.entry.label == Some(self.prediction.class())
     }
 }
 
@@ -40,16 +41,16 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
         let inputs: Vec<&Path> = inputs.into_iter().flatten().collect();
         check_output(path, &inputs, arguments.force, "")?;
     }
-    let source = model::Source::read(arguments.model.file.as_deref())?;
-    let classifier = source.classifier(arguments.model.options())?;
+    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
+    let classifier = source.classifier(arguments.model.options()?)?;
     let limits = Limits::from(&arguments.limits);
     let mut sheet = arguments.sheet.as_ref().map(|_| ContactSheet::default());
-    let mut tally = Tally { classes: classifier.classes(), answers: vec![], unread: 0 };
+    let mut tally = Tally { classifier: &classifier, answers: vec![], unread: 0 };
     for entry in manifest::load(manifest, classifier.classes())? {
         match picture::load(&entry.path, limits) {
             Ok(picture) => {
-                let prepared = preprocess::prepare(&picture);
-                let answer = Answer { prediction: classifier.read(&prepared), entry };
+                let prepared = classifier.preparation().prepare(&picture);
+                let answer = Answer { prediction: classifier.predict(&prepared), entry };
                 let wrong = if answer.entry.label.is_some() {
                     !answer.is_right()
                 } else {
@@ -84,7 +85,7 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
 
 /// All answers, for counting.
 struct Tally<'a> {
-    classes: &'a [String],
+    classifier: &'a Classifier,
     answers: Vec<Answer>,
     /// Files that cannot be read.
     unread: usize,
@@ -128,10 +129,18 @@ impl Tally<'_> {
     /// Label, answer, confidence, verdict.
     fn caption(&self, answer: &Answer) -> String {
         let Answer { entry, prediction } = answer;
-        let label = entry.label.map_or("none", |class| self.classes[class].as_str());
-        let read = &self.classes[prediction.digit()];
-        let percent = prediction.confidence() * 100.0;
-        format!("{label} → {read}  {percent:.1} %, {}", prediction.verdict.name())
+        let label = entry.label.map_or("none", |class| self.classifier.classes()[class].as_str());
+        let (read, percent) = (prediction.name(), prediction.confidence() * 100.0);
+        format!("{label} → {read}  {percent:.1} %, {}", self.verdict(prediction.verdict))
+    }
+
+    /// The verdict's name for a model of this kind.
+    fn verdict(&self, verdict: Verdict) -> &'static str {
+        verdict.name_after(self.preprocess())
+    }
+
+    fn preprocess(&self) -> Preprocess {
+        self.classifier.preparation().preprocess()
     }
 
     fn headline(&self) -> String {
@@ -148,9 +157,10 @@ impl Tally<'_> {
             json!({
                 "path": answer.entry.name,
                 "label": answer.entry.label,
-                "digit": answer.prediction.digit(),
+                "digit": answer.prediction.class(),
+                "class": answer.prediction.name(),
                 "confidence": answer.prediction.confidence(),
-                "verdict": answer.prediction.verdict.name(),
+                "verdict": self.verdict(answer.prediction.verdict),
             })
         });
         json!({
@@ -193,15 +203,20 @@ impl fmt::Display for Tally<'_> {
             }
         }
         if all.of > 0 {
-            write!(f, "\n{reliability}")?;
+            write!(f, "\n{}", reliability.table(self.preprocess()))?;
         }
         let non_digits = self.non_digits();
         let count: usize = non_digits.iter().sum();
         if count > 0 {
             let [sure, unsure, none] = non_digits;
+            let name = match self.preprocess() {
+                Preprocess::Digit => "non-digits",
+                _ => "of no class",
+            };
+            let verdict = self.verdict(Verdict::NoDigit);
             writeln!(
                 f,
-                "\nnon-digits  {count} pictures: {none} called no digit, {unsure} unsure, {sure} sure"
+                "\n{name}  {count} pictures: {none} called {verdict}, {unsure} unsure, {sure} sure"
             )?;
         }
         if all.right < all.of {

@@ -6,18 +6,27 @@ use std::io::{self, Write as _};
 use network::lowering::lower;
 use network::onnx::{Attribute, Graph, Node};
 use network::{Architecture, Layer};
-use runtime::{Classifier, Options};
+use runtime::{Baked, Classifier, Options};
 use safe_io::SingleLine;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::cli;
-use crate::model;
+use crate::model::{self, Content};
 
 pub(crate) fn run(arguments: &cli::Inspect) -> anyhow::Result<()> {
-    let source = model::Source::read(arguments.model())?;
+    let source = match arguments.model() {
+        Some(path) => model::Source::read_file(path)?,
+        None => model::Source::embedded()?,
+    };
     let classifier = source.classifier(Options::default())?;
-    let model::Source { name, bytes, graph } = source;
+    let model::Source { name, bytes, content } = source;
+    let graph = match content {
+        Content::Onnx(graph) => graph,
+        Content::Baked(baked) => {
+            return print_baked(arguments.json, &name, &bytes, &baked, &classifier);
+        }
+    };
     let layers = lower(&graph)?.network().map(|whole| whole.network.architecture().clone());
     let identity = base16ct::lower::encode_string(&Sha256::digest(&bytes));
     let mut output = io::stdout().lock();
@@ -45,6 +54,52 @@ pub(crate) fn run(arguments: &cli::Inspect) -> anyhow::Result<()> {
             text(&name, &bytes, &identity, &graph, layers.as_ref(), &classifier)
         )?;
     }
+    Ok(())
+}
+
+fn print_baked(
+    json: bool,
+    name: &str,
+    bytes: &[u8],
+    baked: &Baked,
+    classifier: &Classifier,
+) -> anyhow::Result<()> {
+    let [identity, source] = [Sha256::digest(bytes).into(), baked.identity()]
+        .map(|hash: [u8; 32]| base16ct::lower::encode_string(&hash));
+    let layers = baked.network().architecture();
+    let mut output = io::stdout().lock();
+    if json {
+        let line = json!({
+            "model": name,
+            "bytes": bytes.len(),
+            "sha256": identity,
+            "baked_from": source,
+            "input": layers.input(),
+            "takes_pixels": baked.takes_pixels(),
+            "parameters": layers.parameters(),
+            "layers": json_layers(layers),
+            "classes": classifier.classes(),
+            "metadata": baked.metadata(),
+        });
+        writeln!(output, "{line}")?;
+        return Ok(());
+    }
+    let [channels, height, width] = layers.input();
+    let values = if baked.takes_pixels() { "pixels" } else { "float32" };
+    let mut rows = vec![
+        ("file".to_owned(), format!("{name}, {} bytes", bytes.len())),
+        ("sha256".into(), identity),
+        ("format".into(), format!("baked from the ONNX file of SHA-256 {source}")),
+        ("input".into(), format!("{values} [{channels}, {height}, {width}]")),
+        ("output".into(), format!("float32 [{}]", layers.outputs())),
+        ("parameters".into(), layers.parameters().to_string()),
+        ("multiply-accumulates".into(), layers.macs().to_string()),
+        ("layers".into(), layers.to_string()),
+        ("classes".into(), classifier.classes().join(", ")),
+    ];
+    let made = baked.metadata().iter().filter(|(key, _)| *key != "classes");
+    rows.extend(made.map(|(key, value)| (key.clone(), value.clone())));
+    writeln!(output, "{}", table(rows))?;
     Ok(())
 }
 
@@ -88,7 +143,11 @@ fn text(
     let made = graph.metadata.iter().filter(|(key, _)| *key != "classes");
     rows.extend(made.map(|(key, value)| (key.clone(), value.clone())));
     rows.push(("graph".into(), graph.nodes.iter().map(operator).collect::<Vec<_>>().join(" → ")));
-    // all of it is what the file says
+    table(rows)
+}
+
+/// Rows of a name and a value, which are what a file says.
+fn table(rows: Vec<(String, String)>) -> String {
     let rows: Vec<[String; 2]> = rows
         .into_iter()
         .map(|(key, value)| [key, value].map(|text| SingleLine(text).to_string()))

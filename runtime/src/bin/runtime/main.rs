@@ -1,6 +1,7 @@
-//! The `runtime` command: predict, evaluate, inspect, bench.
+//! The `runtime` command: predict, evaluate, inspect, bake, bench.
 #![forbid(unsafe_code)]
 
+mod bake;
 mod bench;
 mod canvas;
 mod cli;
@@ -35,6 +36,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             None => evaluate::run(&arguments).map(|()| ExitCode::SUCCESS),
         },
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Bake(arguments) => bake::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }

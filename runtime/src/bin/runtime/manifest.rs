@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use safe_io::SingleLine;
 
-/// The label of pictures that show no digit: blank, several digits, something else.
-const NON_DIGIT: &str = "none";
+/// The label of pictures of no class, unless that is a class's name: blank, several digits, something else.
+const OF_NO_CLASS: &str = "none";
 
 /// Maximum bytes of a manifest: some hundred thousand pictures.
 const MAX_BYTES: u64 = 16 << 20;
@@ -20,7 +20,7 @@ pub(crate) struct Entry {
     pub(crate) path: PathBuf,
     /// As the manifest names it.
     pub(crate) name: String,
-    /// Its class; `None` if it shows no single digit.
+    /// Its class; `None` if it is of none.
     pub(crate) label: Option<usize>,
     /// Who made it.
     pub(crate) source: String,
@@ -52,21 +52,21 @@ pub(crate) fn load(path: &Path, classes: &[String]) -> anyhow::Result<Vec<Entry>
         let value = |column: usize| record.get(column).unwrap_or_default();
         let name = value(paths);
         ensure!(!name.is_empty(), "{file}, line {line}: there is no path");
-        let label = match value(labels) {
-            NON_DIGIT => None,
-            label => {
-                let by_name = classes.iter().position(|class| class == label);
-                let by_number = || label.parse().ok().filter(|&class| class < classes.len());
-                let Some(class) = by_name.or_else(by_number) else {
-                    bail!(
-                        "{file}, line {line}: the model has no class {label:?}; say {NON_DIGIT} where there is no digit"
-                    );
-                };
-                Some(class)
-            }
-        };
+        let label = value(labels);
+        let by_name = classes.iter().position(|class| class == label);
+        let by_number = || label.parse().ok().filter(|&class| class < classes.len());
+        let class = by_name.or_else(by_number);
+        ensure!(
+            class.is_some() || label == OF_NO_CLASS,
+            "{file}, line {line}: the model has no class {label:?}; say {OF_NO_CLASS} of what is of none"
+        );
         let source = sources.map(value).unwrap_or_default().to_owned();
-        entries.push(Entry { path: folder.join(name), name: name.to_owned(), label, source });
+        entries.push(Entry {
+            path: folder.join(name),
+            name: name.to_owned(),
+            label: class,
+            source,
+        });
     }
     ensure!(!entries.is_empty(), "{file} lists no pictures");
     Ok(entries)

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use runtime::picture::{self, Limits};
-use runtime::preprocess::{self, Content, Step};
+use runtime::preprocess::{Content, Preprocess, Step};
 use runtime::{Classifier, Prediction, Verdict};
 use safe_io::SingleLine;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::cli::{self, Show};
 use crate::folder::{self, Folder};
 use crate::hint::with_hint;
 use crate::model;
-use crate::show::{self, Page, Row};
+use crate::show::{self, MAX_ROWS, Page, Row};
 use crate::stdin;
 use safe_io::print::print_error;
 
@@ -34,50 +34,53 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
             ", or put --show last to draw in the terminal",
         )?;
     }
-    let source = model::Source::read(arguments.model.file.as_deref())?;
-    let classifier = source.classifier(arguments.model.options())?;
+    let listed = |argument: &PathBuf| {
+        pictures(argument).unwrap_or_else(|error| vec![(argument.clone(), Err(error))])
+    };
+    let pictures: Vec<_> = images.iter().flat_map(listed).collect();
+    ensure!(
+        pictures.len() <= MAX_ROWS || !matches!(show, Some(Show::File(_))),
+        "--show writes at most {MAX_ROWS} pictures on a page, and these are {}: name fewer",
+        pictures.len()
+    );
+    let source = model::Source::read(arguments.model.file.as_deref(), arguments.model.kernels())?;
+    let classifier = source.classifier(arguments.model.options()?)?;
     let limits = Limits::from(&arguments.limits);
     let mut page = Page::default();
     let mut output = io::stdout().lock();
     let mut code = ExitCode::SUCCESS;
     let mut printed = Ok(());
-    for argument in images {
-        let paths = pictures(argument).unwrap_or_else(|error| vec![(argument.clone(), Err(error))]);
-        for (path, found) in paths {
-            let seen = found.and_then(|()| see(&classifier, &path, limits, show.is_some()));
-            let line = match (&seen, arguments.json) {
-                (seen, true) => {
-                    writeln!(
-                        output,
-                        "{}",
-                        json_line(&classifier, &path, seen.as_ref(), arguments.top)
-                    )
-                }
-                (Ok(seen), false) => {
-                    writeln!(output, "{}", text_line(&classifier, &path, seen, arguments.top))
-                }
-                (Err(error), false) => {
-                    print_error(error);
-                    Ok(())
-                }
-            };
-            match &show {
-                // a reader that left early still gets its file
-                Some(Show::File(_)) => printed = printed.and(line),
-                _ => line?,
+    for (path, found) in pictures {
+        let seen = found.and_then(|()| see(&classifier, &path, limits, show.is_some()));
+        let line = match (&seen, arguments.json) {
+            (seen, true) => {
+                let line = json_line(&classifier, &path, seen.as_ref(), arguments.top);
+                writeln!(output, "{line}")
             }
-            match (seen, &show) {
-                (Err(_), _) => code = ExitCode::FAILURE,
-                (Ok(seen), Some(Show::File(_))) => page.push(seen.row(&path))?,
-                (Ok(seen), Some(Show::Terminal)) => {
-                    writeln!(output, "{}", seen.in_terminal(&classifier))?;
-                }
-                (Ok(_), None) => (),
+            (Ok(seen), false) => {
+                writeln!(output, "{}", text_line(&classifier, &path, seen, arguments.top))
             }
+            (Err(error), false) => {
+                print_error(error);
+                Ok(())
+            }
+        };
+        match &show {
+            // a reader that left early still gets its file
+            Some(Show::File(_)) => printed = printed.and(line),
+            _ => line?,
+        }
+        match (seen, &show) {
+            (Err(_), _) => code = ExitCode::FAILURE,
+            (Ok(seen), Some(Show::File(_))) => page.push(seen.row(&path)),
+            (Ok(seen), Some(Show::Terminal)) => {
+                writeln!(output, "{}", seen.in_terminal(&classifier))?;
+            }
+            (Ok(_), None) => (),
         }
     }
     if let Some(Show::File(path)) = &show {
-        page.save(path, classifier.classes())?;
+        page.save(path, &classifier)?;
     }
     printed.and(output.flush())?;
     Ok(code)
@@ -87,7 +90,7 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
 struct Seen {
     prediction: Prediction,
     content: Content,
-    /// The original first and the 28×28 last; empty unless they are to be shown.
+    /// The original first and what the model sees last; empty unless they are to be shown.
     steps: Vec<Step>,
 }
 
@@ -110,10 +113,14 @@ impl Seen {
     }
 
     /// Why there is no answer; `None` where there is one.
-    const fn reason(&self) -> Option<&'static str> {
+    fn reason(&self, classifier: &Classifier) -> Option<&'static str> {
+        let reads_digits = classifier.preparation().preprocess() == Preprocess::Digit;
         match (self.prediction.verdict, self.content) {
             (Verdict::Sure | Verdict::Unsure, _) => None,
-            (Verdict::NoDigit, Content::Drawing) => Some("it does not look like a digit"),
+            (Verdict::NoDigit, Content::Drawing) if reads_digits => {
+                Some("it does not look like a digit")
+            }
+            (Verdict::NoDigit, Content::Drawing) => Some("it looks like none of the classes"),
             (Verdict::NoDigit, Content::Blank) => Some("the picture is blank"),
             (Verdict::NoDigit, Content::Several) => Some("there are several drawings"),
             (Verdict::NoDigit, Content::Clutter) => Some("there are no strokes on paper"),
@@ -146,16 +153,23 @@ fn see(classifier: &Classifier, path: &Path, limits: Limits, shown: bool) -> any
     } else {
         picture::load(path, limits).map_err(with_hint)?
     };
+    let preparation = classifier.preparation();
     let (steps, prepared) =
-        if shown { preprocess::trace(&picture) } else { (vec![], preprocess::prepare(&picture)) };
-    Ok(Seen { prediction: classifier.read(&prepared), content: prepared.content, steps })
+        if shown { preparation.trace(&picture) } else { (vec![], preparation.prepare(&picture)) };
+    Ok(Seen { prediction: classifier.predict(&prepared), content: prepared.content, steps })
+}
+
+/// The verdict's name for a model of this kind.
+fn verdict(classifier: &Classifier, prediction: &Prediction) -> &'static str {
+    prediction.verdict.name_after(classifier.preparation().preprocess())
 }
 
 /// `PATH  CLASS  CONFIDENCE %  VERDICT`, or `PATH  no digit: REASON`.
 fn text_line(classifier: &Classifier, path: &Path, seen: &Seen, top: u16) -> String {
     let path = SingleLine(path.display());
-    if let Some(reason) = seen.reason() {
-        return format!("{path}  {}: {reason}", seen.prediction.verdict.name());
+    let verdict = verdict(classifier, &seen.prediction);
+    if let Some(reason) = seen.reason(classifier) {
+        return format!("{path}  {verdict}: {reason}");
     }
     let ranked: Vec<String> = seen
         .prediction
@@ -163,7 +177,7 @@ fn text_line(classifier: &Classifier, path: &Path, seen: &Seen, top: u16) -> Str
         .into_iter()
         .map(|(class, p)| format!("{}  {:5.1} %", classifier.classes()[class], p * 100.0))
         .collect();
-    format!("{path}  {}  {}", ranked.join("   "), seen.prediction.verdict.name())
+    format!("{path}  {}  {verdict}", ranked.join("   "))
 }
 
 fn json_line(
@@ -179,16 +193,13 @@ fn json_line(
             let prediction = &seen.prediction;
             let mut line = json!({
                 "path": path,
-                "digit": prediction.digit(),
+                "digit": prediction.class(),
+                "class": prediction.name(),
                 "confidence": decimal(prediction.confidence()),
-                "verdict": prediction.verdict.name(),
-                "reason": seen.reason(),
+                "verdict": verdict(classifier, prediction),
+                "reason": seen.reason(classifier),
                 "probabilities": prediction.probabilities.iter().copied().map(decimal).collect::<Vec<_>>(),
             });
-            let class = &classifier.classes()[prediction.digit()];
-            if *class != prediction.digit().to_string() {
-                line["class"] = class.as_str().into();
-            }
             if top > 1 {
                 let ranked = prediction.top(usize::from(top)).into_iter();
                 line["top"] = ranked

@@ -5,16 +5,16 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use anyhow::ensure;
 use image::imageops::FilterType;
 use image::{DynamicImage, GenericImageView, Rgb};
 use runtime::preprocess::Step;
-use runtime::{Prediction, Verdict};
+use runtime::{Classifier, Prediction, Verdict};
 
 use crate::canvas::{BAD, Canvas, FAINT, GOOD, INK};
 
-/// Columns of the terminal that a picture takes; two rows of its pixels make a line.
-const SIDE: u32 = 28;
+/// Columns of the terminal that a picture takes: as many as what the model sees has pixels along its longer side, within
+/// these bounds. Two rows of pixels make a line.
+const SIDES: [u32; 2] = [28, 40];
 /// Columns of a bar of probability 1.
 const BAR: f32 = 10.0;
 /// Maximum number of bars beside a picture; of more classes the likeliest are shown.
@@ -22,7 +22,8 @@ const MAX_BARS: usize = 14;
 /// From dark to light, for terminals without colours and for files.
 const SHADES: &[u8] = b" .:-=+*#%@";
 
-/// Draws the original, what the network sees, and the probabilities, in 14 lines of at most 80 columns.
+/// Draws the original, what the network sees, and the probabilities: of a model of 28×28 pixels in 14 lines of at most 80
+/// columns.
 pub(crate) fn in_terminal(
     original: &DynamicImage,
     seen: &DynamicImage,
@@ -41,28 +42,30 @@ fn draw(
     classes: &[String],
     colours: bool,
 ) -> String {
-    let pictures = [half_blocks(original, colours), half_blocks(seen, colours)];
-    let bars = bars(prediction, classes);
+    let [min, max] = SIDES;
+    let side = seen.width().max(seen.height()).clamp(min, max).next_multiple_of(2);
+    let [left, right] = [original, seen].map(|picture| half_blocks(picture, side, colours));
+    let mut bars = bars(prediction, classes).into_iter();
     let mut text = String::new();
-    for line in 0..SIDE as usize / 2 {
-        let [left, right] = pictures.each_ref().map(|picture| &picture[line]);
-        let bar = bars.get(line).map_or("", String::as_str);
-        let drawn = format!("{left}  {right}  {bar}");
+    for (left, right) in left.iter().zip(&right) {
+        let drawn = format!("{left}  {right}  {}", bars.next().unwrap_or_default());
         // writing to a String cannot fail
         let _ = writeln!(text, "{}", drawn.trim_end());
     }
     text
 }
 
-/// One line for each two rows of a picture that is scaled to 28 by 28.
-fn half_blocks(picture: &DynamicImage, colours: bool) -> Vec<String> {
+/// One line for each two rows of a picture that is scaled into a square of this side.
+fn half_blocks(picture: &DynamicImage, side: u32, colours: bool) -> Vec<String> {
     let (width, height) = (picture.width(), picture.height());
-    let fitted = if width.max(height) > SIDE {
-        picture.thumbnail(SIDE, SIDE)
+    let fitted = if width.max(height) > side {
+        picture.thumbnail(side, side)
     } else {
-        picture.resize(SIDE, SIDE, FilterType::Nearest)
+        // whole pixels of the picture, not parts
+        let times = side / width.max(height);
+        picture.resize_exact(width * times, height * times, FilterType::Nearest)
     };
-    let (left, top) = ((SIDE - fitted.width()) / 2, (SIDE - fitted.height()) / 2);
+    let (left, top) = ((side - fitted.width()) / 2, (side - fitted.height()) / 2);
     let pixel = |x: u32, y: u32| {
         let inside =
             x >= left && y >= top && x - left < fitted.width() && y - top < fitted.height();
@@ -75,9 +78,9 @@ fn half_blocks(picture: &DynamicImage, colours: bool) -> Vec<String> {
             }))
         })
     };
-    (0..SIDE / 2)
+    (0..side / 2)
         .map(|line| {
-            let halves = (0..SIDE).map(|x| [pixel(x, 2 * line), pixel(x, 2 * line + 1)]);
+            let halves = (0..side).map(|x| [pixel(x, 2 * line), pixel(x, 2 * line + 1)]);
             if colours {
                 halves.map(coloured).collect::<String>() + "\x1b[0m"
             } else {
@@ -127,7 +130,7 @@ fn bars(prediction: &Prediction, classes: &[String]) -> Vec<String> {
 }
 
 /// Maximum number of pictures on one page.
-const MAX_ROWS: usize = 100;
+pub(crate) const MAX_ROWS: usize = 100;
 
 const MARGIN: u32 = 24;
 const TILE: u32 = 168;
@@ -153,23 +156,18 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Adds a row, its pictures no larger than they are shown.
-    pub(crate) fn push(&mut self, mut row: Row) -> anyhow::Result<()> {
-        ensure!(
-            self.rows.len() < MAX_ROWS,
-            "--show writes at most {MAX_ROWS} pictures on a page: name fewer"
-        );
+    /// Adds a row, its pictures no larger than they are shown; whoever does so keeps to [`MAX_ROWS`].
+    pub(crate) fn push(&mut self, mut row: Row) {
         for step in &mut row.steps {
             if step.picture.width().max(step.picture.height()) > TILE {
                 step.picture = step.picture.thumbnail(TILE, TILE);
             }
         }
         self.rows.push(row);
-        Ok(())
     }
 
     /// Draws and writes the page.
-    pub(crate) fn save(&self, path: &Path, classes: &[String]) -> anyhow::Result<()> {
+    pub(crate) fn save(&self, path: &Path, classifier: &Classifier) -> anyhow::Result<()> {
         let steps = self.rows.iter().map(|row| row.steps.len()).max().unwrap_or(0) as u32;
         let bars = BAR_NAMES + BAR_LENGTH + BAR_PERCENT;
         let width = 2 * MARGIN + steps * (TILE + GAP) + bars;
@@ -177,21 +175,23 @@ impl Page {
         let mut canvas = Canvas::new(width, 2 * MARGIN + self.rows.len() as u32 * row_height);
         for (at, row) in self.rows.iter().enumerate() {
             let top = MARGIN + at as u32 * row_height;
-            row.draw(&mut canvas, top, steps, classes);
+            row.draw(&mut canvas, top, steps, classifier);
         }
         canvas.save(path)
     }
 }
 
 impl Row {
-    fn draw(&self, canvas: &mut Canvas, top: u32, steps: u32, classes: &[String]) {
+    fn draw(&self, canvas: &mut Canvas, top: u32, steps: u32, classifier: &Classifier) {
         let Self { title, steps: pictures, prediction } = self;
-        let (digit, verdict) = (prediction.digit(), prediction.verdict);
+        let classes = classifier.classes();
+        let (likeliest, verdict) = (prediction.class(), prediction.verdict);
         let colour = if verdict == Verdict::Sure { GOOD } else { BAD };
         let percent = prediction.confidence() * 100.0;
+        let name = verdict.name_after(classifier.preparation().preprocess());
         let answer = match verdict {
-            Verdict::NoDigit => "no digit".to_owned(),
-            _ => format!("{}   {percent:.1} %, {}", classes[digit], verdict.name()),
+            Verdict::NoDigit => name.to_owned(),
+            _ => format!("{}   {percent:.1} %, {name}", prediction.name()),
         };
         let bars_left = MARGIN + steps * (TILE + GAP);
         let title = canvas.shorten(title, 20.0, bars_left - MARGIN - GAP);
@@ -200,7 +200,7 @@ impl Row {
         for (at, step) in pictures.iter().enumerate() {
             let left = MARGIN + at as u32 * (TILE + GAP);
             canvas.paste(&step.picture, left, top + TITLE, TILE);
-            canvas.text(step.name, left, top + TITLE + TILE + 4, 16.0, FAINT);
+            canvas.text(&step.name, left, top + TITLE + TILE + 4, 16.0, FAINT);
         }
         let mut shown = prediction.top(10);
         shown.sort_by_key(|(class, _)| *class);
@@ -215,7 +215,7 @@ impl Row {
                 y + 2,
                 length.max(1),
                 BAR_HEIGHT - 2,
-                if class == digit { colour } else { FAINT },
+                if class == likeliest { colour } else { FAINT },
             );
             let percent = format!("{:.1} %", probability * 100.0);
             canvas.text(&percent, left + length + 6, y, 16.0, FAINT);
@@ -230,8 +230,8 @@ fn longest(classes: &[String]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{GrayImage, Luma};
-    use runtime::{Classifier, preprocess};
+    use image::{GrayImage, Luma, RgbImage};
+    use runtime::preprocess;
 
     fn bar() -> DynamicImage {
         GrayImage::from_fn(60, 60, |x, y| {
@@ -258,21 +258,43 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_one_row_per_picture_and_a_maximum() {
+    fn pictures_of_any_shape_keep_their_pixels_in_the_terminal() {
+        for (width, height, side) in [
+            (20, 32, 32),
+            (96, 96, 40),
+            (1, 1, 28),
+            (5, 3, 28),
+            (256, 1, 40),
+            (1, 256, 40),
+            (31, 2, 32),
+        ] {
+            let picture: DynamicImage = RgbImage::from_pixel(width, height, Rgb([255; 3])).into();
+            let longer = picture.width().max(picture.height());
+            assert_eq!(longer.clamp(28, 40).next_multiple_of(2), side);
+            let lines = half_blocks(&picture, side, false);
+            assert_eq!(lines.len() as u32, side / 2);
+            assert!(lines.iter().all(|line| line.chars().count() as u32 == side));
+            let lit = lines.concat().chars().filter(|&shade| shade != ' ').count();
+            assert!(lit > 0, "{width}x{height}");
+            if (width, height) == (20, 32) {
+                assert_eq!(lines[7], format!("{:6}{}{:6}", "", "@".repeat(20), ""));
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_has_one_row_per_picture() {
         let (steps, prepared) = preprocess::trace(&bar());
         let classifier = Classifier::embedded();
         let prediction = classifier.read(&prepared);
         let row =
             || Row { title: "bar".into(), steps: steps.clone(), prediction: prediction.clone() };
         let mut page = Page::default();
-        for _ in 0..MAX_ROWS {
-            page.push(row()).unwrap();
-        }
-        assert!(page.push(row()).unwrap_err().to_string().contains("at most 100"));
-        page.rows.truncate(2);
+        page.push(row());
+        page.push(row());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("page.png");
-        page.save(&path, classifier.classes()).unwrap();
+        page.save(&path, &classifier).unwrap();
         let page = image::open(&path).unwrap().to_rgb8();
         assert_eq!(page.height(), 2 * MARGIN + 2 * (TITLE + TILE + CAPTION + GAP));
         let inked = page.pixels().filter(|pixel| pixel.0.iter().all(|&c| c < 60)).count();

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::super::multiply_add;
+use super::super::{multiply_add, store};
 use super::transform::{of_input, to_outputs};
 use super::{TILES, Tile, VECTORS, Winograd};
 
@@ -86,7 +86,7 @@ impl Multiply<'_> {
         let (channels, size) = (layer.layer.input()[0], layer.tile.size());
         let elements = elements[number * size * element..].chunks_exact(element);
         let length = channels * VECTORS * S::F32_LANES;
-        let weights = &layer.weights.get()[maps.start * size * size * channels..];
+        let weights = &layer.weights[maps.start * size * size * channels..];
         let weights = weights[number * size * length..].chunks_exact(length);
         let products = S::as_mut_simd_f32s(products).0.as_chunks_mut::<VECTORS>().0;
         let products = products.as_chunks_mut::<TILES>().0;
@@ -142,7 +142,7 @@ pub(super) struct FinishTiles<'a> {
     pub(super) rows: &'a [f32],
     pub(super) maps: &'a Range<usize>,
     /// `[row][column][map]`
-    pub(super) result: &'a mut [f32],
+    pub(super) output: &'a mut [f32],
 }
 
 impl WithSimd for FinishTiles<'_> {
@@ -167,12 +167,9 @@ impl WithSimd for FinishTiles<'_> {
 impl FinishTiles<'_> {
     #[inline(always)]
     fn run<S: Simd, const SIZE: usize, const OUTPUTS: usize, const STEP: usize>(self, simd: S) {
-        let Self { layer, tiles, rows, maps: group, result } = self;
-        let [_, height, width] = layer.layer.output();
-        let [floor, ceiling] = layer.layer.kind().activation().range();
-        let [floor, ceiling] = [simd.splat_f32s(floor), simd.splat_f32s(ceiling)];
-        let maps = layer.bias.get().len();
-        let biases = S::as_simd_f32s(&layer.bias.get()[group.clone()]).0;
+        let Self { layer, tiles, rows, maps: group, output } = self;
+        let [all_maps, height, width] = layer.layer.output();
+        let biases = S::as_simd_f32s(&layer.bias[group.clone()]).0;
         for (number, tile) in tiles.clone().enumerate() {
             let [y, x] = layer.place_of(tile).map(|at| at / STEP);
             for (vector, bias) in biases.iter().enumerate() {
@@ -180,6 +177,7 @@ impl FinishTiles<'_> {
                 let length = group.len() * TILES;
                 let outputs = finish_tile::<S, SIZE, OUTPUTS>(simd, &rows[at..], length);
                 let map = group.start + vector * S::F32_LANES;
+                let count = S::F32_LANES.min(all_maps - map);
                 for row in 0..OUTPUTS / STEP {
                     for column in 0..OUTPUTS / STEP {
                         // of the last tiles, a part is outside
@@ -187,10 +185,9 @@ impl FinishTiles<'_> {
                             let first = [row * STEP, column * STEP];
                             let value = pool::<S, OUTPUTS, STEP>(simd, &outputs, first);
                             let value = simd.add_f32s(value, *bias);
-                            let value = simd.min_f32s(ceiling, simd.max_f32s(floor, value));
-                            let at = ((y + row) * width + x + column) * maps + map;
-                            let to = &mut result[at..at + S::F32_LANES];
-                            S::as_mut_simd_f32s(to).0[0] = value;
+                            let value = layer.clamp.apply(simd, value);
+                            let at = ((y + row) * width + x + column) * all_maps + map;
+                            store(simd, &mut output[at..at + count], value);
                         }
                     }
                 }

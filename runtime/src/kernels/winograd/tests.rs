@@ -2,6 +2,7 @@ use network::{Activation, Padding};
 use proptest::prelude::*;
 
 use super::*;
+use crate::kernels::{channels_first, places_of_channels_last};
 
 /// Largest difference, relative to the largest output: the module says what is measured.
 const TOLERANCE: f32 = 1e-4;
@@ -44,20 +45,29 @@ proptest! {
     #[test]
     fn every_tile_on_every_set_of_instructions_convolves_as_the_definition_does(
         case in cases(),
+        last in any::<bool>(),
     ) {
         let Case { layer, affine, input } = &case;
+        let (layout, in_layout) = if last {
+            let places = places_of_channels_last(layer.input());
+            (Layout::ChannelsLast, places.map(|place| input[place]).collect())
+        } else {
+            (Layout::ChannelsFirst, input.clone())
+        };
         let expected = layer.apply(affine, input);
         let sums = layer.accumulate(affine, input);
         let largest = sums.iter().fold(0.0_f32, |largest, sum| largest.max(sum.abs()));
         for instructions in Instructions::available() {
             for tile in Tile::possible(layer).unwrap() {
-                let conv = Winograd::with(layer, affine, instructions, tile);
-                prop_assert_eq!(&conv.weights_of_maps(0..layer.outputs()), affine);
+                let conv = Winograd::with(layer, affine, layout, instructions, tile);
+                prop_assert_eq!(&conv.affine(), affine);
                 // what is left from another image does not count
                 let mut workspace = vec![f32::NAN; conv.workspace()];
                 let mut output = vec![f32::NAN; expected.len()];
-                conv.run(input, &mut workspace, &mut output);
-                for (found, expected) in output.iter().zip(&expected) {
+                conv.run(&in_layout, &mut workspace, &mut output);
+                let mut first = vec![f32::NAN; expected.len()];
+                channels_first(&output, layer.outputs(), &mut first);
+                for (found, expected) in first.iter().zip(&expected) {
                     prop_assert!(
                         (found - expected).abs() < TOLERANCE * largest,
                         "{instructions}, {tile:?}: {found} for {expected}"
@@ -88,13 +98,18 @@ fn a_part_of_the_maps_gives_the_same_bits_as_all() {
         output
     };
     for instructions in Instructions::available() {
-        let conv = Winograd::new(&whole, &affine, instructions);
+        let conv = Winograd::new(&whole, &affine, Layout::ChannelsFirst, instructions);
         let expected = run(&conv, 50);
         for maps in [0..25, 25..50, 13..30] {
             let part = layer([9, 12, 12], maps.len(), [5, 5]);
-            let part = Winograd::new(&part, &conv.weights_of_maps(maps.clone()), instructions);
+            let weights = affine.rows().skip(maps.start).take(maps.len()).flatten();
+            let bias = affine.bias[maps.clone()].to_vec();
+            let of_maps = Affine { weights: weights.copied().collect(), bias };
+            let part = Winograd::new(&part, &of_maps, Layout::ChannelsFirst, instructions);
             let found = run(&part, maps.len());
-            assert_eq!(found, expected[maps.start * 16..maps.end * 16], "{instructions}, {maps:?}");
+            for (found, all) in found.chunks(maps.len()).zip(expected.chunks(50)) {
+                assert_eq!(found, &all[maps.clone()], "{instructions}, {maps:?}");
+            }
         }
     }
 }
@@ -107,7 +122,7 @@ fn bytes_give_what_the_same_floats_give() {
     let bytes: Vec<u8> = (0..8 * 11 * 10).map(|index| (index * 31 % 256) as u8).collect();
     let floats: Vec<f32> = bytes.iter().copied().map(f32::from).collect();
     for instructions in Instructions::available() {
-        let conv = Winograd::new(&layer, &affine, instructions);
+        let conv = Winograd::new(&layer, &affine, Layout::ChannelsFirst, instructions);
         let mut workspace = vec![f32::NAN; conv.workspace()];
         let mut outputs = [vec![0.0; 7 * 4 * 4], vec![0.0; 7 * 4 * 4]];
         conv.run(&bytes, &mut workspace, &mut outputs[0]);

@@ -6,10 +6,10 @@ use std::io::Cursor;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use dataset::Image;
 use firmware_sim::verify::{Comparison, LayerFidelity, Verification};
 use image::{GrayImage, ImageFormat};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use runtime::{IMAGE_SIDE, Image28};
 use safe_io::SingleLine;
 
 use super::{Report, Share, Source};
@@ -173,10 +173,10 @@ fn gallery(report: &Report, comparisons: &[Comparison]) -> anyhow::Result<Markup
     })
 }
 
-fn png(Image28(pixels): &Image28) -> anyhow::Result<String> {
-    let side = IMAGE_SIDE as u32;
-    let inverted = pixels.iter().map(|ink| 255 - ink).collect();
-    let picture = GrayImage::from_raw(side, side, inverted).expect("the sizes are equal");
+fn png(image: &Image) -> anyhow::Result<String> {
+    let [width, height] = [image.width(), image.height()].map(|side| side as u32);
+    let inverted = image.channel(0).iter().map(|ink| 255 - ink).collect();
+    let picture = GrayImage::from_raw(width, height, inverted).expect("the sizes are equal");
     let mut file = Cursor::new(vec![]);
     picture.write_to(&mut file, ImageFormat::Png)?;
     Ok(BASE64_STANDARD.encode(file.into_inner()))

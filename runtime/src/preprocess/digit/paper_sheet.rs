@@ -1,8 +1,8 @@
 //! A paper sheet on a table, which at first is taken for the drawing: it stands out from the table.
 
 use image::{DynamicImage, Luma};
-use imageproc::region_labelling::{Connectivity, connected_components};
 
+use super::regions::{Connectivity, label};
 use super::strokes::Mask;
 
 /// Minimum part of its box that a sheet fills, with what is drawn on it.
@@ -25,7 +25,7 @@ pub(super) fn inside(picture: &DynamicImage, strokes: &Mask) -> Option<DynamicIm
         let drawn = within && strokes.get_pixel(x - 1, y - 1).0[0] > 0;
         Luma([if drawn { 0 } else { 255 }])
     });
-    let regions = connected_components(&open, Connectivity::Four, Luma([0]));
+    let regions = label(&open, Connectivity::Four);
     let outside = regions.get_pixel(0, 0);
     let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
     let (mut filled, mut solid) = (0, 0);

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use image::{ImageBuffer, Luma, imageops};
-use imageproc::distance_transform::euclidean_squared_distance_transform;
-use imageproc::region_labelling::{Connectivity, connected_components};
 
+use super::distance::squared_distances;
+use super::regions::{Connectivity, label};
 use super::strokes::Mask;
-use dataset::{IMAGE_SIDE, Image28, PIXELS};
+use dataset::{IMAGE_SIDE, Image, PIXELS};
 
 /// Longer side of the digits in MNIST, in pixels.
 const BOX_PX: f32 = 20.0;
@@ -35,7 +35,7 @@ type Field = ImageBuffer<Luma<f32>, Vec<f32>>;
 
 /// A drawing in MNIST's frame.
 pub(super) struct Normalized {
-    pub(super) image: Image28,
+    pub(super) image: Image,
     /// Diameter of the largest circle inside the strokes, in parts of the drawing's longer side.
     pub(super) thickness: f32,
 }
@@ -64,7 +64,7 @@ pub(super) fn normalize(strokes: &Mask) -> Normalized {
             .sum();
         *pixel = (ink / (samples * samples) as f32 * 255.0).round() as u8;
     }
-    Normalized { image: Image28(image), thickness }
+    Normalized { image: Image::mnist(image), thickness }
 }
 
 /// Part of a pixel that is inside an edge at this distance from its middle.
@@ -90,8 +90,8 @@ fn crop(strokes: &Mask) -> Mask {
 fn field(strokes: &Mask) -> Field {
     let mut paper = strokes.clone();
     imageops::invert(&mut paper);
-    let to_strokes = euclidean_squared_distance_transform(strokes);
-    let to_paper = euclidean_squared_distance_transform(&paper);
+    let to_strokes = squared_distances(strokes);
+    let to_paper = squared_distances(&paper);
     Field::from_fn(strokes.width(), strokes.height(), |x, y| {
         let [to_strokes, to_paper] =
             [&to_strokes, &to_paper].map(|field| field.get_pixel(x, y).0[0].sqrt() as f32);
@@ -149,7 +149,7 @@ fn stroke_width(field: &Field) -> f32 {
 fn smallest_hole(field: &Field, strokes: &Mask, pinhole: f32) -> f32 {
     let mut paper = strokes.clone();
     imageops::invert(&mut paper);
-    let regions = connected_components(&paper, Connectivity::Four, Luma([0]));
+    let regions = label(&paper, Connectivity::Four);
     let outside = regions.get_pixel(0, 0).0[0];
     let mut radii = BTreeMap::new();
     for (region, distance) in regions.pixels().zip(field.pixels()) {
@@ -185,8 +185,12 @@ mod tests {
         })
     }
 
-    fn inked_columns(image: &Image28, row: usize) -> Vec<u8> {
-        image.0[row * IMAGE_SIDE..][..IMAGE_SIDE].iter().copied().filter(|&ink| ink > 0).collect()
+    fn inked_columns(image: &Image, row: usize) -> Vec<u8> {
+        image.pixels()[row * IMAGE_SIDE..][..IMAGE_SIDE]
+            .iter()
+            .copied()
+            .filter(|&ink| ink > 0)
+            .collect()
     }
 
     fn ring(inner: f32, outer: f32) -> Mask {
@@ -205,7 +209,7 @@ mod tests {
         let rows: Vec<usize> = (0..28).filter(|&y| !inked_columns(&image, y).is_empty()).collect();
         assert!((20..=21).contains(&rows.len()), "{image:?}");
         let (mut mass, mut moments) = (0.0, [0.0; 2]);
-        for (at, &ink) in image.0.iter().enumerate() {
+        for (at, &ink) in image.pixels().iter().enumerate() {
             mass += f32::from(ink);
             moments[0] += f32::from(ink) * ((at % 28) as f32 + 0.5);
             moments[1] += f32::from(ink) * ((at / 28) as f32 + 0.5);
@@ -218,7 +222,7 @@ mod tests {
     #[test]
     fn thin_and_thick_pens_become_alike() {
         // across the middle of a ring the pen is met twice; its ink is its width
-        let pen = |image: &Image28| {
+        let pen = |image: &Image| {
             let ink: u32 = inked_columns(image, 14).iter().map(|&ink| u32::from(ink)).sum();
             ink as f32 / 255.0 / 2.0
         };
@@ -235,7 +239,7 @@ mod tests {
                 || (59.0..60.5).contains(&x) && (33.0..180.0).contains(&y)
         });
         let Normalized { image, .. } = normalize(&ring_in_a_long_digit);
-        let ink = |x: usize, y: usize| image.0[y * IMAGE_SIDE + x];
+        let ink = |x: usize, y: usize| image.pixels()[y * IMAGE_SIDE + x];
         let is_hole = |x, y| {
             let around = [ink(x - 1, y), ink(x + 1, y), ink(x, y - 1), ink(x, y + 1)];
             ink(x, y) < 160 && around.into_iter().all(|beside| beside > ink(x, y))
@@ -246,7 +250,7 @@ mod tests {
     #[test]
     fn a_dot_and_a_full_picture_are_drawn_too() {
         for strokes in [synthetic(|x, y| x < 1.0 && y < 1.0), synthetic(|_, _| true)] {
-            assert!(normalize(&strokes).image.0.iter().any(|&ink| ink > 100));
+            assert!(normalize(&strokes).image.pixels().iter().any(|&ink| ink > 100));
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, Rgb, Rgb32FImage, RgbImage};
-use imageproc::filter::median_filter;
-use nalgebra::{Matrix6, Vector6};
 
+use super::least_squares::{self, Products, Vector};
+use super::median::medians;
 use super::quantile::quantile;
 
 /// Part of the strongest difference that is still paper, and the part from which it is ink.
@@ -107,38 +107,40 @@ fn even_light(picture: &RgbImage, border: &[usize]) -> Rgb32FImage {
     let (width, height) = picture.dimensions();
     let terms = |x: u32, y: u32| {
         let (x, y) = (x as f32 / width as f32 - 0.5, y as f32 / height as f32 - 0.5);
-        Vector6::new(1.0, x, y, x * x, x * y, y * y)
+        [1.0, x, y, x * x, x * y, y * y]
     };
     let stride = (width.max(height) / SAMPLES).max(1) as usize;
-    let samples: Vec<(Vector6<f32>, [f32; 3])> = (0..height)
+    let samples: Vec<(Vector, [f32; 3])> = (0..height)
         .step_by(stride)
         .flat_map(|y| (0..width).step_by(stride).map(move |x| (x, y)))
         .map(|(x, y)| (terms(x, y), picture.get_pixel(x, y).0.map(f32::from)))
         .collect();
     let start = one_colour(picture, border).get_pixel(0, 0).0;
-    let mut surfaces = start.map(|level| Vector6::new(level, 0.0, 0.0, 0.0, 0.0, 0.0));
+    let mut surfaces = start.map(|level| [level, 0.0, 0.0, 0.0, 0.0, 0.0]);
     for _ in 0..ROUNDS {
         let residuals: Vec<f32> = samples
             .iter()
-            .map(|(terms, colour)| length([0, 1, 2].map(|c| colour[c] - surfaces[c].dot(terms))))
+            .map(|(terms, colour)| {
+                length([0, 1, 2].map(|c| colour[c] - least_squares::dot(&surfaces[c], terms)))
+            })
             .collect();
         let scale = 1.5 * quantile(&residuals, 0.5).max(1.0);
-        let mut products = Matrix6::identity() * 1e-6; // solvable whatever the samples
-        let mut moments = [Vector6::zeros(); 3];
+        let mut products = Products::new();
+        let mut moments = [Vector::default(); 3];
         for ((terms, colour), residual) in samples.iter().zip(residuals) {
-            let weighted = terms / (1.0 + (residual / scale).powi(2)).powi(2);
-            products += weighted * terms.transpose();
-            for (moment, level) in moments.iter_mut().zip(colour) {
-                *moment += weighted * *level;
+            let weighted = terms.map(|term| term / (1.0 + (residual / scale).powi(2)).powi(2));
+            products.add(&weighted, terms);
+            for (moments, level) in moments.iter_mut().zip(colour) {
+                moments.iter_mut().zip(weighted).for_each(|(moment, term)| *moment += term * level);
             }
         }
-        if let Some(factors) = products.cholesky() {
-            surfaces = moments.map(|moment| factors.solve(&moment));
+        if let Some(factors) = products.factors() {
+            surfaces = moments.map(|moments| factors.solve(moments));
         }
     }
     Rgb32FImage::from_fn(width, height, |x, y| {
         let terms = terms(x, y);
-        Rgb(surfaces.each_ref().map(|surface| surface.dot(&terms)))
+        Rgb(surfaces.each_ref().map(|surface| least_squares::dot(surface, &terms)))
     })
 }
 
@@ -149,9 +151,8 @@ fn surroundings(picture: &RgbImage, _border: &[usize]) -> Rgb32FImage {
     let coarse = |length: u32| (length * COARSE_SIDE).div_ceil(longer);
     let small = imageops::thumbnail(picture, coarse(width), coarse(height));
     let radius = (small.width().max(small.height()) / AROUND).max(1);
-    let medians = median_filter(&mirrored(&small, radius), radius, radius);
-    let medians = imageops::crop_imm(&medians, radius, radius, small.width(), small.height());
-    let medians = DynamicImage::ImageRgb8(medians.to_image()).to_rgb32f();
+    let medians = medians(&mirrored(&small, radius), radius);
+    let medians = DynamicImage::ImageRgb8(medians).to_rgb32f();
     let mut paper = imageops::resize(&medians, width, height, FilterType::Triangle);
     paper.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|level| level * 255.0));
     paper

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use image::{ImageBuffer, Luma};
-use imageproc::distance_transform::euclidean_squared_distance_transform;
-use imageproc::region_labelling::{Connectivity, connected_components};
+use image::Luma;
 
+use super::distance::squared_distances;
 use super::ink::Ink;
+use super::regions::{self, Connectivity, Labels};
 
 /// Pixels that are strokes, 255, and that are not, 0.
 pub(super) type Mask = image::GrayImage;
-
-/// Number of the group that each pixel belongs to, from 1; 0 for paper.
-type Labels = ImageBuffer<Luma<u32>, Vec<u32>>;
 
 /// Minimum ink of a stroke: just under half of the pen's, so that pixels that touch at a corner hang together.
 const MIN_INK: f32 = 0.42;
@@ -170,9 +167,9 @@ fn label(strokes: &Mask) -> Labels {
     let (width, height) = strokes.dimensions();
     // strokes grow by the gap that is allowed, so that those nearer than that touch and get one number
     let reach = f64::from(width.max(height) as f32 * MAX_GAP_IN_STROKE);
-    let away = euclidean_squared_distance_transform(strokes);
+    let away = squared_distances(strokes);
     let near = mask((width, height), |x, y| away.get_pixel(x, y).0[0] <= reach * reach);
-    let mut labels = connected_components(&near, Connectivity::Eight, Luma([0]));
+    let mut labels = regions::label(&near, Connectivity::Eight);
     // and the paper between them gets none
     for (label, stroke) in labels.pixels_mut().zip(strokes.pixels()) {
         if stroke.0[0] == 0 {
@@ -193,7 +190,7 @@ fn groups(labels: &Labels) -> Vec<Group> {
 
 /// Minimum distance of each group from the digit, in pixels.
 fn gaps(digit: &Mask, labels: &Labels) -> BTreeMap<u32, f32> {
-    let away = euclidean_squared_distance_transform(digit);
+    let away = squared_distances(digit);
     let mut gaps = BTreeMap::new();
     for (label, away) in labels.pixels().zip(away.pixels()).filter(|(label, _)| label.0[0] > 0) {
         let gap = gaps.entry(label.0[0]).or_insert(f32::MAX);
@@ -220,7 +217,7 @@ fn frames(frame: Group, others: &[Group], labels: &Labels) -> bool {
         !within || labels.get_pixel(x - 1, y - 1).0[0] != frame.label
     });
     // by sides only: through the corners of a frame one pixel thin, the outside would leak in
-    let regions = connected_components(&open, Connectivity::Four, Luma([0]));
+    let regions = regions::label(&open, Connectivity::Four);
     let outside = regions.get_pixel(0, 0);
     labels.enumerate_pixels().any(|(x, y, label)| {
         inside.contains(&label.0[0]) && regions.get_pixel(x + 1, y + 1) != outside

@@ -1,0 +1,433 @@
+//! Depthwise convolution: each output channel sees one input channel alone.
+//!
+//! The channels lie last, and a vector runs along a row of outputs through pixels and channels as they come: with 8
+//! channels a vector of 16 holds two pixels, with 64 a quarter of one. The weights follow the channels, so they come
+//! again after a **period** of vectors:
+//!
+//! ```text
+//!  12 channels a to l, vectors of 8:   abcdefgh  ijklabcd  efghijkl  abcdefgh  …      a period of 3 vectors
+//! ```
+//!
+//! For each vector of the period, its weights are loaded once, and then used for all rows. The inputs that a kernel
+//! element needs lie together as the outputs do: in the frame, columns that are a stride apart are side by side (see
+//! [`super::layout`]). A channel that several maps see is there several times.
+
+use network::{Affine, Conv as Geometry, Kind, Layer, Padding};
+use pulp::{Simd, WithSimd};
+
+use super::layout::{Frame, Layout};
+use super::{Aligned, Clamp, Instructions, Value, multiply_add, store};
+
+/// A layer with its weights packed for some instructions.
+#[derive(Debug)]
+pub(crate) struct Depthwise {
+    layer: Layer,
+    conv: Geometry,
+    instructions: Instructions,
+    frame: Frame,
+    /// For each kernel element, where in the frame the inputs of the first output lie.
+    offsets: Vec<usize>,
+    /// Whether the input is read where it lies: vectors are of one pixel, which is padding or not.
+    unframed: bool,
+    /// Floats from one row of the frame to the next.
+    input_row: usize,
+    /// From an output of a row to the next of the same place in the period: floats in the frame.
+    input_step: usize,
+    /// The same in the output.
+    output_step: usize,
+    /// `[vector of the period][kernel element][lane]`
+    weights: Aligned,
+    /// `[vector of the period][lane]`
+    bias: Aligned,
+    clamp: Clamp,
+}
+
+impl Depthwise {
+    /// Whether this kernel can do it.
+    pub(crate) const fn does(layer: &Layer, conv: &Geometry) -> bool {
+        conv.groups > 1 && conv.groups == layer.input()[0] && !conv.pool
+    }
+
+    /// Packs the weights of a depthwise convolution of an input that lies so.
+    ///
+    /// # Panics
+    /// If `layer` is another kind, or `affine` has not its weights.
+    pub(crate) fn new(
+        layer: &Layer,
+        affine: &Affine,
+        input_layout: Layout,
+        instructions: Instructions,
+    ) -> Self {
+        let Kind::Conv(conv) = layer.kind() else { panic!("{} is no convolution", layer.name()) };
+        assert!(Self::does(layer, &conv), "{layer} is not depthwise");
+        let instructions = instructions.usable();
+        let [maps, rows, columns] = layer.output();
+        let lanes = instructions.lanes();
+        // vectors within a pixel need no pixels beside each other
+        let is_whole = maps.is_multiple_of(lanes);
+        let frame = Frame::new(layer.input(), input_layout, &conv, [rows, columns])
+            .with_channels_last(if is_whole { 1 } else { conv.stride[1] }, maps / layer.input()[0]);
+        let [rows, columns] = conv.kernel;
+        let offsets = (0..rows)
+            .flat_map(|row| (0..columns).map(move |column| frame.offset(0, row, column)))
+            .collect();
+        let (mut weights, mut bias) = (vec![], vec![]);
+        let all: Vec<&[f32]> = affine.rows().collect();
+        for vector in 0..period(maps, lanes) {
+            let maps = |lane: usize| (vector * lanes + lane) % maps;
+            let elements = 0..rows * columns;
+            let places = elements.flat_map(|element| (0..lanes).map(move |lane| (element, lane)));
+            weights.extend(places.map(|(element, lane)| all[maps(lane)][element]));
+            bias.extend((0..lanes).map(|lane| affine.bias[maps(lane)]));
+        }
+        let clamp = Clamp::of(conv.activation);
+        let unframed = is_whole
+            && maps == layer.input()[0]
+            && input_layout == Layout::ChannelsLast
+            && conv.kernel == [3, 3]
+            && matches!(conv.stride[0], 1 | 2);
+        let input_step = if is_whole { conv.stride[1] * maps } else { bias.len() };
+        let output_step = bias.len();
+        let layer = layer.clone();
+        Self {
+            layer,
+            conv,
+            instructions,
+            frame,
+            offsets,
+            unframed,
+            input_row: frame.offset(0, 1, 0),
+            input_step,
+            output_step,
+            weights: Aligned::from(&weights[..]),
+            bias: Aligned::from(&bias[..]),
+            clamp,
+        }
+    }
+
+    /// The reverse of [`Self::new`].
+    pub(crate) fn affine(&self) -> Affine {
+        let (lanes, elements) = (self.instructions.lanes(), self.offsets.len());
+        let weight = |map: usize, element: usize| {
+            self.weights[(map / lanes * elements + element) * lanes + map % lanes]
+        };
+        let maps = 0..self.layer.outputs();
+        Affine {
+            weights: maps
+                .clone()
+                .flat_map(|map| (0..elements).map(move |element| weight(map, element)))
+                .collect(),
+            bias: self.bias[maps].to_vec(),
+        }
+    }
+
+    /// Floats that [`Self::run`] wants of its workspace.
+    pub(crate) const fn workspace(&self) -> usize {
+        let [channels, height, width] = self.layer.input();
+        if self.unframed {
+            // bytes are made floats
+            channels * height * width
+        } else {
+            // the last vector of a row reads past what it needs
+            self.frame.length() + self.instructions.lanes()
+        }
+    }
+
+    /// One image: `input` lies as was said, and `output` is `[row][column][map]`.
+    pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
+        self.instructions.run(Task { layer: self, input, workspace, output });
+    }
+}
+
+/// Vectors after which channels come again in the same lanes.
+fn period(channels: usize, lanes: usize) -> usize {
+    let mut period = 1;
+    while !(period * lanes).is_multiple_of(channels) {
+        period += 1;
+    }
+    period
+}
+
+struct Task<'a, V> {
+    layer: &'a Depthwise,
+    input: &'a [V],
+    workspace: &'a mut [f32],
+    output: &'a mut [f32],
+}
+
+impl<V: Value> WithSimd for Task<'_, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { layer, input, workspace, output } = self;
+        let frame = if layer.unframed {
+            V::floats(input, workspace)
+        } else {
+            layer.frame.fill(input, workspace);
+            workspace
+        };
+        let biases = S::as_simd_f32s(&layer.bias).0;
+        let weights = S::as_simd_f32s(&layer.weights).0.chunks_exact(layer.offsets.len());
+        for (first, (weights, bias)) in weights.zip(biases).enumerate() {
+            let vectors = Vectors { layer, first: first * S::F32_LANES, bias: *bias };
+            let rows = <[[S::f32s; 3]; 3]>::try_from(weights.as_chunks::<3>().0);
+            match (rows, layer.conv.kernel, layer.conv.stride[0]) {
+                (Ok(weights), _, 1) if layer.unframed => {
+                    run3x3_unframed::<S, 1>(simd, &vectors, weights, frame, output);
+                }
+                (Ok(weights), _, 2) if layer.unframed => {
+                    run3x3_unframed::<S, 2>(simd, &vectors, weights, frame, output);
+                }
+                (Ok(weights), [3, 3], 1) => run3x3::<S, 1>(simd, &vectors, weights, frame, output),
+                (Ok(weights), [3, 3], 2) => run3x3::<S, 2>(simd, &vectors, weights, frame, output),
+                _ => run(simd, &vectors, weights, frame, output),
+            }
+        }
+    }
+}
+
+/// The vectors of all rows that have the same place in the period.
+struct Vectors<'a, V> {
+    layer: &'a Depthwise,
+    /// Where the first of a row begins, in the output and in the frame.
+    first: usize,
+    bias: V,
+}
+
+/// Computes them.
+#[inline(always)]
+fn run<S: Simd>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: &[S::f32s],
+    frame: &[f32],
+    output: &mut [f32],
+) {
+    let Vectors { layer, first, .. } = *vectors;
+    let [maps, _, columns] = layer.layer.output();
+    for (row, output) in output.chunks_exact_mut(columns * maps).enumerate() {
+        let places = (first..).step_by(layer.input_step);
+        let outputs = output.get_mut(first..).unwrap_or_default();
+        for (to, place) in outputs.chunks_mut(layer.output_step).zip(places) {
+            vector(simd, vectors, weights, frame, row, place, to);
+        }
+    }
+}
+
+/// Computes one vector of a row, as much of it as there is room for.
+#[inline(always)]
+fn vector<S: Simd>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: &[S::f32s],
+    frame: &[f32],
+    row: usize,
+    place: usize,
+    to: &mut [f32],
+) {
+    let Vectors { layer, bias, .. } = *vectors;
+    let frame = &frame[row * layer.conv.stride[0] * layer.input_row + place..];
+    let mut sum = bias;
+    for (weight, offset) in weights.iter().zip(&layer.offsets) {
+        let input = S::as_simd_f32s(&frame[*offset..][..S::F32_LANES]).0[0];
+        sum = multiply_add(simd, input, *weight, sum);
+    }
+    store(simd, to, layer.clamp.apply(simd, sum));
+}
+
+/// [`run`] for kernels of 3×3, down a strip of one vector of each row or of two, so that each input is read once.
+#[inline(always)]
+fn run3x3<S: Simd, const STRIDE: usize>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: [[S::f32s; 3]; 3],
+    frame: &[f32],
+    output: &mut [f32],
+) {
+    let Vectors { layer, first, .. } = *vectors;
+    let [maps, rows, columns] = layer.layer.output();
+    let length = columns * maps;
+    let Depthwise { input_row, input_step, output_step, .. } = *layer;
+    let offsets = [layer.offsets[0], layer.offsets[1], layer.offsets[2]];
+    let seen = [true; 3];
+    let height = layer.frame.rows();
+    let mut inputs =
+        Inputs { values: frame, above: 0, height, input_row, input_step, offsets, seen };
+    let mut to = first;
+    inputs.skip(first);
+    while to + output_step + S::F32_LANES <= length {
+        strips::<S, STRIDE, 2>(simd, vectors, weights, &inputs, &mut output[to..]);
+        inputs.skip(2 * input_step);
+        to += 2 * output_step;
+    }
+    if to + S::F32_LANES <= length {
+        strips::<S, STRIDE, 1>(simd, vectors, weights, &inputs, &mut output[to..]);
+        inputs.skip(input_step);
+        to += output_step;
+    }
+    // the last vector of a row may not be whole
+    if to < length {
+        let place = inputs.offsets[0] - layer.offsets[0];
+        for row in 0..rows {
+            let to = &mut output[row * length..][to..length];
+            vector(simd, vectors, weights.as_flattened(), frame, row, place, to);
+        }
+    }
+}
+
+/// [`run3x3`] of an input without a frame, in whose place zeros are put.
+#[inline(always)]
+fn run3x3_unframed<S: Simd, const STRIDE: usize>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: [[S::f32s; 3]; 3],
+    input: &[f32],
+    output: &mut [f32],
+) {
+    let Vectors { layer, first, .. } = *vectors;
+    let [channels, height, width] = layer.layer.input();
+    let columns = layer.layer.output()[2];
+    let Padding { top, left, .. } = layer.conv.padding;
+    let stride = layer.conv.stride[1];
+    let mut column = 0;
+    while column < columns {
+        let begin = column * stride;
+        let mut inputs = Inputs {
+            values: input,
+            above: top,
+            height,
+            input_row: width * channels,
+            input_step: stride * channels,
+            offsets: [0; 3],
+            seen: [false; 3],
+        };
+        for (kernel_column, (offset, seen)) in
+            inputs.offsets.iter_mut().zip(&mut inputs.seen).enumerate()
+        {
+            let place = (begin + kernel_column).wrapping_sub(left);
+            if place < width {
+                *seen = true;
+                *offset = first + place * channels;
+            }
+        }
+        let output = &mut output[first + column * channels..];
+        // the next column has no padding on its left if this one has none
+        let two =
+            inputs.seen == [true; 3] && column + 1 < columns && begin + stride + 2 < left + width;
+        if two {
+            strips::<S, STRIDE, 2>(simd, vectors, weights, &inputs, output);
+            column += 2;
+        } else {
+            strips::<S, STRIDE, 1>(simd, vectors, weights, &inputs, output);
+            column += 1;
+        }
+    }
+}
+
+/// `STRIPS` strips, to where they begin in `output`. Of the outputs that the next row of inputs adds to, the sums stay
+/// in registers.
+#[inline(always)]
+fn strips<S: Simd, const STRIDE: usize, const STRIPS: usize>(
+    simd: S,
+    vectors: &Vectors<'_, S::f32s>,
+    weights: [[S::f32s; 3]; 3],
+    inputs: &Inputs<'_>,
+    output: &mut [f32],
+) {
+    let Vectors { layer, bias, .. } = *vectors;
+    let inputs = *inputs;
+    let [maps, rows, columns] = layer.layer.output();
+    let output_step = layer.output_step;
+    let floor = simd.splat_f32s(layer.clamp.floor);
+    let ceiling = simd.splat_f32s(layer.clamp.ceiling);
+    let [first, second, third] = weights;
+    let bias = [bias; STRIPS];
+    let mut sums = add(simd, bias, inputs.row(simd, 0), first);
+    let mut next = bias;
+    if STRIDE == 1 {
+        let middle = inputs.row(simd, 1);
+        sums = add(simd, sums, middle, second);
+        next = add(simd, bias, middle, first);
+    }
+    for row in 0..rows {
+        if STRIDE == 2 {
+            sums = add(simd, sums, inputs.row(simd, 2 * row + 1), second);
+        }
+        let below = inputs.row(simd, STRIDE * row + 2);
+        sums = add(simd, sums, below, third);
+        let begin = row * columns * maps;
+        for (strip, sum) in sums.into_iter().enumerate() {
+            let to = &mut output[begin + strip * output_step..][..S::F32_LANES];
+            let sum = simd.min_f32s(ceiling, simd.max_f32s(floor, sum));
+            S::as_mut_simd_f32s(to).0[0] = sum;
+        }
+        if STRIDE == 1 {
+            sums = add(simd, next, below, second);
+            next = add(simd, bias, below, first);
+        } else {
+            sums = add(simd, bias, below, first);
+        }
+    }
+}
+
+/// The inputs of strips.
+#[derive(Clone, Copy)]
+struct Inputs<'a> {
+    values: &'a [f32],
+    /// Rows of zeros that are not there, above those that are.
+    above: usize,
+    /// Rows that are there.
+    height: usize,
+    input_row: usize,
+    input_step: usize,
+    /// Where the columns of a kernel lie in a row.
+    offsets: [usize; 3],
+    /// Whether they do; the others are zeros. Of two strips all do.
+    seen: [bool; 3],
+}
+
+impl Inputs<'_> {
+    /// Goes on to strips this much farther on.
+    #[inline(always)]
+    fn skip(&mut self, floats: usize) {
+        for offset in &mut self.offsets {
+            *offset += floats;
+        }
+    }
+
+    /// For each strip, what the columns of a kernel see of a row.
+    #[inline(always)]
+    fn row<S: Simd, const STRIPS: usize>(self, simd: S, row: usize) -> [[S::f32s; 3]; STRIPS] {
+        let mut inputs = [[simd.splat_f32s(0.0); 3]; STRIPS];
+        let row = row.wrapping_sub(self.above);
+        if row >= self.height {
+            return inputs;
+        }
+        for (strip, inputs) in inputs.iter_mut().enumerate() {
+            for ((input, offset), seen) in inputs.iter_mut().zip(self.offsets).zip(self.seen) {
+                if STRIPS > 1 || seen {
+                    let begin = row * self.input_row + strip * self.input_step + offset;
+                    *input = S::as_simd_f32s(&self.values[begin..][..S::F32_LANES]).0[0];
+                }
+            }
+        }
+        inputs
+    }
+}
+
+/// Adds the products of a row of inputs and a row of weights.
+#[inline(always)]
+fn add<S: Simd, const STRIPS: usize>(
+    simd: S,
+    mut sums: [S::f32s; STRIPS],
+    inputs: [[S::f32s; 3]; STRIPS],
+    weights: [S::f32s; 3],
+) -> [S::f32s; STRIPS] {
+    for (sum, inputs) in sums.iter_mut().zip(inputs) {
+        for (input, weight) in inputs.into_iter().zip(weights) {
+            *sum = multiply_add(simd, input, weight, *sum);
+        }
+    }
+    sums
+}
