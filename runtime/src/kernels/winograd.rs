@@ -47,20 +47,19 @@
 //!
 //! # Times
 //!
-//! Microseconds for one image by direct convolution → by the tile that [`Tile::fastest`] gives: medians on one core of
-//! an AMD EPYC 9004, which works on the 16 floats of AVX-512 in two halves.
+//! Microseconds for one image by direct convolution → so, medians on one core of an AMD EPYC 9004, which works on the 16
+//! floats of AVX-512 in two halves; values lie as the direct kernel wants them.
 //!
 //! | layer | AVX-512 | AVX2 | portable |
 //! |---|---|---|---|
-//! | 5×5 20→50, pooled, 12×12 | 31 → 9.6 F(4×4) | 57 → 9.7 F(4×4) | 142 → 22 F(4×4) |
-//! | 3×3 16→16 pad 1, 32×32 | 60 → 35 F(4×4) | 87 → 41 F(4×4) | 183 → 80 F(4×4) |
-//! | 3×3 32→32 pad 1, 16×16 | 52 → 20 F(4×4) | 76 → 23 F(4×4) | 183 → 53 F(4×4) |
-//! | 3×3 64→64 pad 1, 8×8 | 49 → 15 F(4×4) | 63 → 18 F(4×4) | 181 → 42 F(4×4) |
-//! | 3×3 32→32 pad 1, pooled, 16×10 | 37 → 13 F(4×4) | 59 → 16 F(4×4) | 138 → 38 F(4×4) |
-//! | 3×3 32→32 pad 1, pooled, 8×5 | 13 → 3.8 F(2×2) | 13 → 4.2 F(2×2) | 29 → 9.9 F(2×2) |
+//! | 5×5 20→50, pooled, 12×12 | 31 → 9.0 | 57 → 9.8 | 142 → 22 |
+//! | 3×3 16→16 pad 1, 32×32 | 42 → 23 | 42 → 28 | 131 → 75 |
+//! | 3×3 32→32 pad 1, 16×16 | 41 → 16 | 42 → 20 | 129 → 53 |
+//! | 3×3 64→64 pad 1, 8×8 | 42 → 14 | 43 → 16 | 132 → 43 |
+//! | 3×3 32→32 pad 1, pooled, 16×10 | 26 → 12 | 27 → 14 | 81 → 37 |
+//! | 3×3 32→32 pad 1, pooled, 8×5 | 5.2 → 3.5 | 5.5 → 4.0 | 16 → 11 |
 //!
-//! Direct convolution of the padded layers was timed on an input that has its padding already. LeNet's first
-//! convolution, of one channel, takes 5.9 µs by direct convolution and 19 µs by F(4×4) on AVX-512.
+//! All take F(4×4). LeNet's first convolution, of one channel, takes 5.9 µs by direct convolution and 19 µs so, on AVX-512.
 
 mod steps;
 mod tile;
