@@ -16,6 +16,7 @@ mod depthwise;
 mod layout;
 mod matrix;
 mod pool;
+mod winograd;
 
 use std::any::TypeId;
 use std::fmt;
@@ -31,6 +32,7 @@ pub(crate) use depthwise::Depthwise;
 pub(crate) use layout::{Layout, channels_first, places_of_channels_last};
 pub(crate) use matrix::MatrixConv;
 pub(crate) use pool::{Pool, add};
+pub(crate) use winograd::Winograd;
 
 /// What computes the layers of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use network::{Activation, Affine, Conv as Geometry, Kind, Layer, Shape};
 
 use crate::kernels::{
     Aligned, Conv, Dense, Depthwise, Instructions, Layout, MatrixConv, NonZeroInputs, Pool, Value,
-    add, channels_first, places_of_channels_last,
+    Winograd, add, channels_first, places_of_channels_last,
 };
 
 /// One layer with its weights packed for a set of instructions, for who needs what each layer gives.
@@ -36,6 +36,7 @@ pub struct CompiledLayer {
 enum Kernel {
     Conv(Conv),
     Matrix(MatrixConv),
+    Winograd(Winograd),
     Depthwise(Depthwise),
     Pool(Pool),
     Add,
@@ -65,7 +66,12 @@ pub(crate) enum Layouts {
 }
 
 impl Layouts {
-    /// Those of the kernel that a layer gets.
+    /// Those of the kernel that [`CompiledLayer::fastest`] gives a layer.
+    pub(crate) fn of_fastest(layer: &Layer, instructions: Instructions) -> Self {
+        if Winograd::suits(layer, instructions) { Self::Last } else { Self::of(layer) }
+    }
+
+    /// Those of the kernel that [`CompiledLayer::with_layouts`] gives a layer.
     pub(crate) fn of(layer: &Layer) -> Self {
         match layer.kind() {
             Kind::Conv(conv) if Conv::does(&conv) => Self::First,
@@ -78,6 +84,8 @@ impl Layouts {
 
 impl CompiledLayer {
     /// Packs the weights.
+    ///
+    /// Of whole numbers whose sums stay below 2²⁴ the layer is exact.
     ///
     /// # Panics
     /// If `affine` has not as many as `layer`.
@@ -119,6 +127,22 @@ impl CompiledLayer {
         Self { layer: layer.clone(), kernel, instructions, input_layout, output_layout }
     }
 
+    /// [`Self::with_layouts`] with the kernel that is the fastest, as [`Layouts::of_fastest`] allows it: whole numbers are
+    /// not exact, but within the error of [`Winograd`].
+    pub(crate) fn fastest(
+        layer: &Layer,
+        affine: &Affine,
+        instructions: Instructions,
+        layouts: [Layout; 2],
+    ) -> Self {
+        if !Winograd::suits(layer, instructions) {
+            return Self::with_layouts(layer, affine, instructions, layouts);
+        }
+        let [input_layout, output_layout] = layouts;
+        let kernel = Kernel::Winograd(Winograd::new(layer, affine, input_layout, instructions));
+        Self { layer: layer.clone(), kernel, instructions, input_layout, output_layout }
+    }
+
     /// What it computes.
     #[must_use]
     pub const fn layer(&self) -> &Layer {
@@ -130,6 +154,7 @@ impl CompiledLayer {
         match &self.kernel {
             Kernel::Conv(conv) => conv.weights_of_maps(0..self.layer.outputs()),
             Kernel::Matrix(conv) => conv.affine(),
+            Kernel::Winograd(conv) => conv.affine(),
             Kernel::Depthwise(conv) => conv.affine(),
             Kernel::Pool(_) | Kernel::Add => Affine { weights: vec![], bias: vec![] },
             Kernel::Dense(dense) => {
@@ -191,6 +216,7 @@ impl CompiledLayer {
         let planes_length = match &self.kernel {
             Kernel::Conv(conv) => conv.workspace(),
             Kernel::Matrix(conv) => conv.workspace(),
+            Kernel::Winograd(conv) => conv.workspace(),
             Kernel::Depthwise(conv) => conv.workspace(),
             Kernel::Pool(_) | Kernel::Add => input.len(),
             Kernel::Dense(_) => 0,
@@ -199,6 +225,7 @@ impl CompiledLayer {
         let run_image: &mut dyn FnMut(&[V], &mut [f32]) = match &self.kernel {
             Kernel::Conv(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Matrix(conv) => &mut |input, output| conv.run(input, planes, output),
+            Kernel::Winograd(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Depthwise(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Pool(pool) => return pool.run(V::floats(input, planes), output),
             Kernel::Add => {
@@ -207,7 +234,8 @@ impl CompiledLayer {
             }
             Kernel::Dense(dense) => return dense.run(input, nonzero, output),
         };
-        let gives_last = matches!(self.kernel, Kernel::Matrix(_) | Kernel::Depthwise(_));
+        let gives_last =
+            matches!(self.kernel, Kernel::Matrix(_) | Kernel::Winograd(_) | Kernel::Depthwise(_));
         let images = input.chunks_exact(self.inputs());
         let outputs = output.chunks_exact_mut(self.outputs());
         if !gives_last || self.output_layout == Layout::ChannelsLast {
@@ -254,6 +282,30 @@ impl CompiledLayer {
     pub(crate) fn finish(&self, sums: &mut [f32]) {
         if let Kernel::Dense(dense) = &self.kernel {
             dense.finish(sums);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_whole_numbers_are_exact() {
+        // one that would be fastest by a kernel that is not exact
+        let layer = Layer::alone([20, 12, 12], Kind::Conv(Geometry::new(50, [5, 5]))).unwrap();
+        let whole = |index: usize| (index * 7919 % 255) as f32 - 127.0;
+        let affine = Affine {
+            weights: (0..layer.outputs() * layer.fan_in()).map(whole).collect(),
+            bias: (0..layer.outputs()).map(whole).collect(),
+        };
+        let input: Vec<f32> = (0..20 * 12 * 12).map(|index| (index * 31 % 128) as f32).collect();
+        let expected = layer.apply(&affine, &input);
+        for instructions in Instructions::available() {
+            let compiled = CompiledLayer::new(&layer, &affine, instructions);
+            let mut output = vec![0.0; compiled.outputs()];
+            compiled.run(&input, &mut Workspace::default(), &mut output);
+            assert_eq!(output, expected, "{instructions}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use network::Layer;
 
 use super::layer::Layouts;
-use crate::kernels::Layout;
+use crate::kernels::{Instructions, Layout};
 
 /// A step, for the purpose of layouts: a layer, or what takes and gives channels first.
 pub(super) struct Step<'a> {
@@ -17,8 +17,11 @@ pub(super) struct Step<'a> {
 /// The channels are last where the kernel that makes a value puts them there and all that take it can do with that; so
 /// values are copied from one layout to the other only between layers that differ. The input and the last value have
 /// their channels first, as everybody has them.
-pub(super) fn assign(steps: &[Step<'_>]) -> Vec<Layout> {
-    let layouts_of = |step: &Step<'_>| step.layer.map_or(Layouts::First, Layouts::of);
+pub(super) fn assign(steps: &[Step<'_>], instructions: Instructions) -> Vec<Layout> {
+    let layouts_of = |step: &Step<'_>| match step.layer {
+        Some(layer) => Layouts::of_fastest(layer, instructions),
+        None => Layouts::First,
+    };
     let mut last: Vec<bool> = vec![false];
     last.extend(steps.iter().map(|step| matches!(layouts_of(step), Layouts::Last | Layouts::Same)));
     if let Some(scores) = last.last_mut() {
@@ -64,7 +67,7 @@ mod tests {
         let steps: Vec<Step<'_>> =
             steps.map(|(layer, sources)| Step { layer: Some(layer), sources }).collect();
         let letter = |layout| if layout == Layout::ChannelsLast { 'l' } else { 'f' };
-        assign(&steps).into_iter().map(letter).collect()
+        assign(&steps, Instructions::default()).into_iter().map(letter).collect()
     }
 
     fn padded(maps: usize) -> Kind {
@@ -77,7 +80,7 @@ mod tests {
 
     #[test]
     fn channels_are_last_between_layers_that_can_do_with_it() {
-        assert_eq!(assigned(&Architecture::lenet(10)), "fffff");
+        assert_eq!(assigned(&Architecture::lenet(10)), "fflff");
         let pool = Kind::Pool(Pool::new(PoolMode::Average, [8, 8]));
         let plain = Kind::Conv(Conv::new(4, [3, 3]));
         let of = |kinds| assigned(&Architecture::new([3, 8, 8], kinds).unwrap());

@@ -313,12 +313,12 @@ fn compile(
         };
         layouts::Step { layer, sources }
     });
-    let layouts = layouts::assign(&layers.collect::<Vec<_>>());
+    let layouts = layouts::assign(&layers.collect::<Vec<_>>(), instructions);
     let compiled = steps.into_iter().enumerate().map(|(index, (source, sources, outputs))| {
         let work = match source {
             Source::Layer(layer, affine) => {
                 let layouts = [layouts[sources[0]], layouts[index + 1]];
-                let layer = CompiledLayer::with_layouts(layer, affine, instructions, layouts);
+                let layer = CompiledLayer::fastest(layer, affine, instructions, layouts);
                 Work::Layer(Arc::new(layer))
             }
             #[cfg(feature = "tract")]
