@@ -96,7 +96,8 @@ impl Classifier {
     /// Reads a model file, ONNX or baked.
     ///
     /// # Errors
-    /// [`Error::Model`] if the file cannot be read, or what [`Self::parse`] says, in [`Error::File`].
+    /// [`Error::Model`] if the file or its graph is refused, or what [`Self::baked`] or [`Self::new`] says, in
+    /// [`Error::File`].
     #[cfg(feature = "tract")]
     pub fn load(path: &Path) -> Result<Self, Error> {
         Self::load_with(path, Options::default())
@@ -113,8 +114,9 @@ impl Classifier {
             let baked = Baked::parse(&bytes).map_err(Error::from);
             baked.and_then(|baked| Self::of_baked(&baked, options))
         } else {
-            let graph = Graph::parse_in(&bytes, Some(path.parent().unwrap_or(Path::new(""))));
-            graph.map_err(Error::from).and_then(|graph| Self::new(&graph, options))
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let graph = Graph::parse_in(&bytes, Some(folder));
+            Self::new(&graph.map_err(|error| error.in_file(path))?, options)
         };
         classifier.map_err(|error| error.in_file(path))
     }
@@ -175,7 +177,7 @@ impl Classifier {
         if !(2..=256).contains(&count) || classes.len() != count {
             return Err(Error::OutputShape { found: vec![1, count] });
         }
-        let classifier = Self {
+        let mut classifier = Self {
             program: Arc::new(program),
             float_input,
             idle: Arc::default(),
@@ -185,12 +187,24 @@ impl Classifier {
             preparation,
         };
         let (mut buffers, mut scores) = (Buffers::default(), vec![]);
-        for pixel in [255, 0] {
-            let blank = vec![pixel; classifier.program.inputs()];
-            classifier.score(&[blank], &mut buffers, &mut scores);
+        let mut all_sum_to_one = true;
+        for step in [0, 255, 97] {
+            // black, white, and a pattern of all values
+            let pixels = 0..classifier.program.inputs();
+            let image: Vec<u8> = if step == 255 {
+                pixels.map(|_| 255).collect()
+            } else {
+                pixels.map(|at| (at * step % 256) as u8).collect()
+            };
+            classifier.score(&[image], &mut buffers, &mut scores);
             if !scores.iter().all(|score| score.is_finite()) {
                 return Err(Error::NotFinite);
             }
+            all_sum_to_one &= are_probabilities(&scores);
+        }
+        // a softmax that is written out, or that something follows, is told by what it gives
+        if classifier.scores == Scores::Logits && all_sum_to_one {
+            classifier.scores = Scores::Probabilities;
         }
         Ok(classifier)
     }
@@ -306,6 +320,12 @@ impl Classifier {
     }
 }
 
+/// Whether scores are what a softmax gives.
+fn are_probabilities(scores: &[f32]) -> bool {
+    let sum: f32 = scores.iter().sum();
+    scores.iter().all(|score| (0.0..=1.0).contains(score)) && (sum - 1.0).abs() < 1e-4
+}
+
 /// The calibration in the metadata, or the default where there is nothing of one.
 fn calibration(metadata: &BTreeMap<String, String>) -> Result<Calibration, Error> {
     match Calibration::parse(metadata) {
@@ -327,6 +347,9 @@ impl fmt::Debug for Classifier {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::io::Cursor;
+
+    use image::{ImageFormat, Rgb, RgbImage};
     use network::{Activation, Affine, Architecture, Kind, Network};
 
     use super::*;
@@ -359,8 +382,10 @@ pub(crate) mod tests {
     #[test]
     fn a_picture_in_colour_is_prepared_and_its_class_is_named() {
         let classifier = first_or_other_channels([3, 2, 2], Options::default(), &[]).unwrap();
-        let red = b"P6 1 1 255\n\xff\x00\x00";
-        let prepared = preprocess::from_bytes(red, classifier.preparation()).unwrap();
+        let mut png = Cursor::new(vec![]);
+        let red = RgbImage::from_pixel(1, 1, Rgb([255, 0, 0]));
+        red.write_to(&mut png, ImageFormat::Png).unwrap();
+        let prepared = preprocess::from_bytes(png.get_ref(), classifier.preparation()).unwrap();
         let prediction = classifier.predict(&prepared);
         assert_eq!((prediction.class(), prediction.name()), (0, "red"));
         assert_eq!(prediction.logits, [4.0, 0.0]);

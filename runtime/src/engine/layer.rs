@@ -35,8 +35,8 @@ pub struct CompiledLayer {
 #[derive(Debug)]
 enum Kernel {
     Conv(Conv),
-    Winograd(Winograd),
     Matrix(MatrixConv),
+    Winograd(Winograd),
     Depthwise(Depthwise),
     Scale(Scale),
     Pool(Pool),
@@ -67,10 +67,14 @@ pub(crate) enum Layouts {
 }
 
 impl Layouts {
-    /// Those of the kernel that a layer gets.
-    pub(crate) fn of(layer: &Layer, instructions: Instructions) -> Self {
+    /// Those of the kernel that [`CompiledLayer::fastest`] gives a layer.
+    pub(crate) fn of_fastest(layer: &Layer, instructions: Instructions) -> Self {
+        if Winograd::suits(layer, instructions) { Self::Last } else { Self::of(layer) }
+    }
+
+    /// Those of the kernel that [`CompiledLayer::with_layouts`] gives a layer.
+    pub(crate) fn of(layer: &Layer) -> Self {
         match layer.kind() {
-            Kind::Conv(_) if Winograd::suits(layer, instructions) => Self::Last,
             Kind::Conv(conv) if Conv::does(&conv) => Self::First,
             Kind::Conv(conv) if Scale::does(layer, &conv) => Self::Same,
             Kind::Conv(_) => Self::Last,
@@ -82,6 +86,8 @@ impl Layouts {
 
 impl CompiledLayer {
     /// Packs the weights.
+    ///
+    /// Of whole numbers whose sums stay below 2²⁴ the layer is exact.
     ///
     /// # Panics
     /// If `affine` has not as many as `layer`.
@@ -98,9 +104,6 @@ impl CompiledLayer {
         [input_layout, output_layout]: [Layout; 2],
     ) -> Self {
         let kernel = match layer.kind() {
-            Kind::Conv(_) if Winograd::suits(layer, instructions) => {
-                Kernel::Winograd(Winograd::new(layer, affine, input_layout, instructions))
-            }
             Kind::Conv(conv) if Conv::does(&conv) => {
                 Kernel::Conv(Conv::new(layer, affine, instructions))
             }
@@ -129,6 +132,22 @@ impl CompiledLayer {
         Self { layer: layer.clone(), kernel, instructions, input_layout, output_layout }
     }
 
+    /// [`Self::with_layouts`] with the kernel that is the fastest, as [`Layouts::of_fastest`] allows it: whole numbers are
+    /// not exact, but within the error of [`Winograd`].
+    pub(crate) fn fastest(
+        layer: &Layer,
+        affine: &Affine,
+        instructions: Instructions,
+        layouts: [Layout; 2],
+    ) -> Self {
+        if !Winograd::suits(layer, instructions) {
+            return Self::with_layouts(layer, affine, instructions, layouts);
+        }
+        let [input_layout, output_layout] = layouts;
+        let kernel = Kernel::Winograd(Winograd::new(layer, affine, input_layout, instructions));
+        Self { layer: layer.clone(), kernel, instructions, input_layout, output_layout }
+    }
+
     /// What it computes.
     #[must_use]
     pub const fn layer(&self) -> &Layer {
@@ -139,8 +158,8 @@ impl CompiledLayer {
     pub(crate) fn affine(&self) -> Affine {
         match &self.kernel {
             Kernel::Conv(conv) => conv.weights_of_maps(0..self.layer.outputs()),
-            Kernel::Winograd(conv) => conv.affine(),
             Kernel::Matrix(conv) => conv.affine(),
+            Kernel::Winograd(conv) => conv.affine(),
             Kernel::Depthwise(conv) => conv.affine(),
             Kernel::Scale(scale) => scale.affine(),
             Kernel::Pool(_) | Kernel::Add => Affine { weights: vec![], bias: vec![] },
@@ -202,8 +221,8 @@ impl CompiledLayer {
         let Workspace { planes, channels_last, nonzero } = workspace;
         let planes_length = match &self.kernel {
             Kernel::Conv(conv) => conv.workspace(),
-            Kernel::Winograd(conv) => conv.workspace(),
             Kernel::Matrix(conv) => conv.workspace(),
+            Kernel::Winograd(conv) => conv.workspace(),
             Kernel::Depthwise(conv) => conv.workspace(),
             Kernel::Pool(_) | Kernel::Add => input.len(),
             Kernel::Scale(_) | Kernel::Dense(_) => 0,
@@ -211,8 +230,8 @@ impl CompiledLayer {
         planes.grow(planes_length);
         let run_image: &mut dyn FnMut(&[V], &mut [f32]) = match &self.kernel {
             Kernel::Conv(conv) => &mut |input, output| conv.run(input, planes, output),
-            Kernel::Winograd(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Matrix(conv) => &mut |input, output| conv.run(input, planes, output),
+            Kernel::Winograd(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Depthwise(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Scale(scale) => return scale.run(input, output),
             Kernel::Pool(pool) => return pool.run(V::floats(input, planes), output),
@@ -223,7 +242,7 @@ impl CompiledLayer {
             Kernel::Dense(dense) => return dense.run(input, nonzero, output),
         };
         let gives_last =
-            matches!(self.kernel, Kernel::Winograd(_) | Kernel::Matrix(_) | Kernel::Depthwise(_));
+            matches!(self.kernel, Kernel::Matrix(_) | Kernel::Winograd(_) | Kernel::Depthwise(_));
         let images = input.chunks_exact(self.inputs());
         let outputs = output.chunks_exact_mut(self.outputs());
         if !gives_last || self.output_layout == Layout::ChannelsLast {
@@ -270,6 +289,30 @@ impl CompiledLayer {
     pub(crate) fn finish(&self, sums: &mut [f32]) {
         if let Kernel::Dense(dense) = &self.kernel {
             dense.finish(sums);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_whole_numbers_are_exact() {
+        // one that would be fastest by a kernel that is not exact
+        let layer = Layer::alone([20, 12, 12], Kind::Conv(Geometry::new(50, [5, 5]))).unwrap();
+        let whole = |index: usize| (index * 7919 % 255) as f32 - 127.0;
+        let affine = Affine {
+            weights: (0..layer.outputs() * layer.fan_in()).map(whole).collect(),
+            bias: (0..layer.outputs()).map(whole).collect(),
+        };
+        let input: Vec<f32> = (0..20 * 12 * 12).map(|index| (index * 31 % 128) as f32).collect();
+        let expected = layer.apply(&affine, &input);
+        for instructions in Instructions::available() {
+            let compiled = CompiledLayer::new(&layer, &affine, instructions);
+            let mut output = vec![0.0; compiled.outputs()];
+            compiled.run(&input, &mut Workspace::default(), &mut output);
+            assert_eq!(output, expected, "{instructions}");
         }
     }
 }

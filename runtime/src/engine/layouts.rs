@@ -18,8 +18,9 @@ pub(super) struct Step<'a> {
 /// values are copied from one layout to the other only between layers that differ. The input and the last value have
 /// their channels first, as everybody has them.
 pub(super) fn assign(steps: &[Step<'_>], instructions: Instructions) -> Vec<Layout> {
-    let layouts_of = |step: &Step<'_>| {
-        step.layer.map_or(Layouts::First, |layer| Layouts::of(layer, instructions))
+    let layouts_of = |step: &Step<'_>| match step.layer {
+        Some(layer) => Layouts::of_fastest(layer, instructions),
+        None => Layouts::First,
     };
     let mut last: Vec<bool> = vec![false];
     last.extend(steps.iter().map(|step| matches!(layouts_of(step), Layouts::Last | Layouts::Same)));
@@ -66,7 +67,7 @@ mod tests {
         let steps: Vec<Step<'_>> =
             steps.map(|(layer, sources)| Step { layer: Some(layer), sources }).collect();
         let letter = |layout| if layout == Layout::ChannelsLast { 'l' } else { 'f' };
-        assign(&steps, Instructions::Portable).into_iter().map(letter).collect()
+        assign(&steps, Instructions::default()).into_iter().map(letter).collect()
     }
 
     fn padded(maps: usize) -> Kind {

@@ -318,7 +318,7 @@ fn compile(
         let work = match source {
             Source::Layer(layer, affine) => {
                 let layouts = [layouts[sources[0]], layouts[index + 1]];
-                let layer = CompiledLayer::with_layouts(layer, affine, instructions, layouts);
+                let layer = CompiledLayer::fastest(layer, affine, instructions, layouts);
                 Work::Layer(Arc::new(layer))
             }
             #[cfg(feature = "tract")]

@@ -1,15 +1,20 @@
-//! Convolution with fewer products: minimal filtering by Winograd's and Toom and Cook's method.
+//! Winograd convolution: kernels of 3×3 and 5×5 by a fraction of the products.
 //!
-//! Of convolutions by kernels of 3×3 and 5×5 with stride 1, it computes squares of 2×2 or 4×4 outputs, **tiles**, from
-//! as few products as they have inputs (Lavin and Gray 2016, <https://arxiv.org/abs/1509.09308>):
+//! The output is cut into squares of 2×2 or 4×4, **tiles**. A tile takes only as many products for each pair of channel
+//! and map as it has inputs (Winograd's minimal filtering, by the method of Toom and Cook; Lavin and Gray 2016,
+//! <https://arxiv.org/abs/1509.09308>):
 //!
 //! ```text
-//! outputs = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A        g: kernel, d: inputs of the tile; ⊙ by element
+//! outputs = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A        g: kernel, d: inputs of the tile, ⊙: product of each element
 //! ```
 //!
 //! `G g Gᵀ` is computed when a model is loaded. `Bᵀ d B` serves all maps, and `Aᵀ … A` comes after the sum over the
-//! channels; so per element there is a product of matrices, `[map × channel] · [channel × tile]`, and what is around it
-//! is small if there are many channels and maps. The matrices are made from points, see [`transform`].
+//! channels, so both cost little where there are many channels and maps. In between each element is a product of
+//! matrices, `[map × channel] · [channel × tile]`. The matrices are made from points, see [`transform`].
+//!
+//! # Error
+//!
+//! It sums in another order than direct convolution, and with larger terms:
 //!
 //! | tile | products per output | direct | largest error¹ | direct¹ | worst case² |
 //! |---|---|---|---|---|---|
@@ -18,41 +23,43 @@
 //! | F(2×2, 5×5) | 9 | 25 | 2.8e-6 | 3.7e-6 | 61 |
 //! | F(4×4, 5×5) | 4 | 25 | 1.5e-5 | 4.6e-6 | 301 |
 //!
-//! ¹ Relative to the largest output, of 36 convolutions each of 1, 4, 16, 64 and 256 channels by uniform weights, of
-//! inputs that are uniform with both signs, positive, or 0 for a half. It grows with the root of the channels. LeNet's
-//! second convolution has 6.9e-6 on digits (direct: 1.2e-6).
-//! ² Factor by which rounding errors may grow beside those of a direct sum.
+//! ¹ Against f64, relative to the largest output: the largest of 36 convolutions each of 1, 4, 16, 64 and 256 channels,
+//! with uniform weights and inputs that are uniform with both signs, uniform above 0, or 0 for a half. It grows with the
+//! square root of the channels. LeNet's second convolution has 6.9e-6 on 300 digits (direct: 1.2e-6).
+//! ² How many times larger the terms of a sum can be than those of direct convolution.
 //!
-//! So the answers agree with those of direct convolution to **1e-4 of the largest output**, which the tests demand.
+//! So the outputs are those of direct convolution within **1e-4 of the largest**, which the tests check. Sums of whole
+//! numbers are not exact. A NaN or an infinity in the input reaches all outputs of the tiles that see it.
 //!
 //! # Layout
 //!
-//! Vectors run over channels and over maps, not over pixels: small networks have more of those than of tiles, and a
-//! whole number of vectors of them. So the input is transposed to `[row][column][channel]`, and the output back.
+//! Vectors run over channels and maps, not over pixels: a small network has more of those than tiles, and often a whole
+//! number of vectors of them. So the input is transposed to `[row][column][channel]` if it does not lie so already, and
+//! the output lies so.
 //!
 //! ```text
-//! input ─place─▶ picture ─TransformTiles─▶ elements ─Multiply─▶ products ─FinishRow─▶ rows ─FinishTiles─▶ result ─▶ output
+//! input ─place─▶ picture ─TransformTiles─▶ elements ─Multiply─▶ products ─FinishRow─▶ rows ─FinishTiles─▶ output
 //!                [y][x][c]                 [e][tile][c]         [e][tile][map]        [e][x][tile][map]   [y][x][map]
 //! ```
 //!
-//! Four tiles and two vectors of maps are multiplied at once. The weights of such a group of maps are read in order
-//! once for each four tiles; LeNet's second convolution is four tiles.
+//! Four tiles and two vectors of maps are multiplied at once. So all weights are read in order once for four tiles,
+//! which are the whole of LeNet's second convolution.
 //!
 //! # Times
 //!
-//! Microseconds for one image, direct convolution → the tile that [`Tile::fastest`] gives, medians, on one core of an
-//! AMD EPYC of the fourth generation (which adds 16 floats in two halves):
+//! Microseconds for one image by direct convolution → so, medians on one core of an AMD EPYC 9004, which works on the 16
+//! floats of AVX-512 in two halves; values lie as the direct kernel wants them.
 //!
 //! | layer | AVX-512 | AVX2 | portable |
 //! |---|---|---|---|
-//! | 5×5 20→50, pooled, 12×12 | 31 → 10 F(4×4) | 65 → 10 F(4×4) | 142 → 22 F(4×4) |
-//! | 3×3 16→16 pad 1, 32×32 | 71 → 37 F(4×4) | 77 → 44 F(4×4) | 183 → 82 F(4×4) |
-//! | 3×3 32→32 pad 1, 16×16 | 57 → 21 F(4×4) | 71 → 25 F(4×4) | 184 → 53 F(4×4) |
-//! | 3×3 64→64 pad 1, 8×8 | 50 → 16 F(4×4) | 63 → 19 F(4×4) | 177 → 44 F(4×4) |
-//! | 3×3 32→32 pad 1, pooled, 16×10 | 37 → 15 F(4×4) | 59 → 18 F(4×4) | 138 → 39 F(4×4) |
-//! | 3×3 32→32 pad 1, pooled, 8×5 | 13 → 3.8 F(2×2) | 13 → 4.4 F(2×2) | 29 → 10.0 F(2×2) |
+//! | 5×5 20→50, pooled, 12×12 | 31 → 9.0 | 57 → 9.8 | 142 → 22 |
+//! | 3×3 16→16 pad 1, 32×32 | 42 → 23 | 42 → 28 | 131 → 75 |
+//! | 3×3 32→32 pad 1, 16×16 | 41 → 16 | 42 → 20 | 129 → 53 |
+//! | 3×3 64→64 pad 1, 8×8 | 42 → 14 | 43 → 16 | 132 → 43 |
+//! | 3×3 32→32 pad 1, pooled, 16×10 | 26 → 12 | 27 → 14 | 81 → 37 |
+//! | 3×3 32→32 pad 1, pooled, 8×5 | 5.2 → 3.5 | 5.5 → 4.0 | 16 → 11 |
 //!
-//! Direct convolution of the padded layers was timed on an input that has its padding already.
+//! All take F(4×4). LeNet's first convolution, of one channel, takes 5.9 µs by direct convolution and 19 µs so, on AVX-512.
 
 mod steps;
 mod tile;
@@ -64,8 +71,7 @@ use std::ops::Range;
 use network::{Affine, Conv as Geometry, Kind, Layer};
 use pulp::{Simd, WithSimd};
 
-use super::aligned::LINE;
-use super::{Aligned, Instructions, Layout, Value};
+use super::{Aligned, Clamp, Instructions, Layout, Value};
 use steps::{FinishRow, FinishTiles, Multiply, TransformTiles};
 use tile::Tile;
 use transform::KernelTransform;
@@ -91,24 +97,23 @@ pub(crate) struct Winograd {
     affine: Affine,
     input_layout: Layout,
     instructions: Instructions,
+    clamp: Clamp,
     tile: Tile,
     /// Tiles below each other, and side by side.
     tiles: [usize; 2],
     /// `[group of maps][element][channel][map of the group]`
     weights: Aligned,
-    /// `[map]`, of whole groups.
+    /// `[map]`, of whole vectors.
     bias: Aligned,
 }
 
-/// Where everything lies in the workspace.
+/// Floats of the parts of the workspace.
 #[derive(Debug, Clone, Copy)]
 struct Room {
     /// `[row][column][channel]`: the input with its padding.
     picture: usize,
     /// Of one element, `[tile][channel]`.
     element: usize,
-    /// `[row][column][map]`: the output.
-    result: usize,
 }
 
 impl Winograd {
@@ -120,7 +125,7 @@ impl Winograd {
     /// Transforms the weights of a convolution of stride 1, of one group, with a square kernel of 3 or 5.
     ///
     /// # Panics
-    /// If `layer` is another kind, or `affine` has not its weights.
+    /// If `layer` does not suit, or `affine` has not its weights.
     pub(crate) fn new(
         layer: &Layer,
         affine: &Affine,
@@ -131,29 +136,26 @@ impl Winograd {
         Self::with(layer, affine, input_layout, instructions, tile)
     }
 
-    /// Transforms the weights of a convolution.
-    ///
-    /// # Panics
-    /// If `layer` is another kind, or `affine` has not its weights.
-    pub(crate) fn with(
+    /// [`Self::new`] with any tile that is possible.
+    fn with(
         layer: &Layer,
         affine: &Affine,
         input_layout: Layout,
         instructions: Instructions,
         tile: Tile,
     ) -> Self {
-        let instructions = instructions.usable();
         let tiles = tile.cover(layer);
         let maps = layer.outputs().next_multiple_of(instructions.lanes());
-        let mut bias = Aligned::zeros(maps);
-        bias[..affine.bias.len()].copy_from_slice(&affine.bias);
+        let mut bias = affine.bias.clone();
+        bias.resize(maps, 0.0);
         let (size, kernel, channels) = (tile.size(), tile.kernel, layer.input()[0]);
         let transform = KernelTransform::new(size, kernel);
-        let mut weights = Aligned::zeros(maps * size * size * channels);
-        let packed = &mut *weights;
+        let mut weights = Aligned::default();
+        weights.set_length(maps * size * size * channels);
+        weights.fill(0.0);
         for (map, of_map) in affine.rows().enumerate() {
             let group = group_of(map, maps, instructions.lanes());
-            let of_group = &mut packed[group.start * size * size * channels..];
+            let of_group = &mut weights[group.start * size * size * channels..];
             for (channel, of_channel) in of_map.chunks(kernel * kernel).enumerate() {
                 let first = channel * group.len() + map - group.start;
                 let elements = of_group[first..].iter_mut().step_by(channels * group.len());
@@ -165,14 +167,15 @@ impl Winograd {
             affine: affine.clone(),
             input_layout,
             instructions,
+            clamp: Clamp::of(layer.kind().activation()),
             tile,
             tiles,
             weights,
-            bias,
+            bias: Aligned::from(&bias[..]),
         }
     }
 
-    /// The reverse of [`Self::new`].
+    /// The weights before they were transformed.
     pub(crate) fn affine(&self) -> Affine {
         self.affine.clone()
     }
@@ -191,25 +194,22 @@ impl Winograd {
         let lanes = self.instructions.lanes();
         let [rows, columns] = self.picture();
         let [channels, _, _] = self.layer.input();
-        let [_, height, width] = self.layer.output();
         // the last vector of channels goes past them
-        let whole = |floats: usize| (floats + lanes).next_multiple_of(LINE);
+        let beyond = channels.next_multiple_of(lanes) - channels;
         Room {
-            picture: whole(rows * columns * channels),
-            element: (TILES * channels + channels.next_multiple_of(lanes) - channels)
-                .next_multiple_of(LINE),
-            result: whole(height * width * self.bias.len()),
+            picture: (rows * columns * channels + beyond).next_multiple_of(lanes),
+            element: (TILES * channels + beyond).next_multiple_of(lanes),
         }
     }
 
     /// Floats that [`Self::run`] wants of its workspace.
     pub(crate) fn workspace(&self) -> usize {
-        let [channels, height, width] = self.layer.input();
-        let Room { picture, element, result } = self.room();
+        let Room { picture, element } = self.room();
         let size = self.tile.size();
         let block = VECTORS * self.instructions.lanes() * TILES;
         let products = (size + size * self.tile.outputs) * block;
-        picture + size * size * element + products + result + channels * height * width
+        let input: usize = self.layer.input().iter().product();
+        picture + size * size * element + products + input
     }
 
     /// One image: `input` lies as was said, and `output` is `[row][column][map]`.
@@ -251,18 +251,16 @@ impl Winograd {
         let (elements, workspace) = workspace.split_at_mut(size * size * room.element);
         let (products, workspace) = workspace.split_at_mut(size * length);
         let (rows, workspace) = workspace.split_at_mut(size * outputs * length);
-        let (result, workspace) = workspace.split_at_mut(room.result);
         self.place(input, picture, workspace);
         let (layer, element) = (self, room.element);
-        // the last vector of maps may go past them
-        let (maps, used) = (self.bias.len(), self.layer.outputs());
+        let maps = self.bias.len();
         let tiles = self.tiles[0] * self.tiles[1];
         for first in (0..tiles).step_by(TILES) {
             let tiles = first..tiles.min(first + TILES);
             let (elements, tiles) = (&mut *elements, &tiles);
             simd.vectorize(TransformTiles { layer, tiles, picture, elements, element });
             for first_map in (0..maps).step_by(VECTORS * S::F32_LANES) {
-                let (maps, padded_maps) = (&group_of(first_map, maps, S::F32_LANES), maps);
+                let maps = &group_of(first_map, maps, S::F32_LANES);
                 let length = maps.len() * TILES;
                 let products = &mut products[..size * length];
                 for (number, row) in rows.chunks_exact_mut(outputs * length).take(size).enumerate()
@@ -271,13 +269,7 @@ impl Winograd {
                     simd.vectorize(Multiply { layer, number, maps, elements, element, products });
                     simd.vectorize(FinishRow { tile: self.tile, products, row });
                 }
-                let result = if padded_maps > used { &mut *result } else { &mut *output };
-                simd.vectorize(FinishTiles { layer, tiles, rows, maps, result });
-            }
-        }
-        if maps > used {
-            for (from, to) in result.chunks_exact(maps).zip(output.chunks_exact_mut(used)) {
-                to.copy_from_slice(&from[..used]);
+                simd.vectorize(FinishTiles { layer, tiles, rows, maps, output });
             }
         }
     }
@@ -288,24 +280,28 @@ impl Winograd {
         let Kind::Conv(Geometry { padding, .. }) = self.layer.kind() else { return };
         let [rows, columns] = self.picture();
         let input = V::floats(input, room);
-        let length = height * width;
-        let whole = padding.is_none() && rows <= height && columns == width;
-        if whole && self.input_layout == Layout::ChannelsFirst {
-            return transpose(input, length, picture, channels, [channels, rows * columns]);
+        let pixels = height * width;
+        let last = self.input_layout == Layout::ChannelsLast;
+        if padding.is_none() && rows <= height && columns == width {
+            let pixels_used = rows * columns;
+            if last {
+                let length = pixels_used * channels;
+                picture[..length].copy_from_slice(&input[..length]);
+            } else {
+                transpose(input, pixels, picture, channels, [channels, pixels_used]);
+            }
+            return;
         }
-        picture[..rows * columns * channels].fill(0.0);
+        picture.fill(0.0);
         let count = width.min(columns.saturating_sub(padding.left));
         for row in 0..height.min(rows.saturating_sub(padding.top)) {
             let to = ((row + padding.top) * columns + padding.left) * channels;
             let to = &mut picture[to..];
-            match self.input_layout {
-                Layout::ChannelsFirst => {
-                    transpose(&input[row * width..], length, to, channels, [channels, count]);
-                }
-                Layout::ChannelsLast => {
-                    let from = &input[row * width * channels..][..count * channels];
-                    to[..count * channels].copy_from_slice(from);
-                }
+            if last {
+                let length = count * channels;
+                to[..length].copy_from_slice(&input[row * width * channels..][..length]);
+            } else {
+                transpose(&input[row * width..], pixels, to, channels, [channels, count]);
             }
         }
     }

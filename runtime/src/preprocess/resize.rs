@@ -1,13 +1,14 @@
 //! A picture scaled to a model's size.
 
 use std::borrow::Cow;
+use std::mem;
 
 use dataset::Image;
 use image::DynamicImage;
 
 use super::{Color, Preparation, Preprocess};
 
-/// Scales a picture as `preparation` says.
+/// Scales a picture as `preparation` says, in little memory beside the picture's own.
 pub(super) fn resize(picture: &DynamicImage, preparation: &Preparation) -> Image {
     let [channels, height, width] = preparation.shape;
     let pixels = Pixels::of(picture);
@@ -16,12 +17,12 @@ pub(super) fn resize(picture: &DynamicImage, preparation: &Preparation) -> Image
     let length = picture.width() as usize;
     let as_they_are = (length < width).then(|| taps(length, 0.0, length as f64, length));
     let columns = as_they_are.as_deref().unwrap_or(&x.taps);
-    let mut rows = Rows { pixels, columns, preparation, recent: vec![] };
+    let mut rows = Rows { pixels, columns, preparation, recent: Default::default() };
     let plane = height * width;
     let mut image = vec![0; channels * plane];
     for (row, tap) in y.taps.iter().enumerate() {
         let mut sums = vec![0.0; columns.len() * channels];
-        for (number, weight) in (tap.first..).zip(&tap.weights) {
+        for (number, weight) in tap.weights() {
             for (sum, value) in sums.iter_mut().zip(rows.get(number)) {
                 *sum += weight * value;
             }
@@ -42,8 +43,7 @@ pub(super) fn resize(picture: &DynamicImage, preparation: &Preparation) -> Image
 /// A row `[column][channel]` with as many columns as taps.
 fn enlarge(row: &[f64], taps: &[Tap], channels: usize) -> Vec<f64> {
     let value = |tap: &Tap, channel: usize| -> f64 {
-        let columns = (tap.first..).zip(&tap.weights);
-        columns.map(|(column, weight)| weight * row[column * channels + channel]).sum()
+        tap.weights().map(|(column, weight)| weight * row[column * channels + channel]).sum()
     };
     let values = |tap| (0..channels).map(move |channel| value(tap, channel));
     taps.iter().flat_map(values).collect()
@@ -60,7 +60,27 @@ struct Axis {
 /// Neighbouring pixels whose weighted sum is one of the image's; the weights sum to 1.
 struct Tap {
     first: usize,
-    weights: Vec<f64>,
+    /// Of the first pixel.
+    first_weight: f64,
+    /// Of each between the first and the last.
+    weight: f64,
+    last: usize,
+    /// Of the last pixel, if that is not the first.
+    last_weight: f64,
+}
+
+impl Tap {
+    /// Pixels with their weights.
+    fn weights(&self) -> impl Iterator<Item = (usize, f64)> {
+        (self.first..=self.last).map(|pixel| {
+            let weight = match pixel {
+                first if first == self.first => self.first_weight,
+                last if last == self.last => self.last_weight,
+                _ => self.weight,
+            };
+            (pixel, weight)
+        })
+    }
 }
 
 /// Columns and rows.
@@ -103,60 +123,67 @@ fn taps(length: usize, start: f64, kept: f64, target: usize) -> Vec<Tap> {
 /// The mean of what lies between two points.
 fn area(length: usize, from: f64, to: f64) -> Tap {
     let first = (from as usize).min(length - 1);
-    let last = (to.ceil() as usize).clamp(first + 1, length);
+    let last = (to.ceil() as usize).clamp(first + 1, length) - 1;
     let covered = |pixel: usize| (to.min(pixel as f64 + 1.0) - from.max(pixel as f64)).max(0.0);
-    let covered: Vec<f64> = (first..last).map(covered).collect();
-    let sum: f64 = covered.iter().sum();
-    Tap { first, weights: covered.iter().map(|part| part / sum).collect() }
+    let between = (last - first).saturating_sub(1) as f64;
+    let last_covered = if last > first { covered(last) } else { 0.0 };
+    let sum = covered(first) + between + last_covered;
+    Tap {
+        first,
+        first_weight: covered(first) / sum,
+        weight: 1.0 / sum,
+        last,
+        last_weight: last_covered / sum,
+    }
 }
 
 /// The value at a point, between the middles of two pixels; beyond the first or the last that pixel's.
 fn between(length: usize, point: f64) -> Tap {
     let at = (point - 0.5).clamp(0.0, (length - 1) as f64);
     let (first, part) = (at as usize, at.fract());
-    let weights = if part > 0.0 { vec![1.0 - part, part] } else { vec![1.0] };
-    Tap { first, weights }
+    let last = (first + 1).min(length - 1);
+    Tap { first, first_weight: 1.0 - part, weight: 0.0, last, last_weight: part }
 }
 
 /// Rows of a picture with as many columns as there are taps: `[column][channel]`.
-///
-/// They are made when they are needed, so that a large picture takes no memory beside its own.
 struct Rows<'a> {
     pixels: Pixels<'a>,
     columns: &'a [Tap],
     preparation: &'a Preparation,
-    /// The last two with their numbers: neighbours are needed again.
-    recent: Vec<(usize, Vec<f64>)>,
+    /// The last two with one more than their numbers, the older first: neighbours are needed again.
+    recent: [(usize, Vec<f64>); 2],
 }
 
 impl Rows<'_> {
     fn get(&mut self, number: usize) -> &[f64] {
-        let known = self.recent.iter().position(|(recent, _)| *recent == number);
-        let at = known.unwrap_or_else(|| {
-            let row = self.make(number);
-            if self.recent.len() == 2 {
-                self.recent.remove(0);
-            }
-            self.recent.push((number, row));
-            self.recent.len() - 1
-        });
-        &self.recent[at].1
+        if let Some(at) = self.recent.iter().position(|(recent, _)| *recent == number + 1) {
+            return &self.recent[at].1;
+        }
+        let mut row = mem::take(&mut self.recent[0].1);
+        self.make(number, &mut row);
+        self.recent.swap(0, 1);
+        self.recent[1] = (number + 1, row);
+        &self.recent[1].1
     }
 
-    fn make(&self, number: usize) -> Vec<f64> {
+    fn make(&self, number: usize, row: &mut Vec<f64>) {
         let Preparation { shape: [channels, ..], color, .. } = *self.preparation;
-        let mut row = vec![];
+        let values = |column| channels_of(self.pixels.get(column, number), channels, color);
+        row.clear();
         for tap in self.columns {
-            let mut sums = [0.0; 4];
-            for (column, weight) in (tap.first..).zip(&tap.weights) {
-                let values = channels_of(self.pixels.get(column, number), channels, color);
-                for (sum, value) in sums.iter_mut().zip(values) {
-                    *sum += weight * f64::from(value);
+            let mut between = [0_u64; 4];
+            for column in tap.first + 1..tap.last {
+                for (sum, value) in between.iter_mut().zip(values(column)) {
+                    *sum += u64::from(value);
                 }
             }
-            row.extend(&sums[..channels]);
+            let (first, last) = (values(tap.first), values(tap.last));
+            row.extend((0..channels).map(|c| {
+                f64::from(first[c]) * tap.first_weight
+                    + between[c] as f64 * tap.weight
+                    + f64::from(last[c]) * tap.last_weight
+            }));
         }
-        row
     }
 }
 

@@ -1,6 +1,7 @@
 //! Each clause of the check that a model passes before tract sees it: our model, with one part changed.
 
 mod edit;
+mod second_file;
 
 use runtime::{Classifier, EMBEDDED_MODEL, Error};
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};

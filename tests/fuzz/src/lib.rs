@@ -14,7 +14,7 @@ use firmware::{Model, Scratch};
 use image::{DynamicImage, ImageFormat};
 use network::onnx::{Attribute, Graph, Tensor, Values};
 use runtime::picture::{self, Limits};
-use runtime::preprocess::{self, Content};
+use runtime::preprocess::{self, Color, Content, Preparation, Preprocess};
 use runtime::{Baked, Classifier, IMAGE_SIDE, Image, Kernels, Options, PIXELS};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromZeros, IntoBytes};
@@ -113,7 +113,7 @@ pub fn idx(bytes: &[u8]) {
     }
 }
 
-/// A picture is refused or prepared; written again without loss, it is prepared alike; and a blank one has no ink.
+/// A picture is refused or prepared for models of any shape; written again without loss, it is prepared alike; and a blank one has no ink.
 pub fn picture(bytes: &[u8]) {
     let limits = Limits { bytes: 1 << 20, pixels: 1 << 16 };
     let Ok(decoded) = picture::decode(bytes, limits) else { return };
@@ -121,6 +121,14 @@ pub fn picture(bytes: &[u8]) {
     let prepared = preprocess::prepare(&decoded);
     if prepared.content == Content::Blank {
         assert_eq!(prepared.image, Image::mnist([0; PIXELS]));
+    }
+    for shape in [[1, 1, 1], [2, 28, 28], [3, 32, 20], [4, 7, 256]] {
+        let color = if shape[0] < 3 { Color::Grey } else { Color::Rgb };
+        for preprocess in [Preprocess::Stretch, Preprocess::Crop, Preprocess::Pad] {
+            let preparation = Preparation::new(shape, preprocess, color).expect("models take it");
+            let prepared = preparation.prepare(&decoded);
+            assert_eq!((prepared.image.shape(), prepared.content), (shape, Content::Drawing));
+        }
     }
     // PNG holds integers only
     let decoded = match decoded {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::super::multiply_add;
+use super::super::{multiply_add, store};
 use super::transform::{of_input, to_outputs};
 use super::{TILES, Tile, VECTORS, Winograd};
 
@@ -142,7 +142,7 @@ pub(super) struct FinishTiles<'a> {
     pub(super) rows: &'a [f32],
     pub(super) maps: &'a Range<usize>,
     /// `[row][column][map]`
-    pub(super) result: &'a mut [f32],
+    pub(super) output: &'a mut [f32],
 }
 
 impl WithSimd for FinishTiles<'_> {
@@ -167,11 +167,8 @@ impl WithSimd for FinishTiles<'_> {
 impl FinishTiles<'_> {
     #[inline(always)]
     fn run<S: Simd, const SIZE: usize, const OUTPUTS: usize, const STEP: usize>(self, simd: S) {
-        let Self { layer, tiles, rows, maps: group, result } = self;
-        let [_, height, width] = layer.layer.output();
-        let [floor, ceiling] = layer.layer.kind().activation().range();
-        let [floor, ceiling] = [simd.splat_f32s(floor), simd.splat_f32s(ceiling)];
-        let maps = layer.bias.len();
+        let Self { layer, tiles, rows, maps: group, output } = self;
+        let [all_maps, height, width] = layer.layer.output();
         let biases = S::as_simd_f32s(&layer.bias[group.clone()]).0;
         for (number, tile) in tiles.clone().enumerate() {
             let [y, x] = layer.place_of(tile).map(|at| at / STEP);
@@ -180,6 +177,7 @@ impl FinishTiles<'_> {
                 let length = group.len() * TILES;
                 let outputs = finish_tile::<S, SIZE, OUTPUTS>(simd, &rows[at..], length);
                 let map = group.start + vector * S::F32_LANES;
+                let count = S::F32_LANES.min(all_maps - map);
                 for row in 0..OUTPUTS / STEP {
                     for column in 0..OUTPUTS / STEP {
                         // of the last tiles, a part is outside
@@ -187,10 +185,9 @@ impl FinishTiles<'_> {
                             let first = [row * STEP, column * STEP];
                             let value = pool::<S, OUTPUTS, STEP>(simd, &outputs, first);
                             let value = simd.add_f32s(value, *bias);
-                            let value = simd.min_f32s(ceiling, simd.max_f32s(floor, value));
-                            let at = ((y + row) * width + x + column) * maps + map;
-                            let to = &mut result[at..at + S::F32_LANES];
-                            S::as_mut_simd_f32s(to).0[0] = value;
+                            let value = layer.clamp.apply(simd, value);
+                            let at = ((y + row) * width + x + column) * all_maps + map;
+                            store(simd, &mut output[at..at + count], value);
                         }
                     }
                 }

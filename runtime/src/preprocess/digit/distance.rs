@@ -5,71 +5,78 @@ use image::{ImageBuffer, Luma};
 use super::strokes::Mask;
 
 /// Squared distance of each pixel, in pixels.
-pub(super) type SquaredDistances = ImageBuffer<Luma<f64>, Vec<f64>>;
+pub(super) type SquaredDistances = ImageBuffer<Luma<f32>, Vec<f32>>;
 
 /// Squared Euclidean distance of each pixel's middle from that of the nearest pixel that is not 0; infinite if there is
-/// none. Exact: it is a sum of two squares of whole numbers.
+/// none. Exact up to sides of 2,000: it is a sum of two squares of whole numbers, below 2²⁴.
 ///
 /// By columns, and then by rows as the lower envelope of parabolas (Felzenszwalb and Huttenlocher 2012).
 pub(super) fn squared_distances(mask: &Mask) -> SquaredDistances {
     let (width, height) = mask.dimensions();
-    let row = width as usize;
+    let row = (width as usize).max(1);
     // distances within each column: down from what is above, then up from what is below
-    let mut distances = vec![f64::INFINITY; mask.as_raw().len()];
-    for at in 0..distances.len() {
-        distances[at] = match mask.as_raw()[at] {
-            0 if at >= row => distances[at - row] + 1.0,
-            0 => f64::INFINITY,
-            _ => 0.0,
-        };
+    let mut distances = vec![f32::INFINITY; mask.as_raw().len()];
+    let mut above = vec![f32::INFINITY; row];
+    for (distances, mask) in distances.chunks_exact_mut(row).zip(mask.chunks_exact(row)) {
+        for ((distance, above), &set) in distances.iter_mut().zip(&mut above).zip(mask) {
+            *above = if set > 0 { 0.0 } else { *above + 1.0 };
+            *distance = *above;
+        }
     }
-    for at in (row..distances.len()).rev() {
-        distances[at - row] = distances[at - row].min(distances[at] + 1.0);
-    }
+    let mut below = vec![f32::INFINITY; row];
     let mut envelope = vec![];
-    for row in distances.chunks_exact_mut(row.max(1)) {
-        row.iter_mut().for_each(|distance| *distance *= *distance);
+    for row in distances.chunks_exact_mut(row).rev() {
+        for (distance, below) in row.iter_mut().zip(&mut below) {
+            *below = distance.min(*below + 1.0);
+            *distance = *below * *below;
+        }
         lower_envelope(row, &mut envelope);
-        let mut parabolas = envelope.iter().copied().peekable();
-        let mut nearest: Option<Parabola> = None;
-        for (x, distance) in row.iter_mut().enumerate() {
-            let x = x as f64;
-            while let Some(next) = parabolas.next_if(|next| nearest.is_none() || next.from <= x) {
-                nearest = Some(next);
+        let mut start = 0;
+        for (index, parabola) in envelope.iter().enumerate() {
+            let next = envelope.get(index + 1).map_or(row.len(), |next| first_from(next.from));
+            let end = next.clamp(start, row.len());
+            for (x, distance) in (start..end).zip(&mut row[start..end]) {
+                *distance = parabola.at(x as f32);
             }
-            *distance = nearest.map_or(f64::INFINITY, |parabola| parabola.at(x));
+            start = end;
         }
     }
     SquaredDistances::from_raw(width, height, distances).expect("one distance per pixel")
 }
 
+/// The first whole number that is not below `from`; 0 if that is negative.
+fn first_from(from: f32) -> usize {
+    let floor = from as usize;
+    floor + usize::from(from > floor as f32)
+}
+
 /// `(x − centre)² + height`, the lowest of all parabolas from `from` to where the next one begins.
 #[derive(Debug, Clone, Copy)]
 struct Parabola {
-    centre: f64,
-    height: f64,
-    from: f64,
+    centre: f32,
+    height: f32,
+    from: f32,
 }
 
 impl Parabola {
-    fn at(&self, x: f64) -> f64 {
+    fn at(&self, x: f32) -> f32 {
         (x - self.centre) * (x - self.centre) + self.height
     }
 
     /// Where this one begins to be lower than an `earlier` one, whose centre is further left.
     ///
     /// All is whole numbers but the quotient, so it lies on the right side of each whole number.
-    fn lower_from(&self, earlier: &Self) -> f64 {
+    fn lower_from(&self, earlier: &Self) -> f32 {
         let constant = |parabola: &Self| parabola.height + parabola.centre * parabola.centre;
         (constant(self) - constant(earlier)) / (2.0 * (self.centre - earlier.centre))
     }
 }
 
 /// The parabolas over a row that are the lowest of all somewhere, from left to right.
-fn lower_envelope(heights: &[f64], envelope: &mut Vec<Parabola>) {
+fn lower_envelope(heights: &[f32], envelope: &mut Vec<Parabola>) {
     envelope.clear();
     for (centre, &height) in heights.iter().enumerate().filter(|(_, height)| height.is_finite()) {
-        let mut new = Parabola { centre: centre as f64, height, from: f64::NEG_INFINITY };
+        let mut new = Parabola { centre: centre as f32, height, from: f32::NEG_INFINITY };
         while let Some(last) = envelope.last() {
             new.from = new.lower_from(last);
             if new.from > last.from {
@@ -78,7 +85,7 @@ fn lower_envelope(heights: &[f64], envelope: &mut Vec<Parabola>) {
             envelope.pop();
         }
         if envelope.is_empty() {
-            new.from = f64::NEG_INFINITY;
+            new.from = f32::NEG_INFINITY;
         }
         envelope.push(new);
     }
@@ -106,20 +113,25 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn distances_are_those_of_imageproc(mask in masks()) {
-            prop_assert!(squared_distances(&mask) == euclidean_squared_distance_transform(&mask));
+            let expected = euclidean_squared_distance_transform(&mask);
+            for (found, expected) in squared_distances(&mask).pixels().zip(expected.pixels()) {
+                prop_assert_eq!(f64::from(found.0[0]).to_bits(), expected.0[0].to_bits());
+            }
         }
     }
 
     #[test]
     fn distances_are_exact_and_infinite_without_a_mask() {
         let mut mask = Mask::new(300, 200);
-        assert!(squared_distances(&mask).pixels().all(|distance| distance.0[0] == f64::INFINITY));
+        assert!(squared_distances(&mask).pixels().all(|distance| distance.0[0] == f32::INFINITY));
         let places = [(7, 3), (250, 190), (130, 60), (131, 60)];
-        places.iter().for_each(|&(x, y)| mask.put_pixel(x, y, Luma([1])));
+        for (x, y) in places {
+            mask.put_pixel(x, y, Luma([1]));
+        }
         for (x, y, distance) in squared_distances(&mask).enumerate_pixels() {
             let from = |&(px, py): &(u32, u32)| px.abs_diff(x).pow(2) + py.abs_diff(y).pow(2);
             let nearest = places.iter().map(from).min().unwrap();
-            assert!(distance.0[0] == f64::from(nearest), "{x} {y}");
+            assert_eq!(distance.0[0].to_bits(), (nearest as f32).to_bits(), "{x} {y}");
         }
     }
 }

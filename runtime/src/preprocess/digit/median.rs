@@ -10,7 +10,7 @@ pub(super) fn medians(picture: &RgbImage, radius: u32) -> RgbImage {
     let mut medians = RgbImage::new(width + 1 - side, height + 1 - side);
     for (top, row) in medians.enumerate_rows_mut() {
         let mut window = Window { counts: [[0; 256]; 3], half: side * side / 2 };
-        let column = |x: u32| (top..top + side).map(move |y| picture.get_pixel(x, y));
+        let column = |x: u32| (top..top + side).map(move |y| *picture.get_pixel(x, y));
         (0..side - 1).flat_map(column).for_each(|pixel| window.add(pixel, 1));
         for (left, _, median) in row {
             column(left + side - 1).for_each(|pixel| window.add(pixel, 1));
@@ -29,7 +29,7 @@ struct Window {
 }
 
 impl Window {
-    fn add(&mut self, pixel: &Rgb<u8>, count: i32) {
+    fn add(&mut self, pixel: Rgb<u8>, count: i32) {
         for (counts, level) in self.counts.iter_mut().zip(pixel.0) {
             counts[usize::from(level)] += count;
         }

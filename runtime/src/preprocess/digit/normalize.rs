@@ -5,6 +5,7 @@
 //! any part of a pixel, and the result is drawn from it once, at its final size.
 
 use std::collections::BTreeMap;
+use std::f32::consts::SQRT_2;
 
 use image::{ImageBuffer, Luma, imageops};
 
@@ -52,9 +53,15 @@ pub(super) fn normalize(strokes: &Mask) -> Normalized {
     let step = size / BOX_PX;
     let samples = (step.ceil() as u32).clamp(4, 16);
     let part = |sample: u32| (sample as f32 + 0.5) / samples as f32;
+    // from a pixel's middle to its corners; from each to what is interpolated; what half an edge and rounding may add
+    let far = step * SQRT_2 / 2.0 + 2.0 * SQRT_2 + 1.5 + growth.max(0.0);
     let mut image = [0; PIXELS];
     for (at, pixel) in image.iter_mut().enumerate() {
         let (x, y) = ((at % IMAGE_SIDE) as f32, (at / IMAGE_SIDE) as f32);
+        let middle = [x, y].map(|at| (at + 0.5 - CENTRE_PX) * step);
+        if is_paper(&field, middle[0] + centre[0], middle[1] + centre[1], far) {
+            continue;
+        }
         let ink: f32 = (0..samples * samples)
             .map(|sample| {
                 let x = (x + part(sample % samples) - CENTRE_PX) * step + centre[0];
@@ -94,7 +101,7 @@ fn field(strokes: &Mask) -> Field {
     let to_paper = squared_distances(&paper);
     Field::from_fn(strokes.width(), strokes.height(), |x, y| {
         let [to_strokes, to_paper] =
-            [&to_strokes, &to_paper].map(|field| field.get_pixel(x, y).0[0].sqrt() as f32);
+            [&to_strokes, &to_paper].map(|field| field.get_pixel(x, y).0[0].sqrt());
         // the edge is half a pixel from the middle of the pixels beside it
         Luma([if to_paper > 0.0 { to_paper - 0.5 } else { 0.5 - to_strokes }])
     })
@@ -160,10 +167,18 @@ fn smallest_hole(field: &Field, strokes: &Mask, pinhole: f32) -> f32 {
     radii.into_values().filter(|radius| *radius > pinhole).fold(f32::INFINITY, f32::min)
 }
 
+/// Whether there are no strokes within `distance` pixels; not asked at the field's edges.
+fn is_paper(field: &Field, x: f32, y: f32, distance: f32) -> bool {
+    let is_inside = |at: f32, length: u32| (1.0..length as f32 - 1.0).contains(&at);
+    is_inside(x, field.width())
+        && is_inside(y, field.height())
+        && interpolate(field, x, y) < -distance
+}
+
 /// The field between the middles of pixels; far outside beyond its edges.
 fn interpolate(field: &Field, x: f32, y: f32) -> f32 {
     let (x, y) = (x - 0.5, y - 0.5);
-    let (left, top) = (x.floor(), y.floor());
+    let (left, top) = (floor(x), floor(y));
     let at = |x: f32, y: f32| {
         let inside = x >= 0.0 && y >= 0.0 && x < field.width() as f32 && y < field.height() as f32;
         if inside { field.get_pixel(x as u32, y as u32).0[0] } else { -(field.width() as f32) }
@@ -172,6 +187,12 @@ fn interpolate(field: &Field, x: f32, y: f32) -> f32 {
     let upper = at(left, top) * (1.0 - right_part) + at(left + 1.0, top) * right_part;
     let lower = at(left, top + 1.0) * (1.0 - right_part) + at(left + 1.0, top + 1.0) * right_part;
     upper * (1.0 - bottom_part) + lower * bottom_part
+}
+
+/// [`f32::floor`] of a place in a picture, which is a call into the C library on processors of 2003.
+fn floor(at: f32) -> f32 {
+    let truncated = at as i32 as f32;
+    if truncated > at { truncated - 1.0 } else { truncated }
 }
 
 #[cfg(test)]

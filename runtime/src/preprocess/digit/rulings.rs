@@ -175,11 +175,16 @@ fn lines(kinds: &GrayImage, max_width: f32) -> Vec<Line> {
             (0..height).map(kind).collect()
         })
         .collect();
+    // a line that stays within the picture misses what has no ink, wherever it goes
+    let blank = near.iter().filter(|column| column.iter().all(|kind| *kind == PAPER)).count();
+    let inside_is_seen = blank <= max_misses(columns.len());
+    let stays_inside = |line: f32| (0.0..height as f32).contains(&line);
     // lines may enter and leave through the upper and lower side, so their ends may lie outside
     let rise = (width as f32 * MAX_SLOPE) as i32;
     let mut found: Vec<Line> = (-rise..height as i32 + rise)
         .flat_map(|left| (left - rise..=left + rise).map(move |right| (left as f32, right as f32)))
         .filter(|(left, right)| left.max(*right) >= 0.0 && left.min(*right) < height as f32)
+        .filter(|(left, right)| inside_is_seen || !stays_inside(*left) || !stays_inside(*right))
         .filter_map(|(left, right)| {
             let line = Line { left: left + 0.5, right: right + 0.5, seen: 0.0 };
             let seen = seen(&line, width, &columns, &near)?;
@@ -201,9 +206,14 @@ fn lines(kinds: &GrayImage, max_width: f32) -> Vec<Line> {
     lines
 }
 
+/// In how many of these columns a line may be missed.
+fn max_misses(columns: usize) -> usize {
+    ((1.0 - MIN_SEEN) * columns as f32) as usize
+}
+
 /// Part of a line that is seen; `None` if it is not a printed line.
 fn seen(line: &Line, width: u32, columns: &[u32], near: &[Vec<u8>]) -> Option<f32> {
-    let max_misses = ((1.0 - MIN_SEEN) * columns.len() as f32) as usize;
+    let max_misses = max_misses(columns.len());
     let mut met = [0; 3];
     for (&x, column) in columns.iter().zip(near) {
         let row = line.row(x, width);

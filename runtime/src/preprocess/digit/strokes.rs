@@ -168,7 +168,7 @@ fn label(strokes: &Mask) -> Labels {
     // strokes grow by the gap that is allowed, so that those nearer than that touch and get one number
     let reach = f64::from(width.max(height) as f32 * MAX_GAP_IN_STROKE);
     let away = squared_distances(strokes);
-    let near = mask((width, height), |x, y| away.get_pixel(x, y).0[0] <= reach * reach);
+    let near = mask((width, height), |x, y| f64::from(away.get_pixel(x, y).0[0]) <= reach * reach);
     let mut labels = regions::label(&near, Connectivity::Eight);
     // and the paper between them gets none
     for (label, stroke) in labels.pixels_mut().zip(strokes.pixels()) {
@@ -194,7 +194,7 @@ fn gaps(digit: &Mask, labels: &Labels) -> BTreeMap<u32, f32> {
     let mut gaps = BTreeMap::new();
     for (label, away) in labels.pixels().zip(away.pixels()).filter(|(label, _)| label.0[0] > 0) {
         let gap = gaps.entry(label.0[0]).or_insert(f32::MAX);
-        *gap = gap.min(away.0[0].sqrt() as f32);
+        *gap = gap.min(away.0[0].sqrt());
     }
     gaps
 }
