@@ -3,6 +3,19 @@
 //! Every kernel is written once, over [`pulp::Simd`], and compiled for each set of instructions; which one runs is
 //! decided when the program runs. Weights are packed when a model is loaded, so that the inner loops read them in
 //! order.
+//!
+//! | kernel | layers | vectors run over |
+//! |---|---|---|
+//! | [`winograd`] | convolutions of 3×3 and 5×5 with stride 1 and enough channels | channels, then maps |
+//! | [`conv`] | other convolutions without padding, of stride 1 and one group | pixels |
+//! | [`depthwise`] | convolutions of as many groups as channels | pixels and channels |
+//! | [`scale`] | those of one weight for each channel | either |
+//! | [`matrix`] | all other convolutions, such as those of 1×1 | maps |
+//! | [`pool`] | poolings that no convolution ends in, and sums | channels |
+//! | [`dense`] | dense layers | outputs |
+//!
+//! Most of them want and give values with the channels last (see [`layout`]), and read vectors that begin where lines of
+//! the cache do (see [`aligned`]).
 
 #![allow(
     clippy::inline_always,
@@ -16,6 +29,7 @@ mod depthwise;
 mod layout;
 mod matrix;
 mod pool;
+mod scale;
 mod winograd;
 
 use std::any::TypeId;
@@ -32,6 +46,7 @@ pub(crate) use depthwise::Depthwise;
 pub(crate) use layout::{Layout, channels_first, places_of_channels_last};
 pub(crate) use matrix::MatrixConv;
 pub(crate) use pool::{Pool, add};
+pub(crate) use scale::Scale;
 pub(crate) use winograd::Winograd;
 
 /// What computes the layers of a model.
@@ -257,7 +272,9 @@ impl Clamp {
     /// One value, clamped; a NaN stays one.
     #[inline(always)]
     fn of_one(self, value: f32) -> f32 {
-        value.clamp(self.floor, self.ceiling)
+        // `clamp` checks its limits, which is slow in a loop
+        let value = if value < self.floor { self.floor } else { value };
+        if value > self.ceiling { self.ceiling } else { value }
     }
 }
 

@@ -1,21 +1,17 @@
 //! A classifier for one caller: its memory is kept from batch to batch, and its threads wait for the next.
 //!
-//! Each worker thread has a mailbox of two slots: the session puts a shard of the images into one, the worker puts it
-//! back with its scores into the other. An image takes some 20 µs and waking a sleeping thread about as long, so whoever
-//! waits spins for [`SPIN`] before it sleeps. A shard moves from one thread to the other with its memory, and a slot is
-//! a mutex around a value rather than a channel, so that after the first batches nothing is allocated.
-//!
-//! On a busy machine a worker may not run at all for a while. So a session that is done with its own shard takes back
-//! those that no worker has begun, and does them itself: it waits only for work that is being done.
+//! On a busy machine a worker thread may not run for a while, just when it has work. So a session waits for no worker
+//! longer than its own part took, and then does the worker's part itself; and a worker that was late gets no work for
+//! some time, longer each time. So more threads take hardly longer than one, however busy the machine is.
 
-use std::hint;
+mod worker;
+
 use std::io;
 use std::mem;
 use std::num::NonZeroUsize;
 use std::slice;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dataset::Image;
 
@@ -24,11 +20,10 @@ use crate::engine::{Buffers, Program, Reduction};
 use crate::input::Input;
 use crate::prediction::Prediction;
 
+use worker::Worker;
+
 /// Minimum images of a shard: with fewer for each, threads work on one image together.
 const MIN_SHARD: usize = 8;
-
-/// How long a thread looks for more work before it sleeps: to wake it takes longer than an image.
-const SPIN: Duration = Duration::from_micros(50);
 
 /// Scores batches one after the other. After the first batches, [`Session::scores`] allocates nothing.
 #[derive(Debug)]
@@ -44,38 +39,9 @@ pub struct Session {
     split: Option<(Vec<Program>, Reduction)>,
     /// Of this thread's part.
     sums: Vec<f32>,
+    /// Of what this thread does in a worker's place.
+    more: Vec<f32>,
     reduced: Vec<f32>,
-}
-
-/// A thread that takes a shard of each batch, or a part of the network.
-#[derive(Debug)]
-struct Worker {
-    mailbox: Arc<Mailbox>,
-    /// Here while the worker has no work.
-    shard: Shard,
-}
-
-/// Work, and its result.
-#[derive(Debug, Default)]
-struct Shard {
-    images: Vec<Image>,
-    /// Whether it is the worker's part of an image, not some of the images.
-    only_part: bool,
-    scores: Vec<f32>,
-}
-
-impl Shard {
-    /// Computes the scores, or what `part` makes of the image.
-    fn run(&mut self, classifier: &Classifier, part: Option<&Program>, buffers: &mut Buffers) {
-        let Self { images, only_part, scores } = self;
-        match part {
-            Some(part) if *only_part => {
-                let float_input = classifier.float_input();
-                part.run(images, float_input, buffers, scores, &mut |_, run| run());
-            }
-            _ => classifier.score(images, buffers, scores),
-        }
-    }
 }
 
 impl Classifier {
@@ -106,6 +72,7 @@ impl Session {
             workers,
             split,
             sums: vec![],
+            more: vec![],
             reduced: vec![],
         })
     }
@@ -132,175 +99,85 @@ impl Session {
     /// As [`Classifier::predict`].
     pub fn scores(&mut self, images: &[Image]) -> &[f32] {
         self.classifier.check_shapes(images);
-        let shards = (images.len() / MIN_SHARD).clamp(1, self.workers.len() + 1);
-        if shards == 1 && self.split.is_some() {
-            self.scores.clear();
-            for image in images {
-                self.score_together(image);
+        self.scores.clear();
+        let mut images = images;
+        if images.len() < 2 * MIN_SHARD {
+            while let [image, later @ ..] = images
+                && self.score_together(image)
+            {
+                images = later;
             }
+            self.score_alone(images);
             return &self.scores;
         }
-        let length = images.len().div_ceil(shards);
+        let ready = self.workers.iter_mut().filter_map(|worker| worker.prepare().then_some(()));
+        let length = images.len().div_ceil((images.len() / MIN_SHARD).min(ready.count() + 1));
         let (own, others) = images.split_at(length);
-        let mut busy = 0;
-        for (images, worker) in others.chunks(length.max(1)).zip(&mut self.workers) {
+        let ready = self.workers.iter_mut().filter(|worker| worker.is_ready());
+        for (images, worker) in others.chunks(length).zip(ready) {
             worker.begin(images, false);
-            busy += 1;
         }
+        let started = Instant::now();
         self.classifier.score(own, &mut self.buffers, &mut self.scores);
-        for worker in &mut self.workers[..busy] {
-            let run = |shard: &mut Shard| shard.run(&self.classifier, None, &mut self.buffers);
-            self.scores.extend_from_slice(worker.finish(run));
+        let patience = started.elapsed();
+        let ready = self.workers.iter_mut().filter(|worker| worker.is_ready());
+        for (images, worker) in others.chunks(length).zip(ready) {
+            if let Some(scores) = worker.finish(patience) {
+                self.scores.extend_from_slice(scores);
+            } else {
+                self.classifier.score(images, &mut self.buffers, &mut self.more);
+                self.scores.extend_from_slice(&self.more);
+            }
         }
         &self.scores
     }
 
-    /// Appends the scores of one image, to which each thread gives its part.
-    fn score_together(&mut self, image: &Image) {
-        let Some((parts, reduction)) = &self.split else { return };
-        let Some((own, parts)) = parts.split_first() else { return };
+    /// Appends the scores of images, without workers.
+    fn score_alone(&mut self, images: &[Image]) {
+        if !images.is_empty() {
+            self.classifier.score(images, &mut self.buffers, &mut self.more);
+            self.scores.extend_from_slice(&self.more);
+        }
+    }
+
+    /// Appends the scores of one image, to which each thread gives its part; false if there are no parts, or a worker
+    /// cannot take one.
+    fn score_together(&mut self, image: &Image) -> bool {
+        let Some((parts, reduction)) = &self.split else { return false };
+        let Some((own, parts)) = parts.split_first() else { return false };
+        let workers = &mut self.workers[..parts.len()];
+        let mut ready = true;
+        for worker in &mut *workers {
+            ready &= worker.prepare();
+        }
+        if !ready {
+            return false;
+        }
         let image = slice::from_ref(image);
-        for (worker, _) in self.workers.iter_mut().zip(parts) {
+        for worker in &mut *workers {
             worker.begin(image, true);
         }
         let float_input = self.classifier.float_input();
-        own.run(image, float_input, &mut self.buffers, &mut self.sums, &mut |_, run| run());
-        for (worker, part) in self.workers.iter_mut().zip(parts) {
-            let run = |shard: &mut Shard| {
-                shard.run(&self.classifier, Some(part), &mut self.buffers);
+        let mut run = |part: &Program, sums: &mut Vec<f32>| {
+            part.run(image, float_input, &mut self.buffers, sums, &mut |_, run| run());
+        };
+        let started = Instant::now();
+        run(own, &mut self.sums);
+        let patience = started.elapsed();
+        for (worker, part) in workers.iter_mut().zip(parts) {
+            let sums = if let Some(sums) = worker.finish(patience) {
+                sums
+            } else {
+                run(part, &mut self.more);
+                &self.more
             };
-            for (sum, more) in self.sums.iter_mut().zip(worker.finish(run)) {
+            for (sum, more) in self.sums.iter_mut().zip(sums) {
                 *sum += more;
             }
         }
         reduction.finish(&mut self.sums, &mut self.buffers, &mut self.reduced);
         self.scores.extend_from_slice(&self.reduced);
-    }
-}
-
-impl Worker {
-    fn start(classifier: Classifier, part: Option<Program>) -> io::Result<Self> {
-        let mailbox = Arc::new(Mailbox::default());
-        let workers_mailbox = Arc::clone(&mailbox);
-        thread::Builder::new().name("runtime".into()).spawn(move || {
-            let mailbox = workers_mailbox;
-            let _closed = CloseAtEnd(&mailbox.done);
-            let mut buffers = Buffers::default();
-            while let Some(mut shard) = mailbox.work.take() {
-                shard.run(&classifier, part.as_ref(), &mut buffers);
-                mailbox.done.put(shard);
-            }
-        })?;
-        Ok(Self { mailbox, shard: Shard::default() })
-    }
-
-    fn begin(&mut self, images: &[Image], only_part: bool) {
-        let mut shard = mem::take(&mut self.shard);
-        shard.images.clear();
-        shard.images.extend_from_slice(images);
-        shard.only_part = only_part;
-        self.mailbox.work.put(shard);
-    }
-
-    /// The scores of the shard, which `run` computes if the worker has not begun.
-    fn finish(&mut self, run: impl FnOnce(&mut Shard)) -> &[f32] {
-        self.shard = if let Some(mut shard) = self.mailbox.work.take_back() {
-            run(&mut shard);
-            shard
-        } else {
-            self.mailbox.done.take().expect("a worker lives as long as its session")
-        };
-        &self.shard.scores
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.mailbox.work.close();
-    }
-}
-
-/// Where a session and a worker exchange shards.
-#[derive(Debug, Default)]
-struct Mailbox {
-    work: Slot,
-    done: Slot,
-}
-
-/// Room for one shard. It allocates nothing, which channels do not promise.
-#[derive(Debug, Default)]
-struct Slot {
-    content: Mutex<Content>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-enum Content {
-    #[default]
-    Empty,
-    Shard(Shard),
-    /// There will be no more.
-    Closed,
-}
-
-impl Slot {
-    fn put(&self, shard: Shard) {
-        *self.lock() = Content::Shard(shard);
-        self.changed.notify_one();
-    }
-
-    fn close(&self) {
-        *self.lock() = Content::Closed;
-        self.changed.notify_one();
-    }
-
-    /// The shard, if nobody has taken it.
-    fn take_back(&self) -> Option<Shard> {
-        let mut content = self.lock();
-        match mem::take(&mut *content) {
-            Content::Shard(shard) => Some(shard),
-            other => {
-                *content = other;
-                None
-            }
-        }
-    }
-
-    /// The next shard, waited for by spinning at first; `None` when there will be no more.
-    fn take(&self) -> Option<Shard> {
-        const SPINS: usize = 32;
-        let started = Instant::now();
-        loop {
-            let mut content = self.lock();
-            match mem::take(&mut *content) {
-                Content::Shard(shard) => return Some(shard),
-                Content::Closed => {
-                    *content = Content::Closed;
-                    return None;
-                }
-                Content::Empty if started.elapsed() > SPIN => {
-                    drop(self.changed.wait(content).unwrap_or_else(PoisonError::into_inner));
-                }
-                Content::Empty => {
-                    drop(content);
-                    (0..SPINS).for_each(|_| hint::spin_loop());
-                }
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Content> {
-        // nobody panics while holding it
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// So that nobody waits for a thread that has ended.
-struct CloseAtEnd<'a>(&'a Slot);
-
-impl Drop for CloseAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.close();
+        true
     }
 }
 
@@ -308,21 +185,31 @@ impl Drop for CloseAtEnd<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn work_that_no_worker_begins_is_done_by_the_session() {
+    /// Asserts that a session with this worker gives the scores of one without, again and again.
+    #[track_caller]
+    fn assert_scores_with(worker: Worker) {
         let classifier = Classifier::embedded();
         let images = vec![Image::mnist([7; dataset::PIXELS]); 40];
         let expected = classifier.session(1).unwrap().scores(&images).to_vec();
         let mut session = classifier.session(2).unwrap();
-        // a worker whose thread never comes
-        session.workers = vec![Worker { mailbox: Arc::default(), shard: Shard::default() }];
-        for count in [40, 1] {
+        session.workers = vec![worker];
+        for count in [40, 1, 3, 40, 17, 1] {
             let found = session.scores(&images[..count]).to_vec();
             for (found, expected) in found.iter().zip(&expected) {
                 assert!((found - expected).abs() < 1e-4, "{found} for {expected}");
             }
             assert_eq!(found.len(), count * 10);
         }
+    }
+
+    #[test]
+    fn work_that_no_worker_begins_is_done_by_the_session() {
+        assert_scores_with(Worker::stuck());
+    }
+
+    #[test]
+    fn work_that_a_worker_does_not_finish_is_done_by_the_session() {
+        assert_scores_with(Worker::slow());
     }
 
     #[test]

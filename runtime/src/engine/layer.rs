@@ -5,8 +5,8 @@ use std::ops::Range;
 use network::{Activation, Affine, Conv as Geometry, Kind, Layer, Shape};
 
 use crate::kernels::{
-    Aligned, Conv, Dense, Depthwise, Instructions, Layout, MatrixConv, NonZeroInputs, Pool, Value,
-    Winograd, add, channels_first, places_of_channels_last,
+    Aligned, Conv, Dense, Depthwise, Instructions, Layout, MatrixConv, NonZeroInputs, Pool, Scale,
+    Value, Winograd, add, channels_first, places_of_channels_last,
 };
 
 /// One layer with its weights packed for a set of instructions, for who needs what each layer gives.
@@ -38,6 +38,7 @@ enum Kernel {
     Matrix(MatrixConv),
     Winograd(Winograd),
     Depthwise(Depthwise),
+    Scale(Scale),
     Pool(Pool),
     Add,
     Dense(Dense),
@@ -75,6 +76,7 @@ impl Layouts {
     pub(crate) fn of(layer: &Layer) -> Self {
         match layer.kind() {
             Kind::Conv(conv) if Conv::does(&conv) => Self::First,
+            Kind::Conv(conv) if Scale::does(layer, &conv) => Self::Same,
             Kind::Conv(_) => Self::Last,
             Kind::Pool(_) | Kind::Add { .. } => Self::Same,
             Kind::Dense { .. } => Self::Vector,
@@ -104,6 +106,9 @@ impl CompiledLayer {
         let kernel = match layer.kind() {
             Kind::Conv(conv) if Conv::does(&conv) => {
                 Kernel::Conv(Conv::new(layer, affine, instructions))
+            }
+            Kind::Conv(conv) if Scale::does(layer, &conv) => {
+                Kernel::Scale(Scale::new(layer, affine, input_layout, instructions))
             }
             Kind::Conv(conv) if Depthwise::does(layer, &conv) => {
                 Kernel::Depthwise(Depthwise::new(layer, affine, input_layout, instructions))
@@ -156,6 +161,7 @@ impl CompiledLayer {
             Kernel::Matrix(conv) => conv.affine(),
             Kernel::Winograd(conv) => conv.affine(),
             Kernel::Depthwise(conv) => conv.affine(),
+            Kernel::Scale(scale) => scale.affine(),
             Kernel::Pool(_) | Kernel::Add => Affine { weights: vec![], bias: vec![] },
             Kernel::Dense(dense) => {
                 let mut affine = dense.affine();
@@ -219,7 +225,7 @@ impl CompiledLayer {
             Kernel::Winograd(conv) => conv.workspace(),
             Kernel::Depthwise(conv) => conv.workspace(),
             Kernel::Pool(_) | Kernel::Add => input.len(),
-            Kernel::Dense(_) => 0,
+            Kernel::Scale(_) | Kernel::Dense(_) => 0,
         };
         planes.grow(planes_length);
         let run_image: &mut dyn FnMut(&[V], &mut [f32]) = match &self.kernel {
@@ -227,6 +233,7 @@ impl CompiledLayer {
             Kernel::Matrix(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Winograd(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Depthwise(conv) => &mut |input, output| conv.run(input, planes, output),
+            Kernel::Scale(scale) => return scale.run(input, output),
             Kernel::Pool(pool) => return pool.run(V::floats(input, planes), output),
             Kernel::Add => {
                 let activation = self.layer.kind().activation();

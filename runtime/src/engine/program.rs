@@ -122,8 +122,8 @@ impl Program {
         let last = steps.len();
         let largest = steps.iter().map(|(_, _, outputs)| *outputs).max().unwrap_or_default();
         let last_use = |value: usize| {
-            let uses = |(_, sources, _): &(Work, Vec<usize>, usize)| sources.contains(&value);
-            let used = steps.iter().rposition(uses).map_or(0, |step| step + 1);
+            let takes = |(_, sources, _): &(Work, Vec<usize>, usize)| sources.contains(&value);
+            let used = steps.iter().rposition(takes).map_or(0, |step| step + 1);
             if value == last { usize::MAX } else { used }
         };
         let last_uses: Vec<usize> = (0..=last).map(last_use).collect();

@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 /// Floats of a line of the cache, which is as long as the longest vector.
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
 
 /// Floats of which no vector lies in two lines of the cache, which would take twice as long to read: those of the
 /// system's allocator begin anywhere.
@@ -15,6 +15,13 @@ pub(crate) struct Aligned {
 }
 
 impl Aligned {
+    /// As many zeros.
+    pub(crate) fn zeros(length: usize) -> Self {
+        let mut zeros = Self::default();
+        zeros.set_length(length);
+        zeros
+    }
+
     /// Makes it this long; what it holds then is not said.
     pub(crate) fn set_length(&mut self, length: usize) {
         let room = length + LINE - 1;

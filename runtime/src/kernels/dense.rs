@@ -86,17 +86,18 @@ impl Dense {
             .min(instructions.registers() / 2);
         let length = panel * instructions.lanes();
         let padded = outputs.next_multiple_of(length);
-        let mut packed = vec![0.0; padded * inputs];
-        for (output, weights) in affine.rows().enumerate() {
+        let mut weights = Aligned::zeros(padded * inputs);
+        let packed = &mut *weights;
+        for (output, row) in affine.rows().enumerate() {
             let first = output / length * inputs * length + output % length;
-            for (input, weight) in weights.iter().enumerate() {
+            for (input, weight) in row.iter().enumerate() {
                 packed[first + input * length] = *weight;
             }
         }
         let mut bias = affine.bias.clone();
         bias.resize(padded, 0.0);
         let clamp = Clamp::of(activation);
-        let [weights, bias] = [&packed, &bias].map(|values| Aligned::from(&values[..]));
+        let bias = Aligned::from(&bias[..]);
         Self { inputs, outputs, instructions, panel, weights, bias, clamp }
     }
 
