@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let mut pixels = fs::read(pixels)?;
     pixels.truncate(lowered.input.iter().product());
-    let image = Image::new(lowered.input, pixels)?;
+    let image = Image::new(lowered.input, pixels).map_err(|error| one_line(&error))?;
     let fused = Instructions::available().into_iter().map(Kernels::Fused);
     for kernels in fused.chain([Kernels::Tract]) {
         let options = Options { kernels, ..Options::default() };

@@ -146,11 +146,8 @@ impl Prediction {
                 (logits, probabilities)
             }
             Scores::Independent => {
-                let logits: Vec<f32> =
-                    scores.iter().map(|p| logarithm(p) - logarithm(&(1.0 - p))).collect();
                 let sigmoid = |logit: &f32| 1.0 / (1.0 + (-logit / calibration.temperature).exp());
-                let probabilities = logits.iter().map(sigmoid).collect();
-                (logits, probabilities)
+                (scores.to_vec(), scores.iter().map(sigmoid).collect())
             }
         }
     }
@@ -228,6 +225,19 @@ pub(crate) mod tests {
         assert_eq!((found.name(), found.digit()), ("1!", 1));
         assert_eq!(found.top(3).iter().map(|(class, _)| *class).collect::<Vec<_>>(), [1, 2, 0]);
         assert_eq!(found.confidence().to_bits(), found.probabilities[1].to_bits());
+    }
+
+    #[test]
+    fn each_meaning_of_scores_gives_its_probabilities() {
+        let of = |kind, scores: &[f32]| {
+            Prediction::probabilities(kind, scores, &Calibration::default()).1
+        };
+        let close = |found: Vec<f32>, expected: [f32; 2]| {
+            found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-6)
+        };
+        assert!(close(of(Scores::Logits, &[0.0, 3_f32.ln()]), [0.25, 0.75]));
+        assert!(close(of(Scores::Probabilities, &[0.25, 0.75]), [0.25, 0.75]));
+        assert!(close(of(Scores::Independent, &[0.0, 3_f32.ln()]), [0.5, 0.75]));
     }
 
     #[test]
