@@ -164,6 +164,9 @@ impl LeNet {
     }
 
     /// [`Self::logits`] to propagate back; `dropout` multiplies what goes into the last layer, `[batch, hidden]`.
+    ///
+    /// # Panics
+    /// If a layer is none of LeNet's.
     pub fn forward(&self, pixels: &Tensor, dropout: Option<&Tensor>) -> Tensor {
         let pixels = pixels.to_kind(Kind::Float).contiguous();
         let Normalization { offset, scale } = NORMALIZATION;

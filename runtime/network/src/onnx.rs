@@ -199,7 +199,7 @@ impl Graph {
     /// # Errors
     /// [`Error::Graph`] with the first fault.
     pub fn checked(self) -> Result<Self, Error> {
-        check::check(self).map_err(Error::Graph)
+        check::check(&self).map_err(Error::Graph)
     }
 
     /// Names of the classes in the order of the scores, if the metadata tell: a JSON array of strings, or names

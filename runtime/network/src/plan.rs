@@ -18,7 +18,7 @@ const MAX_NODES_WITH_MOVES: usize = 64;
 /// Operators that can run, on one image at a time.
 #[derive(Debug)]
 pub struct Plan {
-    plan: Arc<TypedSimplePlan>,
+    runnable: Arc<TypedSimplePlan>,
     /// Axes of each input.
     inputs: Vec<Vec<usize>>,
     /// ONNX's names of the operators.
@@ -43,7 +43,7 @@ impl Plan {
         let plan = tract_onnx::onnx()
             .model_for_proto_model(&graph.proto())
             .and_then(|model| model.into_typed()?.into_optimized()?.into_runnable());
-        Ok(Self { plan: plan.map_err(engine_error)?, inputs, operators })
+        Ok(Self { runnable: plan.map_err(engine_error)?, inputs, operators })
     }
 
     /// Writes what the operators make of one image's values, of which `output` has just as many.
@@ -60,7 +60,7 @@ impl Plan {
                 Ok(Tensor::from_shape(shape, values)?.into())
             };
             let inputs = self.inputs.iter().zip(inputs).map(tensor);
-            let outputs = self.plan.run(inputs.collect::<TractResult<_>>()?)?;
+            let outputs = self.runnable.run(inputs.collect::<TractResult<_>>()?)?;
             let values = outputs[0].cast_to::<f32>()?;
             let view = values.to_plain_array_view::<f32>()?;
             for (to, value) in output.iter_mut().zip(view.iter()) {

@@ -181,8 +181,10 @@ fn before_it(that: &Primitive, this: &Primitive) -> Option<Work> {
                 return None;
             }
             let mut affine = affine.clone();
+            let bits = |factor: &[f64; 2]| factor.map(f64::to_bits);
             match factors.first() {
-                Some(&[scale, shift]) if factors.iter().all(|factor| *factor == [scale, shift]) => {
+                Some(first) if factors.iter().all(|factor| bits(factor) == bits(first)) => {
+                    let [scale, shift] = *first;
                     affine.fold_input(scale, shift);
                 }
                 _ => affine.fold_each_input(|output, input| factors[channel(output, input)]),

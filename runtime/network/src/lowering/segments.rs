@@ -169,7 +169,9 @@ impl Segment<'_> {
         }
         let mut name = value_name(input.value);
         let prefix = format!("{name}.view{}", parts.views.len());
-        if !input.view.is_plain(base) {
+        if input.view.is_plain(base) {
+            name = parts.reshape(&name, &lengths, &input.view.shape, &prefix);
+        } else {
             // as it lies in memory, then its axes in the other order
             name = parts.reshape(
                 &name,
@@ -188,8 +190,6 @@ impl Segment<'_> {
             ));
             name = transposed;
             name = parts.reshape(&name, &[], &input.view.shape, &prefix);
-        } else {
-            name = parts.reshape(&name, &lengths, &input.view.shape, &prefix);
         }
         if let Some(to) = input.element.onnx().filter(|_| input.value == 0) {
             let cast = format!("{prefix}.cast");

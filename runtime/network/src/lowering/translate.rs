@@ -245,6 +245,7 @@ impl<'g> Translator<'g> {
     }
 
     /// An activation by itself.
+    #[expect(clippy::float_cmp, reason = "bounds are just these numbers or others")]
     fn activation(&mut self, node: &'g Node) -> Option<Handle> {
         let bound = |index: usize, name: &str, open: f32| -> Option<f32> {
             match (
@@ -268,23 +269,25 @@ impl<'g> Translator<'g> {
                 let index = usize::from(self.constant(&node.inputs[0]).is_none());
                 let bound = bound(index, "", 0.0)?;
                 let other = &node.inputs[1 - index];
-                return self.one_bound(op, other, bound, self.shape(node)?);
+                return self.one_bound(op, other, bound, &self.shape(node)?);
             }
         };
         // numbers as large as these bound nothing
         let (open_below, open_above) = (min <= f32::MIN, max >= f32::MAX);
-        let activation = match () {
-            () if open_below && open_above => Activation::None,
-            () if min == 0.0 && open_above => Activation::Relu,
-            () if min == 0.0 && max == 6.0 => Activation::Relu6,
-            () => return None,
+        let known = [Activation::None, Activation::Relu, Activation::Relu6];
+        let bounds = |activation: &Activation| {
+            let [floor, ceiling] = activation.range();
+            let same_floor = if open_below { floor.is_infinite() } else { min == floor };
+            same_floor && if open_above { ceiling.is_infinite() } else { max == ceiling }
         };
+        let activation = known.into_iter().find(bounds)?;
         let handle = self.handles.get(node.inputs[0].as_str())?.clone();
         Some(self.clamped(handle, activation))
     }
 
     /// `Max(x, 0)`, or `Min(x, 6)` of a value that is not below 0.
-    fn one_bound(&mut self, op: &str, name: &str, bound: f32, shape: Vec<usize>) -> Option<Handle> {
+    #[expect(clippy::float_cmp, reason = "the bound is just this number or another")]
+    fn one_bound(&mut self, op: &str, name: &str, bound: f32, shape: &[usize]) -> Option<Handle> {
         let handle = self.handles.get(name).filter(|handle| handle.view.shape == shape)?.clone();
         let maker = handle.value.checked_sub(1).map(|index| &self.primitives[index].work);
         let activation = match op {
@@ -334,16 +337,16 @@ impl<'g> Translator<'g> {
             reduced_axes(node, rank, named.is_some(), constant)?
         };
         let of_base = view.axes(base)?;
-        let mut reduced = [false; 2];
+        let mut sides = [false; 2];
         for axis in axes {
             match of_base[axis] {
                 // a mean of one value is that value
                 None => {}
                 Some(0) => return None,
-                Some(axis) => reduced[axis - 1] = true,
+                Some(side) => sides[side - 1] = true,
             }
         }
-        Some(reduced)
+        Some(sides)
     }
 }
 

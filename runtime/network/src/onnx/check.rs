@@ -116,8 +116,26 @@ const OPERATORS: &[(&str, usize, usize)] = &[
     ("Unsqueeze", 1, 2),
 ];
 
+/// Operators whose settings became inputs, the first operator set in which they are, and the settings.
+///
+/// A file that says them in the other way is read differently by each program.
+const SETTINGS_AS_INPUTS: &[(&str, i64, &[&str])] = &[
+    ("Clip", 11, &["min", "max"]),
+    ("Dropout", 12, &["ratio"]),
+    ("Pad", 11, &["pads", "value"]),
+    ("ReduceL2", 18, &["axes"]),
+    ("ReduceMax", 18, &["axes"]),
+    ("ReduceMean", 18, &["axes"]),
+    ("ReduceMin", 18, &["axes"]),
+    ("ReduceSum", 13, &["axes"]),
+    ("Slice", 10, &["starts", "ends", "axes", "steps"]),
+    ("Split", 13, &["split"]),
+    ("Squeeze", 13, &["axes"]),
+    ("Unsqueeze", 13, &["axes"]),
+];
+
 /// The part of `graph` that makes scores of a picture, if the engine may see it.
-pub(super) fn check(graph: Graph) -> Result<Graph, GraphFault> {
+pub(super) fn check(graph: &Graph) -> Result<Graph, GraphFault> {
     if !OPSETS.contains(&graph.opset) {
         return Err(GraphFault::Opset { found: graph.opset });
     }
@@ -133,7 +151,7 @@ pub(super) fn check(graph: Graph) -> Result<Graph, GraphFault> {
     }
     let mut first_fault = None;
     for output in 0..graph.outputs.len() {
-        match select::making(&graph, output).and_then(check_scores) {
+        match select::making(graph, output).and_then(|graph| check_scores(&graph)) {
             Ok(graph) => return Ok(graph),
             Err(fault) => first_fault = first_fault.or(Some(fault)),
         }
@@ -142,11 +160,12 @@ pub(super) fn check(graph: Graph) -> Result<Graph, GraphFault> {
 }
 
 /// A graph of one output: whether it makes scores of a picture, for a batch of one.
-fn check_scores(graph: Graph) -> Result<Graph, GraphFault> {
+fn check_scores(graph: &Graph) -> Result<Graph, GraphFault> {
     for node in &graph.nodes {
         check_operator(node)?;
+        check_settings(node, graph.opset)?;
         check_attributes(node)?;
-        check_inputs(&graph, node)?;
+        check_inputs(graph, node)?;
     }
     let port = &graph.inputs[0];
     let unusable = || GraphFault::Input { name: port.name.clone(), found: port.to_string() };
@@ -154,9 +173,9 @@ fn check_scores(graph: Graph) -> Result<Graph, GraphFault> {
         return Err(unusable());
     }
     let mut first_fault = None;
-    for layout in input::layouts(&graph) {
+    for layout in input::layouts(graph) {
         let graph = match layout.fixed_batch {
-            Some(batch) => select::with_batch_of_one(&graph, batch),
+            Some(batch) => select::with_batch_of_one(graph, batch),
             None => graph.clone(),
         };
         match check_output(&graph, &layout) {
@@ -256,10 +275,9 @@ fn check_operator(node: &Node) -> Result<(), GraphFault> {
     let found = node.inputs.len();
     // only these have others after them
     let optional: &[usize] = match node.op.as_str() {
-        "Clip" => &[1],
+        "Clip" | "Dropout" => &[1],
         "Pad" => &[2],
         "Slice" => &[3],
-        "Dropout" => &[1],
         _ => &[],
     };
     let given = |(index, value): (usize, &String)| !value.is_empty() || optional.contains(&index);
@@ -275,11 +293,29 @@ fn check_operator(node: &Node) -> Result<(), GraphFault> {
     Ok(())
 }
 
+/// Whether settings stand where the operator set has them.
+fn check_settings(node: &Node, opset: i64) -> Result<(), GraphFault> {
+    let Some((_, since, names)) = SETTINGS_AS_INPUTS.iter().find(|(op, ..)| *op == node.op) else {
+        return Ok(());
+    };
+    let name = || node.name.clone();
+    let attribute = names.iter().find(|name| node.attributes.contains_key(**name));
+    match attribute.filter(|_| opset >= *since) {
+        Some(attribute) => {
+            Err(GraphFault::Attribute { node: name(), attribute: (*attribute).to_owned() })
+        }
+        None if opset < *since && node.inputs.len() > 1 => {
+            Err(GraphFault::Arity { node: name(), op: node.op.clone(), found: node.inputs.len() })
+        }
+        None => Ok(()),
+    }
+}
+
 fn check_attributes(node: &Node) -> Result<(), GraphFault> {
     for (name, attribute) in &node.attributes {
         let within = match (name.as_str(), attribute) {
-            // a constant that is open to one side may be infinite
-            ("value_float", Attribute::Float(_)) => true,
+            // a constant that is open to one side may be infinite; types are looked at with those of the inputs
+            ("value_float", Attribute::Float(_)) | ("to", Attribute::Int(_)) => true,
             ("kernel_shape" | "strides" | "dilations", Attribute::Ints(values)) => {
                 matches!(values.len(), 1 | 2)
                     && values.iter().all(|value| (1..=MAX_STEP).contains(value))
@@ -290,8 +326,6 @@ fn check_attributes(node: &Node) -> Result<(), GraphFault> {
             ("group", Attribute::Int(value)) => (1..=1 << 16).contains(value),
             ("axis", Attribute::Int(value)) => (-8..=8).contains(value),
             ("perm", Attribute::Ints(values)) => is_permutation(values),
-            // which types there are is looked at with those of the inputs
-            ("to", Attribute::Int(_)) => true,
             ("training_mode", Attribute::Int(value)) => *value == 0,
             // what it allows is looked at with the shape
             ("allowzero", Attribute::Int(value)) => matches!(value, 0 | 1),
@@ -299,11 +333,11 @@ fn check_attributes(node: &Node) -> Result<(), GraphFault> {
                 "kernel_shape" | "strides" | "dilations" | "pads" | "group" | "axis" | "perm"
                 | "to" | "allowzero" | "training_mode",
                 _,
-            ) => false,
+            )
+            // graphs and the like have no place in these operators
+            | (_, Attribute::Other) => false,
             (_, Attribute::Float(value)) => value.is_finite(),
             (_, Attribute::Floats(values)) => values.iter().all(|value| value.is_finite()),
-            // graphs and the like have no place in these operators
-            (_, Attribute::Other) => false,
             (_, Attribute::Tensor(_)) => name == "value",
             _ => true,
         };
@@ -377,7 +411,7 @@ mod tests {
         );
         assert!(declared("int64", &[batch.clone(), ten.clone()]).is_err());
         let one = Dimension::Fixed(1);
-        assert_eq!(declared("float32", &[ten.clone()]), Ok(()));
+        assert_eq!(declared("float32", std::slice::from_ref(&ten)), Ok(()));
         assert_eq!(declared("float32", &[batch.clone(), ten, one.clone(), one.clone()]), Ok(()));
         assert_eq!(declared("float32", &[batch.clone(), batch]), Ok(()));
         assert!(declared("float32", &[one.clone(), one]).is_err());

@@ -288,17 +288,17 @@ fn function(op: &str, values: &Values) -> Option<Values> {
     }
 }
 
-/// Axes that an operator names in an attribute or, in later operator sets, in a constant input.
+/// Axes that an operator names in an attribute or, in later operator sets, in a constant input; `unnamed` where it names none.
 pub(super) fn axes_of(
     node: &Node,
     input: Option<&Tensor>,
     rank: usize,
-) -> Option<Option<Vec<usize>>> {
-    let listed = match (node.attributes.get("axes"), input) {
-        (Some(Attribute::Ints(axes)), _) => axes.clone(),
-        (None, Some(Tensor { values: Values::I64(axes), .. })) => axes.clone(),
-        (None, None) => return Some(None),
-        _ => return None,
-    };
-    axes(&listed, rank).map(Some)
+    unnamed: Vec<usize>,
+) -> Option<Vec<usize>> {
+    match (node.attributes.get("axes"), input) {
+        (Some(Attribute::Ints(listed)), _)
+        | (None, Some(Tensor { values: Values::I64(listed), .. })) => axes(listed, rank),
+        (None, None) => Some(unnamed),
+        _ => None,
+    }
 }

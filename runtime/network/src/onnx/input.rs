@@ -53,6 +53,10 @@ pub(crate) fn layouts(graph: &Graph) -> Vec<Layout> {
     layouts
 }
 
+/// Axes of a picture whose channels come first, and last.
+const FIRST: [usize; 3] = [0, 1, 2];
+const LAST: [usize; 3] = [1, 2, 0];
+
 /// Pictures that these lengths, without a batch, can be.
 fn pictures(lengths: &[usize], graph: &Graph) -> Vec<(Shape, [usize; 3])> {
     let mut lengths = lengths;
@@ -69,8 +73,6 @@ fn pictures(lengths: &[usize], graph: &Graph) -> Vec<(Shape, [usize; 3])> {
     }
     let is_side = |length: usize| (1..=MAX_SIDE).contains(&length);
     let is_channels = |length: usize| (1..=MAX_CHANNELS).contains(&length);
-    const FIRST: [usize; 3] = [0, 1, 2];
-    const LAST: [usize; 3] = [1, 2, 0];
     match *lengths {
         [length] if (1..=MAX_VECTOR).contains(&length) => {
             let side = length.isqrt();

@@ -87,6 +87,8 @@ mod tests {
     proptest! {
         #[test]
         fn regions_are_numbered_as_by_imageproc(mask in masks()) {
+            // of which imageproc makes a table that is too small
+            prop_assume!(mask.len() > 1);
             for (connectivity, theirs) in [
                 (Connectivity::Four, region_labelling::Connectivity::Four),
                 (Connectivity::Eight, region_labelling::Connectivity::Eight),

@@ -52,20 +52,20 @@ impl<'g> Translator<'g> {
             };
             let after = [reach(0, padding.top), reach(1, padding.left)];
             let [bottom, right] = after.map(|after| after.unwrap_or(0));
-            let more = bottom > padding.bottom || right > padding.right;
-            if more && mode == PoolMode::AverageWithPadding {
-                return None;
-            }
-            padding = Padding {
+            let reaching = Padding {
                 bottom: bottom.max(padding.bottom),
                 right: right.max(padding.right),
                 ..padding
             };
+            if reaching != padding && mode == PoolMode::AverageWithPadding {
+                return None;
+            }
+            padding = reaching;
         }
         let stride = [windows.strides[0], windows.strides[1]];
         let pool = Pool { stride, padding, ..Pool::new(mode, window) };
-        let none = Affine { weights: vec![], bias: vec![] };
-        self.layer(node, Kind::Pool(pool), none, value, input)
+        let weightless = Affine { weights: vec![], bias: vec![] };
+        self.layer(node, Kind::Pool(pool), weightless, value, input)
     }
 
     /// A mean or largest value over rows, columns or both.

@@ -54,11 +54,9 @@ pub(super) fn concat(node: &Node, inputs: &[&[usize]]) -> Option<Shape> {
     Some(shape)
 }
 
-pub(super) fn squeeze(input: &[usize], axes: Option<&[usize]>) -> Option<Shape> {
-    let is_dropped = |axis: usize| axes.map_or(input[axis] == 1, |axes| axes.contains(&axis));
-    let dropped = (0..input.len()).filter(|&axis| is_dropped(axis));
-    dropped.clone().all(|axis| input[axis] == 1).then_some(())?;
-    let kept = (0..input.len()).filter(|&axis| !is_dropped(axis));
+pub(super) fn squeeze(input: &[usize], axes: &[usize]) -> Option<Shape> {
+    axes.iter().all(|&axis| input[axis] == 1).then_some(())?;
+    let kept = (0..input.len()).filter(|axis| !axes.contains(axis));
     Some(kept.map(|axis| input[axis]).collect())
 }
 
@@ -69,7 +67,7 @@ pub(super) fn unsqueeze(node: &Node, input: &[usize], named: Option<&Tensor>) ->
         _ => return None,
     };
     let rank = input.len() + listed;
-    let new = fold::axes_of(node, named, rank)??;
+    let new = fold::axes_of(node, named, rank, vec![])?;
     let mut old = input.iter();
     (0..rank).map(|axis| if new.contains(&axis) { Some(1) } else { old.next().copied() }).collect()
 }
@@ -83,11 +81,8 @@ pub(super) fn reduced(
 ) -> Option<Shape> {
     let axes = reduced_axes(node, input.len(), is_input, named)?;
     let keeps = int(node, "keepdims", 1)? == 1;
-    let length = |axis: usize| match axes.contains(&axis) {
-        false => Some(input[axis]),
-        true => keeps.then_some(1),
-    };
-    Some((0..input.len()).filter_map(length).collect())
+    let kept = (0..input.len()).filter(|axis| keeps || !axes.contains(axis));
+    Some(kept.map(|axis| if axes.contains(&axis) { 1 } else { input[axis] }).collect())
 }
 
 /// Axes over which it goes: all where none is named.
@@ -97,9 +92,9 @@ pub(crate) fn reduced_axes(
     is_input: bool,
     named: Option<&Tensor>,
 ) -> Option<Vec<usize>> {
-    let none = int(node, "noop_with_empty_axes", 0)? == 1;
-    let axes = axes_of(node, is_input, named, rank)?.filter(|axes| !axes.is_empty());
-    Some(axes.unwrap_or_else(|| if none { vec![] } else { (0..rank).collect() }))
+    let axes = axes_of(node, is_input, named, rank, vec![])?;
+    let goes_over_all = axes.is_empty() && int(node, "noop_with_empty_axes", 0)? == 0;
+    Some(if goes_over_all { (0..rank).collect() } else { axes })
 }
 
 /// What a `Slice` takes of one axis.
@@ -158,21 +153,18 @@ pub(super) fn split(node: &Node, inputs: &[Option<&Fact>]) -> Option<Vec<Shape>>
     let (length, parts) = (first[axis], node.outputs.len());
     let given = match (node.attributes.get("split"), inputs.get(1)) {
         (Some(Attribute::Ints(lengths)), _) => Some(lengths.clone()),
-        (None, Some(Some(Fact { value: Some(tensor), .. }))) => match &tensor.values {
-            Values::I64(lengths) => Some(lengths.clone()),
-            _ => return None,
-        },
+        (None, Some(Some(Fact { value: Some(tensor), .. }))) => {
+            let Values::I64(lengths) = &tensor.values else { return None };
+            Some(lengths.clone())
+        }
         (None, None) => None,
         _ => return None,
     };
-    let lengths: Vec<usize> = match given {
-        Some(lengths) => {
-            lengths.iter().map(|&length| usize::try_from(length).ok()).collect::<Option<_>>()?
-        }
-        None => {
-            let each = length.div_ceil(parts.max(1));
-            (0..parts).map(|part| length.saturating_sub(part * each).min(each)).collect()
-        }
+    let lengths: Vec<usize> = if let Some(lengths) = given {
+        lengths.iter().map(|&length| usize::try_from(length).ok()).collect::<Option<_>>()?
+    } else {
+        let each = length.div_ceil(parts.max(1));
+        (0..parts).map(|part| length.saturating_sub(part * each).min(each)).collect()
     };
     let sum = lengths.iter().try_fold(0_usize, |sum, &length| sum.checked_add(length));
     (lengths.len() == parts && sum == Some(length) && !lengths.contains(&0)).then_some(())?;

@@ -16,6 +16,7 @@ pub(super) fn of(node: &Node, inputs: &[Option<&Fact>], opset: i64) -> Option<(V
     Some((vec![shape], cost))
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each operator")]
 fn single(node: &Node, inputs: &[Option<&Fact>], opset: i64) -> Option<(Shape, Cost)> {
     let shape_at = |index: usize| inputs.get(index).copied().flatten().map(|fact| &fact.shape[..]);
     let constant = |index: usize| inputs.get(index).copied().flatten()?.value.as_deref();
@@ -91,8 +92,9 @@ fn single(node: &Node, inputs: &[Option<&Fact>], opset: i64) -> Option<(Shape, C
             reshape(first, &constant(1)?.values, allows_zero)?
         }
         "Squeeze" => {
-            let axes = axes_of(node, inputs.len() > 1, constant(1), first.len())?;
-            squeeze(first, axes.as_deref())?
+            let ones = (0..first.len()).filter(|&axis| first[axis] == 1).collect();
+            let axes = axes_of(node, inputs.len() > 1, constant(1), first.len(), ones)?;
+            squeeze(first, &axes)?
         }
         "Unsqueeze" => unsqueeze(node, first, constant(1))?,
         "Transpose" => transpose(node, first)?,
@@ -185,17 +187,18 @@ pub(crate) fn axes(listed: &[i64], rank: usize) -> Option<Vec<usize>> {
     (axes.len() == all && axes.iter().all(|&axis| axis < rank)).then_some(axes)
 }
 
-/// Axes named by the attribute or the input, which must be constant if it is there.
+/// Axes named by the attribute or the input, which must be constant if it is there, or else `unnamed`.
 pub(super) fn axes_of(
     node: &Node,
     is_input: bool,
     input: Option<&Tensor>,
     rank: usize,
-) -> Option<Option<Vec<usize>>> {
+    unnamed: Vec<usize>,
+) -> Option<Vec<usize>> {
     if is_input && input.is_none() {
         return None;
     }
-    fold::axes_of(node, input, rank)
+    fold::axes_of(node, input, rank, unnamed)
 }
 
 fn convolution(
@@ -254,10 +257,8 @@ pub(crate) fn window_attributes(node: &Node, sides: &[usize], kernel: &[usize]) 
                 let outputs = sides[axis].div_ceil(strides[axis]);
                 let needed = ((outputs.checked_sub(1)?) * strides[axis] + window)
                     .saturating_sub(sides[axis]);
-                let (less, more) = (needed / 2, needed - needed / 2);
-                let (before, after) =
-                    if mode == "SAME_UPPER" { (less, more) } else { (more, less) };
-                (pads[axis], pads[axis + axes]) = (before, after);
+                let before = if mode == "SAME_UPPER" { needed / 2 } else { needed.div_ceil(2) };
+                (pads[axis], pads[axis + axes]) = (before, needed - before);
             }
         }
         _ => return None,
