@@ -29,7 +29,8 @@ fn write(folder: &Path, location: &str, entries: &[(&str, &str)]) {
 
 #[track_caller]
 fn refusal(folder: &Path) -> String {
-    let mut error: &dyn std::error::Error = &Classifier::load(&folder.join("model.onnx")).unwrap_err();
+    let mut error: &dyn std::error::Error =
+        &Classifier::load(&folder.join("model.onnx")).unwrap_err();
     while let Some(cause) = error.source() {
         error = cause;
     }
