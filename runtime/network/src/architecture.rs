@@ -216,6 +216,16 @@ fn windows(
 }
 
 impl Kind {
+    /// What layers of this kind are called, before their number.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Conv(_) => "conv",
+            Self::Pool(_) => "pool",
+            Self::Add { .. } => "add",
+            Self::Dense { .. } => "dense",
+        }
+    }
+
     /// What happens to the results.
     #[must_use]
     pub const fn activation(self) -> Activation {
@@ -483,11 +493,11 @@ impl Architecture {
         let mut shapes = vec![input];
         let mut layers = vec![];
         for (source, kind) in kinds {
-            let (name, number) = match kind {
-                Kind::Conv(_) => ("conv", 0),
-                Kind::Pool(_) => ("pool", 1),
-                Kind::Add { .. } => ("add", 2),
-                Kind::Dense { .. } => ("dense", 3),
+            let number = match kind {
+                Kind::Conv(_) => 0,
+                Kind::Pool(_) => 1,
+                Kind::Add { .. } => 2,
+                Kind::Dense { .. } => 3,
             };
             counts[number] += 1;
             let error = ShapeError {
@@ -501,7 +511,7 @@ impl Architecture {
                 return Err(error);
             }
             shapes.push(kind.output(input).ok_or(error)?);
-            let name = format!("{name}{}", counts[number]);
+            let name = format!("{}{}", kind.name(), counts[number]);
             layers.push(Layer { name, source, input, kind });
         }
         Ok(Self { layers })

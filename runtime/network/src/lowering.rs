@@ -13,6 +13,7 @@
 mod fuse;
 mod primitive;
 mod segments;
+mod size;
 mod translate;
 mod view;
 
@@ -46,6 +47,8 @@ pub struct Step {
     pub sources: Vec<usize>,
     /// Values of one image that it makes.
     pub outputs: usize,
+    /// The same by channels, height and width.
+    pub shape: Shape,
     /// What it computes.
     pub operation: Operation,
 }

@@ -5,6 +5,7 @@
 //! that is emitted from these types again, so it never sees what was not checked.
 
 mod check;
+mod diagnosis;
 mod emit;
 mod external;
 mod fault;
@@ -190,8 +191,28 @@ impl Graph {
             return Err(Error::Empty);
         }
         wire::check(bytes).map_err(Error::Graph)?;
-        let model = pb::ModelProto::decode(bytes).map_err(Error::NotOnnx)?;
-        parse::graph(model, &mut external::Files::of(folder)).map_err(Error::Graph)
+        let (graph, faults) = decoded(bytes, folder)?;
+        faults.into_iter().next().map_or(Ok(graph), |fault| Err(Error::Graph(fault)))
+    }
+
+    /// Decodes an ONNX file as far as it can be, with all that keeps it from running: none if it is what
+    /// [`Self::parse_in`] takes.
+    ///
+    /// In place of a constant that cannot be read stands one that is [`Values::Opaque`].
+    ///
+    /// # Errors
+    /// [`Error::Empty`], [`Error::NotOnnx`], or [`Error::Graph`] if there is no graph or it has too many parts to be
+    /// looked at.
+    pub fn diagnose(bytes: &[u8], folder: Option<&Path>) -> Result<(Self, Vec<GraphFault>), Error> {
+        if bytes.is_empty() {
+            return Err(Error::Empty);
+        }
+        let mut faults = wire::refused(bytes).map_err(Error::Graph)?;
+        let (graph, of_parts) = decoded(bytes, folder)?;
+        let of_graph = diagnosis::faults(&graph, &of_parts);
+        faults.extend(of_parts);
+        faults.extend(of_graph);
+        Ok((graph, faults))
     }
 
     /// Checks a decoded graph.
@@ -216,6 +237,12 @@ impl Graph {
             |tensor: &&Tensor| matches!(tensor.values, Values::F32(_)) && !tensor.shape.is_empty();
         self.tensors.values().filter(is_weight).map(|tensor| tensor.values.len()).sum()
     }
+}
+
+/// A file's graph, and the faults of its parts.
+fn decoded(bytes: &[u8], folder: Option<&Path>) -> Result<(Graph, Vec<GraphFault>), Error> {
+    let model = pb::ModelProto::decode(bytes).map_err(Error::NotOnnx)?;
+    parse::graph(model, &mut external::Files::of(folder)).map_err(Error::Graph)
 }
 
 /// The program that wrote an ONNX file, also one that is not read here; `None` if the bytes are no ONNX file.

@@ -7,7 +7,7 @@ use safe_io::SingleLine;
 use tract_onnx::prelude::*;
 
 use crate::error::Error;
-use crate::onnx::{Graph, GraphFault, Node};
+use crate::onnx::{Graph, GraphFault, Node, Values};
 
 /// Maximum nodes that split, merge or exchange axes among many others. tract moves each past each other node, again and
 /// again: 16 among 1,000 nodes take it a second, 500 take minutes.
@@ -23,10 +23,14 @@ pub struct Plan {
     inputs: Vec<Vec<usize>>,
     /// ONNX's names of the operators.
     operators: Vec<String>,
+    macs: usize,
+    parameters: usize,
+    parameter_bytes: usize,
 }
 
 impl Plan {
-    /// All of `graph`, whose inputs are `float32` of these shapes; `operators` are what it is in a file's words.
+    /// All of `graph`, whose inputs are `float32` of these shapes; `operators` are what it is in a file's words, and
+    /// `macs` what they multiply.
     ///
     /// # Errors
     /// [`Error::Graph`] if it would take too long to simplify, or [`Error::Engine`] if tract cannot read it.
@@ -34,6 +38,7 @@ impl Plan {
         graph: &Graph,
         inputs: Vec<Vec<usize>>,
         operators: Vec<String>,
+        macs: usize,
     ) -> Result<Self, Error> {
         let moves = |node: &&Node| matches!(&node.op[..], "Reshape" | "Transpose" | "Flatten");
         let found = graph.nodes.iter().filter(moves).count();
@@ -43,7 +48,42 @@ impl Plan {
         let plan = tract_onnx::onnx()
             .model_for_proto_model(&graph.proto())
             .and_then(|model| model.into_typed()?.into_optimized()?.into_runnable());
-        Ok(Self { runnable: plan.map_err(engine_error)?, inputs, operators })
+        let constants = graph.tensors.values().filter(|tensor| !tensor.shape.is_empty());
+        // whole numbers of more bits are lengths and axes
+        let sizes = constants.filter_map(|tensor| match &tensor.values {
+            Values::F32(values) => Some((values.len(), 4 * values.len())),
+            Values::I8(values) => Some((values.len(), values.len())),
+            Values::U8(values) => Some((values.len(), values.len())),
+            _ => None,
+        });
+        let (parameters, parameter_bytes) =
+            sizes.fold((0, 0), |(count, bytes), (more, size)| (count + more, bytes + size));
+        let runnable = plan.map_err(engine_error)?;
+        Ok(Self { runnable, inputs, operators, macs, parameters, parameter_bytes })
+    }
+
+    /// ONNX's names of the operators, in the order in which they run.
+    #[must_use]
+    pub fn operators(&self) -> &[String] {
+        &self.operators
+    }
+
+    /// Multiply-accumulates for one image: of convolutions and products of matrices.
+    #[must_use]
+    pub const fn macs(&self) -> usize {
+        self.macs
+    }
+
+    /// Elements of the constants that are no single numbers, lengths or axes.
+    #[must_use]
+    pub const fn parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// Bytes of [`Self::parameters`].
+    #[must_use]
+    pub const fn parameter_bytes(&self) -> usize {
+        self.parameter_bytes
     }
 
     /// Writes what the operators make of one image's values, of which `output` has just as many.

@@ -1,5 +1,6 @@
 //! Our model with a part changed, and what is said about it.
 
+use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
@@ -7,7 +8,16 @@ pub(crate) use fixtures::protobuf::*;
 
 /// What is said about our model after `change`.
 pub(crate) fn refusal(change: impl FnOnce(&mut ModelProto)) -> String {
-    match Classifier::parse(&changed(change)) {
+    let bytes = changed(change);
+    // the first reason is among all of them
+    match (Graph::parse(&bytes), Graph::diagnose(&bytes, None)) {
+        (Ok(_), diagnosed) => assert_eq!(diagnosed.unwrap().1, []),
+        (Err(network::Error::Graph(first)), Ok((_, faults))) => {
+            assert!(faults.contains(&first), "{first} in {faults:?}");
+        }
+        (Err(error), diagnosed) => assert!(diagnosed.is_err(), "{error}"),
+    }
+    match Classifier::parse(&bytes) {
         Ok(_) => "it loads".into(),
         Err(error) => error.to_string(),
     }

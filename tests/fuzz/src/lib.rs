@@ -22,9 +22,16 @@ use zerocopy::{FromZeros, IntoBytes};
 /// Maximum difference of a sum in another order, as a part of the largest it can be: 1,000 terms by 2⁻²⁴ each.
 const SUM_ORDER: f64 = 1e-4;
 
-/// An ONNX file is refused, or our kernels and tract's give one score per class, and the same scores.
+/// An ONNX file is refused for what its diagnosis says too, or our kernels and tract's give one score per class, and the same scores.
 pub fn model(bytes: &[u8]) {
-    let Ok(graph) = Graph::parse(bytes) else { return };
+    let parsed = Graph::parse(bytes);
+    match (&parsed, Graph::diagnose(bytes, None)) {
+        (Ok(_), diagnosed) => assert!(diagnosed.expect("it was parsed").1.is_empty()),
+        // the first reason is among all of them
+        (Err(network::Error::Graph(first)), Ok((_, faults))) => assert!(faults.contains(first)),
+        (Err(_), diagnosed) => assert!(diagnosed.is_err()),
+    }
+    let Ok(graph) = parsed else { return };
     let Ok(fused) = Classifier::new(&graph, Options::default()) else { return };
     let plain = Options { kernels: Kernels::Tract, ..Options::default() };
     let plain = match Classifier::new(&graph, plain) {

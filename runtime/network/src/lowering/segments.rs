@@ -8,7 +8,7 @@ use super::view::View;
 use super::{Operation, Step};
 use crate::architecture::{Kind, Layer, Shape};
 use crate::error::Error;
-use crate::onnx::shapes::{Element, Facts};
+use crate::onnx::shapes::{Element, Facts, macs};
 use crate::onnx::{Attribute, Dimension, Graph, Node, Port, Tensor, Values};
 use crate::plan::Plan;
 
@@ -48,8 +48,9 @@ pub(super) fn steps(
         let Some(sources) = made.iter().map(|&value| numbers[value]).collect() else {
             return Ok(None);
         };
-        let outputs = primitives[end - 1].output.iter().product();
-        steps.push(Step { sources, outputs, operation: step });
+        let shape = primitives[end - 1].output;
+        let outputs = shape.iter().product();
+        steps.push(Step { sources, outputs, shape, operation: step });
         numbers.resize(end, None);
         numbers.push(Some(steps.len()));
         first = end;
@@ -135,14 +136,16 @@ impl Segment<'_> {
         let sources: Vec<usize> = parts.inputs.keys().copied().collect();
         let shapes: Vec<Vec<usize>> =
             parts.inputs.values().map(|shape| [&[1][..], shape].concat()).collect();
-        let operators =
+        let nodes = || {
             self.range.clone().filter_map(|index| match &self.sequence.primitives[index].work {
-                Work::Node(work) => Some(work.node.op.clone()),
+                Work::Node(work) => Some(&work.node),
                 _ => None,
-            });
-        let operators = operators.collect();
+            })
+        };
+        let operators = nodes().map(|node| node.op.clone()).collect();
+        let macs = nodes().map(|node| macs(node, self.facts, self.opset)).sum();
         let graph = parts.into_graph(&value_name(self.range.end), self.opset);
-        let plan = Plan::new(&graph, shapes, operators)?;
+        let plan = Plan::new(&graph, shapes, operators, macs)?;
         Ok(Some((Operation::Plan(Arc::new(plan)), sources)))
     }
 
@@ -281,6 +284,7 @@ pub(super) fn whole(
     let image = segment.read(&NodeInput { value: 0, view, element }, &mut parts);
     let operators = graph.nodes.iter().filter(|node| node.op != "Constant");
     let operators = operators.map(|node| node.op.clone()).collect();
+    let multiplied = graph.nodes.iter().map(|node| macs(node, facts, graph.opset)).sum();
     // names that cannot be those of the views
     let ours =
         |name: &String| if name.is_empty() { String::new() } else { format!("graph {name}") };
@@ -294,7 +298,8 @@ pub(super) fn whole(
     }
     let picture = layout.picture;
     let graph = parts.into_graph(&ours(&output.to_owned()), graph.opset);
-    let plan = Plan::new(&graph, vec![[&[1][..], &picture].concat()], operators)?;
+    let plan = Plan::new(&graph, vec![[&[1][..], &picture].concat()], operators, multiplied)?;
     let outputs = facts.get(output).map_or(0, |fact| fact.shape.iter().product());
-    Ok(Step { sources: vec![0], outputs, operation: Operation::Plan(Arc::new(plan)) })
+    let operation = Operation::Plan(Arc::new(plan));
+    Ok(Step { sources: vec![0], outputs, shape: [outputs, 1, 1], operation })
 }

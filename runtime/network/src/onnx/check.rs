@@ -4,6 +4,7 @@
 //! and follows external data. All of that ends here, in one sentence.
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::ops::RangeInclusive;
 
 use super::input::{self, Layout};
@@ -136,22 +137,12 @@ const SETTINGS_AS_INPUTS: &[(&str, i64, &[&str])] = &[
 
 /// The part of `graph` that makes scores of a picture, if the engine may see it.
 pub(super) fn check(graph: &Graph) -> Result<Graph, GraphFault> {
-    if !OPSETS.contains(&graph.opset) {
-        return Err(GraphFault::Opset { found: graph.opset });
-    }
-    if !IR_VERSIONS.contains(&graph.ir_version) {
-        return Err(GraphFault::IrVersion { found: graph.ir_version });
-    }
-    if graph.inputs.len() != 1 || graph.outputs.is_empty() {
-        return Err(GraphFault::Ports { inputs: graph.inputs.len(), outputs: graph.outputs.len() });
-    }
-    let found = graph.nodes.len().max(graph.tensors.len());
-    if found > MAX_NODES {
-        return Err(GraphFault::TooManyNodes { found });
+    if let Some(fault) = file_faults(graph).next() {
+        return Err(fault);
     }
     let mut first_fault = None;
     for output in 0..graph.outputs.len() {
-        match select::making(graph, output).and_then(|graph| check_scores(&graph)) {
+        match select::making(graph, output).and_then(|part| check_scores(&part)) {
             Ok(graph) => return Ok(graph),
             Err(fault) => first_fault = first_fault.or(Some(fault)),
         }
@@ -159,13 +150,25 @@ pub(super) fn check(graph: &Graph) -> Result<Graph, GraphFault> {
     Err(first_fault.unwrap_or(GraphFault::Ports { inputs: 1, outputs: 0 }))
 }
 
+/// What is wrong with the file as a whole: its versions, its ports and how much is in it.
+pub(super) fn file_faults(graph: &Graph) -> impl Iterator<Item = GraphFault> {
+    let opset =
+        (!OPSETS.contains(&graph.opset)).then_some(GraphFault::Opset { found: graph.opset });
+    let version = (!IR_VERSIONS.contains(&graph.ir_version))
+        .then_some(GraphFault::IrVersion { found: graph.ir_version });
+    let (inputs, outputs) = (graph.inputs.len(), graph.outputs.len());
+    let ports = (inputs != 1 || outputs == 0).then_some(GraphFault::Ports { inputs, outputs });
+    let found = graph.nodes.len().max(graph.tensors.len());
+    let nodes = (found > MAX_NODES).then_some(GraphFault::TooManyNodes { found });
+    [opset, version, ports, nodes].into_iter().flatten()
+}
+
 /// A graph of one output: whether it makes scores of a picture, for a batch of one.
 fn check_scores(graph: &Graph) -> Result<Graph, GraphFault> {
     for node in &graph.nodes {
-        check_operator(node)?;
-        check_settings(node, graph.opset)?;
-        check_attributes(node)?;
-        check_inputs(graph, node)?;
+        if let Some(fault) = node_faults(graph, node).next() {
+            return Err(fault);
+        }
     }
     let port = &graph.inputs[0];
     let unusable = || GraphFault::Input { name: port.name.clone(), found: port.to_string() };
@@ -219,10 +222,13 @@ fn classes(graph: &Graph, facts: &Facts) -> Option<usize> {
     }
 }
 
-/// Whether the output is one row of scores, as declared, and one score for each class that has a name.
 fn check_output(graph: &Graph, layout: &Layout) -> Result<(), GraphFault> {
-    let facts = shapes::infer(graph, &layout.lengths)?;
-    let Some(scored) = classes(graph, &facts) else {
+    check_facts(graph, &shapes::infer(graph, &layout.lengths)?)
+}
+
+/// Whether the output is one row of scores, as declared, and one score for each class that has a name.
+pub(super) fn check_facts(graph: &Graph, facts: &Facts) -> Result<(), GraphFault> {
+    let Some(scored) = classes(graph, facts) else {
         let fact = facts.get(graph.outputs[0].name.as_str());
         // scores are `float32`; bytes and `int64` are no scores
         let shape = fact.filter(|fact| fact.element == Element::F32).map(|fact| fact.shape.clone());
@@ -268,6 +274,18 @@ fn check_declaration(output: &Port, computed: &[usize]) -> Result<(), GraphFault
     Err(GraphFault::Declared { declared: output.to_string(), computed: computed.to_vec() })
 }
 
+/// What is wrong with a node by itself, and with the constants that it reads.
+pub(super) fn node_faults<'a>(
+    graph: &'a Graph,
+    node: &'a Node,
+) -> Box<dyn Iterator<Item = GraphFault> + 'a> {
+    match check_operator(node).and_then(|()| check_settings(node, graph.opset)) {
+        // what else it says nobody can judge
+        Err(fault) => Box::new(iter::once(fault)),
+        Ok(()) => Box::new(attribute_faults(node).chain(check_inputs(graph, node).err())),
+    }
+}
+
 fn check_operator(node: &Node) -> Result<(), GraphFault> {
     let Some(&(_, min, max)) = OPERATORS.iter().find(|(op, ..)| *op == node.op) else {
         return Err(GraphFault::Operator { node: node.name.clone(), op: node.op.clone() });
@@ -311,48 +329,47 @@ fn check_settings(node: &Node, opset: i64) -> Result<(), GraphFault> {
     }
 }
 
-fn check_attributes(node: &Node) -> Result<(), GraphFault> {
-    for (name, attribute) in &node.attributes {
-        let within = match (name.as_str(), attribute) {
-            // a constant that is open to one side may be infinite; types are looked at with those of the inputs
-            ("value_float", Attribute::Float(_)) | ("to", Attribute::Int(_)) => true,
-            ("kernel_shape" | "strides" | "dilations", Attribute::Ints(values)) => {
-                matches!(values.len(), 1 | 2)
-                    && values.iter().all(|value| (1..=MAX_STEP).contains(value))
-            }
-            ("pads", Attribute::Ints(values)) => {
-                values.iter().all(|value| (0..=MAX_PAD).contains(value))
-            }
-            ("group", Attribute::Int(value)) => (1..=1 << 16).contains(value),
-            ("axis", Attribute::Int(value)) => (-8..=8).contains(value),
-            ("perm", Attribute::Ints(values)) => is_permutation(values),
-            ("training_mode", Attribute::Int(value)) => *value == 0,
-            // what it allows is looked at with the shape
-            ("allowzero", Attribute::Int(value)) => matches!(value, 0 | 1),
-            (
-                "kernel_shape" | "strides" | "dilations" | "pads" | "group" | "axis" | "perm"
-                | "to" | "allowzero" | "training_mode",
-                _,
-            )
-            // graphs and the like have no place in these operators
-            | (_, Attribute::Other) => false,
-            (_, Attribute::Float(value)) => value.is_finite(),
-            (_, Attribute::Floats(values)) => values.iter().all(|value| value.is_finite()),
-            (_, Attribute::Tensor(_)) => name == "value",
-            _ => true,
-        };
-        if !within {
-            return Err(GraphFault::Attribute { node: node.name.clone(), attribute: name.clone() });
-        }
-    }
+fn attribute_faults(node: &Node) -> impl Iterator<Item = GraphFault> {
+    let fault = |attribute: &str| GraphFault::Attribute {
+        node: node.name.clone(),
+        attribute: attribute.into(),
+    };
+    let beyond = node.attributes.iter().filter(|(name, attribute)| !is_within(name, attribute));
     let needs_kernel = matches!(node.op.as_str(), "MaxPool" | "AveragePool");
-    if needs_kernel && !node.attributes.contains_key("kernel_shape") {
-        return Err(GraphFault::Attribute {
-            node: node.name.clone(),
-            attribute: "kernel_shape".into(),
-        });
+    let missing =
+        (needs_kernel && !node.attributes.contains_key("kernel_shape")).then_some("kernel_shape");
+    beyond.map(|(name, _)| name.as_str()).chain(missing).map(fault)
+}
+
+fn is_within(name: &str, attribute: &Attribute) -> bool {
+    match (name, attribute) {
+        // a constant that is open to one side may be infinite; types are looked at with those of the inputs
+        ("value_float", Attribute::Float(_)) | ("to", Attribute::Int(_)) => true,
+        ("kernel_shape" | "strides" | "dilations", Attribute::Ints(values)) => {
+            matches!(values.len(), 1 | 2)
+                && values.iter().all(|value| (1..=MAX_STEP).contains(value))
+        }
+        ("pads", Attribute::Ints(values)) => {
+            values.iter().all(|value| (0..=MAX_PAD).contains(value))
+        }
+        ("group", Attribute::Int(value)) => (1..=1 << 16).contains(value),
+        ("axis", Attribute::Int(value)) => (-8..=8).contains(value),
+        ("perm", Attribute::Ints(values)) => is_permutation(values),
+        ("training_mode", Attribute::Int(value)) => *value == 0,
+        // what it allows is looked at with the shape
+        ("allowzero", Attribute::Int(value)) => matches!(value, 0 | 1),
+        (
+            "kernel_shape" | "strides" | "dilations" | "pads" | "group" | "axis" | "perm" | "to"
+            | "allowzero" | "training_mode",
+            _,
+        )
+        // graphs and the like have no place in these operators
+        | (_, Attribute::Other) => false,
+        (_, Attribute::Float(value)) => value.is_finite(),
+        (_, Attribute::Floats(values)) => values.iter().all(|value| value.is_finite()),
+        (_, Attribute::Tensor(_)) => name == "value",
+        _ => true,
     }
-    Ok(())
 }
 
 fn is_permutation(values: &[i64]) -> bool {

@@ -8,59 +8,82 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{tensor_shape_proto::dimension, type_proto};
 
 use super::external::Files;
-use super::shapes::MAX_AXES;
+use super::shapes::{MAX_AXES, count};
 use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Tensor, Values};
 
 /// `TensorProto.DataLocation.EXTERNAL`
 const EXTERNAL: i32 = 1;
 
 /// Reads every part of `model` that we know, with weights in `files`; [`super::check`] judges the whole.
-pub(super) fn graph(model: pb::ModelProto, files: &mut Files) -> Result<Graph, GraphFault> {
+///
+/// With it come the faults of single parts. In place of a constant that cannot be read stands one that is
+/// [`Values::Opaque`].
+///
+/// # Errors
+/// [`GraphFault::NoGraph`]
+pub(super) fn graph(
+    model: pb::ModelProto,
+    files: &mut Files,
+) -> Result<(Graph, Vec<GraphFault>), GraphFault> {
     let graph = model.graph.ok_or(GraphFault::NoGraph)?;
+    let mut faults = vec![];
     let of_onnx = |import: &&pb::OperatorSetIdProto| matches!(&import.domain[..], "" | "ai.onnx");
     let mut opsets = model.opset_import.iter().filter(of_onnx);
-    let opset = opsets.next().ok_or(GraphFault::NoOpset)?;
-    if opsets.next().is_some() {
+    let opset = opsets.next().map_or(0, |import| import.version);
+    match (model.opset_import.iter().any(|import| of_onnx(&import)), opsets.next()) {
+        (false, _) => faults.push(GraphFault::NoOpset),
         // programs differ in which of them they take
-        return Err(GraphFault::Refused { what: "two versions of the operator set" });
+        (true, Some(_)) => {
+            faults.push(GraphFault::Refused { what: "two versions of the operator set" });
+        }
+        (true, None) => {}
     }
     let mut tensors = BTreeMap::new();
     for initializer in &graph.initializer {
-        if tensors.insert(initializer.name.clone(), tensor(initializer, files)?).is_some() {
-            return Err(GraphFault::MadeTwice { value: initializer.name.clone() });
+        let tensor = tensor(initializer, files).unwrap_or_else(|fault| {
+            faults.push(fault);
+            unread(initializer)
+        });
+        if tensors.insert(initializer.name.clone(), tensor).is_some() {
+            faults.push(GraphFault::MadeTwice { value: initializer.name.clone() });
         }
     }
     let mut names = BTreeSet::new();
-    if let Some(twice) = graph.input.iter().find(|port| !names.insert(&port.name)) {
-        return Err(GraphFault::MadeTwice { value: twice.name.clone() });
-    }
-    let inputs = graph.input.iter().filter(|port| !tensors.contains_key(&port.name)).map(port);
-    let inputs = inputs.collect::<Result<_, _>>()?;
+    let twice = graph.input.iter().filter(|port| !names.insert(&port.name));
+    faults.extend(twice.map(|port| GraphFault::MadeTwice { value: port.name.clone() }));
+    let inputs = graph.input.iter().filter(|port| !tensors.contains_key(&port.name));
+    let inputs = inputs.map(|proto| port(proto, &mut faults)).collect();
     let mut nodes = Vec::with_capacity(graph.node.len());
     for proto in &graph.node {
-        let node = node(proto, files)?;
-        if let ("Constant", [output]) = (node.op.as_str(), &node.outputs[..])
-            && tensors.insert(output.clone(), constant(&node)?).is_some()
-        {
-            return Err(GraphFault::MadeTwice { value: output.clone() });
+        let node = node(proto, files, &mut faults);
+        if let ("Constant", [output]) = (node.op.as_str(), &node.outputs[..]) {
+            match constant(&node) {
+                Ok(tensor) => {
+                    if tensors.insert(output.clone(), tensor).is_some() {
+                        faults.push(GraphFault::MadeTwice { value: output.clone() });
+                    }
+                }
+                Err(fault) => faults.push(fault),
+            }
         }
         nodes.push(node);
     }
-    Ok(Graph {
+    let graph = Graph {
         name: graph.name,
         inputs,
-        outputs: graph.output.iter().map(port).collect::<Result<_, _>>()?,
+        outputs: graph.output.iter().map(|proto| port(proto, &mut faults)).collect(),
         nodes,
         tensors,
         metadata: model.metadata_props.into_iter().map(|pair| (pair.key, pair.value)).collect(),
-        opset: opset.version,
+        opset,
         ir_version: model.ir_version,
         producer: model.producer_name,
         producer_version: model.producer_version,
-    })
+    };
+    Ok((graph, faults))
 }
 
-fn node(proto: &pb::NodeProto, files: &mut Files) -> Result<Node, GraphFault> {
+fn node(proto: &pb::NodeProto, files: &mut Files, faults: &mut Vec<GraphFault>) -> Node {
     let name = match (proto.name.as_str(), proto.output.first()) {
         ("", Some(output)) => output.clone(),
         (name, _) => name.to_owned(),
@@ -73,11 +96,13 @@ fn node(proto: &pb::NodeProto, files: &mut Files) -> Result<Node, GraphFault> {
     let mut attributes = BTreeMap::new();
     for proto in &proto.attribute {
         // of two settings of one name the engine takes the first, and other programs the last
-        if attributes.insert(proto.name.clone(), attribute(proto, files)?).is_some() {
-            return Err(GraphFault::Attribute { node: name, attribute: proto.name.clone() });
+        let attribute = attribute(proto, files, faults);
+        if attributes.insert(proto.name.clone(), attribute).is_some() {
+            let (node, attribute) = (name.clone(), proto.name.clone());
+            faults.push(GraphFault::Attribute { node, attribute });
         }
     }
-    Ok(Node { name, op, inputs: given(&proto.input), outputs: given(&proto.output), attributes })
+    Node { name, op, inputs: given(&proto.input), outputs: given(&proto.output), attributes }
 }
 
 /// Names without those that are left out at the end.
@@ -121,8 +146,12 @@ fn are_usable(numbers: &[f32]) -> bool {
     }
 }
 
-fn attribute(proto: &pb::AttributeProto, files: &mut Files) -> Result<Attribute, GraphFault> {
-    Ok(match AttributeType::try_from(proto.r#type) {
+fn attribute(
+    proto: &pb::AttributeProto,
+    files: &mut Files,
+    faults: &mut Vec<GraphFault>,
+) -> Attribute {
+    match AttributeType::try_from(proto.r#type) {
         Ok(AttributeType::Int) => Attribute::Int(proto.i),
         Ok(AttributeType::Ints) => Attribute::Ints(proto.ints.clone()),
         Ok(AttributeType::Float) => Attribute::Float(proto.f),
@@ -131,11 +160,26 @@ fn attribute(proto: &pb::AttributeProto, files: &mut Files) -> Result<Attribute,
             Attribute::Text(String::from_utf8_lossy(&proto.s).into_owned())
         }
         Ok(AttributeType::Tensor) => match &proto.t {
-            Some(proto) => Attribute::Tensor(tensor(proto, files)?),
+            Some(proto) => Attribute::Tensor(tensor(proto, files).unwrap_or_else(|fault| {
+                faults.push(fault);
+                unread(proto)
+            })),
             None => Attribute::Other,
         },
         _ => Attribute::Other,
-    })
+    }
+}
+
+/// What stands for a constant that cannot be read.
+fn unread(proto: &pb::TensorProto) -> Tensor {
+    let lengths = proto.dims.iter().take(MAX_AXES).map(|&length| usize::try_from(length));
+    let shape: Vec<usize> = lengths.collect::<Result<_, _>>().unwrap_or_default();
+    let length = count(&shape).unwrap_or_default();
+    let element = DataType::try_from(proto.data_type).unwrap_or(DataType::Undefined);
+    Tensor {
+        shape,
+        values: Values::Opaque { element: element.as_str_name().to_lowercase(), length },
+    }
 }
 
 fn tensor(proto: &pb::TensorProto, files: &mut Files) -> Result<Tensor, GraphFault> {
@@ -254,11 +298,11 @@ fn narrow<T: TryFrom<i32>>(values: &[i32]) -> Option<Vec<T>> {
     values.iter().map(|&value| value.try_into().ok()).collect()
 }
 
-fn port(proto: &pb::ValueInfoProto) -> Result<Port, GraphFault> {
+fn port(proto: &pb::ValueInfoProto, faults: &mut Vec<GraphFault>) -> Port {
     let kind = proto.r#type.as_ref().and_then(|kind| kind.value.as_ref());
     let Some(type_proto::Value::TensorType(tensor)) = kind else {
         let element = Port::UNDECLARED.to_owned();
-        return Ok(Port { name: proto.name.clone(), element, shape: vec![] });
+        return Port { name: proto.name.clone(), element, shape: vec![] };
     };
     let element = match DataType::try_from(tensor.elem_type) {
         Ok(DataType::Float) => "float32".to_owned(),
@@ -270,16 +314,17 @@ fn port(proto: &pb::ValueInfoProto) -> Result<Port, GraphFault> {
     let dimensions = tensor.shape.iter().flat_map(|shape| &shape.dim);
     let shape = dimensions.map(|length| match &length.value {
         Some(dimension::Value::DimValue(length)) if *length > 0 => {
-            Ok(Dimension::Fixed(*length as usize))
+            Dimension::Fixed(*length as usize)
         }
         // the second is how some exporters write a free length
-        None | Some(dimension::Value::DimValue(-1)) => Ok(Dimension::Symbol(String::new())),
+        None | Some(dimension::Value::DimValue(-1)) => Dimension::Symbol(String::new()),
         Some(dimension::Value::DimValue(length)) => {
-            Err(GraphFault::Length { port: proto.name.clone(), length: *length })
+            faults.push(GraphFault::Length { port: proto.name.clone(), length: *length });
+            Dimension::Fixed(0)
         }
-        Some(dimension::Value::DimParam(name)) => Ok(Dimension::Symbol(name.clone())),
+        Some(dimension::Value::DimParam(name)) => Dimension::Symbol(name.clone()),
     });
-    Ok(Port { name: proto.name.clone(), element, shape: shape.collect::<Result<_, _>>()? })
+    Port { name: proto.name.clone(), element, shape: shape.collect() }
 }
 
 #[cfg(test)]

@@ -100,6 +100,40 @@ struct Cost {
 
 /// Facts about all values of `graph`, whose input has this shape, if no value and no operator exceeds the limits.
 pub(crate) fn infer<'g>(graph: &'g Graph, input: &[usize]) -> Result<Facts<'g>, GraphFault> {
+    let mut facts = given(graph, input);
+    let mut spent = Spent::default();
+    for node in &graph.nodes {
+        make(node, graph.opset, &mut facts, &mut spent)?;
+    }
+    Ok(facts)
+}
+
+/// Facts about the values of `graph` as far as they can be known, and every reason why others cannot.
+pub(super) fn survey<'g>(graph: &'g Graph, input: &[usize]) -> (Facts<'g>, Vec<GraphFault>) {
+    let mut facts = given(graph, input);
+    let (mut spent, mut faults) = (Spent::default(), vec![]);
+    for node in &graph.nodes {
+        let is_known = |name: &String| {
+            let fact = facts.get(name.as_str());
+            name.is_empty() || fact.is_some_and(|fact| fact.element != Element::Opaque)
+        };
+        if !node.inputs.iter().all(is_known) {
+            continue;
+        }
+        match make(node, graph.opset, &mut facts, &mut spent) {
+            Ok(()) => {}
+            Err(fault @ GraphFault::TooMuchWork { .. }) => {
+                faults.push(fault);
+                break;
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    (facts, faults)
+}
+
+/// Facts about the constants and the input.
+fn given<'g>(graph: &'g Graph, input: &[usize]) -> Facts<'g> {
     let mut facts = Facts::new();
     for (name, tensor) in &graph.tensors {
         let (element, shape) = (Element::of(&tensor.values), tensor.shape.clone());
@@ -115,41 +149,68 @@ pub(crate) fn infer<'g>(graph: &'g Graph, input: &[usize]) -> Result<Facts<'g>, 
         };
         facts.insert(&port.name, Fact { element, shape: input.to_vec(), value: None });
     }
-    let (mut elements, mut work) = (0_usize, 0_usize);
-    for node in &graph.nodes {
-        if node.op == "Constant" {
-            continue;
-        }
-        let fault = || GraphFault::Shapes { node: node.name.clone(), op: node.op.clone() };
-        // an optional input that is left out is `None`
-        let inputs: Vec<Option<&Fact>> =
-            node.inputs.iter().map(|name| facts.get(name.as_str())).collect();
-        let given = || inputs.iter().copied().flatten();
-        let read = given().try_fold(0_usize, |sum, fact| sum.checked_add(count(&fact.shape)?));
-        let (shapes, cost) = operators::of(node, &inputs, graph.opset).ok_or_else(fault)?;
-        let constants: Option<Vec<&Tensor>> = given().map(|fact| fact.value.as_deref()).collect();
-        let value = match (node.op.as_str(), &shapes[..]) {
-            ("Shape", _) => Some(moves::lengths(node, &inputs).ok_or_else(fault)?),
-            (_, [shape]) => constants.and_then(|inputs| fold::fold(node, &inputs, shape)),
-            _ => None,
-        };
-        let element = match &value {
-            Some(value) => Element::of(&value.values),
-            None => element(node, &inputs).ok_or_else(fault)?,
-        };
-        work = work.saturating_add(cost.work).saturating_add(read.unwrap_or(usize::MAX));
-        let mut value = value.map(Cow::Owned);
-        for (name, shape) in node.outputs.iter().zip(shapes) {
-            let made = count(&shape).unwrap_or(usize::MAX);
-            elements = elements.saturating_add(made);
-            let most = elements.max(cost.scratch);
-            if most > MAX_ELEMENTS || work > MAX_WORK || shape.len() > MAX_AXES {
-                return Err(GraphFault::TooMuchWork { node: node.name.clone(), shape });
-            }
-            facts.insert(name, Fact { element, shape, value: value.take() });
-        }
+    facts
+}
+
+/// What the nodes so far cost.
+#[derive(Default)]
+struct Spent {
+    elements: usize,
+    work: usize,
+}
+
+/// Adds the facts about what a node makes.
+fn make<'g>(
+    node: &'g Node,
+    opset: i64,
+    facts: &mut Facts<'g>,
+    spent: &mut Spent,
+) -> Result<(), GraphFault> {
+    if node.op == "Constant" {
+        return Ok(());
     }
-    Ok(facts)
+    let fault = || GraphFault::Shapes { node: node.name.clone(), op: node.op.clone() };
+    let inputs = inputs(node, facts);
+    let given = || inputs.iter().copied().flatten();
+    let read = given().try_fold(0_usize, |sum, fact| sum.checked_add(count(&fact.shape)?));
+    let (shapes, cost) = operators::of(node, &inputs, opset).ok_or_else(fault)?;
+    let constants: Option<Vec<&Tensor>> = given().map(|fact| fact.value.as_deref()).collect();
+    let value = match (node.op.as_str(), &shapes[..]) {
+        ("Shape", _) => Some(moves::lengths(node, &inputs).ok_or_else(fault)?),
+        (_, [shape]) => constants.and_then(|inputs| fold::fold(node, &inputs, shape)),
+        _ => None,
+    };
+    let element = match &value {
+        Some(value) => Element::of(&value.values),
+        None => element(node, &inputs).ok_or_else(fault)?,
+    };
+    spent.work = spent.work.saturating_add(cost.work).saturating_add(read.unwrap_or(usize::MAX));
+    let mut value = value.map(Cow::Owned);
+    for (name, shape) in node.outputs.iter().zip(shapes) {
+        let made = count(&shape).unwrap_or(usize::MAX);
+        spent.elements = spent.elements.saturating_add(made);
+        let most = spent.elements.max(cost.scratch);
+        if most > MAX_ELEMENTS || spent.work > MAX_WORK || shape.len() > MAX_AXES {
+            return Err(GraphFault::TooMuchWork { node: node.name.clone(), shape });
+        }
+        facts.insert(name, Fact { element, shape, value: value.take() });
+    }
+    Ok(())
+}
+
+/// Facts about what a node reads; an optional input that is left out is `None`.
+fn inputs<'f>(node: &Node, facts: &'f Facts) -> Vec<Option<&'f Fact<'f>>> {
+    node.inputs.iter().map(|name| facts.get(name.as_str())).collect()
+}
+
+/// Multiply-accumulates of a node for one picture: those of convolutions and of products of matrices, of all else 0.
+pub(crate) fn macs(node: &Node, facts: &Facts, opset: i64) -> usize {
+    match node.op.as_str() {
+        "Conv" | "Gemm" | "MatMul" | "QLinearConv" | "QLinearMatMul" => {
+            operators::of(node, &inputs(node, facts), opset).map_or(0, |(_, cost)| cost.work)
+        }
+        _ => 0,
+    }
 }
 
 /// Type that a node makes of what depends on the picture; `None` if it does not take those of its inputs.

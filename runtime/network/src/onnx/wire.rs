@@ -62,21 +62,45 @@ const MODEL: Message = Message(&[
     (25, Refused("functions of its own")),
 ]);
 
-/// Refuses a file of more than [`MAX_PARTS`]. What is no protobuf is left to the decoder to tell.
+/// Refuses a file of more than [`MAX_PARTS`], or with what is never read. What is no protobuf is left to the decoder to
+/// tell.
 pub(super) fn check(bytes: &[u8]) -> Result<(), GraphFault> {
-    count(bytes, &MODEL, &mut 0)
+    let mut refused = vec![];
+    let counted = count(bytes, &MODEL, &mut 0, &mut refused);
+    match refused.first() {
+        Some(what) => Err(GraphFault::Refused { what }),
+        None => counted,
+    }
 }
 
-fn count(mut bytes: &[u8], message: &Message, parts: &mut usize) -> Result<(), GraphFault> {
+/// What the file has that is never read; an error only if it has more than [`MAX_PARTS`].
+pub(super) fn refused(bytes: &[u8]) -> Result<Vec<GraphFault>, GraphFault> {
+    let mut refused = vec![];
+    count(bytes, &MODEL, &mut 0, &mut refused)?;
+    Ok(refused.into_iter().map(|what| GraphFault::Refused { what }).collect())
+}
+
+fn count(
+    mut bytes: &[u8],
+    message: &Message,
+    parts: &mut usize,
+    refused: &mut Vec<&'static str>,
+) -> Result<(), GraphFault> {
     while let Some((number, content)) = next_field(&mut bytes) {
         *parts += 1;
+        match message.0.iter().find(|(known, _)| *known == number) {
+            Some((_, Field::Message(message))) => count(content, message, parts, refused)?,
+            Some((_, Refused(what))) => {
+                // so many empty messages have room in it
+                *parts += content.len() / 2;
+                if !refused.contains(what) {
+                    refused.push(what);
+                }
+            }
+            None => {}
+        }
         if *parts > MAX_PARTS {
             return Err(GraphFault::TooManyParts);
-        }
-        match message.0.iter().find(|(known, _)| *known == number) {
-            Some((_, Field::Message(message))) => count(content, message, parts)?,
-            Some((_, Refused(what))) => return Err(GraphFault::Refused { what }),
-            None => {}
         }
     }
     Ok(())
@@ -102,7 +126,10 @@ mod tests {
     #[test]
     fn empty_messages_count_and_other_bytes_do_not() {
         let mut parts = 0;
-        assert!(count(&super::super::network::tests::lenet().emit(), &MODEL, &mut parts).is_ok());
+        assert!(
+            count(&super::super::network::tests::lenet().emit(), &MODEL, &mut parts, &mut vec![])
+                .is_ok()
+        );
         assert!(parts < 300, "{parts}");
         // a graph, field 7, of nodes, field 1, without content
         let graph = |nodes: usize| {
@@ -123,5 +150,21 @@ mod tests {
         assert!(message.contains("control flow"), "{message}");
         let message = check(&[0xca, 0x01, 0]).unwrap_err().to_string();
         assert!(message.contains("functions"), "{message}");
+    }
+
+    #[test]
+    fn what_is_never_read_is_counted_by_its_length_and_told_with_all_else() {
+        // training information, then functions, of `length` bytes together
+        let file = |length: usize| {
+            let mut bytes = vec![0xa2, 0x01, 0, 0xca, 0x01];
+            prost::encoding::encode_varint(length as u64, &mut bytes);
+            bytes.extend(vec![0; length]);
+            bytes
+        };
+        let faults = refused(&file(2 * MAX_PARTS - 4)).unwrap();
+        let faults: Vec<String> = faults.iter().map(GraphFault::to_string).collect();
+        assert!(matches!(&faults[..], [training, functions]
+            if training.contains("training information") && functions.contains("functions")));
+        assert_eq!(refused(&file(2 * MAX_PARTS)), Err(GraphFault::TooManyParts));
     }
 }

@@ -1,172 +1,167 @@
-//! `runtime inspect`: what a model takes, gives, holds, and how it was made.
+//! `runtime inspect`: what a model takes, gives, holds and costs, and all that keeps it from running here.
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+mod json;
+mod report;
+mod text;
 
-use network::lowering::lower;
-use network::onnx::{Attribute, Graph, Node};
-use network::{Architecture, Layer};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use network::lowering::{Lowered, Step, WholeNetwork, lower};
+use network::onnx::{Graph, GraphFault};
+use runtime::preprocess::Preparation;
 use runtime::{Baked, Classifier, Options};
-use safe_io::SingleLine;
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::cli;
-use crate::model::{self, Content};
+use crate::model::{Content, File};
 
 pub(crate) fn run(arguments: &cli::Inspect) -> anyhow::Result<()> {
-    let source = match arguments.model() {
-        Some(path) => model::Source::read_file(path)?,
-        None => model::Source::embedded()?,
+    let file = match arguments.model() {
+        Some(path) => File::read(path)?,
+        None => File::embedded_onnx(),
     };
-    let classifier = source.classifier(Options::default())?;
-    let model::Source { name, bytes, content } = source;
-    let graph = match content {
-        Content::Onnx(graph) => graph,
-        Content::Baked(baked) => {
-            return print_baked(arguments.json, &name, &bytes, &baked, &classifier);
-        }
-    };
-    let layers = lower(&graph)?.network().map(|whole| whole.network.architecture().clone());
-    let identity = base16ct::lower::encode_string(&Sha256::digest(&bytes));
+    let description = Description::of(&file)?;
     let mut output = io::stdout().lock();
     if arguments.json {
-        let line = json!({
-            "model": name,
-            "bytes": bytes.len(),
-            "sha256": identity,
-            "producer": graph.producer,
-            "opset": graph.opset,
-            "ir_version": graph.ir_version,
-            "input": { "name": graph.inputs[0].name, "type": graph.inputs[0].to_string() },
-            "output": { "name": graph.outputs[0].name, "type": graph.outputs[0].to_string() },
-            "parameters": graph.parameters(),
-            "layers": layers.as_ref().map(json_layers),
-            "classes": classifier.classes(),
-            "metadata": graph.metadata,
-            "nodes": graph.nodes.iter().map(|node| json!({ "name": node.name, "op": node.op })).collect::<Vec<_>>(),
-        });
-        writeln!(output, "{line}")?;
+        writeln!(output, "{}", description.json())?;
     } else {
-        writeln!(
-            output,
-            "{}",
-            text(&name, &bytes, &identity, &graph, layers.as_ref(), &classifier)
-        )?;
+        write!(output, "{description}")?;
     }
     Ok(())
 }
 
-fn print_baked(
-    json: bool,
-    name: &str,
-    bytes: &[u8],
-    baked: &Baked,
-    classifier: &Classifier,
-) -> anyhow::Result<()> {
-    let [identity, source] = [Sha256::digest(bytes).into(), baked.identity()]
-        .map(|hash: [u8; 32]| base16ct::lower::encode_string(&hash));
-    let layers = baked.network().architecture();
-    let mut output = io::stdout().lock();
-    if json {
-        let line = json!({
-            "model": name,
-            "bytes": bytes.len(),
-            "sha256": identity,
-            "baked_from": source,
-            "input": layers.input(),
-            "takes_pixels": baked.takes_pixels(),
-            "parameters": layers.parameters(),
-            "layers": json_layers(layers),
-            "classes": classifier.classes(),
-            "metadata": baked.metadata(),
-        });
-        writeln!(output, "{line}")?;
-        return Ok(());
+/// What is known of a model file, whether it runs or not.
+struct Description {
+    name: String,
+    bytes: usize,
+    /// SHA-256.
+    identity: String,
+    holds: Holds,
+    /// Names of the classes; `None` if neither the file nor its scores tell.
+    classes: Option<Vec<String>>,
+    /// How a picture becomes what the model takes.
+    preparation: Option<Preparation>,
+    /// What runs; `None` if nothing can.
+    lowered: Option<Lowered>,
+    /// Everything that keeps it from running; nothing if it runs.
+    faults: Vec<Fault>,
+}
+
+/// What the file holds.
+enum Holds {
+    Onnx {
+        /// All that is in the file.
+        graph: Box<Graph>,
+        /// The part of it that makes the scores.
+        used: Option<Box<Graph>>,
+    },
+    Baked(Box<Baked>),
+}
+
+/// Why a model does not run.
+enum Fault {
+    /// Its graph cannot.
+    Graph(GraphFault),
+    /// Its graph could, but is no model of pictures, or its metadata are damaged.
+    Model(String),
+}
+
+impl Description {
+    fn of(file: &File) -> anyhow::Result<Self> {
+        if file.is_baked() { Self::of_baked(file) } else { Self::of_onnx(file) }
     }
-    let [channels, height, width] = layers.input();
-    let values = if baked.takes_pixels() { "pixels" } else { "float32" };
-    let mut rows = vec![
-        ("file".to_owned(), format!("{name}, {} bytes", bytes.len())),
-        ("sha256".into(), identity),
-        ("format".into(), format!("baked from the ONNX file of SHA-256 {source}")),
-        ("input".into(), format!("{values} [{channels}, {height}, {width}]")),
-        ("output".into(), format!("float32 [{}]", layers.outputs())),
-        ("parameters".into(), layers.parameters().to_string()),
-        ("multiply-accumulates".into(), layers.macs().to_string()),
-        ("layers".into(), layers.to_string()),
-        ("classes".into(), classifier.classes().join(", ")),
-    ];
-    let made = baked.metadata().iter().filter(|(key, _)| *key != "classes");
-    rows.extend(made.map(|(key, value)| (key.clone(), value.clone())));
-    writeln!(output, "{}", table(rows))?;
-    Ok(())
-}
 
-fn json_layers(layers: &Architecture) -> Vec<Value> {
-    let layer = |layer: &Layer| {
-        json!({
-            "name": layer.name(),
-            "kind": layer.to_string(),
-            "input": layer.input(),
-            "output": layer.output(),
-            "parameters": layer.parameters(),
-            "macs": layer.macs(),
-        })
-    };
-    layers.layers().iter().map(layer).collect()
-}
-
-fn text(
-    name: &str,
-    bytes: &[u8],
-    identity: &str,
-    graph: &Graph,
-    layers: Option<&Architecture>,
-    classifier: &Classifier,
-) -> String {
-    let mut rows = vec![
-        ("file".to_owned(), format!("{name}, {} bytes", bytes.len())),
-        ("sha256".into(), identity.to_owned()),
-        ("format".into(), format!("ONNX, IR version {}, opset {}", graph.ir_version, graph.opset)),
-        ("producer".into(), graph.producer.clone()),
-        ("input".into(), format!("{}: {}", graph.inputs[0].name, graph.inputs[0])),
-        ("output".into(), format!("{}: {}", graph.outputs[0].name, graph.outputs[0])),
-        ("parameters".into(), graph.parameters().to_string()),
-    ];
-    // a graph that is more than layers runs in tract, which does not say what it multiplies
-    if let Some(layers) = layers {
-        rows.push(("multiply-accumulates".into(), layers.macs().to_string()));
-        rows.push(("layers".into(), layers.to_string()));
-    }
-    rows.push(("classes".into(), classifier.classes().join(", ")));
-    let made = graph.metadata.iter().filter(|(key, _)| *key != "classes");
-    rows.extend(made.map(|(key, value)| (key.clone(), value.clone())));
-    rows.push(("graph".into(), graph.nodes.iter().map(operator).collect::<Vec<_>>().join(" → ")));
-    table(rows)
-}
-
-/// Rows of a name and a value, which are what a file says.
-fn table(rows: Vec<(String, String)>) -> String {
-    let rows: Vec<[String; 2]> = rows
-        .into_iter()
-        .map(|(key, value)| [key, value].map(|text| SingleLine(text).to_string()))
-        .collect();
-    let width = rows.iter().map(|[key, _]| key.chars().count()).max().unwrap_or(0);
-    let mut text = String::new();
-    for [key, value] in rows {
-        let _ = writeln!(text, "{key:width$}  {value}"); // writing to a String cannot fail
-    }
-    text.trim_end().to_owned()
-}
-
-/// An operator with the size of its window, where it has one: `Conv 5x5`.
-fn operator(node: &Node) -> String {
-    match node.attributes.get("kernel_shape") {
-        Some(Attribute::Ints(sides)) => {
-            let sides: Vec<String> = sides.iter().map(i64::to_string).collect();
-            format!("{} {}", node.op, sides.join("x"))
+    fn new(file: &File, holds: Holds) -> Self {
+        Self {
+            name: file.name.clone(),
+            bytes: file.bytes.len(),
+            identity: base16ct::lower::encode_string(&Sha256::digest(&file.bytes)),
+            holds,
+            classes: None,
+            preparation: None,
+            lowered: None,
+            faults: vec![],
         }
-        _ => node.op.clone(),
     }
+
+    fn of_onnx(file: &File) -> anyhow::Result<Self> {
+        let (graph, faults) = file.diagnose()?;
+        let checked = if faults.is_empty() { Some(graph.clone().checked()?) } else { None };
+        let classes = graph.class_names();
+        let used = checked.map(Box::new);
+        let mut description =
+            Self::new(file, Holds::Onnx { graph: Box::new(graph), used: used.clone() });
+        description.classes = classes;
+        description.faults = faults.into_iter().map(Fault::Graph).collect();
+        if let Some(graph) = used {
+            description.lowered = lower(&graph).ok();
+            description.run(Classifier::new(&graph, Options::default()));
+        }
+        Ok(description)
+    }
+
+    fn of_baked(file: &File) -> anyhow::Result<Self> {
+        let Content::Baked(baked) = file.content()? else { unreachable!("it is baked") };
+        let whole = WholeNetwork {
+            network: baked.network().clone(),
+            takes_pixels: baked.takes_pixels(),
+            scores: baked.scores(),
+        };
+        let classifier = Classifier::of_baked(&baked, Options::default());
+        let mut description = Self::new(file, Holds::Baked(baked));
+        description.lowered = Some(whole.into());
+        description.run(classifier);
+        Ok(description)
+    }
+
+    /// Adds what building its engine tells.
+    fn run(&mut self, classifier: Result<Classifier, runtime::Error>) {
+        match classifier {
+            Ok(classifier) => {
+                self.classes = Some(classifier.classes().to_vec());
+                self.preparation = Some(*classifier.preparation());
+            }
+            Err(error) => {
+                self.faults.push(Fault::Model(format!("{:#}", anyhow::Error::from(error))));
+            }
+        }
+    }
+
+    fn runs(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// What the file says about itself, such as how the model was trained.
+    fn metadata(&self) -> &BTreeMap<String, String> {
+        match &self.holds {
+            Holds::Onnx { graph, .. } => &graph.metadata,
+            Holds::Baked(baked) => baked.metadata(),
+        }
+    }
+
+    /// Weights and biases in the file.
+    fn parameters(&self) -> usize {
+        match &self.holds {
+            Holds::Onnx { graph, used } => used.as_ref().unwrap_or(graph).parameters(),
+            Holds::Baked(baked) => baked.network().architecture().parameters(),
+        }
+    }
+
+    /// The steps with their names.
+    fn steps(&self) -> Vec<(String, &Step)> {
+        let steps = self.lowered.iter();
+        steps.flat_map(|lowered| lowered.names().into_iter().zip(&lowered.steps)).collect()
+    }
+
+    /// Names of the steps that are no layers.
+    fn no_layers(&self) -> Vec<String> {
+        let steps = self.steps().into_iter().filter(|(_, step)| step.needs_tract());
+        steps.map(|(name, _)| name).collect()
+    }
+}
+
+/// What runs a step.
+fn engine(step: &Step) -> &'static str {
+    if step.needs_tract() { "tract" } else { "native" }
 }

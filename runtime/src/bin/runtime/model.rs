@@ -1,9 +1,9 @@
 //! The model that a command is given: a file, standard input, or the one inside this program.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use network::onnx::{self, Graph};
+use network::onnx::{self, Graph, GraphFault};
 use runtime::{Baked, Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL, Kernels, Options};
 
 use crate::cli;
@@ -33,42 +33,75 @@ pub(crate) enum Content {
 pub(crate) fn classifier(arguments: &cli::Model) -> anyhow::Result<Classifier> {
     let source = match &arguments.file {
         Some(path) => Source::read_file(path)?,
-        None if arguments.kernels() == Kernels::Tract => Source::embedded()?,
-        None => Source::parse(EMBEDDED.into(), EMBEDDED_BAKED.into(), None)?,
+        None if arguments.kernels() == Kernels::Tract => File::embedded_onnx().parse()?,
+        None => File::embedded().parse()?,
     };
     source.classifier(arguments.options()?)
 }
 
-impl Source {
-    /// The ONNX file inside this program.
-    pub(crate) fn embedded() -> anyhow::Result<Self> {
-        Self::parse(EMBEDDED.into(), EMBEDDED_MODEL.into(), None)
+/// A model file that was read.
+pub(crate) struct File {
+    /// How messages name it.
+    pub(crate) name: String,
+    pub(crate) bytes: Cow<'static, [u8]>,
+    /// Where an ONNX file may have its weights in another file.
+    folder: Option<PathBuf>,
+}
+
+impl File {
+    /// The baked file inside this program.
+    pub(crate) fn embedded() -> Self {
+        Self { name: EMBEDDED.into(), bytes: EMBEDDED_BAKED.into(), folder: None }
     }
 
+    /// The ONNX file inside this program.
+    pub(crate) fn embedded_onnx() -> Self {
+        Self { name: EMBEDDED.into(), bytes: EMBEDDED_MODEL.into(), folder: None }
+    }
+
+    /// Reads a file, or standard input.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        if stdin::is_meant(path) {
+            let bytes = stdin::read_bounded(onnx::MAX_BYTES)?.into();
+            return Ok(Self { name: stdin::NAME.into(), bytes, folder: None });
+        }
+        let folder = path.parent().map(Path::to_owned);
+        let bytes = onnx::read_model(path)?.into();
+        Ok(Self { name: path.display().to_string(), bytes, folder })
+    }
+
+    pub(crate) fn is_baked(&self) -> bool {
+        Baked::is_baked(&self.bytes)
+    }
+
+    /// Reads what it holds.
+    pub(crate) fn parse(self) -> anyhow::Result<Source> {
+        let content = self.content()?;
+        Ok(Source { name: self.name, bytes: self.bytes, content })
+    }
+
+    /// What it holds.
+    pub(crate) fn content(&self) -> anyhow::Result<Content> {
+        Ok(if self.is_baked() {
+            let baked = Baked::parse(&self.bytes).map_err(runtime::Error::from);
+            Content::Baked(baked.map_err(|error| error.in_file(&self.name))?.into())
+        } else {
+            let graph = Graph::parse_in(&self.bytes, self.folder.as_deref());
+            Content::Onnx(graph.map_err(|error| error.in_file(&self.name))?.into())
+        })
+    }
+
+    /// An ONNX file's graph as far as it can be read, and all that keeps it from running.
+    pub(crate) fn diagnose(&self) -> anyhow::Result<(Graph, Vec<GraphFault>)> {
+        let diagnosed = Graph::diagnose(&self.bytes, self.folder.as_deref());
+        Ok(diagnosed.map_err(|error| error.in_file(&self.name))?)
+    }
+}
+
+impl Source {
     /// Reads and parses a file, or standard input.
     pub(crate) fn read_file(path: &Path) -> anyhow::Result<Self> {
-        if stdin::is_meant(path) {
-            let bytes = stdin::read_bounded(onnx::MAX_BYTES)?;
-            return Self::parse(stdin::NAME.into(), bytes.into(), None);
-        }
-        let folder = path.parent();
-        Self::parse(path.display().to_string(), onnx::read_model(path)?.into(), folder)
-    }
-
-    /// `folder` is where an ONNX file may have its weights in another file.
-    fn parse(
-        name: String,
-        bytes: Cow<'static, [u8]>,
-        folder: Option<&Path>,
-    ) -> anyhow::Result<Self> {
-        let content = if Baked::is_baked(&bytes) {
-            let baked = Baked::parse(&bytes).map_err(runtime::Error::from);
-            Content::Baked(baked.map_err(|error| error.in_file(&name))?.into())
-        } else {
-            let graph = Graph::parse_in(&bytes, folder);
-            Content::Onnx(graph.map_err(|error| error.in_file(&name))?.into())
-        };
-        Ok(Self { name, bytes, content })
+        File::read(path)?.parse()
     }
 
     /// Builds its engine.
