@@ -22,7 +22,8 @@ use std::sync::Arc;
 use crate::affine::Affine;
 use crate::architecture::{Architecture, Kind, Layer, Shape};
 use crate::error::Error;
-use crate::onnx::{Graph, takes_pixels};
+use crate::onnx::shapes::{Facts, axis_of};
+use crate::onnx::{Graph, Node, takes_pixels};
 use crate::plan::Plan;
 use crate::reference::Network;
 use crate::scores::Scores;
@@ -79,7 +80,7 @@ pub struct WholeNetwork {
 /// [`Error::Engine`] if tract cannot run what is no layer.
 pub fn lower(graph: &Graph) -> Result<Lowered, Error> {
     let (layout, facts) = graph.analysed().map_err(Error::Graph)?;
-    let (output, scores) = scores(graph);
+    let (output, scores) = scores(graph, &facts);
     let steps = match translate::translate(graph, &layout, &facts, output) {
         Some(mut sequence) => {
             sequence.fuse();
@@ -100,7 +101,7 @@ pub fn lower(graph: &Graph) -> Result<Lowered, Error> {
 /// [`Error::Engine`] if tract cannot run it.
 pub fn whole_in_tract(graph: &Graph) -> Result<Lowered, Error> {
     let (layout, facts) = graph.analysed().map_err(Error::Graph)?;
-    let (output, scores) = scores(graph);
+    let (output, scores) = scores(graph, &facts);
     let steps = vec![segments::whole(graph, &layout, &facts, output)?];
     Ok(Lowered { input: layout.picture, takes_pixels: is_of_pixels(graph), steps, scores })
 }
@@ -110,15 +111,16 @@ fn is_of_pixels(graph: &Graph) -> bool {
 }
 
 /// The value before a softmax or sigmoid at the end of a graph, and what the scores are.
-fn scores(graph: &Graph) -> (&str, Scores) {
+fn scores<'g>(graph: &'g Graph, facts: &Facts) -> (&'g str, Scores) {
     let end = graph.outputs[0].name.as_str();
     let mut name = end;
+    let maker = |name: &str| {
+        graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|made| made == name))
+    };
     // what does not change the order of the scores may follow
-    while let Some(node) =
-        graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|o| o == name))
-    {
+    while let Some(node) = maker(name) {
         let scores = match node.op.as_str() {
-            "Softmax" | "LogSoftmax" => Scores::Logits,
+            "Softmax" | "LogSoftmax" if is_over_all(node, facts, graph.opset) => Scores::Logits,
             "Sigmoid" => Scores::Independent,
             "Identity" | "Dropout" | "Cast" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
                 name = &node.inputs[0];
@@ -129,6 +131,16 @@ fn scores(graph: &Graph) -> (&str, Scores) {
         return (&node.inputs[0], scores);
     }
     (end, Scores::Logits)
+}
+
+/// Whether a softmax goes over all elements together, not over parts of them.
+fn is_over_all(node: &Node, facts: &Facts, opset: i64) -> bool {
+    let Some(fact) = facts.get(node.inputs[0].as_str()) else { return false };
+    let Some(axis) = axis_of(node, if opset < 13 { 1 } else { -1 }, fact.shape.len()) else {
+        return false;
+    };
+    let length = if opset < 13 { fact.shape[axis..].iter().product() } else { fact.shape[axis] };
+    length == fact.shape.iter().product::<usize>()
 }
 
 impl Lowered {
@@ -193,7 +205,7 @@ mod tests {
     use super::*;
     use crate::architecture::{Activation, Conv, Padding, Pool, PoolMode};
     use crate::normalization::Normalization;
-    use crate::onnx::{Attribute, Node, Origin, Port, Tensor, Values};
+    use crate::onnx::{Attribute, Origin, Port, Tensor, Values};
     use Activation::{None as Linear, Relu, Relu6};
 
     /// Whole numbers, so that nothing is rounded on the way.
@@ -443,6 +455,20 @@ mod tests {
         assert_eq!(ends(&["Softmax", "Identity", "Flatten", "Dropout"]), (Scores::Logits, 1));
         assert_eq!(ends(&["LogSoftmax", "Identity"]), (Scores::Logits, 1));
         assert_eq!(ends(&["Sigmoid", "Identity"]), (Scores::Independent, 1));
+        // one of each pair is not one of all
+        let pairs = Tensor::new(&[3], Values::I64(vec![1, 2, 2]));
+        let back = Tensor::new(&[2], Values::I64(vec![1, 4]));
+        let all = vec![
+            node("Flatten", &["image"], "f"),
+            node("MatMul", &["f", "m"], "v"),
+            node("Reshape", &["v", "pairs"], "p"),
+            node("Softmax", &["p"], "s"),
+            node("Reshape", &["s", "back"], "scores"),
+        ];
+        let mut graph = nodes(&[1, 2, 4], all, &[("m", &[8, 4])]);
+        graph.tensors.extend([("pairs".to_owned(), pairs), ("back".to_owned(), back)]);
+        graph.outputs[0] = Port::of_batches("scores", "float32", &[4]);
+        assert_eq!(lowered(&graph, &values(8)), ["Dense 8→4", "tract: Softmax"]);
         // logarithms of probabilities are logits
         assert_eq!(ends(&["Softmax", "Log"]), (Scores::Logits, 2));
     }
