@@ -221,13 +221,14 @@ impl fmt::Display for Table<'_> {
         let widths: [usize; 6] = std::array::from_fn(width);
         let indent: usize = widths.iter().map(|width| width + 2).sum();
         let last = WIDTH.saturating_sub(indent).max(MIN_LAST);
-        for [name, output, macs, parameters, bytes, engine, description] in &table {
-            let [a, b, c, d, e, g] = widths;
-            let row = format!(
-                "{name:a$}  {output:b$}  {macs:>c$}  {parameters:>d$}  {bytes:>e$}  {engine:g$}"
-            );
-            for (number, part) in wrapped(description, last).into_iter().enumerate() {
-                let start = if number == 0 { &row[..] } else { "" };
+        for row in &table {
+            let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
+                let is_number = (2..5).contains(&column);
+                if is_number { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+            });
+            let cells = cells.collect::<Vec<_>>().join("  ");
+            for (number, part) in wrapped(&row[6], last).into_iter().enumerate() {
+                let start = if number == 0 { &cells[..] } else { "" };
                 writeln!(f, "{}", format!("{start:w$}  {part}", w = indent - 2).trim_end())?;
             }
         }
