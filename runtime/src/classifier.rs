@@ -186,27 +186,54 @@ impl Classifier {
             calibration: calibration(metadata)?,
             preparation,
         };
+        classifier.try_out()?;
+        Ok(classifier)
+    }
+
+    /// Runs the model once, and looks at what it gives.
+    fn try_out(&mut self) -> Result<(), Error> {
         let (mut buffers, mut scores) = (Buffers::default(), vec![]);
         let mut all_sum_to_one = true;
         for step in [0, 255, 97] {
             // black, white, and a pattern of all values
-            let pixels = 0..classifier.program.inputs();
+            let pixels = 0..self.program.inputs();
             let image: Vec<u8> = if step == 255 {
                 pixels.map(|_| 255).collect()
             } else {
                 pixels.map(|at| (at * step % 256) as u8).collect()
             };
-            classifier.score(&[image], &mut buffers, &mut scores);
+            self.score(&[image], &mut buffers, &mut scores);
             if !scores.iter().all(|score| score.is_finite()) {
                 return Err(Error::NotFinite);
             }
             all_sum_to_one &= are_probabilities(&scores);
         }
         // a softmax that is written out, or that something follows, is told by what it gives
-        if classifier.scores == Scores::Logits && all_sum_to_one {
-            classifier.scores = Scores::Probabilities;
+        if self.scores == Scores::Logits && all_sum_to_one {
+            self.scores = Scores::Probabilities;
         }
+        Ok(())
+    }
+
+    /// The same model, whose float input is normalised otherwise; the weights are shared.
+    ///
+    /// # Errors
+    /// [`Error::Normalized`] if it takes pixels, [`Error::FloatInputChannels`] if it has other channels, or
+    /// [`Error::NotFinite`] if it then gives no numbers.
+    pub fn with_float_input(&self, float_input: FloatInput) -> Result<Self, Error> {
+        if self.takes_pixels() {
+            return Err(Error::Normalized { name: "image".into() });
+        }
+        float_input.check(self.input_shape()[0])?;
+        let mut classifier = Self { float_input, ..self.clone() };
+        classifier.try_out()?;
         Ok(classifier)
+    }
+
+    /// Whether pixels go in as they are, 0 to 255, so that there is no [`FloatInput`].
+    #[must_use]
+    pub fn takes_pixels(&self) -> bool {
+        self.program.takes_pixels()
     }
 
     /// Names of the classes, in the order of the scores; each safe to print, see [`SingleLine`].
@@ -417,6 +444,23 @@ pub(crate) mod tests {
         assert_eq!(classifier.predict(&white).logits, [0.0, 1.5]);
         let refused = first_or_other_channels([2, 1, 1], options, &[]).unwrap_err();
         assert!(matches!(refused, Error::FloatInputChannels { values: 3, channels: 2 }));
+    }
+
+    #[test]
+    fn another_normalisation_gives_what_loading_with_it_gives() {
+        let image = Image::from_rgb(2, 2, &[9, 250, 128].repeat(4)).unwrap();
+        let model = first_or_other_channels([3, 2, 2], Options::default(), &[]).unwrap();
+        assert!(!model.takes_pixels());
+        for (_, float_input) in FloatInput::usual(3) {
+            let options = Options { float_input: Some(float_input), ..Options::default() };
+            let loaded = first_or_other_channels([3, 2, 2], options, &[]).unwrap();
+            let changed = model.with_float_input(float_input).unwrap();
+            assert_eq!(changed.predict(&image), loaded.predict(&image));
+        }
+        let of_two = FloatInput::new(&[0.0; 2], &[1.0]).unwrap();
+        assert!(model.with_float_input(of_two).is_err());
+        let refused = Classifier::embedded().with_float_input(FloatInput::default());
+        assert!(matches!(refused, Err(Error::Normalized { .. })));
     }
 
     #[test]

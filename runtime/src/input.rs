@@ -34,7 +34,8 @@ impl Input for Prepared {
     }
 }
 
-/// How pixels become the numbers that a model with float input takes: `(pixel / 255 − mean) / std`.
+/// How pixels become the numbers that a model with float input takes: `(pixel / 255 − mean) / std`; a negative `std`
+/// inverts them.
 ///
 /// Models with `uint8` input normalise by themselves.
 ///
@@ -84,6 +85,44 @@ impl FloatInput {
         Ok(input)
     }
 
+    /// Normalisations that models are usually trained with, with their names; for pictures of this many channels.
+    ///
+    /// Sources: `torchvision.transforms` in its examples and models for MNIST and `ImageNet`; the mean and standard
+    /// deviation of all pixels of the training sets of Fashion-MNIST and CIFAR-10. Grey `ImageNet` is the mean over the
+    /// channels.
+    #[must_use]
+    pub fn usual(channels: usize) -> Vec<(&'static str, Self)> {
+        let named = |name, mean: &[f32], std: &[f32]| Some((name, Self::new(mean, std).ok()?));
+        let byte = 1.0 / 255.0;
+        let mut usual = vec![
+            named("0 to 1", &[0.0], &[1.0]),
+            named("-1 to 1", &[0.5], &[0.5]),
+            named("0 to 255", &[0.0], &[byte]),
+            named("MNIST", &[0.1307], &[0.3081]),
+            named("Fashion-MNIST", &[0.286], &[0.353]),
+        ];
+        if channels == 1 {
+            usual.push(named("ImageNet, grey", &[0.449], &[0.226]));
+        }
+        if channels == 3 {
+            usual.extend([
+                named("ImageNet", &[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]),
+                named("CIFAR-10", &[0.4914, 0.4822, 0.4465], &[0.247, 0.2435, 0.2616]),
+            ]);
+        }
+        usual.extend([
+            named("inverted, 1 to 0", &[1.0], &[-1.0]),
+            named("inverted, 1 to -1", &[0.5], &[-0.5]),
+            named("inverted, 255 to 0", &[1.0], &[-byte]),
+        ]);
+        usual.into_iter().flatten().collect()
+    }
+
+    /// Mean and standard deviation of each channel, or one pair of all.
+    pub fn channels(&self) -> impl Iterator<Item = (f32, f32)> {
+        self.channels.into_iter().take(self.count)
+    }
+
     /// Refuses values of other channels than a model has.
     pub(crate) fn check(&self, channels: usize) -> Result<(), Error> {
         let Self { count, .. } = *self;
@@ -126,6 +165,23 @@ mod tests {
         assert_eq!(floats(one, &[0, 255, 255, 0]), [-1.0, 1.0, 1.0, -1.0]);
         let two = FloatInput::new(&[0.0, 1.0], &[0.5]).unwrap();
         assert_eq!(floats(two, &[0, 255, 0, 255]), [0.0, 2.0, -2.0, 0.0]);
+    }
+
+    #[test]
+    fn the_usual_ones_differ_and_fit_their_channels() {
+        for channels in 1..=MAX_CHANNELS {
+            let usual = FloatInput::usual(channels);
+            for (number, (name, input)) in usual.iter().enumerate() {
+                assert!(input.check(channels).is_ok(), "{name}");
+                assert!(usual[..number].iter().all(|(other, of)| other != name && of != input));
+            }
+        }
+        let inverted =
+            FloatInput::usual(1).into_iter().find(|(name, _)| *name == "inverted, 255 to 0");
+        let [black, white] = floats(inverted.unwrap().1, &[0, 255])[..] else { panic!() };
+        assert!((black - 255.0).abs() < 1e-3 && white == 0.0, "{black} {white}");
+        let of_imagenet = FloatInput::usual(3)[5].1;
+        assert_eq!(of_imagenet.channels().nth(2), Some((0.406, 0.225)));
     }
 
     #[test]

@@ -160,6 +160,11 @@ impl Program {
         self.inputs
     }
 
+    /// Whether pixels go in as they are.
+    pub(crate) const fn takes_pixels(&self) -> bool {
+        self.takes_pixels
+    }
+
     /// Scores of one image.
     pub(crate) fn outputs(&self) -> usize {
         self.steps.last().map_or(self.inputs, |step| step.outputs)

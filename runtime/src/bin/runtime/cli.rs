@@ -130,6 +130,9 @@ pub(crate) struct Evaluate {
     /// Let --sheet replace a file that this program did not write
     #[arg(long, requires = "sheet")]
     pub(crate) force: bool,
+    /// Find out with which normalization a model with float input was trained: try the usual ones on up to 2000 pictures
+    #[arg(long, requires = "file", conflicts_with_all = ["mean", "std", "sheet"])]
+    pub(crate) find_normalization: bool,
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]
@@ -206,8 +209,10 @@ pub(crate) struct Model {
     #[arg(long, value_name = "F,…", value_delimiter = ',', requires = "file", allow_negative_numbers = true,
         value_parser = finite)]
     mean: Vec<f32>,
-    /// For models with float input: divides the difference, one number or one per channel [default: 1]
-    #[arg(long, value_name = "F,…", value_delimiter = ',', requires = "file", value_parser = positive)]
+    /// For models with float input: divides the difference, one number or one per channel; below 0 it inverts
+    /// [default: 1]
+    #[arg(long, value_name = "F,…", value_delimiter = ',', requires = "file", allow_negative_numbers = true,
+        value_parser = nonzero)]
     std: Vec<f32>,
     /// What becomes of a picture of another size than the model's: the digit on it is found, all of it is stretched, its
     /// middle is cropped, or it is padded with black [default: what the model's metadata say]
@@ -227,16 +232,20 @@ impl Model {
         self.kernels.unwrap_or_default()
     }
 
+    /// Whether it is said what the floats of a model mean.
+    pub(crate) fn names_normalization(&self) -> bool {
+        !self.mean.is_empty() || !self.std.is_empty()
+    }
+
     /// How the model is to be run.
     pub(crate) fn options(&self) -> Result<Options, runtime::Error> {
         let or = |values: &[f32], default| match values {
             [] => vec![default],
             values => values.to_vec(),
         };
-        let is_given = !self.mean.is_empty() || !self.std.is_empty();
         let float_input = || FloatInput::new(&or(&self.mean, 0.0), &or(&self.std, 1.0));
         Ok(Options {
-            float_input: is_given.then(float_input).transpose()?,
+            float_input: self.names_normalization().then(float_input).transpose()?,
             kernels: self.kernels(),
             preprocess: self.preprocess,
             color: self.color,
@@ -282,6 +291,10 @@ fn count<const MAX: usize>(text: &str) -> Result<NonZeroUsize, String> {
 /// Seconds of one measurement, whose calls are all remembered.
 fn measurement_seconds(text: &str) -> Result<f32, String> {
     positive(text).ok().filter(|&s| s <= 3600.0).ok_or_else(|| "not above 0 and up to 3600".into())
+}
+
+fn nonzero(text: &str) -> Result<f32, String> {
+    finite(text).ok().filter(|value| *value != 0.0).ok_or_else(|| "not a number but 0".into())
 }
 
 fn positive(text: &str) -> Result<f32, String> {

@@ -3,40 +3,40 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use dataset::ConfusionMatrix;
 use dataset::idx;
-use dataset::idx::Part;
-use runtime::Verdict;
+use dataset::idx::{Part, Split};
 use runtime::evaluate::evaluate_with;
 use runtime::reliability::{Bin, Reliability, Score};
+use runtime::{Classifier, Verdict};
+use safe_io::SingleLine;
 use serde_json::{Value, json};
 
 use crate::cli;
 use crate::hint::with_hint;
 use crate::model;
+use crate::note;
 use crate::progress;
+
+/// Images that tell whether the scores depend on them.
+const SPREAD_IMAGES: usize = 100;
 
 pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
     let classifier = model::classifier(&arguments.model)?;
-    let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
-    let folder = folder
-        .context("you have no home folder to look for images in: give one with --data DIR")?;
-    let split = idx::load_of_shape(&folder, Part::Test, classifier.input_shape());
-    let split = split.map_err(with_hint)?;
-    let classes = classifier.classes().len();
-    let beyond = split.labels.iter().find(|&&label| usize::from(label) >= classes);
-    if let Some(label) = beyond {
-        let folder = folder.display();
-        anyhow::bail!("{folder} holds label {label}, but the model has {classes} classes");
-    }
+    let split = test_split(arguments, &classifier)?;
+    note::assumption(&classifier, &arguments.model);
     let started = Instant::now();
     let bar = progress::bar(split.images.len());
     let (report, reliability) =
         evaluate_with(&classifier, &split, |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     let seconds = started.elapsed().as_secs_f64();
-    ensure!(report.total() > 0, "{} holds no test images", folder.display());
+    let mut spread = note::Spread::new(&classifier);
+    let step = split.images.len().div_ceil(SPREAD_IMAGES);
+    let some: Vec<_> = split.images.iter().step_by(step).cloned().collect();
+    classifier.predict_batch(&some).iter().for_each(|prediction| spread.add(prediction));
+    spread.note();
     let mut output = io::stdout().lock();
     if arguments.json {
         writeln!(output, "{}", json_line(&report, &reliability, classifier.classes()))?;
@@ -51,6 +51,25 @@ pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
         writeln!(output, "\n{}\n\n{reliability}", report.table(classifier.classes()))?;
     }
     Ok(())
+}
+
+/// The images of the dataset's test split, with labels that the model has.
+pub(crate) fn test_split(
+    arguments: &cli::Evaluate,
+    classifier: &Classifier,
+) -> anyhow::Result<Split> {
+    let folder = arguments.data.clone().or_else(safe_io::default_data_folder);
+    let folder = folder
+        .context("you have no home folder to look for images in: give one with --data DIR")?;
+    let split = idx::load_of_shape(&folder, Part::Test, classifier.input_shape());
+    let split = split.map_err(with_hint)?;
+    let classes = classifier.classes().len();
+    let folder = SingleLine(folder.display());
+    ensure!(!split.images.is_empty(), "{folder} holds no test images");
+    match split.labels.iter().find(|&&label| usize::from(label) >= classes) {
+        Some(label) => bail!("{folder} holds label {label}, but the model has {classes} classes"),
+        None => Ok(split),
+    }
 }
 
 fn json_line(report: &ConfusionMatrix, reliability: &Reliability, names: &[String]) -> Value {

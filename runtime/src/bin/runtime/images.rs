@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use runtime::picture::{self, Limits};
-use runtime::preprocess::Preprocess;
+use runtime::preprocess::{Content, Preprocess};
 use runtime::reliability::{Reliability, Score};
 use runtime::{Classifier, Prediction, Verdict};
 use safe_io::SingleLine;
@@ -20,6 +20,7 @@ use crate::evaluate::{bins, verdicts};
 use crate::hint::with_hint;
 use crate::manifest::{self, Entry};
 use crate::model;
+use crate::note;
 use crate::progress;
 use safe_io::print::print_error;
 
@@ -43,6 +44,8 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
         check_output(path, &inputs, arguments.force, "")?;
     }
     let classifier = model::classifier(&arguments.model)?;
+    note::assumption(&classifier, &arguments.model);
+    let mut spread = note::Spread::new(&classifier);
     let limits = Limits::from(&arguments.limits);
     let mut sheet = arguments.sheet.as_ref().map(|_| ContactSheet::default());
     let mut tally = Tally { classifier: &classifier, answers: vec![], unread: 0 };
@@ -54,6 +57,9 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
             Ok(picture) => {
                 let prepared = classifier.preparation().prepare(&picture);
                 let answer = Answer { prediction: classifier.predict(&prepared), entry };
+                if prepared.content == Content::Drawing {
+                    spread.add(&answer.prediction);
+                }
                 let wrong = if answer.entry.label.is_some() {
                     !answer.is_right()
                 } else {
@@ -73,6 +79,7 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
         }
     }
     bar.finish_and_clear();
+    spread.note();
     let mut output = io::stdout().lock();
     let printed = if arguments.json {
         writeln!(output, "{}", tally.json())

@@ -13,6 +13,8 @@ mod images;
 mod inspect;
 mod manifest;
 mod model;
+mod normalization;
+mod note;
 mod predict;
 mod progress;
 mod show;
@@ -32,6 +34,9 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Evaluate(arguments) if arguments.find_normalization => {
+            normalization::run(&arguments).map(|()| ExitCode::SUCCESS)
+        }
         Command::Evaluate(arguments) => match &arguments.images {
             Some(manifest) => images::run(&arguments, manifest),
             None => evaluate::run(&arguments).map(|()| ExitCode::SUCCESS),

@@ -1,6 +1,5 @@
 //! `runtime predict`: one line per picture; one that fails does not stop the others.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,6 +16,7 @@ use crate::cli::{self, Show};
 use crate::folder::{self, Folder};
 use crate::hint::with_hint;
 use crate::model;
+use crate::note;
 use crate::progress;
 use crate::show::{self, MAX_ROWS, Page, Row};
 use crate::stdin;
@@ -45,6 +45,9 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
         pictures.len()
     );
     let classifier = model::classifier(&arguments.model)?;
+    note::assumption(&classifier, &arguments.model);
+    // one picture tells nothing, and need not wait
+    let mut spread = (pictures.len() > 1).then(|| note::Spread::new(&classifier));
     let limits = Limits::from(&arguments.limits);
     let mut page = Page::default();
     let mut output = io::stdout().lock();
@@ -54,6 +57,11 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
     for (path, found) in pictures {
         bar.inc(1);
         let seen = found.and_then(|()| see(&classifier, &path, limits, show.is_some()));
+        if let (Ok(Seen { prediction, content: Content::Drawing, .. }), Some(spread)) =
+            (&seen, &mut spread)
+        {
+            spread.add(prediction);
+        }
         let line = match (&seen, arguments.json) {
             (seen, true) => {
                 let line = json_line(&classifier, &path, seen.as_ref(), arguments.top);
@@ -82,6 +90,9 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
         }
     }
     bar.finish_and_clear();
+    if let Some(spread) = spread {
+        spread.note();
+    }
     if let Some(Show::File(path)) = &show {
         page.save(path, &classifier)?;
     }
@@ -145,7 +156,7 @@ fn pictures(argument: &Path) -> anyhow::Result<Vec<(PathBuf, anyhow::Result<()>)
         bail!("folder {name} holds no pictures, but {skipped}");
     }
     if !skipped.is_empty() {
-        print_note(format_args!("folder {name}: skipped {skipped}"));
+        note::print(format_args!("folder {name}: skipped {skipped}"));
     }
     Ok(pictures.into_iter().map(|path| (path, Ok(()))).collect())
 }
@@ -212,11 +223,6 @@ fn json_line(
             line
         }
     }
-}
-
-/// Prints what a user should know, though nothing failed.
-fn print_note(note: fmt::Arguments) {
-    let _ = writeln!(io::stderr(), "note: {note}"); // without a standard error nobody reads it
 }
 
 /// Rounds to six decimals: more would differ from one processor to the next.

@@ -222,18 +222,13 @@ impl fmt::Display for Table<'_> {
         let indent: usize = widths.iter().map(|width| width + 2).sum();
         let last = WIDTH.saturating_sub(indent).max(MIN_LAST);
         for row in &table {
-            let [cells @ .., description] = row;
-            let cells = cells.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
-                // numbers end below each other
-                if (2..5).contains(&column) {
-                    format!("{cell:>width$}")
-                } else {
-                    format!("{cell:width$}")
-                }
+            let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
+                let is_number = (2..5).contains(&column);
+                if is_number { format!("{cell:>width$}") } else { format!("{cell:width$}") }
             });
-            let row = cells.collect::<Vec<_>>().join("  ");
-            for (number, part) in wrapped(description, last).into_iter().enumerate() {
-                let start = if number == 0 { &row[..] } else { "" };
+            let cells = cells.collect::<Vec<_>>().join("  ");
+            for (number, part) in wrapped(&row[6], last).into_iter().enumerate() {
+                let start = if number == 0 { &cells[..] } else { "" };
                 writeln!(f, "{}", format!("{start:w$}  {part}", w = indent - 2).trim_end())?;
             }
         }

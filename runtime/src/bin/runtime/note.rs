@@ -1,0 +1,68 @@
+//! What a user should know, though nothing failed: lines on standard error that begin with `note: `.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use runtime::{Classifier, Image, Prediction};
+use safe_io::SingleLine;
+
+use crate::cli;
+
+/// Pictures from which on it is told that they are all alike.
+const MIN_PICTURES: usize = 2;
+/// Differences of probabilities up to which predictions are alike.
+const ALIKE: f32 = 0.01;
+
+/// Prints a note; untrusted text in it must be safe.
+pub(crate) fn print(note: fmt::Arguments) {
+    let _ = writeln!(io::stderr(), "note: {note}"); // without a standard error nobody reads it
+}
+
+/// Tells which normalization is assumed where a model needs one and none was given.
+pub(crate) fn assumption(classifier: &Classifier, model: &cli::Model) {
+    if classifier.takes_pixels() || model.names_normalization() {
+        return;
+    }
+    let name = model.file.as_ref().map(|path| path.display().to_string());
+    print(format_args!(
+        "{} takes floats: pixels are given as 0 to 1; if it was trained otherwise, `runtime evaluate \
+         --find-normalization` tells how, and --mean and --std say so",
+        SingleLine(name.as_deref().unwrap_or("the model"))
+    ));
+}
+
+/// How much a model's probabilities depend on the picture.
+pub(crate) struct Spread {
+    /// Of a blank picture.
+    blank: Vec<f32>,
+    /// The largest difference to these.
+    largest: f32,
+    pictures: usize,
+    takes_pixels: bool,
+}
+
+impl Spread {
+    pub(crate) fn new(classifier: &Classifier) -> Self {
+        let shape = classifier.input_shape();
+        let blank = Image::new(shape, vec![0; shape.iter().product::<usize>()]);
+        let blank = blank.map(|image| classifier.predict(&image).probabilities);
+        let takes_pixels = classifier.takes_pixels();
+        Self { blank: blank.expect("models take images"), largest: 0.0, pictures: 0, takes_pixels }
+    }
+
+    /// Takes the prediction of a picture on which something is.
+    pub(crate) fn add(&mut self, prediction: &Prediction) {
+        self.pictures += 1;
+        for (of_picture, of_blank) in prediction.probabilities.iter().zip(&self.blank) {
+            self.largest = self.largest.max((of_picture - of_blank).abs());
+        }
+    }
+
+    /// Tells it if all were alike.
+    pub(crate) fn note(&self) {
+        if self.pictures >= MIN_PICTURES && self.largest < ALIKE {
+            let question = if self.takes_pixels { "" } else { ": is the normalization right?" };
+            print(format_args!("the model's scores hardly depend on the picture{question}"));
+        }
+    }
+}
