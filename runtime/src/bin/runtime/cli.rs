@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use runtime::preprocess::{Color, Preprocess};
 use runtime::{FloatInput, Kernels, Options, picture};
 
@@ -33,6 +34,17 @@ pub(crate) enum Command {
     Bake(Bake),
     /// Time predictions of a dataset's test images
     Bench(Bench),
+    /// Print what makes a shell complete this command's arguments
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! The description as one JSON object.
 
 use network::Layer;
-use network::lowering::Step;
+use network::lowering::{Lowered, Step};
 use network::onnx::Port;
 use serde_json::{Value, json};
 
@@ -34,8 +34,8 @@ impl Description {
             let lowered = self.lowered.as_ref()?;
             Some(lowered.steps.iter().map(part).sum::<usize>())
         };
-        let peak = self.lowered.as_ref().map(|lowered| lowered.peak_values());
-        let whole = self.lowered.as_ref().and_then(|lowered| lowered.network());
+        let peak = self.lowered.as_ref().map(Lowered::peak_values);
+        let whole = self.lowered.as_ref().and_then(Lowered::network);
         let layers = whole.as_ref().map(|whole| whole.network.architecture().layers());
         let steps = self.steps();
         for (key, value) in [
