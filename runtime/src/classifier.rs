@@ -40,6 +40,8 @@ pub struct Options {
     pub color: Option<Color>,
     /// What computes the layers.
     pub kernels: Kernels,
+    /// Whether a model is refused of which tract would run a part.
+    pub native_only: bool,
 }
 
 /// A model, ready to run; share it between threads, or clone it, which copies no weights.
@@ -138,8 +140,8 @@ impl Classifier {
     /// # Errors
     /// [`Error::InputShape`] if it takes no picture, [`Error::OutputShape`] if it does not give one score per class,
     /// [`Error::NotFinite`] if these are no numbers, [`Error::Normalized`] or [`Error::FloatInputChannels`] if `options`
-    /// do not fit, [`Error::Calibration`] if that in the metadata is damaged, what [`Preparation::parse`] says, or
-    /// [`Error::Model`].
+    /// do not fit, [`Error::NotNative`] if they do not want tract and it is needed, [`Error::Calibration`] if that in the
+    /// metadata is damaged, what [`Preparation::parse`] says, or [`Error::Model`].
     #[cfg(feature = "tract")]
     pub fn new(graph: &Graph, options: Options) -> Result<Self, Error> {
         use crate::kernels::Instructions;
@@ -148,6 +150,14 @@ impl Classifier {
             Kernels::Tract => (whole_in_tract(graph)?, Instructions::default()),
             Kernels::Fused(instructions) => (lower(graph)?, instructions),
         };
+        if options.native_only {
+            let steps = lowered.names().into_iter().zip(&lowered.steps);
+            let in_tract = steps.filter(|(_, step)| step.needs_tract());
+            let steps: Vec<_> = in_tract.map(|(name, step)| format!("{name} ({step})")).collect();
+            if !steps.is_empty() {
+                return Err(Error::NotNative { steps });
+            }
+        }
         if lowered.takes_pixels && options.float_input.is_some() {
             return Err(Error::Normalized { name: graph.inputs[0].name.clone() });
         }

@@ -17,6 +17,6 @@ pub(crate) type Observer<'a> = dyn FnMut(usize, &mut dyn FnMut()) + 'a;
 pub(crate) struct Operator {
     /// What it does.
     pub(crate) name: String,
-    /// Multiply-accumulates for one image; those of tract's own operators are not known.
-    pub(crate) macs: Option<usize>,
+    /// Multiply-accumulates for one image.
+    pub(crate) macs: usize,
 }

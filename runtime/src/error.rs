@@ -93,6 +93,11 @@ pub enum Error {
         /// Each step that tract runs, with its operators.
         steps: Vec<String>,
     },
+    /// The model was to run without tract, which some of it needs.
+    NotNative {
+        /// Each step that tract runs, with its name and operators.
+        steps: Vec<String>,
+    },
     /// A baked model was to run in tract.
     NoGraph,
     /// The graph's input cannot take a 28×28 picture.
@@ -165,6 +170,10 @@ impl fmt::Display for Error {
                     f,
                     "it cannot be baked, since these of its operators are no layers and run in tract: {steps}"
                 )
+            }
+            Self::NotNative { steps } => {
+                let steps = SingleLine(steps.join("; "));
+                write!(f, "these of its steps are no layers and run in tract alone: {steps}")
             }
             Self::NoGraph => f.write_str("a baked model holds no graph that tract could run"),
             Self::InputShape { name, found } => {

@@ -98,6 +98,26 @@ fn parts_in_tract_are_named() {
 }
 
 #[test]
+fn a_model_that_needs_tract_does_not_run_natively_and_its_steps_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    let model = edited(EMBEDDED_MODEL, |model| append(graph(model), "Softplus", &[], &[]));
+    fs::write(&path, model).unwrap();
+    let bench = |engine| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runtime"));
+        command.args(["bench", "--profile", "--seconds", "0.001", "--engine", engine]);
+        command.arg("--data").arg(fixtures::mnist_500_folder()).arg("--model").arg(&path);
+        command
+    };
+    fixtures::command::refuses(&mut bench("native"), "run in tract alone: tract1 (Softplus)");
+    for (engine, steps) in [("auto", 5), ("tract", 1)] {
+        let printed = bench(engine).output().unwrap().stdout;
+        // kernels, names of the columns, steps, their sum
+        assert_eq!(String::from_utf8(printed).unwrap().lines().count(), steps + 3, "{engine}");
+    }
+}
+
+#[test]
 fn what_tract_multiplies_is_counted() {
     let dilated = GraphBuilder::new("float32").conv([3, 1, 3, 3], 0).flatten().gemm(4, 3 * 24 * 24);
     let model = edited(&dilated.emit(4), |model| {

@@ -175,10 +175,10 @@ impl Program {
         let operator = |step: &Step| match &step.work {
             Work::Layer(compiled) => {
                 let layer = compiled.layer();
-                Operator { name: layer.to_string(), macs: Some(layer.macs()) }
+                Operator { name: layer.to_string(), macs: layer.macs() }
             }
             #[cfg(feature = "tract")]
-            Work::Plan(plan) => Operator { name: plan.to_string(), macs: None },
+            Work::Plan(plan) => Operator { name: plan.to_string(), macs: plan.macs() },
         };
         self.steps.iter().map(operator).collect()
     }

@@ -192,8 +192,8 @@ fn profile(
     for OperatorTime { name, macs, time } in total {
         let per_image = micros(time) / count as f64;
         let share = time.as_secs_f64() / sum.as_secs_f64();
-        // a multiplication and an addition each
-        let speed = macs.map(|macs| 2.0 * macs as f64 / per_image / 1e3);
+        // a multiplication and an addition each; a pooling has none
+        let speed = (macs > 0).then(|| 2.0 * macs as f64 / per_image / 1e3);
         if arguments.json {
             let line =
                 json!({ "operator": name, "us": per_image, "share": share, "gflops": speed });

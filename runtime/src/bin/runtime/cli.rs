@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use runtime::preprocess::{Color, Preprocess};
 use runtime::{FloatInput, Kernels, Options, picture};
 
@@ -33,6 +34,17 @@ pub(crate) enum Command {
     Bake(Bake),
     /// Time predictions of a dataset's test images
     Bench(Bench),
+    /// Print what makes a shell complete this command's arguments
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
 }
 
 #[derive(Debug, Args)]
@@ -221,15 +233,45 @@ pub(crate) struct Model {
     /// Whether the model sees colours [default: what the model's metadata say]
     #[arg(long, value_name = "COLOR", value_parser = name_of::<Color>(&["grey", "rgb"]))]
     color: Option<Color>,
+    /// What runs the model: layers natively and the rest in tract, all natively or not at all, or all in tract
+    #[arg(long, value_enum, value_name = "ENGINE", default_value_t)]
+    engine: Engine,
     /// What computes the layers: tract, or our kernels on portable, avx2, avx512 or neon instructions
     /// [default: our kernels on the best of them]
     #[arg(long, value_name = "K")]
     kernels: Option<Kernels>,
 }
 
+/// What runs a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Engine {
+    /// Layers run natively, and what is no layer in tract
+    #[default]
+    Auto,
+    /// All runs natively; a model that needs tract is refused
+    Native,
+    /// All runs in tract
+    Tract,
+}
+
 impl Model {
     pub(crate) fn kernels(&self) -> Kernels {
-        self.kernels.unwrap_or_default()
+        match self.engine {
+            Engine::Tract => Kernels::Tract,
+            Engine::Auto | Engine::Native => self.kernels.unwrap_or_default(),
+        }
+    }
+
+    /// # Errors
+    /// Wrong usage that the parser cannot see.
+    pub(crate) fn check(&self) -> Result<(), clap::Error> {
+        let reason = match (self.engine, self.kernels) {
+            (Engine::Native, Some(Kernels::Tract)) => "--engine native runs nothing in tract",
+            (Engine::Tract, Some(Kernels::Fused(_))) => "--engine tract has kernels of its own",
+            _ => return Ok(()),
+        };
+        let mut command = Self::augment_args(clap::Command::new("runtime"));
+        Err(command.error(ErrorKind::ArgumentConflict, reason))
     }
 
     /// Whether it is said what the floats of a model mean.
@@ -247,6 +289,7 @@ impl Model {
         Ok(Options {
             float_input: self.names_normalization().then(float_input).transpose()?,
             kernels: self.kernels(),
+            native_only: self.engine == Engine::Native,
             preprocess: self.preprocess,
             color: self.color,
         })
@@ -351,6 +394,33 @@ mod tests {
         assert_eq!(task(&["5.png", "--model", "-"], true), Ok(five));
         assert_eq!(task(&["--model", "-", "5.png", "-"], true), Err(ErrorKind::ArgumentConflict));
         assert_eq!(task(&["--model", "-"], true), Err(ErrorKind::MissingRequiredArgument));
+    }
+
+    #[test]
+    fn an_engine_has_no_kernels_of_another() {
+        let model = |arguments: &[&str]| {
+            let arguments = ["runtime", "bench"].iter().chain(arguments);
+            let Command::Bench(bench) = Cli::parse_from(arguments).command else { unreachable!() };
+            bench.model
+        };
+        for arguments in [
+            &["--engine", "native", "--kernels", "tract"],
+            &["--engine", "tract", "--kernels", "portable"],
+        ] {
+            let refused = model(arguments).check().unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ArgumentConflict);
+        }
+        for (arguments, kernels) in [
+            (&["--engine", "tract"][..], Kernels::Tract),
+            (&["--engine", "tract", "--kernels", "tract"], Kernels::Tract),
+            (&["--kernels", "tract"], Kernels::Tract),
+            (&["--engine", "native"], Kernels::default()),
+            (&["--engine", "auto"], Kernels::default()),
+        ] {
+            let model = model(arguments);
+            assert!(model.check().is_ok());
+            assert_eq!(model.kernels(), kernels, "{arguments:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The `runtime` command: predict, evaluate, inspect, bake, bench.
+//! The `runtime` command: predict, evaluate, inspect, bake, bench; completions and man are about itself.
 #![forbid(unsafe_code)]
 
 mod bake;
@@ -12,6 +12,7 @@ mod hint;
 mod images;
 mod inspect;
 mod manifest;
+mod manual;
 mod model;
 mod normalization;
 mod note;
@@ -44,5 +45,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Bake(arguments) => bake::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Completions(arguments) => manual::completions(arguments.shell),
+        Command::Man => manual::page(),
     }
 }

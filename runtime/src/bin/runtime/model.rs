@@ -31,6 +31,7 @@ pub(crate) enum Content {
 ///
 /// That one is baked, which is ready in less time, unless tract is to run it. What was read is gone when this returns.
 pub(crate) fn classifier(arguments: &cli::Model) -> anyhow::Result<Classifier> {
+    arguments.check().unwrap_or_else(|error| error.exit());
     let source = match &arguments.file {
         Some(path) => Source::read_file(path)?,
         None if arguments.kernels() == Kernels::Tract => File::embedded_onnx().parse()?,

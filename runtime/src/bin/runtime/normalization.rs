@@ -35,14 +35,13 @@ pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
             SingleLine(file.display())
         );
     }
-    let (pictures, all) = match &arguments.images {
-        Some(manifest) => listed(arguments, manifest, &classifier)?,
-        None => {
-            let split = test_split(arguments, &classifier)?;
-            let all = split.images.len();
-            let labels = split.labels.into_iter().map(usize::from);
-            (spread(split.images.into_iter().zip(labels).collect()), all)
-        }
+    let (pictures, all) = if let Some(manifest) = &arguments.images {
+        listed(arguments, manifest, &classifier)?
+    } else {
+        let split = test_split(arguments, &classifier)?;
+        let all = split.images.len();
+        let labels = split.labels.into_iter().map(usize::from);
+        (spread(split.images.into_iter().zip(labels).collect()), all)
     };
     let trial = Trial::of(&classifier, &pictures, all);
     let mut output = io::stdout().lock();
@@ -104,7 +103,7 @@ impl Candidate {
     /// Whether the other is right more often than chance makes it, with 95 % confidence, by the pictures on which one
     /// alone is right.
     ///
-    /// Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions".
+    /// Source: `McNemar` 1947, "Note on the sampling error of the difference between correlated proportions".
     fn is_worse_than(&self, other: &Self) -> bool {
         /// Of the χ² distribution with one degree of freedom, 95 %.
         const CRITICAL: f64 = 3.841;
@@ -177,7 +176,9 @@ impl Trial {
         bar.finish_and_clear();
         rank(&mut candidates);
         let mut counts = vec![0; classifier.classes().len()];
-        pictures.iter().for_each(|(_, label)| counts[*label] += 1);
+        for (_, label) in pictures {
+            counts[*label] += 1;
+        }
         let of_one_class = counts.into_iter().max().unwrap_or_default();
         Self { candidates, pictures: pictures.len(), all, of_one_class }
     }
