@@ -6,7 +6,7 @@ use network::{Activation, Affine, Conv as Geometry, Kind, Layer, Shape};
 
 use crate::kernels::{
     Aligned, Conv, Dense, Depthwise, Instructions, Layout, MatrixConv, NonZeroInputs, Pool, Scale,
-    Value, Winograd, add, channels_first, places_of_channels_last,
+    Winograd, add, channels_first, places_of_channels_last,
 };
 
 /// One layer with its weights packed for a set of instructions, for who needs what each layer gives.
@@ -193,51 +193,56 @@ impl CompiledLayer {
         self.layer.output().iter().product()
     }
 
-    /// Computes a batch: `input` is `[image][channel][row][column]`, and so is `output`, as long as it must be.
-    ///
-    /// Of an [`Kind::Add`], `input` is the sum.
-    pub fn run(&self, input: &[f32], workspace: &mut Workspace, output: &mut [f32]) {
-        self.run_values(input, workspace, output);
-    }
-
-    /// Whether [`Self::run_values`] takes bytes as they are.
-    pub(crate) const fn reads_bytes(&self) -> bool {
-        !matches!(self.kernel, Kernel::Pool(_) | Kernel::Add)
-    }
-
     /// Adds a batch of two values, of which the layer is an [`Kind::Add`].
     pub(crate) fn add(&self, input: &[f32], other: &[f32], output: &mut [f32]) {
         let activation = self.layer.kind().activation();
         add(input, Some(other), activation, self.instructions, output);
     }
 
-    /// [`Self::run`] of pixels or floats, that lie as the layer was compiled for.
-    pub(crate) fn run_values<V: Value>(
-        &self,
-        input: &[V],
-        workspace: &mut Workspace,
-        output: &mut [f32],
-    ) {
+    /// Whether [`Self::run_bytes`] takes bytes as they are: only the kernels of LeNet's first layers do, since each is
+    /// compiled once more for it.
+    pub(crate) const fn reads_bytes(&self) -> bool {
+        matches!(self.kernel, Kernel::Conv(_) | Kernel::Dense(_))
+    }
+
+    /// [`Self::run`] of pixels, if the layer [reads bytes](Self::reads_bytes).
+    pub(crate) fn run_bytes(&self, input: &[u8], workspace: &mut Workspace, output: &mut [f32]) {
+        match &self.kernel {
+            Kernel::Conv(conv) => {
+                workspace.planes.grow(conv.workspace());
+                let images = input.chunks_exact(self.inputs());
+                for (input, output) in images.zip(output.chunks_exact_mut(self.outputs())) {
+                    conv.run(input, &mut workspace.planes, output);
+                }
+            }
+            Kernel::Dense(dense) => dense.run(input, &mut workspace.nonzero, output),
+            _ => unreachable!("{} reads no bytes", self.layer.name()),
+        }
+    }
+
+    /// Computes a batch: `input` is `[image][channel][row][column]`, and so is `output`, as long as it must be.
+    ///
+    /// Of an [`Kind::Add`], `input` is the sum.
+    pub fn run(&self, input: &[f32], workspace: &mut Workspace, output: &mut [f32]) {
         let Workspace { planes, channels_last, nonzero } = workspace;
         let planes_length = match &self.kernel {
             Kernel::Conv(conv) => conv.workspace(),
             Kernel::Matrix(conv) => conv.workspace(),
             Kernel::Winograd(conv) => conv.workspace(),
             Kernel::Depthwise(conv) => conv.workspace(),
-            Kernel::Pool(_) | Kernel::Add => input.len(),
-            Kernel::Scale(_) | Kernel::Dense(_) => 0,
+            Kernel::Pool(_) | Kernel::Add | Kernel::Scale(_) | Kernel::Dense(_) => 0,
         };
         planes.grow(planes_length);
-        let run_image: &mut dyn FnMut(&[V], &mut [f32]) = match &self.kernel {
+        let run_image: &mut dyn FnMut(&[f32], &mut [f32]) = match &self.kernel {
             Kernel::Conv(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Matrix(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Winograd(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Depthwise(conv) => &mut |input, output| conv.run(input, planes, output),
             Kernel::Scale(scale) => return scale.run(input, output),
-            Kernel::Pool(pool) => return pool.run(V::floats(input, planes), output),
+            Kernel::Pool(pool) => return pool.run(input, output),
             Kernel::Add => {
                 let activation = self.layer.kind().activation();
-                return add(V::floats(input, planes), None, activation, self.instructions, output);
+                return add(input, None, activation, self.instructions, output);
             }
             Kernel::Dense(dense) => return dense.run(input, nonzero, output),
         };

@@ -221,7 +221,7 @@ impl Program {
                 };
                 observer(number, &mut || match (&step.work, &step.sources[..]) {
                     (Work::Layer(layer), _) if bytes && number == 0 => {
-                        layer.run_values(pixels, workspace, &mut output);
+                        layer.run_bytes(pixels, workspace, &mut output);
                     }
                     (Work::Layer(layer), &[source]) => {
                         layer.run(value(source), workspace, &mut output);
