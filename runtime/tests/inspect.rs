@@ -46,6 +46,9 @@ fn all_reasons_are_told_at_once() {
     let (text, json) = inspected(&model);
     assert_eq!(json["runs"], false);
     assert_eq!((&json["steps"], &json["peak_values"]), (&Value::Array(vec![]), &Value::Null));
+    let supported =
+        json["nodes"].as_array().unwrap().iter().filter(|node| node["supported"] == true);
+    assert!(supported.count() > 3 && text.contains("node   output"), "{text}");
     let faults = texts(&json["faults"]).join("\n");
     for part in [
         "its data is not as long as its shape says",

@@ -1,5 +1,7 @@
-//! Properties of loading: a damaged model is refused or runs, and nothing panics, whatever the bytes.
+//! Properties of loading: a damaged model is refused for a reason that is told with all others, or runs, and nothing panics,
+//! whatever the bytes.
 
+use network::onnx::Graph;
 use proptest::prelude::*;
 use runtime::{Classifier, EMBEDDED_MODEL, Image};
 
@@ -9,6 +11,15 @@ fn structure() -> impl Strategy<Value = usize> {
 }
 
 fn load_and_run(bytes: &[u8]) {
+    if let Ok((graph, faults)) = Graph::diagnose(bytes, None) {
+        let _ = graph.node_costs();
+        match Graph::parse(bytes) {
+            Ok(_) => assert_eq!(faults, []),
+            // the first reason is among all of them
+            Err(network::Error::Graph(first)) => assert!(faults.contains(&first), "{faults:?}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
     if let Ok(classifier) = Classifier::parse(bytes) {
         let shape = classifier.input_shape();
         let white = vec![255; shape.iter().product()];

@@ -17,6 +17,7 @@ mod select;
 pub(crate) mod shapes;
 mod wire;
 
+pub use diagnosis::NodeCost;
 pub use external::ExternalFault;
 pub use fault::GraphFault;
 pub(crate) use input::{Layout, takes_pixels};
@@ -275,6 +276,20 @@ pub(crate) fn empty() -> Graph {
         ir_version: Graph::IR_VERSION,
         producer: String::new(),
         producer_version: String::new(),
+    }
+}
+
+impl Tensor {
+    /// Elements of weights and biases, and their bytes here; `None` of single numbers, lengths and axes.
+    pub(crate) fn parameters(&self) -> Option<(usize, usize)> {
+        let length = self.values.len();
+        match &self.values {
+            _ if self.shape.is_empty() => None,
+            Values::F32(_) => Some((length, 4 * length)),
+            Values::I8(_) | Values::U8(_) => Some((length, length)),
+            // whole numbers of more bits count something
+            _ => None,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use safe_io::SingleLine;
 use tract_onnx::prelude::*;
 
 use crate::error::Error;
-use crate::onnx::{Graph, GraphFault, Node, Values};
+use crate::onnx::{self, Graph, GraphFault, Node};
 
 /// Maximum nodes that split, merge or exchange axes among many others. tract moves each past each other node, again and
 /// again: 16 among 1,000 nodes take it a second, 500 take minutes.
@@ -48,14 +48,7 @@ impl Plan {
         let plan = tract_onnx::onnx()
             .model_for_proto_model(&graph.proto())
             .and_then(|model| model.into_typed()?.into_optimized()?.into_runnable());
-        let constants = graph.tensors.values().filter(|tensor| !tensor.shape.is_empty());
-        // whole numbers of more bits are lengths and axes
-        let sizes = constants.filter_map(|tensor| match &tensor.values {
-            Values::F32(values) => Some((values.len(), 4 * values.len())),
-            Values::I8(values) => Some((values.len(), values.len())),
-            Values::U8(values) => Some((values.len(), values.len())),
-            _ => None,
-        });
+        let sizes = graph.tensors.values().filter_map(onnx::Tensor::parameters);
         let (parameters, parameter_bytes) =
             sizes.fold((0, 0), |(count, bytes), (more, size)| (count + more, bytes + size));
         let runnable = plan.map_err(engine_error)?;

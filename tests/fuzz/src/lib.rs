@@ -28,7 +28,10 @@ pub fn model(bytes: &[u8]) {
     match (&parsed, Graph::diagnose(bytes, None)) {
         (Ok(_), diagnosed) => assert!(diagnosed.expect("it was parsed").1.is_empty()),
         // the first reason is among all of them
-        (Err(network::Error::Graph(first)), Ok((_, faults))) => assert!(faults.contains(first)),
+        (Err(network::Error::Graph(first)), Ok((graph, faults))) => {
+            let _ = graph.node_costs();
+            assert!(faults.contains(first));
+        }
         (Err(_), diagnosed) => assert!(diagnosed.is_err()),
     }
     let Ok(graph) = parsed else { return };

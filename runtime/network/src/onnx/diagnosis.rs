@@ -1,9 +1,10 @@
 //! All that keeps a graph from running, where [`super::check`] stops at the first.
 
 use std::collections::BTreeSet;
+use std::iter;
 
-use super::check::{check, check_facts, file_faults, node_faults};
-use super::{Graph, GraphFault, input, select, shapes};
+use super::check::{MAX_NODES, check, check_facts, file_faults, node_faults};
+use super::{Dimension, Graph, GraphFault, Node, Tensor, input, select, shapes};
 
 /// The faults of a decoded graph, besides those of its parts: none if [`check`] finds none, else also what that finds.
 pub(super) fn faults(graph: &Graph, of_parts: &[GraphFault]) -> Vec<GraphFault> {
@@ -37,6 +38,90 @@ pub(super) fn faults(graph: &Graph, of_parts: &[GraphFault]) -> Vec<GraphFault> 
     faults
 }
 
+/// What is known of a node of a graph, also of one that cannot run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeCost {
+    /// The node's name.
+    pub name: String,
+    /// Its operator.
+    pub op: String,
+    /// Lengths of its first output for one picture.
+    pub output: Option<Vec<usize>>,
+    /// Multiply-accumulates for one picture: of convolutions and products of matrices.
+    pub macs: Option<usize>,
+    /// Elements of the constants that it reads, without lengths, axes and single numbers.
+    pub parameters: usize,
+    /// Bytes of [`Self::parameters`], where they have the width that they have here.
+    pub bytes: usize,
+    /// Whether nothing is wrong with it by itself.
+    pub is_supported: bool,
+}
+
+impl Graph {
+    /// What is known of the nodes that make the first output, in an order in which they could run; of all nodes where
+    /// there is no such order.
+    #[must_use]
+    pub fn node_costs(&self) -> Vec<NodeCost> {
+        let made = if self.nodes.len() > MAX_NODES || self.outputs.is_empty() {
+            None
+        } else {
+            select::making(self, 0).ok()
+        };
+        let graph = made.as_ref().unwrap_or(self);
+        let is_sound: Vec<bool> =
+            graph.nodes.iter().map(|node| node_faults(graph, node).next().is_none()).collect();
+        let sound = only(graph, &is_sound);
+        let facts = lengths(graph).map(|lengths| shapes::survey(&sound, &lengths).0);
+        let cost = |(node, is_supported): (&Node, &bool)| {
+            let output = facts.as_ref().zip(node.outputs.first());
+            let fact = output.and_then(|(facts, output)| facts.get(output.as_str()));
+            let constants = node.inputs.iter().filter_map(|name| graph.tensors.get(name));
+            let sizes = constants.filter_map(Tensor::parameters);
+            let (parameters, bytes) =
+                sizes.fold((0, 0), |(count, bytes), (more, size)| (count + more, bytes + size));
+            NodeCost {
+                name: node.name.clone(),
+                op: node.op.clone(),
+                output: fact.map(|fact| fact.shape.clone()),
+                macs: fact.and_then(|_| Some(shapes::macs(node, facts.as_ref()?, graph.opset))),
+                parameters,
+                bytes,
+                is_supported: *is_supported,
+            }
+        };
+        let nodes = graph.nodes.iter().zip(&is_sound);
+        nodes.filter(|(node, _)| node.op != "Constant").map(cost).collect()
+    }
+}
+
+/// The graph without the nodes of which nothing is known.
+fn only(graph: &Graph, is_sound: &[bool]) -> Graph {
+    let mut sound = graph.clone();
+    let mut is_sound = is_sound.iter();
+    sound.nodes.retain(|_| is_sound.next() == Some(&true));
+    sound
+}
+
+/// Whether an axis may be as long as this for its nodes to be looked at.
+const fn is_surveyed(length: usize) -> bool {
+    matches!(length, 1..=65_536)
+}
+
+/// Lengths of the input for one picture, also of one that is no picture here; `None` where they are not known.
+fn lengths(graph: &Graph) -> Option<Vec<usize>> {
+    let [port] = &graph.inputs[..] else { return None };
+    let layout = input::layouts(graph).into_iter().next();
+    let mut axes = port.shape.iter();
+    layout.map(|layout| layout.lengths).or_else(|| {
+        axes.next()?;
+        let fixed = axes.map(|axis| match axis {
+            Dimension::Fixed(length) => Some(*length).filter(|&length| is_surveyed(length)),
+            Dimension::Symbol(_) => None,
+        });
+        iter::once(Some(1)).chain(fixed).collect()
+    })
+}
+
 /// The constant that a fault is about.
 fn constant(fault: &GraphFault) -> Option<&str> {
     match fault {
@@ -51,9 +136,7 @@ fn of_output(graph: &Graph) -> Vec<GraphFault> {
     let of_node = |index: usize| node_faults(graph, &graph.nodes[index]).collect::<Vec<_>>();
     let of_nodes: Vec<Vec<GraphFault>> = (0..graph.nodes.len()).map(of_node).collect();
     // nothing is known of what a node makes that cannot run
-    let mut sound = graph.clone();
-    let mut is_sound = of_nodes.iter().map(Vec::is_empty);
-    sound.nodes.retain(|_| is_sound.next() == Some(true));
+    let sound = only(graph, &of_nodes.iter().map(Vec::is_empty).collect::<Vec<_>>());
     let are_all_sound = sound.nodes.len() == graph.nodes.len();
     let mut faults: Vec<GraphFault> = of_nodes.into_iter().flatten().collect();
     let [port] = &graph.inputs[..] else { return faults };
@@ -137,6 +220,23 @@ mod tests {
         for (found, part) in found.iter().zip(parts) {
             assert!(found.contains(part), "{part} in {found}");
         }
+    }
+
+    #[test]
+    fn what_nodes_make_and_cost_is_known_up_to_one_that_is_not() {
+        let mut graph = lenet();
+        // as large as no picture here may be
+        graph.inputs[0] = Port::of_batches("image", "uint8", &[1, 300, 300]);
+        let costs = graph.node_costs();
+        let conv = costs.iter().find(|cost| cost.op == "Conv").unwrap();
+        assert_eq!(conv.output, Some(vec![1, 20, 296, 296]));
+        assert_eq!(conv.macs, Some(20 * 296 * 296 * 25));
+        assert_eq!((conv.parameters, conv.bytes), (520, 2080));
+        graph.nodes.iter_mut().find(|node| node.op == "Relu").unwrap().op = "Resize".into();
+        let costs = graph.node_costs();
+        let unknown = costs.iter().position(|cost| !cost.is_supported).unwrap();
+        assert!(costs[..unknown].iter().all(|cost| cost.output.is_some()));
+        assert!(costs[unknown..].iter().all(|cost| cost.output.is_none() && cost.macs.is_none()));
     }
 
     #[test]

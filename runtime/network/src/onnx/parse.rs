@@ -174,7 +174,7 @@ fn attribute(
 fn unread(proto: &pb::TensorProto) -> Tensor {
     let lengths = proto.dims.iter().take(MAX_AXES).map(|&length| usize::try_from(length));
     let shape: Vec<usize> = lengths.collect::<Result<_, _>>().unwrap_or_default();
-    let length = count(&shape).unwrap_or_default();
+    let (shape, length) = count(&shape).map_or((vec![], 0), |length| (shape, length));
     let element = DataType::try_from(proto.data_type).unwrap_or(DataType::Undefined);
     Tensor {
         shape,

@@ -17,6 +17,8 @@ pub(crate) use operators::{Windows, axes, axis_of, broadcast, count, int, window
 const MAX_ELEMENTS: usize = 1 << 24;
 /// Maximum multiplications, comparisons and elements read for one image; LeNet has 2.3 million.
 const MAX_WORK: usize = 1 << 29;
+/// Maximum elements of a value that is over the limits and yet looked at: sums of such lengths do not overflow.
+const MAX_SURVEYED_ELEMENTS: usize = 1 << 40;
 /// Maximum axes of a value.
 pub(super) const MAX_AXES: usize = 8;
 
@@ -111,7 +113,7 @@ pub(crate) fn infer<'g>(graph: &'g Graph, input: &[usize]) -> Result<Facts<'g>, 
 /// Facts about the values of `graph` as far as they can be known, and every reason why others cannot.
 pub(super) fn survey<'g>(graph: &'g Graph, input: &[usize]) -> (Facts<'g>, Vec<GraphFault>) {
     let mut facts = given(graph, input);
-    let (mut spent, mut faults) = (Spent::default(), vec![]);
+    let (mut spent, mut faults) = (Spent { goes_on: true, ..Spent::default() }, vec![]);
     for node in &graph.nodes {
         let is_known = |name: &String| {
             let fact = facts.get(name.as_str());
@@ -120,15 +122,9 @@ pub(super) fn survey<'g>(graph: &'g Graph, input: &[usize]) -> (Facts<'g>, Vec<G
         if !node.inputs.iter().all(is_known) {
             continue;
         }
-        match make(node, graph.opset, &mut facts, &mut spent) {
-            Ok(()) => {}
-            Err(fault @ GraphFault::TooMuchWork { .. }) => {
-                faults.push(fault);
-                break;
-            }
-            Err(fault) => faults.push(fault),
-        }
+        faults.extend(make(node, graph.opset, &mut facts, &mut spent).err());
     }
+    faults.extend(spent.exceeded);
     (facts, faults)
 }
 
@@ -157,6 +153,12 @@ fn given<'g>(graph: &'g Graph, input: &[usize]) -> Facts<'g> {
 struct Spent {
     elements: usize,
     work: usize,
+    /// Elements of constants that were computed beyond the limits.
+    constants: usize,
+    /// Whether more than the limits is no error.
+    goes_on: bool,
+    /// The first that was over the limits.
+    exceeded: Option<GraphFault>,
 }
 
 /// Adds the facts about what a node makes.
@@ -191,7 +193,16 @@ fn make<'g>(
         spent.elements = spent.elements.saturating_add(made);
         let most = spent.elements.max(cost.scratch);
         if most > MAX_ELEMENTS || spent.work > MAX_WORK || shape.len() > MAX_AXES {
-            return Err(GraphFault::TooMuchWork { node: node.name.clone(), shape });
+            let fault = GraphFault::TooMuchWork { node: node.name.clone(), shape: shape.clone() };
+            if !spent.goes_on || shape.len() > MAX_AXES || made > MAX_SURVEYED_ELEMENTS {
+                return Err(fault);
+            }
+            spent.exceeded.get_or_insert(fault);
+            // shapes take no memory, values would
+            if value.is_some() {
+                spent.constants = spent.constants.saturating_add(made);
+                value = value.filter(|_| spent.constants <= MAX_ELEMENTS);
+            }
         }
         facts.insert(name, Fact { element, shape, value: value.take() });
     }

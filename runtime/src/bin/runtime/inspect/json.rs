@@ -2,7 +2,7 @@
 
 use network::Layer;
 use network::lowering::{Lowered, Step};
-use network::onnx::Port;
+use network::onnx::{NodeCost, Port};
 use serde_json::{Value, json};
 
 use super::{Description, Fault, Holds, engine};
@@ -12,7 +12,12 @@ impl Description {
         let mut object = match &self.holds {
             Holds::Onnx { graph, used } => {
                 let used = used.as_ref().unwrap_or(graph);
-                let nodes = used.nodes.iter();
+                let nodes: Vec<Value> = if self.runs() {
+                    let nodes = used.nodes.iter();
+                    nodes.map(|node| json!({ "name": node.name, "op": node.op })).collect()
+                } else {
+                    graph.node_costs().iter().map(node).collect()
+                };
                 json!({
                     "producer": graph.producer,
                     "opset": graph.opset,
@@ -21,7 +26,7 @@ impl Description {
                     "output": used.outputs.first().map(port),
                     "inputs": graph.inputs.iter().map(port).collect::<Vec<_>>(),
                     "outputs": graph.outputs.iter().map(port).collect::<Vec<_>>(),
-                    "nodes": nodes.map(|node| json!({ "name": node.name, "op": node.op })).collect::<Vec<_>>(),
+                    "nodes": nodes,
                 })
             }
             Holds::Baked(baked) => json!({
@@ -60,6 +65,18 @@ impl Description {
         }
         object
     }
+}
+
+fn node(node: &NodeCost) -> Value {
+    json!({
+        "name": node.name,
+        "op": node.op,
+        "output": node.output,
+        "macs": node.macs,
+        "parameters": node.parameters,
+        "bytes": node.bytes,
+        "supported": node.is_supported,
+    })
 }
 
 fn port(port: &Port) -> Value {

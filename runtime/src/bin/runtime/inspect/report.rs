@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use network::lowering::Step;
-use network::onnx::{Graph, GraphFault};
+use network::onnx::{Graph, GraphFault, NodeCost};
 use safe_io::SingleLine;
 
 use super::text::{WIDTH, rows, wrapped};
@@ -15,6 +15,8 @@ use super::{Description, Fault, Holds, engine};
 const MAX_NAMES: usize = 4;
 /// Operators of one step that are listed.
 const MAX_OPERATORS: usize = 16;
+/// Nodes that are listed of a graph that cannot run.
+const MAX_NODES: usize = 200;
 /// Faults that are listed.
 const MAX_FAULTS: usize = 50;
 
@@ -29,8 +31,16 @@ impl fmt::Display for Description {
                 }
             }
         }
-        if let Some(lowered) = self.lowered.as_ref().filter(|lowered| !lowered.steps.is_empty()) {
-            write!(f, "\n{}", Table(self.steps(), &lowered.steps))?;
+        let steps: Vec<Row> = self.steps().into_iter().map(Row::of_step).collect();
+        if !steps.is_empty() {
+            write!(f, "\n{}", Table::new("step", steps))?;
+        } else if let Holds::Onnx { graph, .. } = &self.holds {
+            let nodes = graph.node_costs();
+            let rows = nodes.iter().enumerate().take(MAX_NODES).map(Row::of_node).collect();
+            write!(f, "\n{}", Table::new("node", rows))?;
+            if nodes.len() > MAX_NODES {
+                writeln!(f, "of {} nodes the first; --json lists all", nodes.len())?;
+            }
         }
         let notes = self.metadata().iter().filter(|(key, _)| *key != "classes");
         let notes: Vec<_> =
@@ -184,44 +194,92 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The steps, a row each, and their sums.
-struct Table<'a>(Vec<(String, &'a Step)>, &'a [Step]);
+/// Rows of steps or nodes, with the names of the columns above and sums below.
+struct Table(Vec<[String; 7]>);
 
-impl fmt::Display for Table<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(named, steps) = self;
-        let sum = |part: fn(&Step) -> usize| steps.iter().map(part).sum::<usize>().to_string();
-        let mut table = vec![
-            ["step", "output", "MACs", "parameters", "bytes", "engine", "what it does"]
-                .map(String::from),
-        ];
-        table.extend(named.iter().map(|(name, step)| {
+impl Table {
+    fn new(first: &str, rows: Vec<Row>) -> Self {
+        let head = [first, "output", "MACs", "parameters", "bytes", "engine", "what it does"];
+        let mut table = vec![head.map(String::from)];
+        let sum = |number: fn(&Row) -> usize| rows.iter().map(number).sum::<usize>().to_string();
+        let sums =
+            [sum(|row| row.macs.unwrap_or(0)), sum(|row| row.parameters), sum(|row| row.bytes)];
+        let is_known = rows.iter().all(|row| row.macs.is_some());
+        table.extend(rows.into_iter().map(|row| {
             [
-                name.clone(),
-                shape(step.shape),
-                step.macs().to_string(),
-                step.parameters().to_string(),
-                step.parameter_bytes().to_string(),
-                engine(step).into(),
-                description(step),
+                row.name,
+                row.output,
+                row.macs.map_or("?".into(), |macs| macs.to_string()),
+                row.parameters.to_string(),
+                row.bytes.to_string(),
+                row.engine.into(),
+                row.description,
             ]
         }));
-        table.push([
-            "total".into(),
-            String::new(),
-            sum(Step::macs),
-            sum(Step::parameters),
-            sum(Step::parameter_bytes),
-            String::new(),
-            String::new(),
-        ]);
+        let [macs, parameters, bytes] = sums;
+        let macs = if is_known { macs } else { "?".into() };
+        let none = String::new;
+        table.push(["total".into(), none(), macs, parameters, bytes, none(), none()]);
+        Self(table)
+    }
+}
+
+/// What a row tells; of what is not known, a question mark.
+struct Row {
+    name: String,
+    output: String,
+    macs: Option<usize>,
+    parameters: usize,
+    bytes: usize,
+    engine: &'static str,
+    description: String,
+}
+
+impl Row {
+    fn of_step((name, step): (String, &Step)) -> Self {
+        Self {
+            name,
+            output: shape(step.shape),
+            macs: Some(step.macs()),
+            parameters: step.parameters(),
+            bytes: step.parameter_bytes(),
+            engine: engine(step),
+            description: description(step),
+        }
+    }
+
+    fn of_node((number, node): (usize, &NodeCost)) -> Self {
+        // the axis of the batch says nothing
+        let lengths = node.output.as_ref().map(|lengths| match &lengths[..] {
+            [1, rest @ ..] if !rest.is_empty() => lengths_of(rest),
+            lengths => lengths_of(lengths),
+        });
+        Self {
+            name: (number + 1).to_string(),
+            output: lengths.unwrap_or("?".into()),
+            macs: node.macs,
+            parameters: node.parameters,
+            bytes: node.bytes,
+            engine: if node.is_supported { "" } else { "none" },
+            description: SingleLine(&node.op).to_string(),
+        }
+    }
+}
+
+fn lengths_of(lengths: &[usize]) -> String {
+    lengths.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(table) = self;
         let width = |column: usize| {
             table.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
         };
         let widths: [usize; 6] = std::array::from_fn(width);
         let indent: usize = widths.iter().map(|width| width + 2).sum();
         let last = WIDTH.saturating_sub(indent).max(MIN_LAST);
-        for row in &table {
+        for row in table {
             let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
                 let is_number = (2..5).contains(&column);
                 if is_number { format!("{cell:>width$}") } else { format!("{cell:width$}") }
