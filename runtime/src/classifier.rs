@@ -138,7 +138,7 @@ impl Classifier {
     /// Builds the engine of a graph that was parsed, and runs it once.
     ///
     /// # Errors
-    /// [`Error::InputShape`] if it takes no picture, [`Error::OutputShape`] if it does not give one score per class,
+    /// [`Error::OutputShape`] if it does not give one score per class,
     /// [`Error::NotFinite`] if these are no numbers, [`Error::Normalized`] or [`Error::FloatInputChannels`] if `options`
     /// do not fit, [`Error::NotNative`] if they do not want tract and it is needed, [`Error::Calibration`] if that in the
     /// metadata is damaged, what [`Preparation::parse`] says, or [`Error::Model`].

@@ -100,13 +100,6 @@ pub enum Error {
     },
     /// A baked model was to run in tract.
     NoGraph,
-    /// The graph's input cannot take a 28×28 picture.
-    InputShape {
-        /// The graph's input.
-        name: String,
-        /// Its element type and shape.
-        found: String,
-    },
     /// Means and standard deviations that are not as many as each other.
     FloatInputCount {
         /// Means.
@@ -176,14 +169,6 @@ impl fmt::Display for Error {
                 write!(f, "these of its steps are no layers and run in tract alone: {steps}")
             }
             Self::NoGraph => f.write_str("a baked model holds no graph that tract could run"),
-            Self::InputShape { name, found } => {
-                let (name, found) = (SingleLine(name), SingleLine(found));
-                write!(
-                    f,
-                    "model input `{name}` is {found}, expected uint8 or float32 of 28x28 pixels, \
-                     such as [batch, 1, 28, 28]"
-                )
-            }
             Self::Image(error) => error.fmt(f),
             Self::DigitShape { shape } => {
                 let [made, taken] = [MNIST_SHAPE, *shape].map(Dimensions);

@@ -15,14 +15,14 @@
 //! ```
 //!
 //! A network has one description, from which the trainer builds it, ONNX is written, engines are compiled and reports
-//! take their names. Its layers are convolutions and dense layers, each with an optional ReLU; a convolution may end in
-//! a max-pooling. What a graph has besides (a cast of pixels, their normalisation, a flatten) lowering folds away.
+//! take their names. Its layers are convolutions (padded, strided, in groups), poolings, sums with earlier values and
+//! dense layers, each with an optional `ReLU` or `ReLU6`; a convolution may end in a max-pooling. What a graph has besides (a
+//! cast of pixels, a batch normalisation, a flatten) lowering folds away.
 //!
-//! With the feature `tract` this crate also reads, checks and writes ONNX, and runs graphs that are more than such
-//! layers. tract is named nowhere else in this project, and in no public type.
+//! With the feature `tract` this crate also reads, checks and writes ONNX, and runs operators that are no such layers.
+//! tract is named nowhere else in this project, and in no public type.
 //!
-//! What it does not do: run fast (that is `runtime`'s), or train. Padding, strides, groups, average pooling and
-//! residuals are no layer kinds yet: such a graph is run by tract.
+//! What it does not do: run fast (that is `runtime`'s), or train.
 #![forbid(unsafe_code)]
 
 mod affine;

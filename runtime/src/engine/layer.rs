@@ -119,14 +119,11 @@ impl CompiledLayer {
             Kind::Pool(pool) => Kernel::Pool(Pool::new(layer, pool, input_layout, instructions)),
             Kind::Add { .. } => Kernel::Add,
             Kind::Dense { activation, .. } => {
-                let places: Vec<usize> = match input_layout {
-                    Layout::ChannelsFirst => (0..layer.fan_in()).collect(),
-                    Layout::ChannelsLast => places_of_channels_last(layer.input()).collect(),
+                let places: Option<Vec<usize>> = match input_layout {
+                    Layout::ChannelsFirst => None,
+                    Layout::ChannelsLast => Some(places_of_channels_last(layer.input()).collect()),
                 };
-                let rows = affine.rows();
-                let weights = rows.flat_map(|row| places.iter().map(|&place| row[place]));
-                let ordered = Affine { weights: weights.collect(), bias: affine.bias.clone() };
-                Kernel::Dense(Dense::new(&ordered, activation, instructions))
+                Kernel::Dense(Dense::new(affine, places.as_deref(), activation, instructions))
             }
         };
         Self { layer: layer.clone(), kernel, instructions, input_layout, output_layout }

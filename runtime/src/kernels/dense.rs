@@ -77,7 +77,14 @@ impl NonZeroInputs {
 
 impl Dense {
     /// Packs the weights of a dense layer.
-    pub(crate) fn new(affine: &Affine, activation: Activation, instructions: Instructions) -> Self {
+    ///
+    /// Input `n` is the one that `places[n]` numbers in `affine`; without places, they are in the same order.
+    pub(crate) fn new(
+        affine: &Affine,
+        places: Option<&[usize]>,
+        activation: Activation,
+        instructions: Instructions,
+    ) -> Self {
         let (outputs, inputs) = (affine.bias.len(), affine.fan_in());
         let instructions = instructions.usable();
         let panel = outputs
@@ -88,10 +95,18 @@ impl Dense {
         let padded = outputs.next_multiple_of(length);
         let mut weights = Aligned::zeros(padded * inputs);
         let packed = &mut *weights;
-        for (output, row) in affine.rows().enumerate() {
+        // a vector of outputs at a time: each row is read in order, and what is written is whole
+        let lanes = instructions.lanes();
+        for (rows, output) in
+            affine.weights.chunks((lanes * inputs).max(1)).zip((0..).step_by(lanes))
+        {
             let first = output / length * inputs * length + output % length;
-            for (input, weight) in row.iter().enumerate() {
-                packed[first + input * length] = *weight;
+            for input in 0..inputs {
+                let place = places.map_or(input, |places| places[input]);
+                let to = &mut packed[first + input * length..][..lanes];
+                for (to, row) in to.iter_mut().zip(rows.chunks_exact(inputs)) {
+                    *to = row[place];
+                }
             }
         }
         let mut bias = affine.bias.clone();
@@ -258,7 +273,7 @@ mod tests {
             let affine = Affine { weights: weights.clone(), bias: bias.clone() };
             for instructions in Instructions::available() {
                 let activation = if relu { Activation::Relu } else { Activation::None };
-                let dense = Dense::new(&affine, activation, instructions);
+                let dense = Dense::new(&affine, None, activation, instructions);
                 let mut output = vec![f32::NAN; images * outputs];
                 dense.run(&input, &mut NonZeroInputs::default(), &mut output);
                 for (image, output) in input.chunks(inputs).zip(output.chunks(outputs)) {
