@@ -83,7 +83,7 @@ pub enum Kind {
     Pool(Pool),
     /// The sum of the layer's input and an earlier value of the same shape.
     Add {
-        /// The other value's index, see [`Layer::source`].
+        /// The other value's index, see [`Layer::source`](super::Layer::source).
         other: usize,
         /// What happens to the sums.
         activation: Activation,
