@@ -200,18 +200,14 @@ impl Classifier {
         Ok(classifier)
     }
 
-    /// Runs the model once, and looks at what it gives.
+    /// Runs the model on three images, and looks at what it gives.
     fn try_out(&mut self) -> Result<(), Error> {
         let (mut buffers, mut scores) = (Buffers::default(), vec![]);
         let mut all_sum_to_one = true;
-        for step in [0, 255, 97] {
-            // black, white, and a pattern of all values
-            let pixels = 0..self.program.inputs();
-            let image: Vec<u8> = if step == 255 {
-                pixels.map(|_| 255).collect()
-            } else {
-                pixels.map(|at| (at * step % 256) as u8).collect()
-            };
+        // black, white, and a pattern of all values
+        let patterns: [fn(usize) -> u8; 3] = [|_| 0, |_| 255, |at| (at * 97 % 256) as u8];
+        for pattern in patterns {
+            let image: Vec<u8> = (0..self.program.inputs()).map(pattern).collect();
             self.score(&[image], &mut buffers, &mut scores);
             if !scores.iter().all(|score| score.is_finite()) {
                 return Err(Error::NotFinite);

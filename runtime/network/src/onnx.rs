@@ -4,6 +4,7 @@
 //! known operators in one file, of bounded sizes; see [`GraphFault`] for what is not. The engine is given a graph
 //! that is emitted from these types again, so it never sees what was not checked.
 
+mod catalogue;
 mod check;
 mod diagnosis;
 mod emit;

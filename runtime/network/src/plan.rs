@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use safe_io::SingleLine;
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::format_err;
 
 use crate::error::Error;
 use crate::onnx::{self, Graph, GraphFault, Node};
@@ -33,10 +34,12 @@ impl Plan {
     /// `macs` what they multiply.
     ///
     /// # Errors
-    /// [`Error::Graph`] if it would take too long to simplify, or [`Error::Engine`] if tract cannot read it.
+    /// [`Error::Graph`] if it would take too long to simplify, or [`Error::Engine`] if tract cannot read it, run it or makes
+    /// another number of values than `outputs`.
     pub(crate) fn new(
         graph: &Graph,
         inputs: Vec<Vec<usize>>,
+        outputs: usize,
         operators: Vec<String>,
         macs: usize,
     ) -> Result<Self, Error> {
@@ -52,7 +55,12 @@ impl Plan {
         let (parameters, parameter_bytes) =
             sizes.fold((0, 0), |(count, bytes), (more, size)| (count + more, bytes + size));
         let runnable = plan.map_err(engine_error)?;
-        Ok(Self { runnable, inputs, operators, macs, parameters, parameter_bytes })
+        let plan = Self { runnable, inputs, operators, macs, parameters, parameter_bytes };
+        // what runs once runs always
+        let zeros: Vec<Vec<f32>> =
+            plan.inputs.iter().map(|shape| vec![0.0; shape.iter().product()]).collect();
+        plan.run(zeros.iter().map(Vec::as_slice), &mut vec![0.0; outputs])?;
+        Ok(plan)
     }
 
     /// ONNX's names of the operators, in the order in which they run.
@@ -96,6 +104,9 @@ impl Plan {
             let outputs = self.runnable.run(inputs.collect::<TractResult<_>>()?)?;
             let values = outputs[0].cast_to::<f32>()?;
             let view = values.to_plain_array_view::<f32>()?;
+            if view.len() != output.len() {
+                return Err(format_err!("{} values for {}", view.len(), output.len()));
+            }
             for (to, value) in output.iter_mut().zip(view.iter()) {
                 *to = *value;
             }

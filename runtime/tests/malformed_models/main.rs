@@ -340,6 +340,17 @@ fn settings_are_in_range_of_one_type_and_given_once() {
     assert_node_refused("attribute `strides` is out of range", "MaxPool", |node| {
         node.attribute.push(ints("strides", &[0, 0]));
     });
+    // settings that the operator has not, or not in this operator set
+    assert_node_refused("Relu has no attribute `alpha`", "Relu", |node| {
+        set(node, float("alpha", 0.5))
+    });
+    assert_graph_refused("Clip has no attribute `min` in this operator set", |graph| {
+        append(graph, "Clip", &[], &[float("min", 0.5)]);
+    });
+    assert_graph_refused("MatMul has no attribute `transB`", |graph| {
+        constant(graph, "square", &[10, 10], &[0.5; 100]);
+        append(graph, "MatMul", &["square"], &[int("transB", 1)]);
+    });
     assert_node_refused("attribute `kernel_shape` is out of range", "MaxPool", |node| {
         node.attribute.retain(|attribute| attribute.name != "kernel_shape");
     });
@@ -379,7 +390,10 @@ fn operators_take_the_types_and_shapes_that_they_are_defined_for() {
     unfit("Conv", &|node| set(node, ints("kernel_shape", &[4, 5])));
     unfit("Conv", &|node| set(node, int("group", 3)));
     unfit("Gemm", &|node| node.input.swap(1, 2));
-    unfit("Cast", &|node| node.op_type = "Identity".into());
+    unfit("Cast", &|node| {
+        node.op_type = "Identity".into();
+        node.attribute.clear();
+    });
     // a background of 0 divided by itself, as bytes
     assert_graph_refused("cannot take inputs of such types and shapes", |graph| {
         let image = graph.input[0].name.clone();
@@ -398,6 +412,19 @@ fn operators_take_the_types_and_shapes_that_they_are_defined_for() {
         append(graph, "Div", &["zero"], &[]);
         graph.node.last_mut().unwrap().input[0] = "zero".into();
     });
+}
+
+#[test]
+fn a_constant_without_elements_cannot_be_sliced() {
+    for step in [-1, 1] {
+        assert_graph_refused("cannot take inputs of such types and shapes", |graph| {
+            whole_numbers(graph, "none", &[]);
+            whole_numbers(graph, "zero", &[0]);
+            whole_numbers(graph, "step", &[step]);
+            append(graph, "Slice", &["zero", "zero", "zero", "step"], &[]);
+            graph.node.last_mut().unwrap().input[0] = "none".into();
+        });
+    }
 }
 
 #[test]

@@ -145,7 +145,8 @@ impl Segment<'_> {
         let operators = nodes().map(|node| node.op.clone()).collect();
         let macs = nodes().map(|node| macs(node, self.facts, self.opset)).sum();
         let graph = parts.into_graph(&value_name(self.range.end), self.opset);
-        let plan = Plan::new(&graph, shapes, operators, macs)?;
+        let outputs = self.sequence.primitives[self.range.end - 1].output.iter().product();
+        let plan = Plan::new(&graph, shapes, outputs, operators, macs)?;
         Ok(Some((Operation::Plan(Arc::new(plan)), sources)))
     }
 
@@ -298,8 +299,9 @@ pub(super) fn whole(
     }
     let picture = layout.picture;
     let graph = parts.into_graph(&ours(&output.to_owned()), graph.opset);
-    let plan = Plan::new(&graph, vec![[&[1][..], &picture].concat()], operators, multiplied)?;
     let outputs = facts.get(output).map_or(0, |fact| fact.shape.iter().product());
+    let shapes = vec![[&[1][..], &picture].concat()];
+    let plan = Plan::new(&graph, shapes, outputs, operators, multiplied)?;
     let operation = Operation::Plan(Arc::new(plan));
     Ok(Step { sources: vec![0], outputs, shape: [outputs, 1, 1], operation })
 }

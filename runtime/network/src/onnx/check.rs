@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::iter;
 use std::ops::RangeInclusive;
 
+use super::catalogue::{OPERATORS, SETTINGS_AS_INPUTS};
 use super::input::{self, Layout};
 use super::shapes::{self, Element, Facts};
 use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Values, select};
@@ -21,119 +22,6 @@ const MAX_PAD: i64 = 64;
 pub(super) const OPSETS: RangeInclusive<i64> = 7..=28;
 /// Versions of the file format: before 3 a file does not name its operator set, and 15 is beyond that of opset 28.
 pub(super) const IR_VERSIONS: RangeInclusive<i64> = 3..=15;
-
-/// Operators whose work depends on shapes alone, never on the pixels, with the inputs that each takes.
-///
-/// So a model that ran once, on any picture, runs on every other.
-const OPERATORS: &[(&str, usize, usize)] = &[
-    ("Abs", 1, 1),
-    ("Acos", 1, 1),
-    ("Acosh", 1, 1),
-    ("Add", 2, 2),
-    ("Asin", 1, 1),
-    ("Asinh", 1, 1),
-    ("Atan", 1, 1),
-    ("Atanh", 1, 1),
-    ("AveragePool", 1, 1),
-    ("BatchNormalization", 5, 5),
-    ("Cast", 1, 1),
-    ("Ceil", 1, 1),
-    ("Celu", 1, 1),
-    ("Clip", 1, 3),
-    ("Concat", 1, 64),
-    ("Constant", 0, 0),
-    ("ConstantOfShape", 1, 1),
-    ("Conv", 2, 3),
-    ("Cos", 1, 1),
-    ("Cosh", 1, 1),
-    ("DequantizeLinear", 2, 3),
-    ("Div", 2, 2),
-    ("Dropout", 1, 3),
-    ("Elu", 1, 1),
-    ("Erf", 1, 1),
-    ("Exp", 1, 1),
-    ("Expand", 2, 2),
-    ("Flatten", 1, 1),
-    ("Floor", 1, 1),
-    ("Gather", 2, 2),
-    ("Gelu", 1, 1),
-    ("Gemm", 2, 3),
-    ("GlobalAveragePool", 1, 1),
-    ("GlobalMaxPool", 1, 1),
-    ("HardSigmoid", 1, 1),
-    ("HardSwish", 1, 1),
-    ("Identity", 1, 1),
-    ("InstanceNormalization", 3, 3),
-    ("LRN", 1, 1),
-    ("LayerNormalization", 2, 3),
-    ("LeakyRelu", 1, 1),
-    ("Log", 1, 1),
-    ("LogSoftmax", 1, 1),
-    ("MatMul", 2, 2),
-    ("Max", 1, 64),
-    ("MaxPool", 1, 1),
-    ("Mean", 1, 64),
-    ("MeanVarianceNormalization", 1, 1),
-    ("Min", 1, 64),
-    ("Mish", 1, 1),
-    ("Mul", 2, 2),
-    ("Neg", 1, 1),
-    ("PRelu", 2, 2),
-    ("Pad", 1, 4),
-    ("Pow", 2, 2),
-    ("QLinearConv", 8, 9),
-    ("QLinearMatMul", 8, 8),
-    ("QuantizeLinear", 2, 3),
-    ("Reciprocal", 1, 1),
-    ("ReduceL2", 1, 2),
-    ("ReduceMax", 1, 2),
-    ("ReduceMean", 1, 2),
-    ("ReduceMin", 1, 2),
-    ("ReduceSum", 1, 2),
-    ("Relu", 1, 1),
-    ("Reshape", 2, 2),
-    ("Round", 1, 1),
-    ("Selu", 1, 1),
-    ("Shape", 1, 1),
-    ("Shrink", 1, 1),
-    ("Sigmoid", 1, 1),
-    ("Sign", 1, 1),
-    ("Sin", 1, 1),
-    ("Sinh", 1, 1),
-    ("Slice", 1, 5),
-    ("Softmax", 1, 1),
-    ("Softplus", 1, 1),
-    ("Softsign", 1, 1),
-    ("Split", 1, 2),
-    ("Sqrt", 1, 1),
-    ("Squeeze", 1, 2),
-    ("Sub", 2, 2),
-    ("Sum", 1, 64),
-    ("Swish", 1, 1),
-    ("Tan", 1, 1),
-    ("Tanh", 1, 1),
-    ("ThresholdedRelu", 1, 1),
-    ("Transpose", 1, 1),
-    ("Unsqueeze", 1, 2),
-];
-
-/// Operators whose settings became inputs, the first operator set in which they are, and the settings.
-///
-/// A file that says them in the other way is read differently by each program.
-const SETTINGS_AS_INPUTS: &[(&str, i64, &[&str])] = &[
-    ("Clip", 11, &["min", "max"]),
-    ("Dropout", 12, &["ratio"]),
-    ("Pad", 11, &["pads", "value"]),
-    ("ReduceL2", 18, &["axes"]),
-    ("ReduceMax", 18, &["axes"]),
-    ("ReduceMean", 18, &["axes"]),
-    ("ReduceMin", 18, &["axes"]),
-    ("ReduceSum", 13, &["axes"]),
-    ("Slice", 10, &["starts", "ends", "axes", "steps"]),
-    ("Split", 13, &["split"]),
-    ("Squeeze", 13, &["axes"]),
-    ("Unsqueeze", 13, &["axes"]),
-];
 
 /// The part of `graph` that makes scores of a picture, if the engine may see it.
 pub(super) fn check(graph: &Graph) -> Result<Graph, GraphFault> {
@@ -287,7 +175,7 @@ pub(super) fn node_faults<'a>(
 }
 
 fn check_operator(node: &Node) -> Result<(), GraphFault> {
-    let Some(&(_, min, max)) = OPERATORS.iter().find(|(op, ..)| *op == node.op) else {
+    let Some(&(_, min, max, _)) = OPERATORS.iter().find(|(op, ..)| *op == node.op) else {
         return Err(GraphFault::Operator { node: node.name.clone(), op: node.op.clone() });
     };
     let found = node.inputs.len();
@@ -316,14 +204,12 @@ fn check_settings(node: &Node, opset: i64) -> Result<(), GraphFault> {
     let Some((_, since, names)) = SETTINGS_AS_INPUTS.iter().find(|(op, ..)| *op == node.op) else {
         return Ok(());
     };
-    let name = || node.name.clone();
     let attribute = names.iter().find(|name| node.attributes.contains_key(**name));
     match attribute.filter(|_| opset >= *since) {
-        Some(attribute) => {
-            Err(GraphFault::Attribute { node: name(), attribute: (*attribute).to_owned() })
-        }
+        Some(attribute) => Err(unknown_attribute(node, attribute)),
         None if opset < *since && node.inputs.len() > 1 => {
-            Err(GraphFault::Arity { node: name(), op: node.op.clone(), found: node.inputs.len() })
+            let (node, op, found) = (node.name.clone(), node.op.clone(), node.inputs.len());
+            Err(GraphFault::Arity { node, op, found })
         }
         None => Ok(()),
     }
@@ -334,11 +220,25 @@ fn attribute_faults(node: &Node) -> impl Iterator<Item = GraphFault> {
         node: node.name.clone(),
         attribute: attribute.into(),
     };
-    let beyond = node.attributes.iter().filter(|(name, attribute)| !is_within(name, attribute));
+    // one that the operator has not is read by some programs and passed over by others
+    let names = OPERATORS.iter().find(|(op, ..)| *op == node.op).map_or(&[][..], |row| row.3);
+    let wrong = node.attributes.iter().filter_map(move |(name, attribute)| {
+        match names.contains(&name.as_str()) {
+            false => Some(unknown_attribute(node, name)),
+            true => (!is_within(name, attribute)).then(|| fault(name)),
+        }
+    });
     let needs_kernel = matches!(node.op.as_str(), "MaxPool" | "AveragePool");
-    let missing =
-        (needs_kernel && !node.attributes.contains_key("kernel_shape")).then_some("kernel_shape");
-    beyond.map(|(name, _)| name.as_str()).chain(missing).map(fault)
+    let missing = needs_kernel && !node.attributes.contains_key("kernel_shape");
+    wrong.chain(missing.then(|| fault("kernel_shape")))
+}
+
+fn unknown_attribute(node: &Node, attribute: &str) -> GraphFault {
+    GraphFault::UnknownAttribute {
+        node: node.name.clone(),
+        op: node.op.clone(),
+        attribute: attribute.into(),
+    }
 }
 
 fn is_within(name: &str, attribute: &Attribute) -> bool {

@@ -100,6 +100,16 @@ pub enum GraphFault {
         /// The setting.
         attribute: String,
     },
+    /// A setting that the operator has not, or not in this operator set.
+    #[error("node `{node}`: {op} has no attribute `{attribute}` in this operator set")]
+    UnknownAttribute {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// The setting.
+        attribute: String,
+    },
     /// A value is read before, or without, being made.
     #[error("`{value}`, read by {reader}, is made by nothing before it")]
     Unmade {

@@ -202,7 +202,9 @@ fn tensor(proto: &pb::TensorProto, files: &mut Files) -> Result<Tensor, GraphFau
     let outside = proto.data_location == Some(EXTERNAL) || !proto.external_data.is_empty();
     let raw = if outside {
         let in_file = |fault| GraphFault::External { tensor: proto.name.clone(), fault };
-        files.read(&proto.external_data, bytes_of(element) * count as u64).map_err(in_file)?
+        files
+            .read(&proto.external_data, bytes_of(element).saturating_mul(count as u64))
+            .map_err(in_file)?
     } else {
         &proto.raw_data[..]
     };

@@ -128,7 +128,7 @@ pub(crate) fn slices(node: &Node, constants: &[&Tensor], input: &[usize]) -> Opt
     let mut ranges: Vec<Range> = input.iter().map(whole).collect();
     for (((start, end), axis), step) in starts.into_iter().zip(ends).zip(named).zip(steps) {
         let axis = if axis < 0 { axis + input.len() as i64 } else { axis } as usize;
-        let length = input[axis] as i64;
+        let length = Some(input[axis] as i64).filter(|&length| length > 0)?;
         let from_start = |at: i64| if at < 0 { at.saturating_add(length) } else { at };
         let (start, end) = (from_start(start), from_start(end));
         let (start, distance) = if step > 0 {
