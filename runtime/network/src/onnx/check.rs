@@ -223,9 +223,10 @@ fn attribute_faults(node: &Node) -> impl Iterator<Item = GraphFault> {
     // one that the operator has not is read by some programs and passed over by others
     let names = OPERATORS.iter().find(|(op, ..)| *op == node.op).map_or(&[][..], |row| row.3);
     let wrong = node.attributes.iter().filter_map(move |(name, attribute)| {
-        match names.contains(&name.as_str()) {
-            false => Some(unknown_attribute(node, name)),
-            true => (!is_within(name, attribute)).then(|| fault(name)),
+        if names.contains(&name.as_str()) {
+            (!is_within(name, attribute)).then(|| fault(name))
+        } else {
+            Some(unknown_attribute(node, name))
         }
     });
     let needs_kernel = matches!(node.op.as_str(), "MaxPool" | "AveragePool");
