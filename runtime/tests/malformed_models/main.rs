@@ -342,7 +342,7 @@ fn settings_are_in_range_of_one_type_and_given_once() {
     });
     // settings that the operator has not, or not in this operator set
     assert_node_refused("Relu has no attribute `alpha`", "Relu", |node| {
-        set(node, float("alpha", 0.5))
+        set(node, float("alpha", 0.5));
     });
     assert_graph_refused("Clip has no attribute `min` in this operator set", |graph| {
         append(graph, "Clip", &[], &[float("min", 0.5)]);
