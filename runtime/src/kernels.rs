@@ -214,6 +214,28 @@ impl FromStr for Instructions {
     }
 }
 
+/// A kernel that computes one image at a time, of bytes or floats.
+trait ImageKernel<V> {
+    /// On these vectors; each kernel says how `input` and `output` lie, and how much of a workspace it wants.
+    fn run_image<S: Simd>(&self, simd: S, input: &[V], workspace: &mut [f32], output: &mut [f32]);
+}
+
+struct ImageTask<'a, K, V> {
+    kernel: &'a K,
+    input: &'a [V],
+    workspace: &'a mut [f32],
+    output: &'a mut [f32],
+}
+
+impl<V, K: ImageKernel<V>> WithSimd for ImageTask<'_, K, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.kernel.run_image(simd, self.input, self.workspace, self.output);
+    }
+}
+
 /// What a layer can take: bytes of pixels, or floats.
 pub(crate) trait Value: Copy + Into<f32> {
     /// These values as floats, for which there is `room`.

@@ -39,9 +39,9 @@
 use std::ops::Range;
 
 use network::{Affine, Conv as Geometry, Kind, Layer, POOL};
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
-use super::{Clamp, Instructions, Value, multiply_add, store};
+use super::{Clamp, ImageKernel, ImageTask, Instructions, Value, multiply_add, store};
 
 /// How the input of a layer is laid out in shifted planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Conv {
 
     /// One image: `input` is `[channel][row][column]`, `output` `[map][row][column]`.
     pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
-        self.instructions.run(Task { layer: self, input, workspace, output });
+        self.instructions.run(ImageTask { kernel: self, input, workspace, output });
     }
 }
 
@@ -180,19 +180,10 @@ fn block(layer: &Layer, instructions: Instructions) -> usize {
     (min..=max).rev().min_by_key(unused).unwrap_or(max)
 }
 
-struct Task<'a, V> {
-    layer: &'a Conv,
-    input: &'a [V],
-    workspace: &'a mut [f32],
-    output: &'a mut [f32],
-}
-
-impl<V: Value> WithSimd for Task<'_, V> {
-    type Output = ();
-
+impl<V: Value> ImageKernel<V> for Conv {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { layer, input, workspace, output } = self;
+    fn run_image<S: Simd>(&self, simd: S, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
+        let layer = self;
         let pool = layer.planes.step == POOL;
         if pool {
             shift::<V, POOL>(&layer.planes, input, workspace);

@@ -16,10 +16,10 @@
 mod strips;
 
 use network::{Affine, Conv as Geometry, Kind, Layer};
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::layout::{Frame, Layout};
-use super::{Aligned, Clamp, Instructions, Value, multiply_add, store};
+use super::{Aligned, Clamp, ImageKernel, ImageTask, Instructions, multiply_add, store};
 use strips::{run3x3, run3x3_unframed};
 
 /// A layer with its weights packed for some instructions.
@@ -127,10 +127,8 @@ impl Depthwise {
 
     /// Floats that [`Self::run`] wants of its workspace.
     pub(crate) const fn workspace(&self) -> usize {
-        let [channels, height, width] = self.layer.input();
         if self.unframed {
-            // bytes are made floats
-            channels * height * width
+            0
         } else {
             // the last vector of a row reads past what it needs
             self.frame.length() + self.instructions.lanes()
@@ -138,8 +136,8 @@ impl Depthwise {
     }
 
     /// One image: `input` lies as was said, and `output` is `[row][column][map]`.
-    pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
-        self.instructions.run(Task { layer: self, input, workspace, output });
+    pub(crate) fn run(&self, input: &[f32], workspace: &mut [f32], output: &mut [f32]) {
+        self.instructions.run(ImageTask { kernel: self, input, workspace, output });
     }
 }
 
@@ -152,21 +150,18 @@ fn period(channels: usize, lanes: usize) -> usize {
     period
 }
 
-struct Task<'a, V> {
-    layer: &'a Depthwise,
-    input: &'a [V],
-    workspace: &'a mut [f32],
-    output: &'a mut [f32],
-}
-
-impl<V: Value> WithSimd for Task<'_, V> {
-    type Output = ();
-
+impl ImageKernel<f32> for Depthwise {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { layer, input, workspace, output } = self;
+    fn run_image<S: Simd>(
+        &self,
+        simd: S,
+        input: &[f32],
+        workspace: &mut [f32],
+        output: &mut [f32],
+    ) {
+        let layer = self;
         let frame = if layer.unframed {
-            V::floats(input, workspace)
+            input
         } else {
             layer.frame.fill(input, workspace);
             workspace

@@ -6,8 +6,6 @@
 
 use network::{Conv, Padding, Shape};
 
-use super::Value;
-
 /// Order of one image's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
@@ -143,7 +141,7 @@ impl Frame {
 
     /// Copies `input` into `frame`, and zeros around it.
     #[inline(always)]
-    pub(crate) fn fill<V: Value>(&self, input: &[V], frame: &mut [f32]) {
+    pub(crate) fn fill(&self, input: &[f32], frame: &mut [f32]) {
         if self.is_in_order() {
             self.fill_rows(input, frame);
         } else {
@@ -152,7 +150,7 @@ impl Frame {
     }
 
     #[inline(always)]
-    fn fill_rows<V: Value>(&self, input: &[V], frame: &mut [f32]) {
+    fn fill_rows(&self, input: &[f32], frame: &mut [f32]) {
         let [channels, height, width] = self.input;
         let pixel = self.pixel_length();
         let row_length = self.row_length();
@@ -167,9 +165,7 @@ impl Frame {
             let (border, mut to) = to.split_at_mut((top * row_length + left).min(to.len()));
             border.fill(0.0);
             for from in plane.chunks_exact(width * pixel).take(rows) {
-                for (to, value) in to.iter_mut().zip(&from[..inside]) {
-                    *to = (*value).into();
-                }
+                to[..inside].copy_from_slice(&from[..inside]);
                 let between = row_length.min(to.len());
                 to[inside..between].fill(0.0);
                 to = &mut to[between..];
@@ -180,7 +176,7 @@ impl Frame {
     }
 
     #[inline(always)]
-    fn fill_pixels<V: Value>(&self, input: &[V], frame: &mut [f32]) {
+    fn fill_pixels(&self, input: &[f32], frame: &mut [f32]) {
         let [channels, height, width] = self.input;
         let [top, left] = self.before;
         frame[..self.length()].fill(0.0);
@@ -194,13 +190,13 @@ impl Frame {
                 Layout::ChannelsLast => {
                     let from = &input[pixel * channels..][..channels];
                     for (to, value) in to.chunks_exact_mut(self.repeat).zip(from) {
-                        to.fill((*value).into());
+                        to.fill(*value);
                     }
                 }
                 Layout::ChannelsFirst => {
                     let from = input[pixel..].iter().step_by(height * width);
                     for (to, value) in to.chunks_exact_mut(self.repeat).zip(from) {
-                        to.fill((*value).into());
+                        to.fill(*value);
                     }
                 }
             }

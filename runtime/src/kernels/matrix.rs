@@ -27,10 +27,10 @@
 use std::ops::Range;
 
 use network::{Affine, Conv as Geometry, Kind, Layer, POOL};
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::layout::{Frame, Layout};
-use super::{Aligned, Clamp, Instructions, Value, multiply_add, store};
+use super::{Aligned, Clamp, ImageKernel, ImageTask, Instructions, multiply_add, store};
 
 /// Pixels of a pooling window.
 const WINDOW: usize = POOL * POOL;
@@ -159,8 +159,8 @@ impl MatrixConv {
     }
 
     /// One image: `input` lies as was said, and `output` is `[row][column][map]`.
-    pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
-        self.instructions.run(Task { layer: self, input, workspace, output });
+    pub(crate) fn run(&self, input: &[f32], workspace: &mut [f32], output: &mut [f32]) {
+        self.instructions.run(ImageTask { kernel: self, input, workspace, output });
     }
 }
 
@@ -209,21 +209,18 @@ fn tile(vectors: usize, outputs: usize, pool: bool, instructions: Instructions) 
     fitting.copied().min_by_key(cost).unwrap_or(sizes[0])
 }
 
-struct Task<'a, V> {
-    layer: &'a MatrixConv,
-    input: &'a [V],
-    workspace: &'a mut [f32],
-    output: &'a mut [f32],
-}
-
-impl<V: Value> WithSimd for Task<'_, V> {
-    type Output = ();
-
+impl ImageKernel<f32> for MatrixConv {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { layer, input, workspace, output } = self;
+    fn run_image<S: Simd>(
+        &self,
+        simd: S,
+        input: &[f32],
+        workspace: &mut [f32],
+        output: &mut [f32],
+    ) {
+        let layer = self;
         let frame = if layer.frame.is_input() {
-            V::floats(input, workspace)
+            input
         } else {
             layer.frame.fill(input, workspace);
             workspace

@@ -4,7 +4,7 @@ use network::{Affine, Conv as Geometry, Kind, Layer};
 use pulp::{Simd, WithSimd};
 
 use super::layout::Layout;
-use super::{Clamp, Instructions, Value};
+use super::{Clamp, Instructions};
 
 /// A depthwise convolution of one weight for each channel, of a value that lies as its result does.
 #[derive(Debug)]
@@ -46,18 +46,18 @@ impl Scale {
     }
 
     /// Any number of images.
-    pub(crate) fn run<V: Value>(&self, input: &[V], output: &mut [f32]) {
+    pub(crate) fn run(&self, input: &[f32], output: &mut [f32]) {
         self.instructions.run(Task { layer: self, input, output });
     }
 }
 
-struct Task<'a, V> {
+struct Task<'a> {
     layer: &'a Scale,
-    input: &'a [V],
+    input: &'a [f32],
     output: &'a mut [f32],
 }
 
-impl<V: Value> WithSimd for Task<'_, V> {
+impl WithSimd for Task<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -69,7 +69,7 @@ impl<V: Value> WithSimd for Task<'_, V> {
             let factors = weights.iter().zip(bias).cycle();
             for ((input, output), (weight, bias)) in planes.zip(factors) {
                 for (to, value) in output.iter_mut().zip(input) {
-                    *to = clamp.of_one((*value).into() * weight + bias);
+                    *to = clamp.of_one(value * weight + bias);
                 }
             }
         } else {
@@ -77,7 +77,7 @@ impl<V: Value> WithSimd for Task<'_, V> {
             for (input, output) in places {
                 let factors = weights.iter().zip(bias);
                 for ((to, value), (weight, bias)) in output.iter_mut().zip(input).zip(factors) {
-                    *to = clamp.of_one((*value).into() * weight + bias);
+                    *to = clamp.of_one(value * weight + bias);
                 }
             }
         }

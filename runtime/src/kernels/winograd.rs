@@ -69,9 +69,9 @@ mod transpose;
 use std::ops::Range;
 
 use network::{Affine, Conv as Geometry, Kind, Layer};
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
-use super::{Aligned, Clamp, Instructions, Layout, Value};
+use super::{Aligned, Clamp, ImageKernel, ImageTask, Instructions, Layout};
 use steps::{FinishRow, FinishTiles, Multiply, TransformTiles};
 use tile::Tile;
 use transform::KernelTransform;
@@ -208,39 +208,21 @@ impl Winograd {
         let size = self.tile.size();
         let block = VECTORS * self.instructions.lanes() * TILES;
         let products = (size + size * self.tile.outputs) * block;
-        let input: usize = self.layer.input().iter().product();
-        picture + size * size * element + products + input
+        picture + size * size * element + products
     }
 
     /// One image: `input` lies as was said, and `output` is `[row][column][map]`.
-    pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
-        self.instructions.run(Task { layer: self, input, workspace, output });
+    pub(crate) fn run(&self, input: &[f32], workspace: &mut [f32], output: &mut [f32]) {
+        self.instructions.run(ImageTask { kernel: self, input, workspace, output });
     }
 }
 
-struct Task<'a, V> {
-    layer: &'a Winograd,
-    input: &'a [V],
-    workspace: &'a mut [f32],
-    output: &'a mut [f32],
-}
-
-impl<V: Value> WithSimd for Task<'_, V> {
-    type Output = ();
-
+impl ImageKernel<f32> for Winograd {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { layer, input, workspace, output } = self;
-        layer.convolve::<V, S>(simd, input, workspace, output);
-    }
-}
-
-impl Winograd {
-    #[inline(always)]
-    fn convolve<V: Value, S: Simd>(
+    fn run_image<S: Simd>(
         &self,
         simd: S,
-        input: &[V],
+        input: &[f32],
         workspace: &mut [f32],
         output: &mut [f32],
     ) {
@@ -250,8 +232,8 @@ impl Winograd {
         let (picture, workspace) = workspace.split_at_mut(room.picture);
         let (elements, workspace) = workspace.split_at_mut(size * size * room.element);
         let (products, workspace) = workspace.split_at_mut(size * length);
-        let (rows, workspace) = workspace.split_at_mut(size * outputs * length);
-        self.place(input, picture, workspace);
+        let rows = &mut workspace[..size * outputs * length];
+        self.place(input, picture);
         let (layer, element) = (self, room.element);
         let maps = self.bias.len();
         let tiles = self.tiles[0] * self.tiles[1];
@@ -273,13 +255,14 @@ impl Winograd {
             }
         }
     }
+}
 
+impl Winograd {
     /// Puts the input with its padding into `picture`, the channels of each pixel side by side.
-    fn place<V: Value>(&self, input: &[V], picture: &mut [f32], room: &mut [f32]) {
+    fn place(&self, input: &[f32], picture: &mut [f32]) {
         let [channels, height, width] = self.layer.input();
         let Kind::Conv(Geometry { padding, .. }) = self.layer.kind() else { return };
         let [rows, columns] = self.picture();
-        let input = V::floats(input, room);
         let pixels = height * width;
         let last = self.input_layout == Layout::ChannelsLast;
         if padding.is_none() && rows <= height && columns == width {

@@ -115,23 +115,6 @@ fn a_part_of_the_maps_gives_the_same_bits_as_all() {
 }
 
 #[test]
-fn bytes_give_what_the_same_floats_give() {
-    let layer = layer([8, 11, 10], 7, [3, 3]);
-    let weights = (0..layer.outputs() * layer.fan_in()).map(|index| (index % 7) as f32 - 3.0);
-    let affine = Affine { weights: weights.collect(), bias: vec![1.0; layer.outputs()] };
-    let bytes: Vec<u8> = (0..8 * 11 * 10).map(|index| (index * 31 % 256) as u8).collect();
-    let floats: Vec<f32> = bytes.iter().copied().map(f32::from).collect();
-    for instructions in Instructions::available() {
-        let conv = Winograd::new(&layer, &affine, Layout::ChannelsFirst, instructions);
-        let mut workspace = vec![f32::NAN; conv.workspace()];
-        let mut outputs = [vec![0.0; 7 * 4 * 4], vec![0.0; 7 * 4 * 4]];
-        conv.run(&bytes, &mut workspace, &mut outputs[0]);
-        conv.run(&floats, &mut workspace, &mut outputs[1]);
-        assert_eq!(outputs[0], outputs[1], "{instructions}");
-    }
-}
-
-#[test]
 fn the_second_convolution_of_lenet_suits_and_the_first_does_not() {
     for instructions in Instructions::available() {
         assert!(!Winograd::suits(&layer([1, 28, 28], 20, [5, 5]), instructions));
