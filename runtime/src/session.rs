@@ -63,11 +63,18 @@ impl Session {
         let split = classifier.program().split(threads);
         let part = |number: usize| split.as_ref()?.0.get(number).cloned();
         let workers = (1..threads).map(|number| Worker::start(classifier.clone(), part(number)));
-        let workers = workers.collect::<io::Result<_>>()?;
+        let mut workers = workers.collect::<io::Result<Vec<_>>>()?;
+        // whatever a worker does not do in time is done here: what that takes is there from the beginning
+        let mut buffers = Buffers::default();
+        let parts = split.iter().flat_map(|(parts, _)| parts);
+        for program in parts.chain([classifier.program()]) {
+            program.grow(classifier.float_input(), &mut buffers);
+        }
+        workers.iter_mut().for_each(Worker::wait_for_begin);
         Ok(Self {
             classifier: classifier.clone(),
             images: vec![],
-            buffers: Buffers::default(),
+            buffers,
             scores: vec![],
             workers,
             split,
@@ -99,7 +106,12 @@ impl Session {
     /// As [`Classifier::predict`].
     pub fn scores(&mut self, images: &[Image]) -> &[f32] {
         self.classifier.check_shapes(images);
-        self.scores.clear();
+        // room also for what workers are too late for
+        let classes = self.classifier.classes().len();
+        for scores in [&mut self.scores, &mut self.more] {
+            scores.clear();
+            scores.reserve(images.len() * classes);
+        }
         let mut images = images;
         if images.len() < 2 * MIN_SHARD {
             while let [image, later @ ..] = images
@@ -115,8 +127,9 @@ impl Session {
         let (own, others) = images.split_at(length);
         let ready = self.workers.iter_mut().filter(|worker| worker.is_ready());
         for (images, worker) in others.chunks(length).zip(ready) {
-            worker.begin(images, false);
+            worker.begin(images, false, classes);
         }
+
         let started = Instant::now();
         self.classifier.score(own, &mut self.buffers, &mut self.scores);
         let patience = started.elapsed();
@@ -154,8 +167,10 @@ impl Session {
             return false;
         }
         let image = slice::from_ref(image);
-        for worker in &mut *workers {
-            worker.begin(image, true);
+        for (worker, part) in workers.iter_mut().zip(parts) {
+            worker.begin(image, true, part.outputs());
+            self.more.clear();
+            self.more.reserve(part.outputs());
         }
         let float_input = self.classifier.float_input();
         let mut run = |part: &Program, sums: &mut Vec<f32>| {

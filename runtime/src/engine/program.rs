@@ -249,6 +249,13 @@ impl Program {
         }
     }
 
+    /// Lets `buffers` grow to all that [`Self::run`] will ever need of them.
+    pub(crate) fn grow(&self, float_input: FloatInput, buffers: &mut Buffers) {
+        let blank = vec![0; self.inputs];
+        let images = vec![blank; self.micro_batch];
+        self.run(&images, float_input, buffers, &mut vec![], &mut |_, run| run());
+    }
+
     /// Cuts the network for at most `max_parts` threads to work on one image; `None` where that does not pay.
     ///
     /// Each thread computes some maps of the last convolution, after all that is before it, and then what those maps

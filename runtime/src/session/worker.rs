@@ -47,10 +47,15 @@ struct Shard {
 
 impl Worker {
     pub(super) fn start(classifier: Classifier, part: Option<Program>) -> io::Result<Self> {
-        let worker = Self::of(Arc::default());
+        let mut worker = Self::of(Arc::default());
+        worker.shard = None;
         let mailbox = Arc::clone(&worker.mailbox);
         thread::Builder::new().name("runtime".into()).spawn(move || {
             let mut buffers = Buffers::default();
+            for program in part.iter().chain([classifier.program()]) {
+                program.grow(classifier.float_input(), &mut buffers);
+            }
+            mailbox.done.put(Shard::default());
             while let Some(mut shard) = mailbox.work.take(None) {
                 let Shard { images, only_part, scores } = &mut shard;
                 match &part {
@@ -64,6 +69,11 @@ impl Worker {
             }
         })?;
         Ok(worker)
+    }
+
+    /// Waits until its thread has begun, and has all the memory that it needs.
+    pub(super) fn wait_for_begin(&mut self) {
+        self.shard = self.mailbox.done.take(None);
     }
 
     fn of(mailbox: Arc<Mailbox>) -> Self {
@@ -92,12 +102,15 @@ impl Worker {
         self.ready
     }
 
-    /// Gives it work, for which it is ready.
-    pub(super) fn begin(&mut self, images: &[Image], only_part: bool) {
+    /// Gives it work, for which it is ready; `outputs` are the scores of one image.
+    pub(super) fn begin(&mut self, images: &[Image], only_part: bool, outputs: usize) {
         let Some(mut shard) = self.shard.take() else { return };
         shard.images.clear();
         shard.images.extend_from_slice(images);
         shard.only_part = only_part;
+        // room that it may come to need only later, if it is late now
+        shard.scores.clear();
+        shard.scores.reserve(images.len() * outputs);
         self.mailbox.work.put(shard);
     }
 
