@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-#[cfg(feature = "tract")]
 use std::path::Path;
 
 use network::Scores;
 #[cfg(feature = "tract")]
 use network::onnx::Graph;
 use safe_io::SingleLine;
+use safe_io::read::read_bounded;
 
-use crate::baked::Baked;
+use crate::baked::{Baked, MAX_BAKED_BYTES};
 use crate::engine::{Buffers, Program};
 use crate::error::Error;
 use crate::input::{FloatInput, Input};
@@ -95,12 +95,11 @@ impl Classifier {
         Self::assemble(program, shape, options, baked.scores(), names, baked.metadata())
     }
 
-    /// Reads a model file, ONNX or baked.
+    /// Reads a model file: a baked model, or with the feature `tract` an ONNX file too.
     ///
     /// # Errors
-    /// [`Error::Model`] if the file or its graph is refused, or what [`Self::baked`] or [`Self::new`] says, in
-    /// [`Error::File`].
-    #[cfg(feature = "tract")]
+    /// [`Error::ModelFile`] if the file cannot be read, [`Error::Model`] if the graph is refused, or what
+    /// [`Self::baked`] or [`Self::new`] says, in [`Error::File`].
     pub fn load(path: &Path) -> Result<Self, Error> {
         Self::load_with(path, Options::default())
     }
@@ -109,17 +108,20 @@ impl Classifier {
     ///
     /// # Errors
     /// As [`Self::load`].
-    #[cfg(feature = "tract")]
     pub fn load_with(path: &Path, options: Options) -> Result<Self, Error> {
-        let bytes = network::onnx::read_model(path)?;
-        let classifier = if Baked::is_baked(&bytes) {
-            let baked = Baked::parse(&bytes).map_err(Error::from);
-            baked.and_then(|baked| Self::of_baked(&baked, options))
-        } else {
+        let bytes = read_bounded(path, MAX_BAKED_BYTES).map_err(Error::ModelFile)?;
+        #[cfg(feature = "tract")]
+        if !Baked::is_baked(&bytes) {
             let folder = path.parent().unwrap_or(Path::new(""));
             let graph = Graph::parse_in(&bytes, Some(folder));
-            Self::new(&graph.map_err(|error| error.in_file(path))?, options)
+            let classifier = Self::new(&graph.map_err(|error| error.in_file(path))?, options);
+            return classifier.map_err(|error| error.in_file(path));
+        }
+        let baked = match &bytes[..] {
+            [] => Err(Error::Empty),
+            bytes => Baked::parse(bytes).map_err(Error::from),
         };
+        let classifier = baked.and_then(|baked| Self::of_baked(&baked, options));
         classifier.map_err(|error| error.in_file(path))
     }
 

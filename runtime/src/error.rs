@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use dataset::{Dimensions, ImageError, MNIST_SHAPE};
 use safe_io::SingleLine;
+use safe_io::read::ReadError;
 
 use crate::baked::BakedFault;
 use crate::prediction::Calibration;
@@ -21,6 +22,8 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// The model's file cannot be read, or is too large.
+    ModelFile(ReadError),
     /// The file's content was refused.
     File {
         /// The file that was read.
@@ -156,6 +159,7 @@ impl fmt::Display for Error {
             Self::Empty => f.write_str("the file is empty"),
             #[cfg(feature = "tract")]
             Self::Model(error) => error.fmt(f),
+            Self::ModelFile(error) => error.fmt(f),
             Self::Baked(fault) => write!(f, "unusable baked model: {fault}"),
             Self::NeedsTract { steps } => {
                 let steps = SingleLine(steps.join("; "));
@@ -226,6 +230,7 @@ impl std::error::Error for Error {
             Self::File { source, .. } => Some(source),
             #[cfg(feature = "tract")]
             Self::Model(error) => error.source(),
+            Self::ModelFile(error) => error.source(),
             _ => None,
         }
     }

@@ -8,8 +8,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static MEMORY: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-#[test]
-fn nothing_is_allocated_after_the_first_batches() {
+fn main() {
     let classifier = Classifier::embedded();
     let images: Vec<Image> =
         (0..64).map(|i| Image::mnist(std::array::from_fn(|at| (at * i % 251) as u8))).collect();

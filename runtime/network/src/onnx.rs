@@ -232,12 +232,10 @@ impl Graph {
         self.metadata.get(classes::KEY).map(|text| classes::parse(text))
     }
 
-    /// Weights and biases: elements of all `float32` constants.
+    /// Weights and biases: elements of the constants that are no single numbers, lengths or axes.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        let is_weight =
-            |tensor: &&Tensor| matches!(tensor.values, Values::F32(_)) && !tensor.shape.is_empty();
-        self.tensors.values().filter(is_weight).map(|tensor| tensor.values.len()).sum()
+        self.tensors.values().filter_map(Tensor::parameters).map(|(count, _)| count).sum()
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! | module | what it does | what it assumes |
 //! |---|---|---|
-//! | flat | lays transparent pictures on paper, averages large ones down to 448 pixels | the digit is no smaller than a twentieth of the picture |
+//! | flat | lays transparent pictures on paper, averages large ones down to 448 pixels | the digit is as long as an eighth of the picture or more |
 //! | paper | estimates the colour of the paper at each pixel: even, evenly lit, or as around | most of the border is paper |
 //! | ink | measures how far each pixel is from the paper's colour towards the pen's | one pen |
 //! | rulings | removes straight thin lines that cross the picture | the pen is thicker, or there are several lines |

@@ -132,6 +132,8 @@ fn bars(prediction: &Prediction, classes: &[String]) -> Vec<String> {
     shown.into_iter().map(line).collect()
 }
 
+/// Maximum number of bars beside a picture on a page.
+const PAGE_BARS: usize = 11;
 /// Maximum number of pictures on one page.
 pub(crate) const MAX_ROWS: usize = 100;
 
@@ -205,10 +207,17 @@ impl Row {
             canvas.paste(&step.picture, left, top + TITLE, TILE);
             canvas.text(&step.name, left, top + TITLE + TILE + 4, 16.0, FAINT);
         }
-        let mut shown = prediction.top(10);
+        // of more classes than there is room for, the likeliest, and how many others there are
+        let more = classes.len() > PAGE_BARS;
+        let mut shown = prediction.top(if more { PAGE_BARS - 1 } else { PAGE_BARS });
         shown.sort_by_key(|(class, _)| *class);
+        let line_top = |line: usize| top + TITLE + line as u32 * (TILE / 10);
+        if more {
+            let others = format!("{} others are less likely", classes.len() - shown.len());
+            canvas.text(&others, bars_left, line_top(shown.len()), 16.0, FAINT);
+        }
         for (line, (class, probability)) in shown.into_iter().enumerate() {
-            let y = top + TITLE + line as u32 * (TILE / 10);
+            let y = line_top(line);
             let name = canvas.shorten(&classes[class], 16.0, BAR_NAMES - 8);
             canvas.text(&name, bars_left, y, 16.0, INK);
             let length = (probability * BAR_LENGTH as f32).round() as u32;
