@@ -9,6 +9,7 @@ pub mod format;
 pub mod geometry;
 pub mod kernels;
 pub mod multiplier;
+pub mod rows;
 
 #[cfg(test)]
 extern crate std;

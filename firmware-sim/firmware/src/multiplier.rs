@@ -68,10 +68,16 @@ impl Multiplier {
     }
 
     /// `round(acc · self)`, ties toward +∞, clamped to 0 to 255.
+    #[must_use]
+    pub const fn requantize(self, acc: i32) -> u8 {
+        self.requantize_around(acc, 0)
+    }
+
+    /// `round(acc · self) + zero`, ties toward +∞, clamped to 0 to 255.
     ///
     /// Cannot overflow: `|acc · mantissa| ≤ 2⁶²` and the rounding term is at most 2⁶¹.
     #[must_use]
-    pub const fn requantize(self, acc: i32) -> u8 {
+    pub const fn requantize_around(self, acc: i32, zero: u8) -> u8 {
         let product = acc as i64 * self.mantissa as i64;
         let rounded = if self.shift > 32 {
             // As below: the low half has no part in the rounding but to be cut off. Half the work in 32 bits.
@@ -79,14 +85,16 @@ impl Multiplier {
             (high + ((1 << (self.shift - 32)) >> 1)) >> (self.shift - 32)
         } else {
             let rounded = (product + (1 << (self.shift - 1))) >> self.shift;
-            if rounded < 0 {
-                0
+            // out of a byte whatever `zero` is
+            if rounded < -256 {
+                -256
             } else if rounded > 255 {
                 255
             } else {
                 rounded as i32
             }
         };
+        let rounded = rounded + zero as i32;
         if rounded < 0 {
             0
         } else if rounded > 255 {

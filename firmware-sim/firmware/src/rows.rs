@@ -1,0 +1,12 @@
+//! Any small CNN, by rows: the engine that takes the place of [`crate::engine`], and its `.q8` format, version 3.
+
+pub mod format;
+pub mod plan;
+
+mod engine;
+mod products;
+mod record;
+mod schedule;
+
+pub use engine::{Frame, Logits, Progress};
+pub use format::{FormatError, Model, scratch_words};

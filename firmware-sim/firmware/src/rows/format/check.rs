@@ -1,0 +1,316 @@
+//! The check of a file: after it, inference has nothing left to fail on.
+//!
+//! In this order, since each step relies on those before: header, checksum, shapes, places in the file, channels and
+//! bounds of sums, plan of memory.
+
+use core::ops::Range;
+
+use zerocopy::FromBytes;
+
+use super::super::plan;
+use super::{
+    BLOCK, CHUNK_LIMIT, FormatError, Header, Kind, Layers, MAGIC, MAX_ACCUMULATOR, MAX_CHANNELS,
+    MAX_LAYERS, MAX_OUTPUTS, MAX_SIDE, Model, Record, Rehearsal, VERSION, Value, ZERO_POINTS,
+    checksum, data,
+};
+use crate::multiplier::Multiplier;
+
+/// Bits of the positive, normal numbers of IEEE 754 binary32: exponents 1 to 254.
+const POSITIVE: Range<u32> = 1 << 23..255 << 23;
+
+/// Largest byte.
+const MAX_ACTIVATION: u64 = 255;
+
+/// Largest |accumulator| that any input gives: `|bias + zero · Σ weight| + 255 · Σ |weight|`.
+///
+/// The first part is the true bias, where the input's byte `zero` stands for 0. So it bounds the sum of products as it
+/// is computed, of bytes, and the accumulator of real values alike, at any point of the summation in any order.
+#[must_use]
+pub fn accumulator_bound(weights: impl IntoIterator<Item = i8>, bias: i32, zero: u8) -> u64 {
+    let (mut sum, mut magnitudes) = (0_i64, 0_u64);
+    for weight in weights {
+        sum += i64::from(weight);
+        magnitudes += u64::from(weight.unsigned_abs());
+    }
+    (i64::from(bias) + i64::from(zero) * sum).unsigned_abs() + MAX_ACTIVATION * magnitudes
+}
+
+/// Largest |sum of products| of some taps: `255 · Σ |weight|`.
+#[must_use]
+pub fn chunk_bound(weights: impl IntoIterator<Item = i8>) -> u64 {
+    accumulator_bound(weights, 0, 0)
+}
+
+/// See [`Model::parse`].
+pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
+    if let Some((magic, rest)) = flash.split_first_chunk() {
+        if *magic != MAGIC {
+            return Err(FormatError::Magic(*magic));
+        }
+        if let Some((version, _)) = rest.split_first_chunk()
+            && u32::from_le_bytes(*version) != VERSION
+        {
+            return Err(FormatError::Version(u32::from_le_bytes(*version)));
+        }
+    }
+    let length = FormatError::Length(flash.len());
+    let (header, rest) = Header::ref_from_prefix(flash).map_err(|_| length)?;
+    let (content, stored) = flash.split_last_chunk().ok_or(length)?;
+    if header.length.get() as usize != flash.len() || !flash.len().is_multiple_of(4) {
+        return Err(length);
+    }
+    let (stored, computed) = (u32::from_le_bytes(*stored), checksum(content));
+    if stored != computed {
+        return Err(FormatError::Checksum { stored, computed });
+    }
+    let layers = usize::from(header.layers);
+    if layers == 0 || layers > MAX_LAYERS || header.reserved != [0; 3] {
+        return Err(FormatError::Header);
+    }
+    let (records, _) = <[Record]>::ref_from_prefix_with_elems(rest, layers).map_err(|_| length)?;
+    let model = Model::from_checked_parts(flash, header, records);
+    let layers = model.layers();
+    check_value(&header.input, 0)?;
+    let mut place = size_of::<Header>() + size_of_val(records);
+    for (number, record) in (0..).zip(records) {
+        check_layer(layers, record, number).ok_or(FormatError::Layer(number))??;
+        // in order, without gaps
+        let input = layers.value(record.source.into()).ok_or(FormatError::Layer(number))?;
+        let range = data(record, input).ok_or(FormatError::Layer(number))?;
+        if range.start != place || range.end > content.len() {
+            return Err(FormatError::Layer(number));
+        }
+        place = range.end;
+    }
+    if place != content.len() {
+        return Err(length);
+    }
+    for (number, record) in (0..).zip(records) {
+        check_channels(model, record, number)?;
+    }
+    check_plan(model)?;
+    Ok(model)
+}
+
+/// Whether a value has a shape, a scale and a plan that may be, on their own.
+fn check_value(value: &Value, number: u8) -> Result<(), FormatError> {
+    let [channels, height, width] = [value.channels, value.height, value.width].map(|l| l.get());
+    let shape = (1..=MAX_CHANNELS).contains(&channels)
+        && (1..=MAX_SIDE).contains(&height)
+        && (1..=MAX_SIDE).contains(&width);
+    let is_scaled = POSITIVE.contains(&value.scale.get());
+    // an image may be of pixels of which any stands for 0
+    let zero = number == 0 || ZERO_POINTS.contains(&value.zero);
+    let rows = value.rows.get() <= height && value.offset.get().is_multiple_of(4);
+    if shape && is_scaled && zero && rows { Ok(()) } else { Err(FormatError::Value(number)) }
+}
+
+/// Whether the shape that a layer gives is the one that follows from what it takes.
+///
+/// `None` if a length is none.
+fn check_layer(layers: Layers<'_>, record: &Record, number: u8) -> Option<Result<(), FormatError>> {
+    let kind = Kind::of_code(record.kind)?;
+    let (source, other) = (record.source, record.other);
+    // of values before it
+    if source > number || other > number {
+        return None;
+    }
+    if let Err(error) = check_value(&record.output, number + 1) {
+        return Some(Err(error));
+    }
+    let input = layers.value(source.into())?;
+    let geometry = record.geometry(input);
+    let [rows, columns] = geometry.kernel;
+    let [down, across] = geometry.stride;
+    let is_windowed =
+        matches!(kind, Kind::Conv | Kind::Depthwise | Kind::MaxPool | Kind::AveragePool);
+    let lengths_fit = if is_windowed {
+        let [top, bottom, left, right] = geometry.padding;
+        // a window of padding alone would be of no use
+        rows > 0
+            && columns > 0
+            && down > 0
+            && across > 0
+            && top < rows
+            && bottom < rows
+            && left < columns
+            && right < columns
+    } else {
+        (geometry.kernel, geometry.stride, geometry.padding) == ([1; 2], [1; 2], [0; 4])
+    };
+    let [channels, height, width] = input.shape();
+    let [out_channels, out_height, out_width] = record.output.shape();
+    let out = geometry.output(input.shape())?;
+    let shape_fits = match kind {
+        Kind::Conv => out == [out_height, out_width],
+        Kind::Depthwise => out == [out_height, out_width] && out_channels.is_multiple_of(channels),
+        Kind::MaxPool | Kind::AveragePool => {
+            out == [out_height, out_width] && out_channels == channels
+        }
+        Kind::Add => {
+            layers.value(other.into())?.shape() == input.shape()
+                && [out_channels, out_height, out_width] == [channels, height, width]
+        }
+        Kind::Dense => [out_height, out_width] == [1; 2],
+    };
+    // what passes bytes on as they are passes on what they mean
+    let zero_fits = kind != Kind::MaxPool || record.output.zero == input.zero;
+    let is_summed_by_chunks = matches!(kind, Kind::Conv);
+    // the last layer's outputs are sums
+    let is_last = usize::from(number) + 1 == layers.records.len();
+    let flags_fit = !(is_last && kind == Kind::MaxPool)
+        && record.pooled <= 1
+        && (record.pooled == 0 || kind == Kind::Conv)
+        && (kind == Kind::Add || other == 0)
+        && (record.chunk.get() > 0) == is_summed_by_chunks
+        && (record.sums.get() > 0) == geometry.is_streamed();
+    (lengths_fit && shape_fits && zero_fits && flags_fit).then_some(Ok(()))
+}
+
+/// Whether multipliers are in range, and sums within the bounds that are stated.
+fn check_channels(model: Model<'_>, record: &Record, number: u8) -> Result<(), FormatError> {
+    let layers = model.layers();
+    let is_last = usize::from(number) + 1 == layers.records.len();
+    let channels = model.channels(number.into());
+    let zero = layers.value(record.source.into()).map_or(0, |input| input.zero);
+    for channel in channels {
+        let multiplier = Multiplier::from_parts(channel.mantissa.get(), channel.shift)
+            .ok_or(FormatError::Channel(number))?;
+        // logits are compared with each other
+        if channel.reserved != [0; 3] || (is_last && multiplier != Multiplier::ONE) {
+            return Err(FormatError::Channel(number));
+        }
+    }
+    for (output, channel) in channels.iter().enumerate() {
+        let bound = bound(model, record, number, output, zero, channel.bias.get())
+            .ok_or(FormatError::Bound(number))?;
+        if bound > u64::from(MAX_ACCUMULATOR) || bound != u64::from(channel.bound.get()) {
+            return Err(FormatError::Bound(number));
+        }
+    }
+    // weights that nothing reads
+    let rest_is_zero = spare_weights(model, record, number).all(|weight| weight == 0);
+    if rest_is_zero { Ok(()) } else { Err(FormatError::Bound(number)) }
+}
+
+/// The largest accumulator of one output.
+///
+/// `None` if a chunk of it is too large.
+fn bound(
+    model: Model<'_>,
+    record: &Record,
+    number: u8,
+    output: usize,
+    zero: u8,
+    bias: i32,
+) -> Option<u64> {
+    let layers = model.layers();
+    let input = layers.value(record.source.into())?;
+    let weights = model.weights(number.into());
+    let taps = record.taps(input);
+    let signed = |weight: &u8| weight.cast_signed();
+    match Kind::of_code(record.kind)? {
+        Kind::Conv | Kind::Dense => {
+            let block = weights.get(output / BLOCK * BLOCK * taps..)?;
+            let of_output = || block.iter().skip(output % BLOCK).step_by(BLOCK).take(taps);
+            let chunk = usize::from(record.chunk.get());
+            let mut magnitude = 0;
+            for (tap, weight) in of_output().enumerate() {
+                if tap.checked_rem(chunk) == Some(0) {
+                    magnitude = 0;
+                }
+                magnitude += u32::from(weight.cast_signed().unsigned_abs());
+                if chunk > 0 && magnitude * MAX_ACTIVATION as u32 >= CHUNK_LIMIT {
+                    return None;
+                }
+            }
+            Some(accumulator_bound(of_output().map(signed), bias, zero))
+        }
+        Kind::Depthwise => {
+            let of_output = weights.iter().skip(output).step_by(record.channels().max(1));
+            Some(accumulator_bound(of_output.take(taps).map(signed), bias, zero))
+        }
+        Kind::Add => {
+            let factors = weights.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes));
+            // each a byte times its factor
+            let sum: u64 =
+                factors.map(|factor| MAX_ACTIVATION * u64::from(factor.unsigned_abs())).sum();
+            Some(sum + u64::from(bias.unsigned_abs()))
+        }
+        Kind::AveragePool => {
+            let window = record.kernel.map(u64::from);
+            let [rows, columns] = window;
+            Some(rows * columns * MAX_ACTIVATION + u64::from(bias.unsigned_abs()))
+        }
+        Kind::MaxPool => Some(0),
+    }
+}
+
+/// Weights of the outputs by which the last block is filled up, and bytes up to a multiple of four.
+fn spare_weights<'a>(
+    model: Model<'a>,
+    record: &Record,
+    number: u8,
+) -> impl Iterator<Item = u8> + use<'a> {
+    let weights = model.weights(number.into());
+    let input = model.layers().value(record.source.into());
+    let taps = input.map_or(0, |input| record.taps(input));
+    let outputs = record.channels();
+    let (from, first) = match Kind::of_code(record.kind) {
+        Some(Kind::Conv | Kind::Dense) => (outputs / BLOCK * BLOCK * taps, outputs % BLOCK),
+        Some(Kind::Depthwise) => (outputs * taps, 0),
+        _ => (weights.len(), 0),
+    };
+    let spare = weights.get(from..).unwrap_or_default();
+    spare.iter().enumerate().filter(move |(index, _)| index % BLOCK >= first).map(|(_, &byte)| byte)
+}
+
+/// Whether the plan of memory holds everything: rows as many as are ever needed, and no two values at one place at once.
+fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
+    let (header, layers) = (model.header(), model.layers());
+    let areas = plan::areas(layers).ok_or(FormatError::Plan)?;
+    let [work_at, rows_at, end] =
+        [header.work_at, header.rows_at, header.scratch_words].map(|words| words.get() as usize);
+    let has_room = areas.work_at == work_at
+        && rows_at.checked_sub(work_at).is_some_and(|words| words >= areas.work)
+        && rows_at <= end
+        && end <= plan::MAX_SCRATCH_WORDS;
+    if !has_room || !Rehearsal::is_complete(layers) {
+        return Err(FormatError::Plan);
+    }
+    let bytes = (end - rows_at) * size_of::<u32>();
+    for number in 0..=layers.records.len() {
+        let value = layers.value(number).ok_or(FormatError::Plan)?;
+        let wrong = FormatError::Value(number as u8);
+        let is_last = number == layers.records.len();
+        let [left, right, reader] = plan::surroundings(layers, number);
+        if [value.left, value.right, value.reader] != [left, right, reader] {
+            return Err(wrong);
+        }
+        if is_last {
+            if !value.is_empty()
+                || value.size() > MAX_OUTPUTS
+                || value.offset.get() != 0
+                || value.lifetime.map(|time| time.get()) != [0; 2]
+            {
+                return Err(wrong);
+            }
+            continue;
+        }
+        let need = Rehearsal::need(layers, number);
+        let offset = value.offset.get() as usize;
+        let is_held = usize::from(value.rows.get()) >= need.rows
+            && value.lifetime.map(|time| time.get()) == [need.from, need.to]
+            && offset.checked_add(value.len()).is_some_and(|end| end <= bytes);
+        if !is_held || reader == 0 {
+            return Err(wrong);
+        }
+    }
+    let values = || (0..layers.records.len()).filter_map(|number| layers.value(number));
+    for (index, value) in values().enumerate() {
+        if values().take(index).any(|other| plan::collide(value, other)) {
+            return Err(FormatError::Plan);
+        }
+    }
+    Ok(())
+}

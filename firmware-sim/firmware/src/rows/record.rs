@@ -1,0 +1,348 @@
+//! A layer and the values between layers, as they lie in the file, and the geometry that follows from them.
+
+use zerocopy::little_endian::{I32, U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::multiplier::Multiplier;
+
+/// Side and stride of the max-pooling that may be part of a convolution.
+pub const POOL: usize = 2;
+
+/// What a layer computes, as [`Record::kind`] says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A convolution over all channels, and 2×2 max-pooling where [`Record::pooled`] says so.
+    Conv,
+    /// A convolution of each channel by itself, into one or more output channels.
+    Depthwise,
+    /// The largest of each window.
+    MaxPool,
+    /// The mean of each window; a padding counts as zeros.
+    AveragePool,
+    /// The sum of two values of one shape.
+    Add,
+    /// Every output takes every input.
+    Dense,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Conv, Self::Depthwise, Self::MaxPool, Self::AveragePool, Self::Add, Self::Dense];
+
+    /// The number in the file.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Conv => 1,
+            Self::Depthwise => 2,
+            Self::MaxPool => 3,
+            Self::AveragePool => 4,
+            Self::Add => 5,
+            Self::Dense => 6,
+        }
+    }
+
+    /// The kind of this number.
+    #[must_use]
+    pub const fn of_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Self::Conv,
+            2 => Self::Depthwise,
+            3 => Self::MaxPool,
+            4 => Self::AveragePool,
+            5 => Self::Add,
+            6 => Self::Dense,
+            _ => return None,
+        })
+    }
+}
+
+/// Zero points that a value may have between layers: after a ReLU, and where values of both signs pass.
+pub const ZERO_POINTS: [u8; 2] = [0, 128];
+
+/// A value between layers: its shape, what its bytes mean, and where its rows lie. 28 bytes.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(C)]
+pub struct Value {
+    /// Maps.
+    pub channels: U16,
+    /// Rows of a map.
+    pub height: U16,
+    /// Columns of a map.
+    pub width: U16,
+    /// Rows that are held: row `r` lies in slot `r mod rows`. None of the last layer's, whose outputs are the logits.
+    pub rows: U16,
+    /// Columns of padding that lie left of a row's first.
+    pub left: u8,
+    /// Columns of padding that lie right of its last.
+    pub right: u8,
+    /// The byte that stands for 0.
+    pub zero: u8,
+    /// The last layer that takes it, counted from 1.
+    pub reader: u8,
+    /// Where the rows lie, in bytes from the beginning of all rows.
+    pub offset: U32,
+    /// When its first row is written, and when it was last needed: in steps of an inference, see
+    /// [`Rehearsal`](super::schedule::Rehearsal). Values that are never needed at once may lie at one place.
+    pub lifetime: [U32; 2],
+    /// Real value of one unit, as the bits of a positive `f32`: for people and the host; the device ignores it.
+    pub scale: U32,
+}
+
+impl Value {
+    /// Values of one map row: all channels of all columns.
+    #[must_use]
+    pub fn row_len(&self) -> usize {
+        usize::from(self.channels.get()) * usize::from(self.width.get())
+    }
+
+    /// Bytes of one row as it is held, with its padding.
+    #[must_use]
+    pub fn stride(&self) -> usize {
+        let columns =
+            usize::from(self.width.get()) + usize::from(self.left) + usize::from(self.right);
+        usize::from(self.channels.get()) * columns
+    }
+
+    /// Bytes of all rows that are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stride() * usize::from(self.rows.get())
+    }
+
+    /// Whether no rows are held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.get() == 0
+    }
+
+    /// All values: channels, rows and columns multiplied.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.row_len() * usize::from(self.height.get())
+    }
+
+    /// Channels, height and width.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width].map(|length| usize::from(length.get()))
+    }
+}
+
+/// A layer as it lies in the file: 48 bytes.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(C)]
+pub struct Record {
+    /// A [`Kind::code`].
+    pub kind: u8,
+    /// The value that it takes: 0 is the image, `n` what the `n`th layer gives.
+    pub source: u8,
+    /// The second value of a [`Kind::Add`], else 0.
+    pub other: u8,
+    /// 1 if 2×2 max-pooling is part of it, else 0.
+    pub pooled: u8,
+    /// Rows and columns of the kernel or window; 1 where there is none.
+    pub kernel: [u8; 2],
+    /// From one window to the next, down and right; 1 where there is none.
+    pub stride: [u8; 2],
+    /// Rows above and below, columns left and right, that count as zero.
+    pub padding: [u8; 4],
+    /// Of a convolution: taps that are summed up at once. Else 0.
+    pub chunk: U16,
+    /// Where the sums of a [`Geometry::is_streamed`] pool lie, in words from the beginning of scratch. Else 0.
+    pub sums: U16,
+    /// Where its channels and weights lie, in bytes from the beginning of the file.
+    pub data: U32,
+    /// What it gives.
+    pub output: Value,
+}
+
+/// What an output channel needs besides its weights. 16 bytes.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(C)]
+pub struct Channel {
+    /// What is added to the sum of products, in units of the accumulator.
+    pub bias: I32,
+    /// Mantissa of the multiplier.
+    pub mantissa: I32,
+    /// The largest magnitude of the accumulator, see [`super::format::accumulator_bound`].
+    pub bound: U32,
+    /// Shift of the multiplier.
+    pub shift: u8,
+    /// 0.
+    pub reserved: [u8; 3],
+}
+
+impl Channel {
+    /// A channel of these parts.
+    #[must_use]
+    pub const fn new(bias: i32, multiplier: Multiplier, bound: u32) -> Self {
+        Self {
+            bias: I32::new(bias),
+            mantissa: I32::new(multiplier.mantissa()),
+            bound: U32::new(bound),
+            shift: multiplier.shift(),
+            reserved: [0; 3],
+        }
+    }
+
+    /// What makes an activation of an accumulator; only of a channel that was checked.
+    #[must_use]
+    pub const fn multiplier(&self) -> Multiplier {
+        Multiplier::from_checked_parts(self.mantissa.get(), self.shift)
+    }
+
+    /// The activation that a sum of products gives, where 0 is the byte `zero`.
+    #[must_use]
+    pub const fn activation(&self, sum: i32, zero: u8) -> u8 {
+        self.multiplier().requantize_around(sum.wrapping_add(self.bias.get()), zero)
+    }
+}
+
+/// A record in numbers that can be reckoned with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// What it computes.
+    pub kind: Kind,
+    /// Number of the value that it takes.
+    pub source: usize,
+    /// Of the second one, of a [`Kind::Add`].
+    pub other: usize,
+    /// Whether 2×2 max-pooling is part of it.
+    pub pooled: bool,
+    /// Rows and columns of the kernel or window.
+    pub kernel: [usize; 2],
+    /// Steps down and right.
+    pub stride: [usize; 2],
+    /// Above, below, left, right.
+    pub padding: [usize; 4],
+    /// Rows of the input.
+    pub height: usize,
+    /// Rows of the output.
+    pub out_height: usize,
+}
+
+impl Geometry {
+    /// Rows and columns of the map before a pooling that is part of it, and after it.
+    ///
+    /// `None` if the input has no room for one window.
+    #[must_use]
+    pub fn output(&self, [_, height, width]: [usize; 3]) -> Option<[usize; 2]> {
+        let [top, bottom, left, right] = self.padding;
+        let length = |length: usize, before: usize, after: usize, kernel: usize, stride: usize| {
+            let room = (length + before + after).checked_sub(kernel)?;
+            let places = room.checked_div(stride)? + 1;
+            if self.pooled { (places / POOL > 0).then_some(places / POOL) } else { Some(places) }
+        };
+        Some([
+            length(height, top, bottom, self.kernel[0], self.stride[0])?,
+            length(width, left, right, self.kernel[1], self.stride[1])?,
+        ])
+    }
+
+    /// Rows of its map that one step computes, before pooling.
+    #[must_use]
+    pub const fn rows_at_once(&self) -> usize {
+        if self.pooled { POOL } else { 1 }
+    }
+
+    /// Whether it takes value `number`.
+    #[must_use]
+    pub const fn takes(&self, number: usize) -> bool {
+        self.source == number || (matches!(self.kind, Kind::Add) && self.other == number)
+    }
+
+    /// Whether it takes every row of its input as soon as it comes, into sums: the mean of windows that do not
+    /// overlap.
+    #[must_use]
+    pub const fn is_streamed(&self) -> bool {
+        matches!(self.kind, Kind::AveragePool)
+            && self.kernel[0] > 1
+            && self.stride[0] >= self.kernel[0]
+            && self.padding[0] == 0
+    }
+
+    /// Steps in which it is computed: one for each row of the output, or for each row of a window of a streamed pool.
+    #[must_use]
+    pub const fn steps(&self) -> usize {
+        if self.is_streamed() { self.out_height * self.kernel[0] } else { self.out_height }
+    }
+
+    /// Rows of the output that are there after so many steps.
+    #[must_use]
+    pub fn rows_after(&self, steps: usize) -> usize {
+        if self.is_streamed() {
+            steps.checked_div(self.kernel[0]).unwrap_or_default()
+        } else {
+            steps
+        }
+    }
+
+    /// The input's rows that step `step` needs, from the first to before the last: of those that there are.
+    #[must_use]
+    pub fn needs(&self, step: usize) -> [usize; 2] {
+        let [first, end] = match self.kind {
+            Kind::Dense => return [0, self.height],
+            _ if self.is_streamed() => {
+                let window = self.rows_after(step);
+                let row = window * self.stride[0] + (step - window * self.kernel[0]);
+                [row, row + 1]
+            }
+            _ => {
+                let rows = self.rows_at_once();
+                let first = step * rows * self.stride[0];
+                [first, first + (rows - 1) * self.stride[0] + self.kernel[0]]
+            }
+        };
+        let inside = |row: usize| row.saturating_sub(self.padding[0]).min(self.height);
+        [inside(first), inside(end)]
+    }
+}
+
+impl Record {
+    /// What follows from the record, which was checked, and from the value that it takes.
+    #[must_use]
+    pub fn geometry(&self, input: &Value) -> Geometry {
+        Geometry {
+            kind: Kind::of_code(self.kind).unwrap_or(Kind::Dense),
+            source: self.source.into(),
+            other: self.other.into(),
+            pooled: self.pooled != 0,
+            kernel: self.kernel.map(usize::from),
+            stride: self.stride.map(usize::from),
+            padding: self.padding.map(usize::from),
+            height: input.height.get().into(),
+            out_height: self.output.height.get().into(),
+        }
+    }
+
+    /// Taps of one output: weights that it has.
+    #[must_use]
+    pub fn taps(&self, input: &Value) -> usize {
+        let [rows, columns] = self.kernel.map(usize::from);
+        let channels = usize::from(input.channels.get());
+        match Kind::of_code(self.kind) {
+            Some(Kind::Conv) => rows * columns * channels,
+            Some(Kind::Depthwise) => rows * columns,
+            Some(Kind::Dense) => input.size(),
+            _ => 0,
+        }
+    }
+
+    /// [`Channel`]s that it has: one for each output channel; of a pool of means and of an addition one for all.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        match Kind::of_code(self.kind) {
+            Some(Kind::Conv | Kind::Depthwise | Kind::Dense) => self.output.channels.get().into(),
+            Some(Kind::AveragePool | Kind::Add) => 1,
+            _ => 0,
+        }
+    }
+}
