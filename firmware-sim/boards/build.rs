@@ -43,7 +43,7 @@ const FORBIDDEN_RISCV: [(&str, &str); 2] = [
 
 fn main() {
     println!("cargo::rerun-if-env-changed=BOARD");
-    println!("cargo::rerun-if-env-changed=LENET_Q8");
+    println!("cargo::rerun-if-env-changed=MODEL_Q8");
     println!("cargo::rerun-if-env-changed=STACK");
     println!("cargo::rerun-if-env-changed=BUILD_STD");
     println!("cargo::rerun-if-changed=build.rs");
@@ -64,7 +64,9 @@ fn main() {
         _ if riscv => STACK_RISCV,
         _ => STACK,
     };
-    let size = RAM - STACK + stack;
+    println!("cargo::rerun-if-env-changed=RAM");
+    let ram_size = env::var("RAM").map_or(RAM, |bytes| bytes.parse().expect("RAM is a number"));
+    let size = ram_size - STACK + stack;
     // the program that compares kernels has few statics and the portable ones, which need more of the stack
     let stack = env::var("STACK").map_or(stack, |bytes| bytes.parse().expect("STACK is a number"));
     let mut map = format!(
@@ -116,7 +118,7 @@ fn main() {
         // Debian's linker takes it for 64 bits unless told
         println!("cargo::rustc-link-arg-bins=-melf32lriscv");
     }
-    let model = env::var("LENET_Q8").expect("LENET_Q8 is the path of a .q8 model");
+    let model = env::var("MODEL_Q8").expect("MODEL_Q8 is the path of a .q8 model");
     println!("cargo::rerun-if-changed={model}");
-    println!("cargo::rustc-env=LENET_Q8={model}");
+    println!("cargo::rustc-env=MODEL_Q8={model}");
 }

@@ -9,11 +9,20 @@ pub const FAILED: i32 = 1;
 /// Exit code after a fault.
 pub const FAULT: i32 = 3;
 
+/// Writes a line of ticks.
+pub fn ticks(numbers: &[u32]) {
+    write(c"ticks", numbers.iter().map(|number| number.cast_signed()));
+}
+
 /// Writes a line.
-#[inline(never)] // its buffers must not lie on the stack during inference
 pub fn line(about: &CStr, numbers: &[i32]) {
+    write(about, numbers.iter().copied());
+}
+
+#[inline(never)] // its buffers must not lie on the stack during inference
+fn write(about: &CStr, numbers: impl Iterator<Item = i32>) {
     sys_write0(about);
-    for &number in numbers {
+    for number in numbers {
         // a blank, eleven characters at most, and the end
         let mut text = [b' '; 13];
         let mut digits = itoa::Buffer::new();

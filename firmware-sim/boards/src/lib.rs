@@ -17,17 +17,22 @@ pub use mps2 as machine;
 #[cfg(target_arch = "riscv32")]
 pub use virt as machine;
 
-use firmware::format;
+use firmware::rows::Dimensions;
 
 /// The bytes of the model in flash, where words of it are read in place.
 #[repr(align(4))]
-struct Aligned<T>(T);
+struct Aligned<T: ?Sized>(T);
 
-static MODEL: Aligned<[u8; format::LEN]> = Aligned(*include_bytes!(env!("LENET_Q8")));
+const BYTES: &[u8] = include_bytes!(env!("MODEL_Q8"));
+
+static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("MODEL_Q8")));
+
+/// What the model is made for.
+pub const DIMENSIONS: Dimensions = Dimensions::of(BYTES);
 
 /// The `.q8` file that this image was built with.
 #[must_use]
-pub fn model() -> &'static [u8; format::LEN] {
+pub fn model() -> &'static [u8] {
     &MODEL.0
 }
 

@@ -2,8 +2,7 @@
 
 use core::{ptr, slice};
 
-use firmware::geometry::IMAGE_SIDE;
-
+use crate::DIMENSIONS;
 use crate::machine;
 
 unsafe extern "C" {
@@ -68,10 +67,8 @@ pub fn stack_high_water() -> usize {
     start.addr() - cell.addr()
 }
 
-/// A row of pixels, aligned so that it is copied a word at a time.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(4))]
-pub struct PixelRow(pub [u8; IMAGE_SIDE]);
+/// A row of pixels.
+pub type PixelRow = [u8; DIMENSIONS.row_len];
 
 /// The images that the camera sees, which the host loaded into the board's memory before it started.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +91,7 @@ impl TestImages {
         unsafe {
             let count = ptr::read_volatile(start) as u16;
             let row_period = ptr::read_volatile(start.add(1));
-            let rows = slice::from_raw_parts(start.add(2).cast(), usize::from(count) * IMAGE_SIDE);
+            let rows = slice::from_raw_parts(start.add(2).cast(), usize::from(count) * DIMENSIONS.height);
             Self { count, row_period, rows }
         }
     }

@@ -9,4 +9,4 @@ mod record;
 mod schedule;
 
 pub use engine::{Frame, Logits, Progress};
-pub use format::{FormatError, Model, scratch_words};
+pub use format::{Dimensions, FormatError, Model};

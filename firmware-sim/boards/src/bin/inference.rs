@@ -9,11 +9,14 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use boards::clock::Clock;
 use boards::console::{self, FAILED};
 use boards::machine::{self, entry};
+use boards::DIMENSIONS;
 use boards::memory::{self, PixelRow, TestImages};
 use critical_section::Mutex;
-use firmware::camera::{Camera, Row};
-use firmware::geometry::IMAGE_SIDE;
-use firmware::{Answer, LayerId, Logits, Model, Progress, Scratch};
+use firmware::camera;
+use firmware::rows::{Logits, Model, Progress};
+
+type Camera = camera::Camera<{ DIMENSIONS.row_len }, { DIMENSIONS.height }>;
+type Row = camera::Row<{ DIMENSIONS.row_len }>;
 
 /// What the row clock's interrupt and the main loop share.
 static CAMERA: Mutex<RefCell<Camera>> = Mutex::new(RefCell::new(Camera::new()));
@@ -26,7 +29,7 @@ fn with_camera<T>(action: impl FnOnce(&mut Camera) -> T) -> Option<T> {
 }
 
 /// What the sensor sees after the last image: a row of a blank frame.
-static BLANK_ROW: PixelRow = PixelRow([0; IMAGE_SIDE]);
+static BLANK_ROW: PixelRow = [0; DIMENSIONS.row_len];
 
 boards::on_row!(take_row);
 
@@ -36,13 +39,13 @@ fn take_row() {
     // only changed here: an interrupt, which nothing interrupts
     static SEEN: AtomicUsize = AtomicUsize::new(0);
     let seen = SEEN.load(Ordering::Relaxed);
-    let PixelRow(pixels) = TestImages::loaded().rows.get(seen).unwrap_or(&BLANK_ROW);
+    let pixels = TestImages::loaded().rows.get(seen).unwrap_or(&BLANK_ROW);
     SEEN.store(seen + 1, Ordering::Relaxed);
     with_camera(|camera| camera.on_row(pixels));
 }
 
 /// What [`main`] has inference work in.
-static mut SCRATCH: Scratch = Scratch::new();
+static mut SCRATCH: [u32; DIMENSIONS.scratch_words] = [0; DIMENSIONS.scratch_words];
 
 #[entry]
 fn main() -> ! {
@@ -79,34 +82,34 @@ fn measure_clock(clock: Clock) {
     }
 }
 
-/// Ticks of the four layers, and of taking rows in.
-type Ticks = [u32; 5];
+/// Ticks of the layers, and of taking rows in.
+type Ticks = [u32; DIMENSIONS.layers + 1];
 
 struct Board<'m> {
     clock: Clock,
     model: Model<'static>,
-    scratch: &'m mut Scratch,
+    scratch: &'m mut [u32],
 }
 
 impl Board<'_> {
     /// Reads `frames` frames and prints the results.
     fn run(mut self, frames: u16) {
         let mut stack = 0;
-        let mut row = Row { frame: 0, number: 0, pixels: [0; IMAGE_SIDE] };
+        let mut row = Row { frame: 0, number: 0, pixels: [0; DIMENSIONS.row_len] };
         next_row(&mut row);
         while row.frame < frames {
             // the rest of a frame whose beginning was dropped
             if row.number == 0 {
                 memory::paint_stack();
                 let frame = row.frame;
-                let mut ticks = Ticks::default();
+                let mut ticks: Ticks = [0; DIMENSIONS.layers + 1];
                 let logits = self.read(&mut row, &mut ticks);
                 stack = memory::stack_high_water().max(stack);
                 let Some(logits) = &logits else {
                     console::line(c"lost", &[frame.into()]);
                     continue;
                 };
-                self.print(frame, logits, &ticks);
+                print(frame, logits, &ticks);
             }
             next_row(&mut row);
         }
@@ -119,19 +122,19 @@ impl Board<'_> {
     /// Reads the frame that begins with `row`; without an answer if a row of it is missing, and then `row` is
     /// the one that came instead.
     #[inline(never)] // the stack that is measured is that of this call
-    fn read(&mut self, row: &mut Row, ticks: &mut Ticks) -> Option<Logits> {
+    fn read(&mut self, row: &mut Row, ticks: &mut Ticks) -> Option<Logits<'_>> {
         let this = row.frame;
-        let mut frame = self.model.start(self.scratch);
+        let mut frame = self.model.start(self.scratch)?;
         let mut expected = 0;
         loop {
             let before = self.clock.now();
             match frame.step() {
-                Progress::Computed(layer) => ticks[layer as usize] += self.clock.since(before),
-                Progress::Ready => {
-                    let logits = frame.finish();
-                    ticks[LayerId::Dense2 as usize] += self.clock.since(before);
-                    return logits;
+                Progress::Computed(layer) => {
+                    if let Some(ticks) = ticks.get_mut(layer) {
+                        *ticks += self.clock.since(before);
+                    }
                 }
+                Progress::Ready => return frame.finish(),
                 Progress::NeedsRow => {
                     if expected > 0 {
                         next_row(row);
@@ -140,24 +143,21 @@ impl Board<'_> {
                         return None;
                     }
                     let before = self.clock.now();
-                    frame.push_row(&row.pixels);
-                    ticks[4] += self.clock.since(before);
+                    frame.push_row(&row.pixels)?;
+                    ticks[DIMENSIONS.layers] += self.clock.since(before);
                     expected += 1;
                 }
             }
         }
     }
+}
 
-    #[inline(never)]
-    fn print(&self, frame: u16, logits: &Logits, ticks: &Ticks) {
-        let answer = match logits.answer(self.model) {
-            Answer::Confident(digit) => i32::from(digit),
-            Answer::Unsure => -1,
-        };
-        console::line(c"image", &[frame.into(), logits.digit().into(), answer]);
-        console::line(c"logits", &logits.0);
-        console::line(c"ticks", &ticks.map(u32::cast_signed));
-    }
+#[inline(never)]
+fn print(frame: u16, logits: &Logits<'_>, ticks: &Ticks) {
+    console::line(c"image", &[frame.into()]);
+    console::line(c"logits", logits.0);
+    // as they are: the host takes them for what they are
+    console::ticks(ticks);
 }
 
 /// Sleeps until the camera has a row.

@@ -158,17 +158,57 @@ impl fmt::Display for FormatError {
 
 impl core::error::Error for FormatError {}
 
-/// Words of memory that an inference of this model needs, for a `static` of just this length; 0 of what is no model.
-///
-/// Only [`Model::parse`] checks that it is true.
-#[must_use]
-pub const fn scratch_words(flash: &[u8]) -> usize {
-    match flash {
-        [b'L', b'N', b'Q', b'8', 3, 0, 0, 0, _, _, _, _, a, b, c, d, ..] => {
-            u32::from_le_bytes([*a, *b, *c, *d]) as usize
+/// Lengths that a firmware needs before it runs, for `static`s of just the right size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dimensions {
+    /// Words of memory that an inference needs.
+    pub scratch_words: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Bytes of a row: its pixels, and of each all channels.
+    pub row_len: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Outputs of the last layer.
+    pub outputs: usize,
+}
+
+impl Dimensions {
+    /// What the header of a file says; zeros if it is none. Only [`Model::parse`] checks that it is true.
+    #[must_use]
+    pub const fn of(flash: &[u8]) -> Self {
+        let layers = byte(flash, core::mem::offset_of!(Header, layers)) as usize;
+        if word(flash, core::mem::offset_of!(Header, version)) != VERSION as usize {
+            return Self { scratch_words: 0, height: 0, row_len: 0, layers: 0, outputs: 0 };
         }
-        _ => 0,
+        let input = shape(flash, core::mem::offset_of!(Header, input));
+        let record = size_of::<Header>() + layers.saturating_sub(1) * size_of::<Record>();
+        let output = shape(flash, record + core::mem::offset_of!(Record, output));
+        Self {
+            scratch_words: word(flash, core::mem::offset_of!(Header, scratch_words)),
+            height: input[1],
+            row_len: input[0] * input[2],
+            layers,
+            outputs: output[0] * output[1] * output[2],
+        }
     }
+}
+
+const fn byte(flash: &[u8], index: usize) -> u8 {
+    if index < flash.len() { flash[index] } else { 0 }
+}
+
+const fn half(flash: &[u8], index: usize) -> usize {
+    u16::from_le_bytes([byte(flash, index), byte(flash, index + 1)]) as usize
+}
+
+const fn word(flash: &[u8], index: usize) -> usize {
+    half(flash, index) | half(flash, index + 2) << 16
+}
+
+/// A value's channels, height and width.
+const fn shape(flash: &[u8], value: usize) -> [usize; 3] {
+    [half(flash, value), half(flash, value + 2), half(flash, value + 4)]
 }
 
 /// The CRC-32 that a file ends with, of all its bytes before.

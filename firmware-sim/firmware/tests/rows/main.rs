@@ -6,7 +6,7 @@ mod oracle;
 mod synthetic;
 
 use firmware::rows::format::{Kind, MAX_LAYERS, Rehearsal, Value};
-use firmware::rows::{Model, Progress, scratch_words};
+use firmware::rows::{Dimensions, Model, Progress};
 use proptest::prelude::*;
 use synthetic::{Network, Random};
 
@@ -26,7 +26,15 @@ fn assert_equal(seed: u64) {
     let model = Model::parse(&file).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     let mut scratch = scratch(&mut random, model);
     let words = model.scratch_words();
-    assert_eq!(scratch_words(&file), words);
+    let input = &network.input;
+    let dimensions = Dimensions {
+        scratch_words: words,
+        height: input.height.get().into(),
+        row_len: input.row_len(),
+        layers: network.records.len(),
+        outputs: network.records.last().unwrap().output.size(),
+    };
+    assert_eq!(Dimensions::of(&file), dimensions);
     for _ in 0..2 {
         let image = network.image(&mut random);
         let logits = model.infer(&image, &mut scratch[..words]).expect("it is the model's memory");

@@ -23,7 +23,7 @@ pub(super) fn outputs(
     let sums = work.get_mut(..blocks * BLOCK)?;
     let sums = <[[i32; BLOCK]]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
     let groups =
-        channels.chunks(BLOCK * DENSE_BLOCKS).zip(weights.chunks(taps.max(1) * DENSE_BLOCKS));
+        channels.chunks(BLOCK * DENSE_BLOCKS).zip(weights.chunks((taps * DENSE_BLOCKS).max(1)));
     let mut first = 0;
     for (channels, weights) in groups {
         let sums = sums.get_mut(..channels.len().div_ceil(BLOCK))?;
