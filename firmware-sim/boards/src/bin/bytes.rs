@@ -18,8 +18,10 @@ const ROUNDS: u32 = 200;
 const BLOCKS: usize = 13;
 /// Kernel elements of a tile.
 const ELEMENTS: usize = 50;
-/// Bytes of a row for the depthwise convolution.
-const ROW: usize = 100;
+/// Bytes of a map for the depthwise convolution.
+const MAP: usize = 300;
+/// Maximum of kernel elements of the depthwise convolution.
+const OFFSETS: usize = 12;
 
 /// What [`main`] works in, too large for the stack.
 struct Work {
@@ -27,7 +29,8 @@ struct Work {
     plain: [[[i32; 3]; 4]; BLOCKS],
     triples: [Triple; ELEMENTS],
     places: [u8; ELEMENTS],
-    rows: [[u8; ROW]; 3],
+    map: [u8; MAP],
+    offsets: [u16; OFFSETS],
 }
 
 static mut WORK: Work = Work {
@@ -35,7 +38,8 @@ static mut WORK: Work = Work {
     plain: [[[0; 3]; 4]; BLOCKS],
     triples: [0; ELEMENTS],
     places: [0; ELEMENTS],
-    rows: [[0; ROW]; 3],
+    map: [0; MAP],
+    offsets: [0; OFFSETS],
 };
 
 #[entry]
@@ -59,10 +63,10 @@ fn main() -> ! {
 /// How many of the three kernels give the same as the portable one, on a tile of random size.
 #[inline(never)]
 fn compare(work: &mut Work, random: &mut Random) -> Option<i32> {
-    let Work { fast, plain, triples, places, rows } = work;
+    let Work { fast, plain, triples, places, map, offsets } = work;
     triples.fill_with(|| bytes::triple([(); 3].map(|()| random.activation())));
     places.fill_with(|| random.activation());
-    rows.as_flattened_mut().fill_with(|| random.activation());
+    map.fill_with(|| random.activation());
     let blocks = random.below(BLOCKS + 1);
     let len = random.below(ELEMENTS + 1);
     let stride = len + random.below(4);
@@ -82,20 +86,15 @@ fn compare(work: &mut Work, random: &mut Random) -> Option<i32> {
     portable::one_place(weights, stride, places.get(..len)?, plain.get_mut(..blocks)?);
     equal += i32::from(fast == plain);
 
-    let len = random.below(ROW + 1);
-    let [mut first, mut second, mut third] = [&[][..]; 3];
-    for (row, bytes) in [&mut first, &mut second, &mut third].into_iter().zip(&*rows) {
-        *row = bytes.get(..len)?;
-    }
-    let rows = [first, second, third];
-    let rows = rows.get(..random.below(4))?;
-    let columns = random.below(5);
-    let [column_bytes, place_bytes] = [random.below(20), random.below(20)];
-    let window = Window { rows, columns, column_bytes, place_bytes };
-    let stride = rows.len() * columns + random.below(3);
-    let blocks = random.below(4);
-    bytes::depthwise(weights, stride, &window, blocks, fast);
-    portable::depthwise(weights, stride, &window, blocks, plain);
+    // now and then beyond the end of the map
+    offsets.fill_with(|| random.below(MAP * 3 / 4) as u16);
+    let offsets = offsets.get(..random.below(OFFSETS + 1))?;
+    let map = map.get(..MAP - random.below(20))?;
+    let [place_bytes, places, blocks] = [12, 8, 6].map(|end| random.below(end));
+    let window = Window { map, offsets, place_bytes, places, blocks };
+    let stride = offsets.len() + random.below(3);
+    bytes::depthwise(weights, stride, &window, fast);
+    portable::depthwise(weights, stride, &window, plain);
     equal += i32::from(fast == plain);
     Some(equal)
 }
@@ -112,7 +111,7 @@ fn fill_alike(fast: &mut [[[i32; 3]; 4]], plain: &mut [[[i32; 3]; 4]], random: &
 /// Prints for each kernel, the portable one first: instructions, products, bytes of stack.
 #[inline(never)]
 fn count(work: &mut Work, random: &mut Random, counter: Counter) -> Option<()> {
-    let Work { fast, triples, places, rows, .. } = work;
+    let Work { fast, triples, places, map, offsets, .. } = work;
     let weights = random.weights(BLOCKS * ELEMENTS)?;
     let products = (BLOCKS * 4 * ELEMENTS) as i32;
 
@@ -138,18 +137,17 @@ fn count(work: &mut Work, random: &mut Random, counter: Counter) -> Option<()> {
     }
 
     // a kernel of 3 by 3 over 16 channels, as small networks have
-    let [first, second, third] = &*rows;
-    let rows: [&[u8]; 3] = [first, second, third];
-    let window = Window { rows: &rows, columns: 3, column_bytes: 16, place_bytes: 16 };
+    let offsets = offsets.get_mut(..9)?;
+    for (row, offsets) in offsets.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+        *offsets = [0, 1, 2].map(|column| (row * 96 + column * 16) as u16);
+    }
     for places in [1, 2, 3, 4] {
-        let sums = sums.get_mut(..4 * places)?;
+        let window = Window { map, offsets, place_bytes: 16, places, blocks: 4 };
         let products = 9 * 16 * places as i32;
-        counter.print(c"depthwise", products, || {
-            portable::depthwise(weights, 9, &window, 4, sums);
-        });
-        counter.print(c"depthwise", products, || {
-            bytes::depthwise(weights, 9, &window, 4, sums);
-        });
+        let run = || portable::depthwise(weights, 9, &window, sums);
+        counter.print(c"depthwise", products, run);
+        let run = || bytes::depthwise(weights, 9, &window, sums);
+        counter.print(c"depthwise", products, run);
     }
     Some(())
 }

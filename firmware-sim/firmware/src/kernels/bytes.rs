@@ -31,6 +31,12 @@
 //! so few kernel elements at a time. 32 always fit.
 
 pub mod portable;
+#[cfg(bytes_kernels = "rv32")]
+pub mod rv32;
+#[cfg(bytes_kernels = "v6m")]
+pub mod v6m;
+#[cfg(bytes_kernels = "v7m")]
+pub mod v7m;
 
 /// Weights of four outputs for one kernel element.
 pub type Block = [i8; 4];
@@ -57,22 +63,48 @@ pub const fn split([first, second]: [u32; 2]) -> [i32; 3] {
     [s0, s1, s2]
 }
 
-/// The part of a map that a depthwise convolution reads: rows of `[column][channel]`.
-///
-/// The rows begin with the first place's first column.
+/// What a depthwise convolution reads: a map of `[row][column][channel]`, whose rows may lie in any order.
 #[derive(Debug, Clone, Copy)]
 pub struct Window<'a> {
-    /// The rows under the kernel, from its first to its last.
-    pub rows: &'a [&'a [u8]],
-    /// Columns of the kernel.
-    pub columns: usize,
-    /// Bytes from a column to the next: the map's channels.
-    pub column_bytes: usize,
+    /// All rows.
+    pub map: &'a [u8],
+    /// Where the first channel of the first place lies in `map`, for each kernel element that is taken.
+    pub offsets: &'a [u16],
     /// Bytes from a place to the next.
     pub place_bytes: usize,
+    /// Places, all with the same weights.
+    pub places: usize,
+    /// Blocks of four channels.
+    pub blocks: usize,
 }
 
+impl Window<'_> {
+    /// Whether the map has all that is read of it.
+    #[cfg(not(bytes_kernels = "portable"))]
+    fn is_in_map(&self) -> bool {
+        let last = self.offsets.iter().fold(0, |last, &offset| last.max(offset)).into();
+        let end =
+            |place_at: usize| self.blocks.checked_mul(4)?.checked_add(last)?.checked_add(place_at);
+        let last_place = self.places.saturating_sub(1).checked_mul(self.place_bytes);
+        last_place.and_then(end).is_some_and(|end| end <= self.map.len())
+    }
+
+    /// Whether there are places and blocks, and weights and sums for them.
+    fn fits(&self, weights: &[Block], stride: usize, sums: &[[i32; 4]]) -> bool {
+        let enough = self.places.checked_mul(self.blocks);
+        enough.is_some_and(|enough| 0 < enough && enough <= sums.len())
+            && fits(weights, stride, self.offsets.len(), self.blocks)
+    }
+}
+
+#[cfg(bytes_kernels = "portable")]
 use portable as chosen;
+#[cfg(bytes_kernels = "rv32")]
+use rv32 as chosen;
+#[cfg(bytes_kernels = "v6m")]
+use v6m as chosen;
+#[cfg(bytes_kernels = "v7m")]
+use v7m as chosen;
 
 /// Multiplies a patch of three places: adds to `sums[block][output][place]`.
 ///
@@ -96,17 +128,11 @@ pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i3
 
 /// A depthwise convolution, each channel with a kernel of its own: adds to `sums[place][block][channel]`, modulo 2³².
 ///
-/// There are `blocks` blocks of four channels at each place, and `sums.len() / blocks` places. The weights of block
-/// `b` are `weights[b * stride..]`, `[row][column][4]`. Activations beyond the end of a row are zero. It is fastest if
-/// there are none: a row has four bytes for each block, also the last one, at the last column of the last place.
-pub fn depthwise(
-    weights: &[Block],
-    stride: usize,
-    window: &Window<'_>,
-    blocks: usize,
-    sums: &mut [[i32; 4]],
-) {
-    chosen::depthwise(weights, stride, window, blocks, sums);
+/// The weights of block `b` are `weights[b * stride..][..window.offsets.len()]`. Three places at a time take the fewest
+/// instructions. Activations beyond the end of the map are zero; where there are any, also for channels that fill up
+/// the last block, it is slow.
+pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
+    chosen::depthwise(weights, stride, window, sums);
 }
 
 /// Whether there are `len` kernel elements in each of `blocks` blocks.

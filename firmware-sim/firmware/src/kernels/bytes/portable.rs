@@ -54,40 +54,26 @@ pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i3
 
 /// See [`super::depthwise`].
 #[inline(never)]
-pub fn depthwise(
-    weights: &[Block],
-    stride: usize,
-    window: &Window<'_>,
-    blocks: usize,
-    sums: &mut [[i32; 4]],
-) {
-    let &Window { rows, columns, column_bytes, place_bytes } = window;
-    let Some(elements) = rows.len().checked_mul(columns) else { return };
-    if blocks == 0 || !fits(weights, stride, elements, blocks) {
+pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
+    if !window.fits(weights, stride, sums) {
         return;
     }
-    let mut place_at = 0_usize;
-    // a rest that is no whole place is left alone
-    let mut places = sums;
-    while let Some((place, rest)) = places.split_at_mut_checked(blocks) {
-        let (mut block_at, mut rest_of_weights) = (place_at, weights);
+    let (mut map, mut sums) = (window.map, sums);
+    for _ in 0..window.places {
+        let Some((place, other_places)) = sums.split_at_mut_checked(window.blocks) else { return };
+        let (mut map_of_block, mut rest) = (map, weights);
         for sums in place {
             let mut added = *sums;
-            let mut weights = rest_of_weights.iter();
-            for row in rows {
-                let mut at = block_at;
-                for weights in weights.by_ref().take(columns) {
-                    let here = row.get(at..).unwrap_or_default();
-                    multiply(*weights, first_four(here), &mut added);
-                    at = at.saturating_add(column_bytes);
-                }
+            for (weights, &offset) in rest.iter().zip(window.offsets) {
+                let here = map_of_block.get(usize::from(offset)..).unwrap_or_default();
+                multiply(*weights, first_four(here), &mut added);
             }
             *sums = added;
-            block_at = block_at.saturating_add(4);
-            rest_of_weights = rest_of_weights.get(stride..).unwrap_or_default();
+            map_of_block = map_of_block.get(4..).unwrap_or_default();
+            rest = rest.get(stride..).unwrap_or_default();
         }
-        place_at = place_at.saturating_add(place_bytes);
-        places = rest;
+        map = map.get(window.place_bytes..).unwrap_or_default();
+        sums = other_places;
     }
 }
 

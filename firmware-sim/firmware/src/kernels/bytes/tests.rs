@@ -89,29 +89,28 @@ proptest! {
         [channels, step, places] in [1..19_usize, 1..4, 0..6],
         (slack, more) in (0..4_usize, 0..3_usize),
         weights in vector([weight(), weight(), weight(), weight()], 5 * 30),
-        map in vector(vector(activation(), 19 * 20 + 4), 5),
+        map in vector(activation(), 4 * 18 * 20 + 4),
         start: i32,
     ) {
         let blocks = channels.div_ceil(4);
         let stride = kernel_rows * columns + more;
-        let row_len = (places * step + columns) * channels + slack;
-        let rows: Vec<&[u8]> = map[..kernel_rows].iter().map(|row| &row[..row_len]).collect();
-        let window = Window {
-            rows: &rows,
-            columns,
-            column_bytes: channels,
-            place_bytes: step * channels,
-        };
+        let row_len = (places * step + columns) * channels;
+        let map = &map[..kernel_rows * row_len + slack];
+        let offset = |y, x| y * row_len + x * channels;
+        let offsets: Vec<u16> = (0..kernel_rows)
+            .flat_map(|y| (0..columns).map(move |x| u16::try_from(offset(y, x)).unwrap()))
+            .collect();
+        let window = Window { map, offsets: &offsets, place_bytes: step * channels, places, blocks };
         let mut sums = vec![[start; 4]; places * blocks];
-        depthwise(&weights, stride, &window, blocks, &mut sums);
+        depthwise(&weights, stride, &window, &mut sums);
         for place in 0..places {
             for channel in 0..channels {
                 let (block, output) = (channel / 4, channel % 4);
                 let mut expected = 0;
-                for (y, row) in rows.iter().enumerate() {
+                for y in 0..kernel_rows {
                     for x in 0..columns {
                         let weight = weights[block * stride + y * columns + x][output];
-                        let activation = row[(place * step + x) * channels + channel];
+                        let activation = map[offset(y, place * step + x) + channel];
                         expected += i64::from(weight) * i64::from(activation);
                     }
                 }
@@ -127,17 +126,17 @@ proptest! {
         stride in prop_oneof![0..10_usize, Just(usize::MAX), Just(usize::MAX / 2)],
         patch in vector(any::<u8>(), 0..20),
         sums in vector([0..1_i32, 0..1, 0..1, 0..1], 0..20),
-        [columns, column_bytes, place_bytes, blocks] in
-            [0, 1, 2, 3].map(|_| prop_oneof![0..5_usize, Just(usize::MAX), Just(usize::MAX / 4)]),
+        offsets in vector(prop_oneof![0..20_u16, Just(u16::MAX)], 0..20),
+        [place_bytes, places, blocks] in
+            [0, 1, 2].map(|_| prop_oneof![0..5_usize, Just(usize::MAX), Just(usize::MAX / 4)]),
     ) {
         let mut sums = sums;
         let triples: Vec<Triple> = patch.iter().map(|&activation| triple([activation; 3])).collect();
         let mut threes = vec![[[0; 3]; 4]; sums.len()];
         three_places(&weights, stride, &triples, &mut threes);
         one_place(&weights, stride, &patch, &mut sums);
-        let rows = [&patch[..], &[]];
-        let window = Window { rows: &rows, columns, column_bytes, place_bytes };
-        depthwise(&weights, stride, &window, blocks, &mut sums);
+        let window = Window { map: &patch, offsets: &offsets, place_bytes, places, blocks };
+        depthwise(&weights, stride, &window, &mut sums);
     }
 }
 
