@@ -39,6 +39,12 @@ pub fn stack_end() -> usize {
     (&raw const _stack_end).addr()
 }
 
+/// Bytes of the whole stack.
+#[must_use]
+pub fn stack_len() -> usize {
+    (&raw const _stack_start).addr() - stack_end()
+}
+
 /// Fills the stack that is not in use.
 #[inline(never)]
 pub fn paint_stack() {

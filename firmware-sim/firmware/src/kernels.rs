@@ -26,6 +26,7 @@
 //!   . . . . . .
 //! ```
 
+pub mod bytes;
 pub mod portable;
 
 #[cfg(kernels = "dsp")]

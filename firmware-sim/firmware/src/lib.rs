@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
-#![cfg_attr(kernels = "portable", forbid(unsafe_code))]
+#![cfg_attr(all(kernels = "portable", bytes_kernels = "portable"), forbid(unsafe_code))]
 
 mod answer;
 pub mod camera;

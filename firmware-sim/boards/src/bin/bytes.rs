@@ -1,0 +1,229 @@
+//! Compares the kernels of the layout Bytes that this target gets with the portable ones, on random tiles, and counts
+//! the instructions of both.
+#![no_std]
+#![no_main]
+
+use core::ffi::CStr;
+
+use boards::clock::Clock;
+use boards::console::{self, FAILED};
+use boards::machine::{self, entry};
+use boards::memory;
+use firmware::kernels::bytes::{self, Block, Triple, Window, portable};
+use zerocopy::FromBytes;
+
+/// Tiles of each kind.
+const ROUNDS: u32 = 200;
+/// Blocks of a tile: 50 outputs, as LeNet's second convolution has.
+const BLOCKS: usize = 13;
+/// Kernel elements of a tile.
+const ELEMENTS: usize = 50;
+/// Bytes of a map for the depthwise convolution.
+const MAP: usize = 300;
+/// Maximum of kernel elements of the depthwise convolution.
+const OFFSETS: usize = 12;
+
+/// What [`main`] works in, too large for the stack.
+struct Work {
+    fast: [[[i32; 3]; 4]; BLOCKS],
+    plain: [[[i32; 3]; 4]; BLOCKS],
+    triples: [Triple; ELEMENTS],
+    places: [u8; ELEMENTS],
+    map: [u8; MAP],
+    offsets: [u16; OFFSETS],
+}
+
+static mut WORK: Work = Work {
+    fast: [[[0; 3]; 4]; BLOCKS],
+    plain: [[[0; 3]; 4]; BLOCKS],
+    triples: [0; ELEMENTS],
+    places: [0; ELEMENTS],
+    map: [0; MAP],
+    offsets: [0; OFFSETS],
+};
+
+#[entry]
+fn main() -> ! {
+    machine::guard_stack();
+    let work = &raw mut WORK;
+    // SAFETY: the program starts here, once, and nothing else uses it.
+    let work = unsafe { &mut *work };
+    let mut random = Random(1);
+    let mut equal = 0;
+    for _ in 0..ROUNDS {
+        equal += compare(work, &mut random).unwrap_or(0);
+    }
+    console::line(c"equal", &[equal]);
+    let counter = Counter::start();
+    let counted = count(work, &mut random, counter).is_some();
+    let all = counted && equal == 3 * ROUNDS.cast_signed();
+    semihosting::process::exit(if all { 0 } else { FAILED })
+}
+
+/// How many of the three kernels give the same as the portable one, on a tile of random size.
+#[inline(never)]
+fn compare(work: &mut Work, random: &mut Random) -> Option<i32> {
+    let Work { fast, plain, triples, places, map, offsets } = work;
+    triples.fill_with(|| bytes::triple([(); 3].map(|()| random.activation())));
+    places.fill_with(|| random.activation());
+    map.fill_with(|| random.activation());
+    let blocks = random.below(BLOCKS + 1);
+    let len = random.below(ELEMENTS + 1);
+    let stride = len + random.below(4);
+    let weights = random.weights(BLOCKS * (ELEMENTS + 4))?;
+    let mut equal = 0;
+
+    fill_alike(fast, plain, random);
+    let (fast, plain) = (fast.get_mut(..blocks)?, plain.get_mut(..blocks)?);
+    bytes::three_places(weights, stride, triples.get(..len)?, fast);
+    portable::three_places(weights, stride, triples.get(..len)?, plain);
+    equal += i32::from(fast == plain);
+
+    let (fast, plain) = (fast.as_flattened_mut().as_flattened_mut(), plain.as_flattened_mut());
+    let (fast, _) = fast.as_chunks_mut::<4>();
+    let (plain, _) = plain.as_flattened_mut().as_chunks_mut::<4>();
+    bytes::one_place(weights, stride, places.get(..len)?, fast.get_mut(..blocks)?);
+    portable::one_place(weights, stride, places.get(..len)?, plain.get_mut(..blocks)?);
+    equal += i32::from(fast == plain);
+
+    // now and then beyond the end of the map
+    offsets.fill_with(|| random.below(MAP * 3 / 4) as u16);
+    let offsets = offsets.get(..random.below(OFFSETS + 1))?;
+    let map = map.get(..MAP - random.below(20))?;
+    let [place_bytes, places, blocks] = [12, 8, 6].map(|end| random.below(end));
+    let window = Window { map, offsets, place_bytes, places, blocks };
+    let stride = offsets.len() + random.below(3);
+    bytes::depthwise(weights, stride, &window, fast);
+    portable::depthwise(weights, stride, &window, plain);
+    equal += i32::from(fast == plain);
+    Some(equal)
+}
+
+/// Sums to begin with: they wrap around, and must do so alike.
+fn fill_alike(fast: &mut [[[i32; 3]; 4]], plain: &mut [[[i32; 3]; 4]], random: &mut Random) {
+    let fast = fast.as_flattened_mut().as_flattened_mut();
+    for (fast, plain) in fast.iter_mut().zip(plain.as_flattened_mut().as_flattened_mut()) {
+        let start = random.next().cast_signed();
+        (*fast, *plain) = (start, start);
+    }
+}
+
+/// Prints for each kernel, the portable one first: instructions, products, bytes of stack.
+#[inline(never)]
+fn count(work: &mut Work, random: &mut Random, counter: Counter) -> Option<()> {
+    let Work { fast, triples, places, map, offsets, .. } = work;
+    let weights = random.weights(BLOCKS * ELEMENTS)?;
+    let products = (BLOCKS * 4 * ELEMENTS) as i32;
+
+    triples.fill(bytes::triple([1, 2, 3]));
+    let run = || portable::three_places(weights, ELEMENTS, triples, fast);
+    counter.print(c"three_places", 3 * products, run);
+    let run = || bytes::three_places(weights, ELEMENTS, triples, fast);
+    counter.print(c"three_places", 3 * products, run);
+
+    let (sums, _) = fast.as_flattened_mut().as_flattened_mut().as_chunks_mut();
+    // all of them, then every second one
+    for (second, products) in [(1, products), (0, products / 2)] {
+        for [first, next] in places.as_chunks_mut().0 {
+            (*first, *next) = (1, second);
+        }
+        let sums = sums.get_mut(..BLOCKS)?;
+        counter.print(c"one_place", products, || {
+            portable::one_place(weights, ELEMENTS, places, sums);
+        });
+        counter.print(c"one_place", products, || {
+            bytes::one_place(weights, ELEMENTS, places, sums);
+        });
+    }
+
+    // a kernel of 3 by 3 over 16 channels, as small networks have
+    let offsets = offsets.get_mut(..9)?;
+    for (row, offsets) in offsets.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+        *offsets = [0, 1, 2].map(|column| (row * 96 + column * 16) as u16);
+    }
+    for places in [1, 2, 3, 4] {
+        let window = Window { map, offsets, place_bytes: 16, places, blocks: 4 };
+        let products = 9 * 16 * places as i32;
+        let run = || portable::depthwise(weights, 9, &window, sums);
+        counter.print(c"depthwise", products, run);
+        let run = || bytes::depthwise(weights, 9, &window, sums);
+        counter.print(c"depthwise", products, run);
+    }
+    Some(())
+}
+
+/// Counts instructions and stack.
+#[derive(Clone, Copy)]
+struct Counter {
+    clock: Clock,
+    /// Instructions and ticks of a loop that is known.
+    known: [u32; 2],
+}
+
+impl Counter {
+    fn start() -> Self {
+        let clock = Clock::start();
+        let ticks = [1_000, 101_000].map(|turns| {
+            let before = clock.now();
+            machine::spin(turns);
+            clock.since(before)
+        });
+        Self { clock, known: [200_000, ticks[1] - ticks[0]] }
+    }
+
+    #[inline(never)]
+    fn print(self, name: &CStr, products: i32, run: impl FnOnce()) {
+        memory::paint_stack();
+        let before = self.clock.now();
+        run();
+        let ticks = self.clock.since(before);
+        // the program starts with all of the stack
+        let stack = memory::stack_high_water();
+        let caller = (memory::stack_end() + memory::stack_len()) - machine::stack_pointer();
+        let [instructions, of_ticks] = self.known;
+        // in thousands of ticks, so that it stays in 32 bits
+        let per_thousand = (instructions * 1000).checked_div(of_ticks).unwrap_or(0);
+        let instructions = ticks * per_thousand / 1000;
+        let percent = (instructions * 100).checked_div(products.cast_unsigned()).unwrap_or(0);
+        let stack = stack as i32 - caller as i32;
+        console::line(name, &[instructions.cast_signed(), products, percent.cast_signed(), stack]);
+    }
+}
+
+/// Marsaglia's xorshift, 32 bits: <https://doi.org/10.18637/jss.v008.i14>.
+struct Random(u32);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0
+    }
+
+    /// A number below another one.
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() >> 16) as usize * end >> 16
+    }
+
+    /// An activation; a fourth are zeros, and a fourth of the others the maximum.
+    fn activation(&mut self) -> u8 {
+        let bits = self.next();
+        match bits >> 28 {
+            0..4 => 0,
+            4..7 => 255,
+            _ => bits as u8,
+        }
+    }
+
+    /// Any bytes are weights: those of the model from anywhere on, whatever they mean there and, one time in four,
+    /// however they are aligned.
+    fn weights(&mut self, len: usize) -> Option<&'static [Block]> {
+        let mut at = self.below(boards::model().len() - len * size_of::<Block>());
+        if self.below(4) != 0 {
+            at &= !3;
+        }
+        let bytes = boards::model().get(at..)?;
+        <[Block]>::ref_from_prefix_with_elems(bytes, len).ok().map(|(weights, _)| weights)
+    }
+}

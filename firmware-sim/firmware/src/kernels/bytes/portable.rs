@@ -1,0 +1,93 @@
+//! Safe code for any target, and what the others are tested against.
+
+use super::{Block, Triple, Window, fits, split};
+
+/// See [`super::three_places`].
+#[inline(never)] // alone, it has all registers
+pub fn three_places(
+    weights: &[Block],
+    stride: usize,
+    patch: &[Triple],
+    sums: &mut [[[i32; 3]; 4]],
+) {
+    if !fits(weights, stride, patch.len(), sums.len()) {
+        return;
+    }
+    let mut rest = weights;
+    for sums in sums {
+        let mut packed = [[0_u32; 2]; 4];
+        for (weights, triple) in rest.iter().zip(patch) {
+            let [first, second] = [triple & !(0xff << 11), triple >> 11];
+            for (weight, [sum1, sum2]) in weights.iter().zip(&mut packed) {
+                let weight = i32::from(*weight).cast_unsigned();
+                *sum1 = sum1.wrapping_add(weight.wrapping_mul(first));
+                *sum2 = sum2.wrapping_add(weight.wrapping_mul(second));
+            }
+        }
+        for (sums, packed) in sums.iter_mut().zip(packed) {
+            for (sum, more) in sums.iter_mut().zip(split(packed)) {
+                *sum = sum.wrapping_add(more);
+            }
+        }
+        rest = rest.get(stride..).unwrap_or_default();
+    }
+}
+
+/// See [`super::one_place`].
+#[inline(never)]
+pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i32; 4]]) {
+    if !fits(weights, stride, patch.len(), sums.len()) {
+        return;
+    }
+    let mut rest = weights;
+    for sums in sums {
+        let mut added = *sums;
+        for (weights, &activation) in rest.iter().zip(patch) {
+            if activation != 0 {
+                multiply(*weights, [activation; 4], &mut added);
+            }
+        }
+        *sums = added;
+        rest = rest.get(stride..).unwrap_or_default();
+    }
+}
+
+/// See [`super::depthwise`].
+#[inline(never)]
+pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
+    if !window.fits(weights, stride, sums) {
+        return;
+    }
+    let (mut map, mut sums) = (window.map, sums);
+    for _ in 0..window.places {
+        let Some((place, other_places)) = sums.split_at_mut_checked(window.blocks) else { return };
+        let (mut map_of_block, mut rest) = (map, weights);
+        for sums in place {
+            let mut added = *sums;
+            for (weights, &offset) in rest.iter().zip(window.offsets) {
+                let here = map_of_block.get(usize::from(offset)..).unwrap_or_default();
+                multiply(*weights, first_four(here), &mut added);
+            }
+            *sums = added;
+            map_of_block = map_of_block.get(4..).unwrap_or_default();
+            rest = rest.get(stride..).unwrap_or_default();
+        }
+        map = map.get(window.place_bytes..).unwrap_or_default();
+        sums = other_places;
+    }
+}
+
+/// The first four bytes, zeros where there are fewer.
+fn first_four(bytes: &[u8]) -> [u8; 4] {
+    bytes.first_chunk().copied().unwrap_or_else(|| {
+        let mut four = [0; 4];
+        four.iter_mut().zip(bytes).for_each(|(byte, have)| *byte = *have);
+        four
+    })
+}
+
+fn multiply(weights: Block, activations: [u8; 4], sums: &mut [i32; 4]) {
+    for ((sum, weight), activation) in sums.iter_mut().zip(weights).zip(activations) {
+        *sum = sum.wrapping_add(i32::from(weight) * i32::from(activation));
+    }
+}
