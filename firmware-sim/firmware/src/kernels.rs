@@ -27,6 +27,7 @@
 //! ```
 
 pub mod portable;
+pub mod words;
 
 #[cfg(kernels = "dsp")]
 pub mod dsp;
