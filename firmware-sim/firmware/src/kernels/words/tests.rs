@@ -202,9 +202,9 @@ fn depthwise_sums_are_plain_sums() {
         let offsets: Vec<u32> =
             (0..taps).map(|_| random.below(pixels.len() - channels + 1) as u32).collect();
         let mut words = vec![];
-        for first in (0..channels).step_by(4) {
+        for four in weights.as_chunks::<4>().0 {
             for tap in 0..taps {
-                let half = |c: usize| i16::from(weights[first + c][tap]).to_le_bytes();
+                let half = |c: usize| i16::from(four[c][tap]).to_le_bytes();
                 words.push(
                     [[half(0), half(2)], [half(1), half(3)]].map(|halves| {
                         u32::from_le_bytes(halves.as_flattened().try_into().unwrap())
