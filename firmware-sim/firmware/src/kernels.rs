@@ -28,6 +28,7 @@
 
 pub mod bytes;
 pub mod portable;
+pub mod words;
 
 #[cfg(kernels = "dsp")]
 pub mod dsp;

@@ -1,0 +1,334 @@
+//! Compares the kernels of the layout Words with the portable ones, on random layers, and prints what they take: for
+//! each a line with instructions, products (or bytes), and bytes of stack.
+#![no_std]
+#![no_main]
+
+use core::ffi::CStr;
+
+use boards::clock::Clock;
+use boards::console::{self, FAILED};
+use boards::machine::{self, entry};
+use boards::memory;
+use firmware::geometry::MAPS2;
+use firmware::kernels::words::{self, ChannelWeights, MAX_BLOCK, Taps, Tile, Word, portable};
+use firmware::kernels::{self, Pair};
+use zerocopy::FromBytes;
+
+/// Random layers of each kind.
+const ROUNDS: u32 = 200;
+/// Pairs of outputs at most.
+const PAIRS: usize = MAPS2 / 2;
+
+/// What [`main`] works in, too large for the stack.
+struct Work {
+    fast: [Tile; PAIRS],
+    plain: [Tile; PAIRS],
+    /// Four patches of 6×6.
+    patch: [Pair; 144],
+    bytes: [u8; 600],
+}
+
+static mut WORK: Work =
+    Work { fast: [[0; 8]; PAIRS], plain: [[0; 8]; PAIRS], patch: [0; 144], bytes: [0; 600] };
+
+#[entry]
+fn main() -> ! {
+    machine::guard_stack();
+    let work = &raw mut WORK;
+    // SAFETY: the program starts here, once, and nothing else uses it.
+    let work = unsafe { &mut *work };
+    let mut random = Random(1);
+    let mut equal = 0;
+    for _ in 0..ROUNDS {
+        equal += i32::from(places_are_equal(work, &mut random));
+        equal += i32::from(windows_are_equal(work, &mut random));
+        equal += i32::from(dense_is_equal(work, &mut random));
+        equal += i32::from(depthwise_is_equal(work, &mut random));
+        equal += i32::from(gathered_is_equal(work, &mut random));
+    }
+    console::line(c"equal", &[equal]);
+    measure_places(work, &mut random);
+    measure_dense(work, &mut random);
+    measure_depthwise(work, &mut random);
+    semihosting::process::exit(if equal == 5 * ROUNDS.cast_signed() { 0 } else { FAILED })
+}
+
+/// Sums that are there before, the same for both: they wrap around, and must do so alike.
+fn start(work: &mut Work, random: &mut Random) {
+    for (fast, plain) in work.fast.as_flattened_mut().iter_mut().zip(work.plain.as_flattened_mut())
+    {
+        let start = random.next();
+        (*fast, *plain) = (start, start);
+    }
+}
+
+#[inline(never)]
+fn places_are_equal(work: &mut Work, random: &mut Random) -> bool {
+    start(work, random);
+    work.patch.fill_with(|| random.pair());
+    let len = random.below(37);
+    // a sixth have fewer words than they should
+    let stride = len + random.below(3);
+    let missing = random.below(6) / 5 * stride;
+    let words = random.words(stride * PAIRS - missing);
+    let Some(patch) = work.patch.as_chunks().0.get(..len) else { return false };
+    words::four_places(words, stride, patch, &mut work.fast);
+    portable::four_places(words, stride, patch, &mut work.plain);
+    work.fast == work.plain
+}
+
+#[inline(never)]
+fn windows_are_equal(work: &mut Work, random: &mut Random) -> bool {
+    start(work, random);
+    work.patch.fill_with(|| random.pair());
+    let (len, kernel) = (random.below(5), 3 + 2 * random.below(2));
+    let stride = len * kernel * kernel + random.below(3);
+    let missing = random.below(6) / 5 * stride;
+    let words = random.words(stride * PAIRS - missing);
+    let Work { fast, plain, patch, .. } = work;
+    if kernel == 5 {
+        let Some(patches) = patch.as_chunks().0.as_chunks().0.get(..len) else { return false };
+        words::window5(words, stride, patches, fast);
+        portable::window5(words, stride, patches, plain);
+    } else {
+        let Some(patches) = patch.as_chunks().0.as_chunks().0.get(..len) else { return false };
+        words::window3(words, stride, patches, fast);
+        portable::window3(words, stride, patches, plain);
+    }
+    fast == plain
+}
+
+#[inline(never)]
+fn dense_is_equal(work: &mut Work, random: &mut Random) -> bool {
+    start(work, random);
+    work.bytes.fill_with(|| random.byte());
+    let (inputs, width) = (random.below(200), random.below(MAX_BLOCK + 2));
+    let words = random.words((inputs + 3) / 4 * 2 * width.min(MAX_BLOCK));
+    let Work { fast, plain, bytes, .. } = work;
+    let start = random.below(4);
+    let (Some(inputs), Some(fast), Some(plain)) = (
+        bytes.get(start..start + inputs),
+        fast.as_flattened_mut().as_chunks_mut().0.get_mut(..width),
+        plain.as_flattened_mut().as_chunks_mut().0.get_mut(..width),
+    ) else {
+        return false;
+    };
+    words::dense(words, inputs, fast);
+    portable::dense(words, inputs, plain);
+    fast == plain
+}
+
+#[inline(never)]
+fn depthwise_is_equal(work: &mut Work, random: &mut Random) -> bool {
+    work.bytes.fill_with(|| random.byte());
+    let mut offsets = [0; 27];
+    offsets.fill_with(|| random.below(580) as u32);
+    let (len, groups) = ([9, 27, random.below(27)][random.below(3) % 3], random.below(6));
+    let weights = random.words(2 * len * groups).as_chunks().0;
+    let (Some(offsets), [mut fast, mut plain]) = (offsets.get(..len), [[[7; 4]; 6]; 2]) else {
+        return false;
+    };
+    let taps = Taps::new(offsets);
+    words::depthwise(weights, &work.bytes, taps, &mut fast);
+    portable::depthwise(weights, &work.bytes, taps, &mut plain);
+    fast == plain
+}
+
+#[inline(never)]
+fn gathered_is_equal(work: &mut Work, random: &mut Random) -> bool {
+    start(work, random);
+    work.bytes.fill_with(|| random.byte());
+    let Work { fast, plain, bytes, .. } = work;
+    let runs = [(); 4].map(|()| {
+        let start = random.below(500);
+        bytes.get(start..start + random.below(100)).unwrap_or_default()
+    });
+    let len = random.below(40);
+    let [fast, plain] = [fast, plain].map(|tiles| tiles.as_flattened_mut());
+    let (Some(places), Some(plain_places)) =
+        (fast.as_chunks_mut().0.get_mut(..len), plain.as_chunks_mut().0.get_mut(..len))
+    else {
+        return false;
+    };
+    words::gather_places(runs, places);
+    portable::gather_places(runs, plain_places);
+    if fast != plain {
+        return false;
+    }
+    let (step, y) = (random.below(70), random.below(7));
+    let Some(row) = bytes.get(random.below(300)..) else { return false };
+    words::gather_window::<4>(row, step, y, fast.as_chunks_mut().0.as_chunks_mut().0);
+    portable::gather_window::<4>(row, step, y, plain.as_chunks_mut().0.as_chunks_mut().0);
+    words::gather_window::<6>(row, step, y, fast.as_chunks_mut().0.as_chunks_mut().0);
+    portable::gather_window::<6>(row, step, y, plain.as_chunks_mut().0.as_chunks_mut().0);
+    fast == plain
+}
+
+/// Prints the instructions of an action, what it did, and its stack.
+#[inline(never)]
+fn measure(name: &CStr, products: usize, action: &mut dyn FnMut()) {
+    let empty = measured(&mut || {});
+    let full = measured(action);
+    // a tick is 40 ns, an instruction 64 ns
+    let instructions = (full.0 - empty.0) * 40 / 64;
+    console::line(name, &[instructions, products as i32, full.1 - empty.1]);
+}
+
+/// Ticks, and bytes of stack.
+#[inline(never)]
+fn measured(action: &mut dyn FnMut()) -> (i32, i32) {
+    let clock = Clock::start();
+    memory::paint_stack();
+    let before = clock.now();
+    action();
+    let ticks = clock.since(before);
+    (ticks.cast_signed(), memory::stack_high_water() as i32)
+}
+
+#[inline(never)]
+fn measure_places(work: &mut Work, random: &mut Random) {
+    work.patch.fill_with(|| random.pair());
+    let Work { fast, patch, bytes, .. } = work;
+    let flash = random.words(4 * 25 * PAIRS);
+    let places = patch.as_chunks().0;
+    for (name, len) in [
+        (c"four_places(32)", 32),
+        (c"four_places(36)", 36),
+        (c"four_places(8)", 8),
+        (c"four_places(5)", 5),
+    ] {
+        let Some(places) = places.get(..len) else { return };
+        measure(name, len * 16 * PAIRS, &mut || words::four_places(flash, len, places, fast));
+    }
+    let patches = patch.as_chunks().0.as_chunks().0;
+    for (name, len) in [(c"window5(1)", 1), (c"window5(4)", 4)] {
+        let Some(patches) = patches.get(..len) else { return };
+        measure(name, len * 25 * 16 * PAIRS, &mut || {
+            words::window5(flash, len * 25, patches, fast);
+        });
+    }
+    let patches = patch.as_chunks().0.as_chunks().0;
+    for (name, len) in [(c"window3(1)", 1), (c"window3(4)", 4)] {
+        let Some(patches) = patches.get(..len) else { return };
+        measure(name, len * 9 * 16 * PAIRS, &mut || words::window3(flash, len * 9, patches, fast));
+    }
+    let weights = boards::model().as_chunks().0.as_chunks().0.as_chunks().0;
+    if let (Some(weights), Some(patch)) = (weights.first(), patches_of_conv2(patch)) {
+        measure(c"old_conv2", 25 * 16 * PAIRS, &mut || kernels::conv2(weights, patch, fast));
+    }
+    let Some((run, _)) = bytes.split_first_chunk::<64>() else { return };
+    measure(c"gather_places", 4 * 64, &mut || {
+        words::gather_places([run; 4], patch.as_chunks_mut().0.get_mut(..32).unwrap_or_default());
+    });
+    measure(c"gather_places(12)", 4 * 12, &mut || {
+        words::gather_places([run; 4], patch.as_chunks_mut().0.get_mut(..6).unwrap_or_default());
+    });
+    measure(c"gather_window(6)", 6 * 8, &mut || {
+        words::gather_window::<6>(bytes, 20, 1, patch.as_chunks_mut().0.as_chunks_mut().0);
+    });
+    measure(c"gather_window(4)", 4 * 16, &mut || {
+        words::gather_window::<4>(bytes, 20, 1, patch.as_chunks_mut().0.as_chunks_mut().0);
+    });
+}
+
+fn patches_of_conv2(patch: &[Pair; 144]) -> Option<&[[Pair; 6]; 6]> {
+    patch.as_chunks().0.as_chunks().0.first()
+}
+
+#[inline(never)]
+fn measure_dense(work: &mut Work, random: &mut Random) {
+    let Work { fast, plain, bytes, .. } = work;
+    let Some(inputs) = bytes.first_chunk_mut::<400>() else { return };
+    let sums = fast.as_flattened_mut().as_chunks_mut().0;
+    let (Some(pairs), flash) =
+        (plain.as_flattened_mut().first_chunk_mut::<200>(), random.words(5 * 200))
+    else {
+        return;
+    };
+    for (names, zeros) in [
+        (
+            [c"old_dense(26%)", c"dense_8(26%)", c"dense_6(26%)", c"dense_4(26%)", c"dense_2(26%)"],
+            17,
+        ),
+        (
+            [c"old_dense(50%)", c"dense_8(50%)", c"dense_6(50%)", c"dense_4(50%)", c"dense_2(50%)"],
+            32,
+        ),
+        ([c"old_dense(0%)", c"dense_8(0%)", c"dense_6(0%)", c"dense_4(0%)", c"dense_2(0%)"], 0),
+    ] {
+        // pairs of zeros, and no others: of 64, this many
+        for four in inputs.as_chunks_mut::<4>().0 {
+            let keep = [(); 2].map(|()| u8::from(random.next() >> 26 >= zeros));
+            *four = [keep[0], keep[1], keep[0], keep[1]].map(|keep| keep * 200);
+        }
+        for (pair, [a, b]) in pairs
+            .iter_mut()
+            .zip(inputs.as_chunks::<4>().0.iter().flat_map(|&[a, b, c, d]| [[a, c], [b, d]]))
+        {
+            *pair = u32::from(a) | u32::from(b) << 16;
+        }
+        let [old, names @ ..] = names;
+        let words = boards::model().as_chunks().0.as_chunks().0;
+        if let Some(words) = words.first_chunk::<200>() {
+            let mut sum = 0;
+            measure(old, 200 * 20, &mut || sum ^= kernels::dense(words, pairs)[0]);
+            console::line(c"sum", &[sum.cast_signed()]);
+        }
+        for (name, width) in names.into_iter().zip([4, 3, 2, 1]) {
+            let Some(sums) = sums.get_mut(..width) else { return };
+            measure(name, 400 * 2 * width, &mut || words::dense(flash, inputs, sums));
+        }
+    }
+}
+
+#[inline(never)]
+fn measure_depthwise(work: &mut Work, random: &mut Random) {
+    work.bytes.fill_with(|| random.byte());
+    let mut sums = [[0; 4]; 4];
+    let offsets: [u32; 25] = core::array::from_fn(|tap| (tap * 20) as u32);
+    let weights: &[ChannelWeights] = random.words(2 * 25 * 4).as_chunks().0;
+    for (name, taps) in [(c"depthwise(9)", 9), (c"depthwise(6)", 6), (c"depthwise(25)", 25)] {
+        let Some(offsets) = offsets.get(..taps) else { return };
+        let of = Taps::new(offsets);
+        measure(name, taps * 16, &mut || words::depthwise(weights, &work.bytes, of, &mut sums));
+    }
+}
+
+/// Marsaglia's xorshift, 32 bits: <https://doi.org/10.18637/jss.v008.i14>.
+struct Random(u32);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0
+    }
+
+    /// 0 to below `end`, which is not zero.
+    fn below(&mut self, end: usize) -> usize {
+        ((u64::from(self.next()) * end as u64) >> 32) as usize
+    }
+
+    /// Two activations; a fourth are pairs of zeros, and a fourth of the others the maximum.
+    fn pair(&mut self) -> Pair {
+        let bits = self.next();
+        match bits >> 28 {
+            0..4 => 0,
+            4..7 => 0x00ff_00ff,
+            _ => bits & 0x00ff_00ff,
+        }
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.pair() as u8
+    }
+
+    /// Any bytes are weights: those of the model from anywhere on, whatever they mean there.
+    fn words(&mut self, len: usize) -> &'static [Word] {
+        let model = boards::model();
+        let start = self.below(model.len() / 4 - len) * 4;
+        let bytes = model.get(start..start + 4 * len).unwrap_or_default();
+        <[Word]>::ref_from_bytes(bytes).unwrap_or_default()
+    }
+}

@@ -1,0 +1,234 @@
+//! ARM's DSP extension, which Cortex-M4, M7 and M33 have: two products of 16 bits an instruction.
+//!
+//! Whole loops are written out since each uses all fourteen registers. Functions follow the AAPCS: arguments in r0 to
+//! r3, more of them on the stack, and r4 to r11 and lr are put back.
+//!
+//! ```text
+//!            four_places, windows              dense                       depthwise
+//! r0         next word                         words                       next weights
+//! r1         next pairs                        next four inputs            next offset
+//! r2, r3     pairs of two places               a word, a pair              pixels, sums of four channels
+//! r4 .. r7   sums: [whole, even] × 2           sums: [whole, even] × 2     sums: four channels
+//! r8 .. r11  sums: [whole, even] × 2           sums: [whole, even] × 2     three offsets or pixels, weights
+//! r12, lr    a word, its low bytes extended    four inputs, a word         weights, activations
+//! ```
+#![allow(unsafe_code)]
+
+mod dense;
+mod depthwise;
+mod gather;
+
+use core::arch::naked_asm;
+
+pub use dense::dense;
+pub use depthwise::depthwise;
+pub use gather::{gather_places, gather_window};
+
+use super::{Pair, Tile, WindowPatch, Word};
+
+/// See [`super::four_places`].
+pub fn four_places(words: &[Word], stride: usize, patch: &[[Pair; 4]], sums: &mut [Tile]) {
+    let Some((sums, gap)) = rows(words, stride, patch.len(), sums) else { return };
+    let (patch, sums) = (patch.as_ptr_range(), sums.as_mut_ptr_range());
+    // SAFETY: for each of `sums` it reads the whole of `patch` and as many words, of which `rows` says that they are
+    // there, and leaves out `gap` bytes; it reads and writes the whole of `sums`. None of them is empty.
+    unsafe {
+        four_places_rows(words.as_ptr(), patch.start, sums.start, sums.end, gap, patch.end);
+    }
+}
+
+/// See [`super::window5`].
+pub fn window5(words: &[Word], stride: usize, patches: &[WindowPatch<6>], sums: &mut [Tile]) {
+    let len = patches.len().saturating_mul(25);
+    let Some((sums, gap)) = rows(words, stride, len, sums) else { return };
+    let (patches, sums) = (patches.as_ptr_range(), sums.as_mut_ptr_range());
+    // SAFETY: as in `four_places`, with 25 words for a patch.
+    unsafe {
+        window5_rows(words.as_ptr(), patches.start, sums.start, sums.end, gap, patches.end);
+    }
+}
+
+/// See [`super::window3`].
+pub fn window3(words: &[Word], stride: usize, patches: &[WindowPatch<4>], sums: &mut [Tile]) {
+    let len = patches.len().saturating_mul(9);
+    let Some((sums, gap)) = rows(words, stride, len, sums) else { return };
+    let (patches, sums) = (patches.as_ptr_range(), sums.as_mut_ptr_range());
+    // SAFETY: as in `four_places`, with 9 words for a patch.
+    unsafe {
+        window3_rows(words.as_ptr(), patches.start, sums.start, sums.end, gap, patches.end);
+    }
+}
+
+/// The sums of which all words are there, and the bytes from the end of a pair of outputs' words to the next one's,
+/// which may be negative; `None` if there is nothing to add.
+fn rows<'s>(
+    words: &[Word],
+    stride: usize,
+    len: usize,
+    sums: &'s mut [Tile],
+) -> Option<(&'s mut [Tile], usize)> {
+    let spare = words.len().checked_sub(len)?;
+    // without a stride the same words serve all
+    let rows = spare.checked_div(stride).map_or(usize::MAX, |more| more.saturating_add(1));
+    let sums = sums.get_mut(..rows.min(sums.len()))?;
+    let gap = stride.wrapping_sub(len).wrapping_mul(size_of::<Word>());
+    (len > 0 && !sums.is_empty()).then_some((sums, gap))
+}
+
+/// Lays out the stack and begins the first row, at label 4. Then on the stack:
+///
+/// ```text
+/// 0    first pairs        r1 of each row
+/// 4    gap
+/// 8    end of sums
+/// 12   next sums
+/// 16   r4 .. r11, lr
+/// 52   gap as it came     free
+/// 56   end of pairs
+/// ```
+macro_rules! begin_rows {
+    () => {
+        "push {{r4-r11, lr}}
+         mov r12, r2
+         ldr r2, [sp, #36]
+         push {{r1, r2, r3, r12}}"
+    };
+}
+
+/// Ends a loop over pairs that begins at label 2, and a row that begins at label 4; returns after the last row.
+macro_rules! end_rows {
+    () => {
+        "ldr r12, [sp, #56]
+         cmp r1, r12
+         bne 2b
+         ldm sp, {{r1, r2, r3, r12}}
+         add r0, r0, r2
+         stm r12!, {{r4-r11}}
+         str r12, [sp, #12]
+         cmp r12, r3
+         bne 4b
+         add sp, sp, #16
+         pop {{r4-r11, pc}}"
+    };
+}
+
+/// Takes eight pairs of taps at once; a row begins in the middle if they are no multiple of eight.
+#[unsafe(naked)]
+unsafe extern "C" fn four_places_rows(
+    words: *const Word,
+    patch: *const [Pair; 4],
+    sums: *mut Tile,
+    sums_end: *mut Tile,
+    gap: usize,
+    patch_end: *const [Pair; 4],
+) {
+    naked_asm!(
+        begin_rows!(),
+        // where to begin: 3f - ((taps - 1) % 8 + 1) · bytes of a tap, an address of Thumb code
+        "ldr r4, [sp, #56]",
+        "sub r4, r4, r1",
+        "sub r4, r4, #16",
+        "ubfx r4, r4, #4, #3",
+        "add r4, r4, #1",
+        "adr.w r5, 2f",
+        "adr.w r6, 3f",
+        "sub r5, r6, r5",
+        "lsr r5, r5, #3",
+        "mls r4, r4, r5, r6",
+        "orr r4, r4, #1",
+        "str r4, [sp, #52]",
+        "4:",
+        "ldm r12, {{r4-r11}}",
+        "ldr pc, [sp, #52]",
+        "2:",
+        ".rept 8",
+        "ldr r12, [r0], #4",
+        "ldm r1!, {{r2, r3}}",
+        "sxtb16 lr, r12",
+        "smlad r4, r12, r2, r4",
+        "smlad r5, lr, r2, r5",
+        "smlad r6, r12, r3, r6",
+        "smlad r7, lr, r3, r7",
+        "ldm r1!, {{r2, r3}}",
+        "smlad r8, r12, r2, r8",
+        "smlad r9, lr, r2, r9",
+        "smlad r10, r12, r3, r10",
+        "smlad r11, lr, r3, r11",
+        ".endr",
+        "3:",
+        end_rows!(),
+    )
+}
+
+/// Column by column, as the words lie: down a column, the lower places of a word are the upper ones of the next,
+/// and their pairs stay in r2 and r3. So six loads of pairs serve five words.
+#[unsafe(naked)]
+unsafe extern "C" fn window5_rows(
+    words: *const Word,
+    patches: *const WindowPatch<6>,
+    sums: *mut Tile,
+    sums_end: *mut Tile,
+    gap: usize,
+    patches_end: *const WindowPatch<6>,
+) {
+    naked_asm!(
+        begin_rows!(),
+        "4:",
+        "ldm r12, {{r4-r11}}",
+        "2:",
+        ".irp column, 0, 4, 8, 12, 16",
+        "ldrd r2, r3, [r1, #\\column]",
+        ".irp row, 24, 48, 72, 96, 120",
+        "ldr r12, [r0], #4",
+        "sxtb16 lr, r12",
+        "smlad r4, r12, r2, r4",
+        "smlad r5, lr, r2, r5",
+        "smlad r6, r12, r3, r6",
+        "smlad r7, lr, r3, r7",
+        "ldrd r2, r3, [r1, #\\row + \\column]",
+        "smlad r8, r12, r2, r8",
+        "smlad r9, lr, r2, r9",
+        "smlad r10, r12, r3, r10",
+        "smlad r11, lr, r3, r11",
+        ".endr",
+        ".endr",
+        "add r1, r1, #144",
+        end_rows!(),
+    )
+}
+
+/// As [`window5_rows`]: four loads of pairs serve three words.
+#[unsafe(naked)]
+unsafe extern "C" fn window3_rows(
+    words: *const Word,
+    patches: *const WindowPatch<4>,
+    sums: *mut Tile,
+    sums_end: *mut Tile,
+    gap: usize,
+    patches_end: *const WindowPatch<4>,
+) {
+    naked_asm!(
+        begin_rows!(),
+        "4:",
+        "ldm r12, {{r4-r11}}",
+        "2:",
+        ".irp column, 0, 4, 8",
+        "ldrd r2, r3, [r1, #\\column]",
+        ".irp row, 16, 32, 48",
+        "ldr r12, [r0], #4",
+        "sxtb16 lr, r12",
+        "smlad r4, r12, r2, r4",
+        "smlad r5, lr, r2, r5",
+        "smlad r6, r12, r3, r6",
+        "smlad r7, lr, r3, r7",
+        "ldrd r2, r3, [r1, #\\row + \\column]",
+        "smlad r8, r12, r2, r8",
+        "smlad r9, lr, r2, r9",
+        "smlad r10, r12, r3, r10",
+        "smlad r11, lr, r3, r11",
+        ".endr",
+        ".endr",
+        "add r1, r1, #64",
+        end_rows!(),
+    )
+}

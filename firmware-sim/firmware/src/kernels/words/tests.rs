@@ -1,0 +1,277 @@
+//! The kernels that this machine gets, the portable ones, against plain sums, from weights `[output][tap]` that are packed here as the file's are.
+
+use std::vec;
+use std::vec::Vec;
+
+use super::*;
+use crate::format::words::pack;
+use crate::kernels::unpack_accumulators;
+
+/// Marsaglia's xorshift, 32 bits: <https://doi.org/10.18637/jss.v008.i14>.
+struct Random(u32);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.next() as usize % end
+    }
+
+    /// A weight; a fourth are extremes.
+    fn weight(&mut self) -> i8 {
+        match self.next() >> 28 {
+            0..2 => 127,
+            2..4 => -127,
+            _ => (self.next() % 255) as i8,
+        }
+        .max(-127)
+    }
+
+    /// An activation; a third are zero, some the maximum.
+    fn activation(&mut self) -> u8 {
+        match self.next() >> 28 {
+            0..5 => 0,
+            5..8 => 255,
+            _ => self.next() as u8,
+        }
+    }
+
+    fn weights(&mut self, outputs: usize, taps: usize) -> Vec<Vec<i8>> {
+        (0..outputs).map(|_| (0..taps).map(|_| self.weight()).collect()).collect()
+    }
+
+    fn activations(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.activation()).collect()
+    }
+
+    /// Sums that are there before, of an even and an odd output.
+    fn start(&mut self) -> [i32; 2] {
+        [self.next().cast_signed(), self.next().cast_signed()].map(|sum| sum >> 12)
+    }
+}
+
+const fn packed([even, odd]: [i32; 2]) -> [u32; 2] {
+    [(odd * 256).wrapping_add(even).cast_unsigned(), even.cast_unsigned()]
+}
+
+/// The word of two taps of outputs `2 * pair` and the next.
+fn word(weights: &[Vec<i8>], pair: usize, [a, b]: [usize; 2]) -> Word {
+    let of = |tap: usize| [weights[2 * pair][tap], weights[2 * pair + 1][tap]];
+    Word::from_le_bytes(pack([of(a), of(b)]))
+}
+
+/// The two taps of each word, for taps that lie side by side.
+fn neighbours(taps: usize) -> impl Iterator<Item = [usize; 2]> {
+    (0..taps / 4).flat_map(|four| [[4 * four, 4 * four + 2], [4 * four + 1, 4 * four + 3]])
+}
+
+fn dot(weights: &[i8], activations: impl IntoIterator<Item = u8>) -> i64 {
+    weights.iter().zip(activations).map(|(&w, a)| i64::from(w) * i64::from(a)).sum()
+}
+
+fn plus(start: [i32; 2], sums: [i64; 2]) -> [i64; 2] {
+    [i64::from(start[0]) + sums[0], i64::from(start[1]) + sums[1]]
+}
+
+#[test]
+fn four_places_are_plain_sums() {
+    let random = &mut Random(1);
+    for round in 0..300 {
+        let (taps, pairs) =
+            (4 * random.below(if round % 2 == 0 { 4 } else { 30 }), random.below(4));
+        let weights = random.weights(2 * pairs, taps);
+        let bytes: [Vec<u8>; 4] = core::array::from_fn(|_| random.activations(taps));
+        let mut patch = vec![[7; 4]; taps / 2];
+        gather_places(bytes.each_ref().map(|bytes| &bytes[..]), &mut patch);
+        let stride = taps / 2 + random.below(3);
+        let words: Vec<Word> = (0..pairs)
+            .flat_map(|pair| {
+                let mut row: Vec<_> =
+                    neighbours(taps).map(|taps| word(&weights, pair, taps)).collect();
+                row.resize(stride, 99);
+                row
+            })
+            .collect();
+        let starts: Vec<[[i32; 2]; 4]> =
+            (0..pairs).map(|_| core::array::from_fn(|_| random.start())).collect();
+        let mut sums: Vec<Tile> =
+            starts.iter().map(|tile| tile.map(packed).as_flattened().try_into().unwrap()).collect();
+        four_places(&words, stride, &patch, &mut sums);
+        for (pair, tile) in sums.iter().enumerate() {
+            for (place, sums) in tile.as_chunks().0.iter().enumerate() {
+                let expected =
+                    [0, 1].map(|odd| dot(&weights[2 * pair + odd], bytes[place].iter().copied()));
+                assert_eq!(
+                    unpack_accumulators(sums).map(i64::from),
+                    plus(starts[pair][place], expected)
+                );
+            }
+        }
+    }
+}
+
+fn windows_are_plain_sums<const KERNEL: usize, const SIDE: usize>(
+    window: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
+) {
+    let random = &mut Random(2);
+    for _ in 0..100 {
+        let (fours, pairs) = (random.below(4), random.below(4));
+        let channels = 4 * fours;
+        let taps = KERNEL * KERNEL * channels;
+        // [kernel row][kernel column][channel]
+        let weights = random.weights(2 * pairs, taps);
+        let rows: [Vec<u8>; SIDE] = core::array::from_fn(|_| random.activations(SIDE * channels));
+        let mut patches = vec![[[7; SIDE]; SIDE]; 2 * fours];
+        for (y, row) in rows.iter().enumerate() {
+            gather_window(row, channels, y, &mut patches);
+        }
+        let mut words = vec![];
+        for pair in 0..pairs {
+            for channels_of_word in neighbours(channels) {
+                for (x, y) in (0..KERNEL).flat_map(|x| (0..KERNEL).map(move |y| (x, y))) {
+                    let first = (y * KERNEL + x) * channels;
+                    words.push(word(&weights, pair, channels_of_word.map(|c| first + c)));
+                }
+            }
+            words.push(99);
+        }
+        let mut sums = vec![[0; 8]; pairs];
+        window(&words, taps / 2 + 1, &patches, &mut sums);
+        for (pair, tile) in sums.iter().enumerate() {
+            for (place, sums) in tile.as_chunks().0.iter().enumerate() {
+                let (top, left) = (place / 2, place % 2);
+                let seen: Vec<u8> = rows[top..top + KERNEL]
+                    .iter()
+                    .flat_map(|row| &row[left * channels..(left + KERNEL) * channels])
+                    .copied()
+                    .collect();
+                let expected =
+                    [0, 1].map(|odd| dot(&weights[2 * pair + odd], seen.iter().copied()));
+                assert_eq!(unpack_accumulators(sums).map(i64::from), expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn windows_of_5x5_are_plain_sums() {
+    windows_are_plain_sums::<5, 6>(window5);
+}
+
+#[test]
+fn windows_of_3x3_are_plain_sums() {
+    windows_are_plain_sums::<3, 4>(window3);
+}
+
+#[test]
+fn dense_blocks_are_plain_sums() {
+    let random = &mut Random(3);
+    for _ in 0..300 {
+        let (taps, width) = (4 * random.below(40), random.below(MAX_BLOCK + 1));
+        let weights = random.weights(2 * width, taps);
+        let mut inputs = random.activations(taps);
+        let words: Vec<Word> = neighbours(taps)
+            .flat_map(|taps| (0..width).map(move |pair| (pair, taps)))
+            .map(|(pair, taps)| word(&weights, pair, taps))
+            .collect();
+        // those beyond a multiple of four have no words
+        inputs.extend([255; 3]);
+        let starts: Vec<[i32; 2]> = (0..width).map(|_| random.start()).collect();
+        let mut sums: Vec<[u32; 2]> = starts.iter().copied().map(packed).collect();
+        dense(&words, &inputs, &mut sums);
+        for (pair, sums) in sums.iter().enumerate() {
+            let expected = [0, 1].map(|odd| dot(&weights[2 * pair + odd], inputs.iter().copied()));
+            assert_eq!(unpack_accumulators(sums).map(i64::from), plus(starts[pair], expected));
+        }
+    }
+}
+
+#[test]
+fn depthwise_sums_are_plain_sums() {
+    let random = &mut Random(4);
+    for _ in 0..300 {
+        let (taps, groups) = (random.below(27), random.below(5));
+        let channels = 4 * groups;
+        let weights = random.weights(channels, taps);
+        let pixels = random.activations(channels * (taps + 3));
+        let offsets: Vec<u32> =
+            (0..taps).map(|_| random.below(pixels.len() - channels + 1) as u32).collect();
+        let mut words = vec![];
+        for four in weights.as_chunks::<4>().0 {
+            for tap in 0..taps {
+                let half = |c: usize| i16::from(four[c][tap]).to_le_bytes();
+                words.push(
+                    [[half(0), half(2)], [half(1), half(3)]].map(|halves| {
+                        u32::from_le_bytes(halves.as_flattened().try_into().unwrap())
+                    }),
+                );
+            }
+        }
+        let start = random.start()[0];
+        let mut sums = vec![[start; 4]; groups];
+        depthwise(&words, &pixels, Taps::new(&offsets), &mut sums);
+        for (c, &sum) in sums.as_flattened().iter().enumerate() {
+            let seen = offsets.iter().map(|&offset| pixels[offset as usize + c]);
+            assert_eq!(i64::from(sum), i64::from(start) + dot(&weights[c], seen));
+        }
+    }
+}
+
+#[test]
+fn whole_wraps_and_the_odd_output_is_still_exact() {
+    let weights = vec![vec![127; 256], vec![127; 256]];
+    let words: Vec<Word> = neighbours(256).map(|taps| word(&weights, 0, taps)).collect();
+    let added = 256 * 127 * 255;
+    // the most that an odd sum may be; 256 times it, and the even one, is beyond 2^31
+    let start = [1 << 24, (1 << 23) - 1 - added];
+    let mut sums = [[packed(start); 4].as_flattened().try_into().unwrap()];
+    four_places(&words, 0, &vec![[0x00ff_00ff; 4]; 128], &mut sums);
+    for sums in sums[0].as_chunks().0 {
+        assert!(sums[0].cast_signed() < 0);
+        assert_eq!(unpack_accumulators(sums), start.map(|start| start + added));
+    }
+}
+
+#[test]
+fn what_is_not_there_is_left_out() {
+    let mut sums = [[5; 8]; 3];
+    // two rows of four words, of the second three are there
+    four_places(&[1; 7], 4, &[[1; 4]; 4], &mut sums);
+    assert_ne!(sums[0], [5; 8]);
+    assert_eq!(sums[1..], [[5; 8]; 2]);
+    window5(&[1; 49], usize::MAX, &[[[1; 6]; 6]; 2], &mut sums[1..]);
+    window3(&[1; 8], 9, &[[[1; 4]; 4]], &mut sums[1..]);
+    assert_eq!(sums[1..], [[5; 8]; 2]);
+    let mut sums = [[5; 4]; 2];
+    depthwise(&[[1; 2]; 4], &[1; 9], Taps::new(&[0, 2]), &mut sums);
+    assert_ne!(sums[0], [5; 4]);
+    assert_eq!(sums[1], [5; 4]);
+    depthwise(&[[1; 2]; 4], &[1; 9], Taps::new(&[u32::MAX, 6]), &mut sums[1..]);
+    assert_eq!(sums[1], [5; 4]);
+    let mut sums = [[5; 2]; MAX_BLOCK + 1];
+    dense(&[1; 4 * MAX_BLOCK - 1], &[1; 8], &mut sums);
+    assert_eq!(sums[MAX_BLOCK], [5; 2]);
+}
+
+#[test]
+fn bytes_that_are_missing_are_zero() {
+    let mut patch = [[9; 4]; 5];
+    gather_places([&[1, 2, 3, 4, 5], &[], &[1; 8], &[1; 9]], &mut patch);
+    assert_eq!(patch[0], [0x0003_0001, 0, 0x0001_0001, 0x0001_0001]);
+    assert_eq!(patch[1], [0x0004_0002, 0, 0x0001_0001, 0x0001_0001]);
+    assert_eq!(patch[2], [5, 0, 0x0001_0001, 0x0001_0001]);
+    assert_eq!(patch[3], [0, 0, 0x0001_0001, 0x0001_0001]);
+    assert_eq!(patch[4], [9; 4]);
+    let mut patches = [[[9; 4]; 4]; 3];
+    gather_window(&[1, 2, 3, 4, 5, 6, 7, 8, 9], 4, 1, &mut patches);
+    assert_eq!(patches[0], [[9; 4], [0x0003_0001, 0x0007_0005, 9, 0], [9; 4], [9; 4]]);
+    assert_eq!(patches[1], [[9; 4], [0x0004_0002, 0x0008_0006, 0, 0], [9; 4], [9; 4]]);
+    assert_eq!(patches[2], [[9; 4]; 4]);
+    gather_window(&[1; 20], usize::MAX, 4, &mut patches);
+    assert_eq!(patches[2], [[9; 4]; 4]);
+}
