@@ -27,6 +27,7 @@
 //! ```
 
 pub mod bytes;
+pub mod grey;
 pub mod portable;
 pub mod words;
 

@@ -4,9 +4,9 @@ pub mod format;
 pub mod plan;
 
 mod engine;
-mod products;
 mod record;
 mod schedule;
+mod weights;
 
 pub use engine::{Frame, Logits, Progress};
 pub use format::{Dimensions, FormatError, Model};

@@ -104,8 +104,8 @@ impl<'m> Frame<'_, 'm> {
         self.cursor = cursor;
         match next {
             Some(layer) => {
-                // `None` is never: the model was checked
-                let _ = self.compute(layer, layers);
+                let computed = self.compute(layer, layers);
+                debug_assert!(computed.is_some(), "the model was checked");
                 self.count(layer + 1);
                 Progress::Computed(layer)
             }
@@ -160,7 +160,7 @@ impl<'m> Frame<'_, 'm> {
         let input = layers.value(geometry.source)?;
         let row = geometry.rows_after(step);
         let channels = self.model.channels(layer);
-        let weights = self.model.weights(layer);
+        let bytes = self.model.weights(layer);
 
         let (words, all) = self.scratch.split_at_mut_checked(header.rows_at.get() as usize)?;
         let (words, work) = words.split_at_mut_checked(header.work_at.get() as usize)?;
@@ -200,23 +200,32 @@ impl<'m> Frame<'_, 'm> {
         };
         match geometry.kind {
             Kind::Conv => {
-                let taps = record.taps(input);
-                let chunk = record.chunk.get().into();
-                let layer = conv::Layer { geometry, taps, chunk, weights, channels };
-                layer.row(step, &rows, work, &mut output)
+                let [chunk, group] = [record.chunk, record.group].map(|it| it.get().into());
+                let weights = layers.weights(layer)?;
+                let is_copied = plan::is_copied(record, input);
+                conv::Layer { geometry, weights, chunk, group, is_copied, bytes, channels }.row(
+                    step,
+                    &rows,
+                    work,
+                    &mut output,
+                )
             }
             Kind::Depthwise => {
-                depthwise::row(&geometry, step, weights, channels, &rows, work, &mut output)
+                let layer = (&geometry, &layers.weights(layer)?);
+                depthwise::row(layer, step, bytes, channels, &rows, work, &mut output)
             }
-            Kind::Dense => dense::outputs(weights, channels, &rows, work, &mut output),
+            Kind::Dense => {
+                let weights = layers.weights(layer)?;
+                dense::outputs(&weights, bytes, channels, &rows, work, &mut output)
+            }
             Kind::MaxPool => pool::largest(&geometry, step, &rows, &mut output),
             Kind::AveragePool if geometry.is_streamed() => {
                 pool::streamed_mean(&geometry, step, channels, &rows, sums, &mut output)
             }
-            Kind::AveragePool => pool::mean(&geometry, step, channels, &rows, &mut output),
+            Kind::AveragePool => pool::mean(&geometry, step, channels, &rows, work, &mut output),
             Kind::Add => {
                 let others = Rows::new(rings[1], other, first);
-                add::row(step, weights, channels, [&rows, &others], &mut output)
+                add::row(step, bytes, channels, [&rows, &others], work, &mut output)
             }
         }
     }

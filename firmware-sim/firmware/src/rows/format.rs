@@ -3,28 +3,21 @@
 //! | bytes | what |
 //! |---|---|
 //! | 96 | [`Header`] |
-//! | 48 a layer | [`Record`] |
+//! | 52 a layer | [`Record`] |
 //! | of each layer, in order | 16 a [`Channel`], then weights, filled up with zeros to a multiple of four |
 //! | 4 | CRC-32 (ISO-HDLC, as in zip) of everything before |
 //!
 //! Every part is a multiple of four bytes long, so every number is aligned if the file is.
 //!
-//! # Weights
-//!
 //! Taps of a convolution are counted `[row][column][channel]`, as the rows of its input lie; those of a dense layer by
-//! the rows, columns and channels of what it takes.
-//!
-//! | layer | weights, i8 |
-//! |---|---|
-//! | convolution, dense | blocks of four outputs: `[block][tap][output]`; the last block is filled up with zeros |
-//! | depthwise | `[tap][output]` |
-//! | addition | two factors, i32: what each value counts |
+//! the rows, columns and channels of what it takes. How weights lie: see [`Weights`].
 
 mod check;
 mod emit;
 
 pub use super::record::{Channel, Geometry, Kind, POOL, Record, Value, ZERO_POINTS};
 pub use super::schedule::{Layers, MAX_LAYERS, Need, Rehearsal};
+pub use super::weights::{BLOCK, Layout, Order, Weights};
 pub use check::{accumulator_bound, chunk_bound};
 pub use emit::{Part, emit, file_len};
 
@@ -41,8 +34,6 @@ pub const MAGIC: [u8; 4] = *b"LNQ8";
 pub const VERSION: u32 = 3;
 /// Most outputs of a network.
 pub const MAX_OUTPUTS: usize = 1024;
-/// Outputs of a block, whose weights lie side by side.
-pub const BLOCK: usize = 4;
 /// Largest magnitude of an accumulator: so that `f32`, which a host may compute in, is exact.
 pub const MAX_ACCUMULATOR: u32 = (1 << 23) - 1;
 /// What the sums of a chunk of taps stay below, so that three fit into two words: see [`crate::kernels`].
@@ -73,8 +64,10 @@ pub struct Header {
     pub rows_at: U32,
     /// Number of layers.
     pub layers: u8,
+    /// A [`Layout::code`].
+    pub layout: u8,
     /// 0.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
     /// SHA-256 of the ONNX file that this was made from.
     pub identity: [u8; 32],
     /// Images that set the activations' scales.
@@ -110,7 +103,7 @@ pub enum FormatError {
         /// What its bytes give.
         computed: u32,
     },
-    /// The header has none or too many layers, or a number that must be 0.
+    /// The header has none or too many layers, a layout that is none, or a number that must be 0.
     Header,
     /// This value, 0 for the image, has a shape or a scale that is none, or other rows than the layers need.
     Value(u8),
@@ -243,8 +236,10 @@ impl<'a> Model<'a> {
 
     /// The network without its weights.
     #[must_use]
-    pub const fn layers(&self) -> Layers<'a> {
-        Layers { input: &self.header.input, records: self.records }
+    pub fn layers(&self) -> Layers<'a> {
+        // of a layout that is none nothing comes out of the check
+        let layout = Layout::of_code(self.header.layout).unwrap_or(Layout::Bytes);
+        Layers { input: &self.header.input, records: self.records, layout }
     }
 
     /// Words of memory that an inference needs.
@@ -273,8 +268,7 @@ impl<'a> Model<'a> {
 
     fn parts(&self, layer: usize) -> Option<(&'a [Channel], &'a [u8])> {
         let record = self.records.get(layer)?;
-        let input = self.layers().value(record.source.into())?;
-        let range = data(record, input)?;
+        let range = data(self.layers(), layer)?;
         let (channels, weights) =
             <[Channel]>::ref_from_prefix_with_elems(self.flash.get(range)?, record.channels())
                 .ok()?;
@@ -282,29 +276,17 @@ impl<'a> Model<'a> {
     }
 }
 
-/// Bytes of a layer's weights in the file.
-///
-/// `None` if they are more than any file has.
-#[must_use]
-pub fn weights_len(record: &Record, input: &Value) -> Option<usize> {
-    let outputs = record.channels();
-    let taps = record.taps(input);
-    let bytes = match Kind::of_code(record.kind)? {
-        Kind::Conv | Kind::Dense => outputs.next_multiple_of(BLOCK).checked_mul(taps)?,
-        Kind::Depthwise => outputs.checked_mul(taps)?,
-        Kind::Add => 2 * size_of::<u32>(),
-        Kind::MaxPool | Kind::AveragePool => 0,
-    };
-    bytes.checked_next_multiple_of(4)
-}
-
 /// Where a layer's channels and weights lie.
-fn data(record: &Record, input: &Value) -> Option<Range<usize>> {
+fn data(layers: Layers<'_>, layer: usize) -> Option<Range<usize>> {
+    let record = layers.records.get(layer)?;
     let start = record.data.get() as usize;
     let channels = record.channels() * size_of::<Channel>();
-    let end = start.checked_add(channels)?.checked_add(weights_len(record, input)?)?;
-    Some(start..end)
+    let weights = match layers.weights(layer) {
+        Some(weights) => weights.len()?,
+        None => 0,
+    };
+    Some(start..start.checked_add(channels)?.checked_add(weights)?)
 }
 
-const _: () = assert!(size_of::<Header>() == 96 && size_of::<Record>() == 48);
+const _: () = assert!(size_of::<Header>() == 96 && size_of::<Record>() == 52);
 const _: () = assert!(size_of::<Value>() == 28);

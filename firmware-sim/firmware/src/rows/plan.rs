@@ -5,11 +5,15 @@
 //! ```
 
 use super::format::{
-    BLOCK, CHUNK_LIMIT, Geometry, Kind, Layers, MAX_LAYERS, Record, Rehearsal, Value, chunk_bound,
+    BLOCK, CHUNK_LIMIT, Kind, Layers, Layout, MAX_LAYERS, Order, Record, Rehearsal, Value, Weights,
+    chunk_bound,
 };
 
 /// Most words that a model may ask for: 1 MiB, far more than any microcontroller has to spare.
 pub const MAX_SCRATCH_WORDS: usize = 1 << 18;
+
+/// Words of the patch of [`Order::Grey`].
+pub const GREY_PATCH: usize = 36;
 
 /// Blocks of outputs that a dense layer sums up at once, at most.
 pub const DENSE_BLOCKS: usize = 8;
@@ -37,7 +41,7 @@ pub fn areas(layers: Layers<'_>) -> Option<Areas> {
             }
             end += record.output.row_len();
         }
-        work = work.max(work_words(record, &geometry, layers.value(geometry.source)?));
+        work = work.max(work_words(layers, layer)?);
     }
     Some(Areas { work_at: end, work })
 }
@@ -50,19 +54,45 @@ pub const fn logits_at(layers: usize) -> usize {
 
 /// Words that a step of this layer works in.
 #[must_use]
-pub fn work_words(record: &Record, geometry: &Geometry, input: &Value) -> usize {
+pub fn work_words(layers: Layers<'_>, layer: usize) -> Option<usize> {
+    let record = layers.records.get(layer)?;
+    let input = layers.value(record.source.into())?;
     let outputs = record.channels();
-    let blocks = outputs.div_ceil(BLOCK);
-    match geometry.kind {
+    let kind = Kind::of_code(record.kind)?;
+    Some(match kind {
         Kind::Conv => {
-            let largest = if geometry.pooled { BLOCK * blocks } else { 0 };
-            let taps = record.taps(input).min(record.chunk.get().into());
-            3 * BLOCK * blocks + largest + taps
+            let weights = layers.weights(layer)?;
+            let group = usize::from(record.group.get()).min(outputs.next_multiple_of(BLOCK));
+            let chunk = usize::from(record.chunk.get());
+            let patch = match weights.order {
+                // a triple for each tap
+                Order::Blocks => chunk.min(weights.taps),
+                Order::Windows(side) => chunk / 2 * (side + 1) * (side + 1),
+                Order::Grey => GREY_PATCH,
+                // four places of each pair of taps, and their bytes where these are not in one piece
+                _ => {
+                    let chunk = chunk.min(weights.taps.next_multiple_of(BLOCK));
+                    2 * chunk + if is_copied(record, input) { chunk } else { 0 }
+                }
+            };
+            let places = if weights.order == Order::Blocks { 3 } else { 4 };
+            group + places * group + patch
         }
-        Kind::Depthwise => outputs,
-        Kind::Dense => BLOCK * blocks.min(DENSE_BLOCKS),
-        Kind::MaxPool | Kind::AveragePool | Kind::Add => 0,
-    }
+        Kind::Depthwise => outputs + usize::from(record.kernel[0]) * usize::from(record.kernel[1]),
+        Kind::Dense => BLOCK * outputs.div_ceil(BLOCK).min(DENSE_BLOCKS),
+        Kind::AveragePool => input.channels.get().into(),
+        Kind::MaxPool => 0,
+        Kind::Add => record.output.channels.get().into(),
+    })
+}
+
+/// Whether the activations that a convolution takes at one place have to be brought together before four at a time can
+/// be made pairs of: where a kernel row is of another number of bytes, or where padding is not zero.
+#[must_use]
+pub fn is_copied(record: &Record, input: &Value) -> bool {
+    let span = usize::from(record.kernel[1]) * usize::from(input.channels.get());
+    let [top, bottom, ..] = record.padding;
+    !span.is_multiple_of(4) || (input.zero != 0 && (top, bottom) != (0, 0))
 }
 
 /// Columns of padding left and right that the readers of value `number` want, and the last of these, counted from 1.
@@ -98,18 +128,40 @@ pub fn collide(one: &Value, other: &Value) -> bool {
 }
 
 /// Taps of a convolution that are summed up at once, at most: more need more memory, and save little.
-const CHUNK_TAPS: usize = 50;
+const CHUNK_TAPS: usize = 64;
+/// Outputs, at most.
+const GROUP: usize = 64;
 
-/// Taps that may be summed up at once, of a convolution with these weights, `[block][tap]`: parts as equal as can be.
+/// Taps and outputs of a convolution that are summed up at once, in parts as equal as can be; zeros for other layers.
+///
+/// Weights are `[output][tap]`.
 #[must_use]
-pub fn chunk(weights: &[[i8; BLOCK]], taps: usize) -> usize {
+pub fn tile(layers: Layers<'_>, layer: usize, weights: &[i8]) -> Option<[usize; 2]> {
+    let record = layers.records.get(layer)?;
+    if record.kind != Kind::Conv.code() {
+        return Some([0; 2]);
+    }
+    let Weights { order, outputs, taps, inputs } = layers.weights(layer)?;
+    let equal = |all: usize, most: usize, unit: usize| {
+        let parts = all.div_ceil(most.max(1)).max(1);
+        all.div_ceil(parts).next_multiple_of(unit)
+    };
+    let chunk = match order {
+        Order::Blocks => chunk(weights, taps),
+        // of the channels, of which each has the whole window
+        Order::Windows(_) => BLOCK,
+        Order::Grey => taps.next_multiple_of(BLOCK),
+        _ => equal(taps, CHUNK_TAPS, BLOCK),
+    };
+    let _ = inputs;
+    Some([chunk, equal(outputs, GROUP, BLOCK)])
+}
+
+/// Taps that may be summed up at once by threes: see [`CHUNK_LIMIT`].
+fn chunk(weights: &[i8], taps: usize) -> usize {
     let fits = |chunk: usize| {
-        let chunks = weights.chunks(taps.max(1)).flat_map(|block| block.chunks(chunk));
-        let mut bounds = chunks.flat_map(|taps| {
-            (0..BLOCK).map(|output| {
-                chunk_bound(taps.iter().filter_map(|weights| weights.get(output).copied()))
-            })
-        });
+        let chunks = weights.chunks(taps.max(1)).flat_map(|taps| taps.chunks(chunk));
+        let mut bounds = chunks.map(|taps| chunk_bound(taps.iter().map(|&it| i16::from(it))));
         bounds.all(|bound| bound < CHUNK_LIMIT.into())
     };
     let most = taps.clamp(1, CHUNK_TAPS);
@@ -123,19 +175,19 @@ pub fn chunk(weights: &[[i8; BLOCK]], taps: usize) -> usize {
 /// Values that are never needed at once share a place; the largest are placed first, each as low as may be.
 ///
 /// `None` if the layers cannot be computed, or need more than [`MAX_SCRATCH_WORDS`].
-pub fn place(input: &mut Value, records: &mut [Record]) -> Option<[usize; 3]> {
+pub fn place(input: &mut Value, records: &mut [Record], layout: Layout) -> Option<[usize; 3]> {
     let count = records.len();
     if count == 0 || count > MAX_LAYERS {
         return None;
     }
     for number in 0..=count {
-        let [left, right, reader] = surroundings(Layers { input, records }, number);
+        let [left, right, reader] = surroundings(Layers { input, records, layout }, number);
         let value = value_mut(input, records, number)?;
         (value.left, value.right, value.reader) = (left, right, reader);
     }
     let mut sums = logits_at(count) + records.last()?.output.size();
     for layer in 0..count {
-        let geometry = Layers { input, records }.geometry(layer)?;
+        let geometry = Layers { input, records, layout }.geometry(layer)?;
         let record = records.get_mut(layer)?;
         record.sums = 0.into();
         if geometry.is_streamed() {
@@ -144,7 +196,7 @@ pub fn place(input: &mut Value, records: &mut [Record]) -> Option<[usize; 3]> {
         }
     }
     for number in 0..=count {
-        let need = Rehearsal::need(Layers { input, records }, number);
+        let need = Rehearsal::need(Layers { input, records, layout }, number);
         let value = value_mut(input, records, number)?;
         value.offset = 0.into();
         // the last layer's outputs are the logits
@@ -156,7 +208,7 @@ pub fn place(input: &mut Value, records: &mut [Record]) -> Option<[usize; 3]> {
     let mut is_placed = [false; MAX_LAYERS + 1];
     let mut end = 0;
     for _ in 0..count {
-        let layers = Layers { input, records };
+        let layers = Layers { input, records, layout };
         let unplaced = (0..count).filter(|&number| !is_placed.get(number).is_some_and(|it| *it));
         let len = |&number: &usize| layers.value(number).map_or(0, Value::len);
         // of equals the first
@@ -178,7 +230,7 @@ pub fn place(input: &mut Value, records: &mut [Record]) -> Option<[usize; 3]> {
         value_mut(input, records, number)?.offset = u32::try_from(offset).ok()?.into();
         *is_placed.get_mut(number)? = true;
     }
-    let areas = areas(Layers { input, records })?;
+    let areas = areas(Layers { input, records, layout })?;
     let rows_at = areas.work_at + areas.work;
     let end = rows_at + end.div_ceil(size_of::<u32>());
     (end <= MAX_SCRATCH_WORDS).then_some([areas.work_at, rows_at, end])

@@ -132,7 +132,7 @@ impl Value {
     }
 }
 
-/// A layer as it lies in the file: 48 bytes.
+/// A layer as it lies in the file: 52 bytes.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
@@ -154,8 +154,12 @@ pub struct Record {
     pub padding: [u8; 4],
     /// Of a convolution: taps that are summed up at once. Else 0.
     pub chunk: U16,
+    /// Of a convolution: outputs that are. Else 0.
+    pub group: U16,
     /// Where the sums of a [`Geometry::is_streamed`] pool lie, in words from the beginning of scratch. Else 0.
     pub sums: U16,
+    /// 0.
+    pub reserved: U16,
     /// Where its channels and weights lie, in bytes from the beginning of the file.
     pub data: U32,
     /// What it gives.

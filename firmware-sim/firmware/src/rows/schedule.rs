@@ -12,6 +12,7 @@
 //! ```
 
 use super::record::{Geometry, Kind, Record, Value};
+use super::weights::{Layout, Weights};
 
 /// Most layers of a model.
 pub const MAX_LAYERS: usize = 64;
@@ -23,6 +24,8 @@ pub struct Layers<'a> {
     pub input: &'a Value,
     /// All layers in order, of which each takes values that come before it.
     pub records: &'a [Record],
+    /// For which cores the weights are laid out.
+    pub layout: Layout,
 }
 
 /// How far an inference is.
@@ -57,6 +60,13 @@ impl<'a> Layers<'a> {
     pub fn geometry(&self, layer: usize) -> Option<Geometry> {
         let record = self.records.get(layer)?;
         Some(record.geometry(self.value(record.source.into())?))
+    }
+
+    /// How a layer's weights lie; `None` if it has none.
+    #[must_use]
+    pub fn weights(&self, layer: usize) -> Option<Weights> {
+        let record = self.records.get(layer)?;
+        Weights::of(self.layout, record, self.value(record.source.into())?)
     }
 
     /// Rows of value `number` that are there: `steps` are the image's rows, then the steps that each layer has done.

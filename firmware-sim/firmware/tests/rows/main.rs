@@ -5,7 +5,7 @@ mod format;
 mod oracle;
 mod synthetic;
 
-use firmware::rows::format::{Kind, MAX_LAYERS, Rehearsal, Value};
+use firmware::rows::format::{Kind, Layout, MAX_LAYERS, Order, Rehearsal, Value};
 use firmware::rows::{Dimensions, Model, Progress};
 use proptest::prelude::*;
 use synthetic::{Network, Random};
@@ -22,9 +22,15 @@ fn scratch(random: &mut Random, model: Model<'_>) -> Vec<u32> {
 fn assert_equal(seed: u64) {
     let mut random = Random(seed);
     let network = Network::random(&mut random);
-    let file = network.file();
+    for layout in [Layout::Bytes, Layout::Words] {
+        assert_equal_in(&network, layout, seed, &mut random);
+    }
+}
+
+fn assert_equal_in(network: &Network, layout: Layout, seed: u64, random: &mut Random) {
+    let file = network.file(layout);
     let model = Model::parse(&file).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    let mut scratch = scratch(&mut random, model);
+    let mut scratch = scratch(random, model);
     let words = model.scratch_words();
     let input = &network.input;
     let dimensions = Dimensions {
@@ -36,10 +42,10 @@ fn assert_equal(seed: u64) {
     };
     assert_eq!(Dimensions::of(&file), dimensions);
     for _ in 0..2 {
-        let image = network.image(&mut random);
+        let image = network.image(random);
         let logits = model.infer(&image, &mut scratch[..words]).expect("it is the model's memory");
         let logits: Vec<i128> = logits.0.iter().map(|&logit| logit.into()).collect();
-        assert_eq!(logits, oracle::logits(&network, &image), "seed {seed}");
+        assert_eq!(logits, oracle::logits(network, &image), "seed {seed} {layout:?}");
         assert_eq!(scratch[words..], [0x5afe_5afe; 4]);
     }
 }
@@ -57,11 +63,15 @@ proptest! {
 fn every_kind_of_layer_and_every_way_through_it_is_met() {
     let (mut kinds, mut pooled, mut padded, mut strided, mut signed, mut streamed, mut shared) =
         ([0; 7], 0, 0, 0, 0, 0, 0);
-    for seed in 0..400 {
+    let mut orders = vec![];
+    for seed in 0..800 {
         let network = Network::random(&mut Random(seed));
-        let file = network.file();
+        let file = network.file(if seed % 2 == 0 { Layout::Bytes } else { Layout::Words });
         let model = Model::parse(&file).unwrap();
         let layers = model.layers();
+        orders.extend(
+            (0..layers.records.len()).filter_map(|layer| Some(layers.weights(layer)?.order)),
+        );
         for (index, record) in layers.records.iter().enumerate() {
             kinds[usize::from(record.kind)] += 1;
             pooled += usize::from(record.pooled);
@@ -76,6 +86,20 @@ fn every_kind_of_layer_and_every_way_through_it_is_met() {
         let rows = model.scratch_words() - model.header().rows_at.get() as usize;
         shared += usize::from(rows * 4 < apart);
     }
+    for order in [
+        Order::Factors,
+        Order::Taps,
+        Order::Blocks,
+        Order::Fours,
+        Order::Windows(3),
+        Order::Windows(5),
+        Order::Grey,
+        Order::DenseWords,
+        Order::Halves,
+    ] {
+        let count = orders.iter().filter(|&&met| met == order).count();
+        assert!(count > 20, "{order:?}: {count}");
+    }
     for kind in Kind::ALL {
         assert!(kinds[usize::from(kind.code())] > 50, "{kind:?}: {kinds:?}");
     }
@@ -88,7 +112,7 @@ fn a_row_fewer_than_is_planned_would_be_too_few() {
     let mut held = 0;
     for seed in 0..100 {
         let network = Network::random(&mut Random(seed));
-        let file = network.file();
+        let file = network.file(Layout::Bytes);
         let model = Model::parse(&file).unwrap();
         for number in 0..model.layers().records.len() {
             let need = Rehearsal::need(model.layers(), number);
@@ -112,7 +136,7 @@ fn a_row_fewer_than_is_planned_would_be_too_few() {
 fn rows_may_come_step_by_step_and_no_answer_comes_early() {
     let mut random = Random(11);
     let network = Network::random(&mut random);
-    let file = network.file();
+    let file = network.file(Layout::Bytes);
     let model = Model::parse(&file).unwrap();
     let image = network.image(&mut random);
     let mut scratch = scratch(&mut random, model);

@@ -2,10 +2,8 @@
 
 use firmware::multiplier::Multiplier;
 use firmware::rows::format::{
-    self, BLOCK, Channel, Header, Kind, Layers, Part, Record, Value, accumulator_bound, emit,
-    file_len,
+    Channel, Header, Kind, Layers, Layout, Part, Record, Value, accumulator_bound, emit, file_len,
 };
-use firmware::rows::plan;
 use zerocopy::FromZeros;
 
 /// `SplitMix64`: <https://prng.di.unimi.it/splitmix64.c>.
@@ -198,11 +196,20 @@ impl Network {
                 layer.stride = layer.kernel;
             }
             layer.pooled = u8::from(kind == Kind::Conv && random.one_in(3));
-            let maps = match kind {
+            let mut maps = match kind {
                 Kind::Conv => random.range(1, 13),
                 Kind::Depthwise => channels * random.range(1, 2),
                 _ => channels,
             };
+            let side = [3, 5][random.range(0, 1)];
+            if kind == Kind::Conv && height.min(width) > side && random.one_in(2) {
+                // the shapes that have kernels of their own
+                (layer.kernel, layer.stride, layer.pooled) = ([side as u8; 2], [1; 2], 1);
+                layer.padding = if random.one_in(2) { [side as u8 / 2; 4] } else { [0; 4] };
+                maps = 4 * random.range(1, 3);
+            } else if kind == Kind::Depthwise && channels.is_multiple_of(4) {
+                maps = channels;
+            }
             if let Some((like, shape)) = like {
                 let like = self.records[like];
                 (layer.kernel, layer.stride) = (like.kernel, like.stride);
@@ -261,12 +268,9 @@ impl Network {
                     u64::from(layer.kernel[0]) * u64::from(layer.kernel[1]) * 255
                         + u64::from(bias.unsigned_abs())
                 }
-                _ => accumulator_bound(of_output.map(|&weight| weight as i8), bias, input.zero),
+                _ => accumulator_bound(of_output.map(|&weight| weight as i16), bias, input.zero),
             };
             channels.push(Channel::new(bias, multiplier, bound as u32));
-        }
-        if kind == Kind::Conv {
-            layer.chunk = (plan::chunk(&blocks(&weights, taps, outputs), taps) as u16).into();
         }
         self.records.push(layer);
         self.weights.push(weights);
@@ -274,51 +278,26 @@ impl Network {
     }
 
     /// The network as a file.
-    pub(crate) fn file(&self) -> Vec<u8> {
-        let packed: Vec<Vec<u8>> =
-            (0..self.records.len()).map(|layer| self.packed(layer)).collect();
-        let parts: Vec<Part<'_>> = self
-            .channels
-            .iter()
-            .zip(&packed)
-            .map(|(channels, weights)| Part { channels, weights })
+    pub(crate) fn file(&self, layout: Layout) -> Vec<u8> {
+        let bytes = |weights: &Vec<i32>| weights.iter().map(|&weight| weight as i8).collect();
+        let weights: Vec<Vec<i8>> = self.weights.iter().map(bytes).collect();
+        let parts: Vec<Part<'_>> = (0..self.records.len())
+            .map(|layer| {
+                let channels = &self.channels[layer][..];
+                if self.records[layer].kind == Kind::Add.code() {
+                    let factors = [self.weights[layer][0], self.weights[layer][1]];
+                    Part { channels, weights: &[], factors }
+                } else {
+                    Part { channels, weights: &weights[layer], factors: [0; 2] }
+                }
+            })
             .collect();
         let mut header = Header::new_zeroed();
-        header.input = self.input;
+        (header.input, header.layout) = (self.input, layout.code());
         let mut records = self.records.clone();
-        let layers = Layers { input: &header.input, records: &records };
+        let layers = Layers { input: &header.input, records: &records, layout };
         let mut file = vec![0; file_len(layers).unwrap()];
         emit(&mut header, &mut records, &parts, &mut file).expect("the network can be planned");
         file
     }
-
-    fn packed(&self, layer: usize) -> Vec<u8> {
-        let record = &self.records[layer];
-        let weights = &self.weights[layer];
-        let outputs = record.channels();
-        let taps = record.taps(self.value(record.source.into()));
-        match Kind::of_code(record.kind).unwrap() {
-            Kind::Conv | Kind::Dense => {
-                blocks(weights, taps, outputs).into_iter().flatten().map(|w| w as u8).collect()
-            }
-            Kind::Depthwise => (0..taps * outputs)
-                .map(|at| weights[at % outputs * taps + at / outputs] as u8)
-                .collect(),
-            Kind::Add => weights.iter().flat_map(|factor| factor.to_le_bytes()).collect(),
-            Kind::MaxPool | Kind::AveragePool => vec![],
-        }
-    }
-}
-
-/// `[block][tap][output]` of `[output][tap]`.
-fn blocks(weights: &[i32], taps: usize, outputs: usize) -> Vec<[i8; format::BLOCK]> {
-    let of_block = |block: usize| {
-        (0..taps).map(move |tap| {
-            std::array::from_fn(|output| {
-                let output = block * BLOCK + output;
-                if output < outputs { weights[output * taps + tap] as i8 } else { 0 }
-            })
-        })
-    };
-    (0..outputs.div_ceil(BLOCK)).flat_map(of_block).collect()
 }

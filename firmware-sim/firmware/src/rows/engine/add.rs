@@ -1,5 +1,7 @@
 //! The sum of two values of one shape.
 
+use zerocopy::{FromBytes, IntoBytes};
+
 use super::rows::{Output, Rows};
 use crate::rows::format::Channel;
 
@@ -10,22 +12,22 @@ pub(super) fn row(
     factors: &[u8],
     channels: &[Channel],
     [one, other]: [&Rows<'_>; 2],
+    work: &mut [u32],
     output: &mut Output<'_>,
 ) -> Option<()> {
     let &[a, b] = factors.as_chunks().0 else { return None };
     let [a, b] = [a, b].map(i32::from_le_bytes);
-    let pairs = one.inside(row)?.iter().zip(other.inside(row)?);
-    let sums = pairs.map(|(&one, &other)| i32::from(one) * a + i32::from(other) * b);
     output.bytes();
-    put_row(sums, channels, output);
-    Some(())
-}
-
-/// All channels of all columns.
-fn put_row(mut sums: impl Iterator<Item = i32>, channels: &[Channel], output: &mut Output<'_>) {
     let value = output.value();
-    for column in 0..value.width.get().into() {
-        let sums = sums.by_ref().take(value.channels.get().into());
-        output.put(column, 0, sums, channels.iter().cycle());
+    let outputs = usize::from(value.channels.get());
+    let sums = <[i32]>::mut_from_bytes(work.get_mut(..outputs)?.as_mut_bytes()).ok()?;
+    let [one, other] = [one, other].map(|rows| rows.inside(row).unwrap_or_default());
+    let places = one.chunks(outputs.max(1)).zip(other.chunks(outputs.max(1)));
+    for (column, (one, other)) in places.enumerate() {
+        for ((sum, &one), &other) in sums.iter_mut().zip(one).zip(other) {
+            *sum = i32::from(one) * a + i32::from(other) * b;
+        }
+        output.put_alike(column, sums, channels.first()?);
     }
+    Some(())
 }

@@ -16,10 +16,13 @@ pub(super) fn largest(
     for (column, largest) in places.enumerate() {
         // every byte is at least 0, and every window has something inside
         largest.fill(0);
-        for values in inside(*geometry, row, column, *rows) {
-            for (largest, &value) in largest.iter_mut().zip(values) {
-                *largest = value.max(*largest);
-            }
+        let first = row * geometry.stride[0];
+        for row in first..first + geometry.kernel[0] {
+            each_inside(geometry, [row, column], rows, &mut |values| {
+                for (largest, &value) in largest.iter_mut().zip(values) {
+                    *largest = value.max(*largest);
+                }
+            });
         }
     }
     Some(())
@@ -32,20 +35,19 @@ pub(super) fn mean(
     row: usize,
     channels: &[Channel],
     rows: &Rows<'_>,
+    work: &mut [u32],
     output: &mut Output<'_>,
 ) -> Option<()> {
-    let all = geometry.kernel[0] * geometry.kernel[1];
-    for column in 0..output.value().width.get().into() {
-        let there = inside(*geometry, row, column, *rows).count();
-        let padding = all.saturating_sub(there) as i32 * i32::from(rows.value.zero);
-        for channel in 0..rows.value.channels.get().into() {
-            let values = inside(*geometry, row, column, *rows);
-            let values = values.filter_map(|values| values.get(channel).copied().map(i32::from));
-            let sum = padding + values.sum::<i32>();
-            output.put(column, channel, core::iter::once(sum), channels.iter());
-        }
-    }
+    let sums = work.get_mut(..rows.value.channels.get().into())?;
+    let first = row * geometry.stride[0];
     output.bytes();
+    for column in 0..output.value().width.get().into() {
+        sums.fill(0);
+        for row in first..first + geometry.kernel[0] {
+            add_row(geometry, [row, column], rows, sums);
+        }
+        output.put_alike(column, signed(sums), channels.first()?);
+    }
     Some(())
 }
 
@@ -60,62 +62,58 @@ pub(super) fn streamed_mean(
     output: &mut Output<'_>,
 ) -> Option<()> {
     let value = output.value();
-    let inputs = usize::from(value.channels.get());
     let sums = sums.get_mut(..value.row_len())?;
-    let [height, width] = geometry.kernel;
+    let height = geometry.kernel[0];
     let in_window = step - geometry.rows_after(step) * height;
-    let is_last = in_window + 1 == height;
     if in_window == 0 {
         sums.fill(0);
+        output.bytes();
     }
     let row = geometry.rows_after(step) * geometry.stride[0] + in_window;
-    for (column, sums) in sums.chunks_mut(inputs.max(1)).enumerate() {
-        let mut there = 0;
-        for values in columns(*geometry, row, column, *rows) {
-            there += 1;
-            for (sum, &value) in sums.iter_mut().zip(values) {
-                *sum += u32::from(value);
-            }
+    let columns = sums.chunks_mut(usize::from(value.channels.get()).max(1));
+    for (column, sums) in columns.enumerate() {
+        add_row(geometry, [row, column], rows, sums);
+        if in_window + 1 == height {
+            output.put_alike(column, signed(sums), channels.first()?);
         }
-        let padding = width.saturating_sub(there) as u32 * u32::from(rows.value.zero);
-        for sum in &mut *sums {
-            *sum += padding;
-        }
-        if is_last {
-            let sums = sums.iter().map(|sum| sum.cast_signed());
-            output.put(column, 0, sums, channels.iter().cycle());
-        }
-    }
-    if is_last {
-        output.bytes();
     }
     Some(())
 }
 
-/// All channels at each place of a window that is inside the map.
-fn inside<'m>(
-    geometry: Geometry,
-    row: usize,
-    column: usize,
-    rows: Rows<'m>,
-) -> impl Iterator<Item = &'m [u8]> {
-    let top = geometry.padding[0];
-    let first = row * geometry.stride[0];
-    (first..first + geometry.kernel[0])
-        .flat_map(move |row| columns(geometry, row.wrapping_sub(top), column, rows))
+/// Adds one row of a window to the sums of all channels; a padding counts as zeros.
+fn add_row(geometry: &Geometry, place: [usize; 2], rows: &Rows<'_>, sums: &mut [u32]) {
+    let mut there = 0;
+    each_inside(geometry, place, rows, &mut |values| {
+        there += 1;
+        for (sum, &value) in sums.iter_mut().zip(values) {
+            *sum += u32::from(value);
+        }
+    });
+    let padding = geometry.kernel[1].saturating_sub(there) as u32 * u32::from(rows.value.zero);
+    if padding > 0 {
+        sums.iter_mut().for_each(|sum| *sum += padding);
+    }
 }
 
-/// All channels at each place of one row of a window that is inside the map.
-fn columns<'m>(
-    geometry: Geometry,
-    row: usize,
-    column: usize,
-    rows: Rows<'m>,
-) -> impl Iterator<Item = &'m [u8]> {
-    let [_, _, left, _] = geometry.padding;
+fn signed(sums: &[u32]) -> &[i32] {
+    zerocopy::FromBytes::ref_from_bytes(zerocopy::IntoBytes::as_bytes(sums)).unwrap_or(&[])
+}
+
+/// All channels at each place of one row of a window that is inside the map; rows are counted with the padding above.
+fn each_inside(
+    geometry: &Geometry,
+    [row, column]: [usize; 2],
+    rows: &Rows<'_>,
+    action: &mut dyn FnMut(&[u8]),
+) {
+    let [top, _, left, _] = geometry.padding;
     let channels = usize::from(rows.value.channels.get());
     let first = column * geometry.stride[1];
-    let from = rows.inside(row).unwrap_or_default();
-    (first..first + geometry.kernel[1])
-        .filter_map(move |column| from.get(column.checked_sub(left)? * channels..)?.get(..channels))
+    let Some(from) = rows.inside(row.wrapping_sub(top)) else { return };
+    for column in first..first + geometry.kernel[1] {
+        let at = column.checked_sub(left).map(|column| column * channels);
+        if let Some(values) = at.and_then(|at| from.get(at..)?.get(..channels)) {
+            action(values);
+        }
+    }
 }

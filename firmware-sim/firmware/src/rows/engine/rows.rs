@@ -23,14 +23,28 @@ impl<'m> Rows<'m> {
 
     /// Row `row` with its padding; `None` above and below the map.
     pub(super) fn row(&self, row: usize) -> Option<&'m [u8]> {
+        self.ring.get(self.offset(row)?..)?.get(..self.value.stride())
+    }
+
+    /// All rows, of a value that is held whole and has no padding.
+    pub(super) fn all(&self) -> &'m [u8] {
+        self.ring
+    }
+
+    /// All that is held.
+    pub(super) fn ring(&self) -> &'m [u8] {
+        self.ring
+    }
+
+    /// Where row `row` begins in what is held; `None` above and below the map.
+    pub(super) fn offset(&self, row: usize) -> Option<usize> {
         if row >= self.value.height.get().into() {
             return None;
         }
         let held = usize::from(self.value.rows.get());
         let slot = self.first_slot + row.checked_sub(self.first)?;
         let slot = if slot < held { slot } else { slot - held };
-        let stride = self.value.stride();
-        self.ring.get(slot * stride..)?.get(..stride)
+        Some(slot * self.value.stride())
     }
 
     /// Row `row` without its padding.
@@ -120,12 +134,23 @@ impl<'m> Output<'m> {
     }
 
     /// Takes the sums of products of consecutive channels, from `first` on, at column `column`; without biases.
-    #[inline]
-    pub(super) fn put<'c>(
+    #[inline(never)]
+    pub(super) fn put(&mut self, column: usize, first: usize, sums: &[i32], channels: &[Channel]) {
+        self.put_by(column, first, sums, channels.iter());
+    }
+
+    /// Takes the sums of all channels at column `column`, which have one multiplier.
+    #[inline(never)]
+    pub(super) fn put_alike(&mut self, column: usize, sums: &[i32], channel: &Channel) {
+        self.put_by(column, 0, sums, core::iter::repeat(channel));
+    }
+
+    #[inline(always)]
+    fn put_by<'c>(
         &mut self,
         column: usize,
         first: usize,
-        sums: impl Iterator<Item = i32>,
+        sums: &[i32],
         channels: impl Iterator<Item = &'c Channel>,
     ) {
         let value = self.value();
@@ -133,7 +158,7 @@ impl<'m> Output<'m> {
             Self::Row { bytes, .. } => {
                 let at = (column + usize::from(value.left)) * usize::from(value.channels.get());
                 let bytes = bytes.get_mut(at + first..).unwrap_or_default();
-                for ((byte, sum), channel) in bytes.iter_mut().zip(sums).zip(channels) {
+                for ((byte, &sum), channel) in bytes.iter_mut().zip(sums).zip(channels) {
                     *byte = channel.activation(sum, value.zero);
                 }
             }
@@ -143,7 +168,7 @@ impl<'m> Output<'m> {
                 let logits = logits.get_mut(at..).unwrap_or_default().iter_mut();
                 // a width or height of 0 was refused
                 let step = (height * width).max(1);
-                for ((logit, sum), channel) in logits.step_by(step).zip(sums).zip(channels) {
+                for ((logit, &sum), channel) in logits.step_by(step).zip(sums).zip(channels) {
                     *logit = sum.wrapping_add(channel.bias.get()).cast_unsigned();
                 }
             }

@@ -9,9 +9,9 @@ use zerocopy::FromBytes;
 
 use super::super::plan;
 use super::{
-    BLOCK, CHUNK_LIMIT, FormatError, Header, Kind, Layers, MAGIC, MAX_ACCUMULATOR, MAX_CHANNELS,
-    MAX_LAYERS, MAX_OUTPUTS, MAX_SIDE, Model, Record, Rehearsal, VERSION, Value, ZERO_POINTS,
-    checksum, data,
+    BLOCK, CHUNK_LIMIT, FormatError, Header, Kind, Layers, Layout, MAGIC, MAX_ACCUMULATOR,
+    MAX_CHANNELS, MAX_LAYERS, MAX_OUTPUTS, MAX_SIDE, Model, Order, Record, Rehearsal, VERSION,
+    Value, ZERO_POINTS, checksum, data,
 };
 use crate::multiplier::Multiplier;
 
@@ -26,7 +26,7 @@ const MAX_ACTIVATION: u64 = 255;
 /// The first part is the true bias, where the input's byte `zero` stands for 0. So it bounds the sum of products as it
 /// is computed, of bytes, and the accumulator of real values alike, at any point of the summation in any order.
 #[must_use]
-pub fn accumulator_bound(weights: impl IntoIterator<Item = i8>, bias: i32, zero: u8) -> u64 {
+pub fn accumulator_bound(weights: impl IntoIterator<Item = i16>, bias: i32, zero: u8) -> u64 {
     let (mut sum, mut magnitudes) = (0_i64, 0_u64);
     for weight in weights {
         sum += i64::from(weight);
@@ -37,7 +37,7 @@ pub fn accumulator_bound(weights: impl IntoIterator<Item = i8>, bias: i32, zero:
 
 /// Largest |sum of products| of some taps: `255 · Σ |weight|`.
 #[must_use]
-pub fn chunk_bound(weights: impl IntoIterator<Item = i8>) -> u64 {
+pub fn chunk_bound(weights: impl IntoIterator<Item = i16>) -> u64 {
     accumulator_bound(weights, 0, 0)
 }
 
@@ -64,7 +64,11 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
         return Err(FormatError::Checksum { stored, computed });
     }
     let layers = usize::from(header.layers);
-    if layers == 0 || layers > MAX_LAYERS || header.reserved != [0; 3] {
+    if layers == 0
+        || layers > MAX_LAYERS
+        || header.reserved != [0; 2]
+        || Layout::of_code(header.layout).is_none()
+    {
         return Err(FormatError::Header);
     }
     let (records, _) = <[Record]>::ref_from_prefix_with_elems(rest, layers).map_err(|_| length)?;
@@ -75,8 +79,7 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
     for (number, record) in (0..).zip(records) {
         check_layer(layers, record, number).ok_or(FormatError::Layer(number))??;
         // in order, without gaps
-        let input = layers.value(record.source.into()).ok_or(FormatError::Layer(number))?;
-        let range = data(record, input).ok_or(FormatError::Layer(number))?;
+        let range = data(layers, number.into()).ok_or(FormatError::Layer(number))?;
         if range.start != place || range.end > content.len() {
             return Err(FormatError::Layer(number));
         }
@@ -85,8 +88,8 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
     if place != content.len() {
         return Err(length);
     }
-    for (number, record) in (0..).zip(records) {
-        check_channels(model, record, number)?;
+    for (number, _) in (0..).zip(records) {
+        check_channels(model, number)?;
     }
     check_plan(model)?;
     Ok(model)
@@ -155,24 +158,36 @@ fn check_layer(layers: Layers<'_>, record: &Record, number: u8) -> Option<Result
     };
     // what passes bytes on as they are passes on what they mean
     let zero_fits = kind != Kind::MaxPool || record.output.zero == input.zero;
-    let is_summed_by_chunks = matches!(kind, Kind::Conv);
+    let (chunk, group) = (usize::from(record.chunk.get()), usize::from(record.group.get()));
+    let tile_fits = if kind == Kind::Conv {
+        // outputs share words, and so do taps
+        chunk > 0
+            && group > 0
+            && group.is_multiple_of(BLOCK)
+            && match layers.weights(number.into())?.order {
+                Order::Blocks => true,
+                Order::Windows(_) => chunk.is_multiple_of(BLOCK) && channels.is_multiple_of(chunk),
+                _ => chunk.is_multiple_of(BLOCK),
+            }
+    } else {
+        [chunk, group] == [0; 2]
+    };
     // the last layer's outputs are sums
     let is_last = usize::from(number) + 1 == layers.records.len();
     let flags_fit = !(is_last && kind == Kind::MaxPool)
         && record.pooled <= 1
         && (record.pooled == 0 || kind == Kind::Conv)
         && (kind == Kind::Add || other == 0)
-        && (record.chunk.get() > 0) == is_summed_by_chunks
+        && tile_fits
+        && record.reserved.get() == 0
         && (record.sums.get() > 0) == geometry.is_streamed();
     (lengths_fit && shape_fits && zero_fits && flags_fit).then_some(Ok(()))
 }
 
 /// Whether multipliers are in range, and sums within the bounds that are stated.
-fn check_channels(model: Model<'_>, record: &Record, number: u8) -> Result<(), FormatError> {
-    let layers = model.layers();
-    let is_last = usize::from(number) + 1 == layers.records.len();
+fn check_channels(model: Model<'_>, number: u8) -> Result<(), FormatError> {
+    let is_last = usize::from(number) + 1 == model.layers().records.len();
     let channels = model.channels(number.into());
-    let zero = layers.value(record.source.into()).map_or(0, |input| input.zero);
     for channel in channels {
         let multiplier = Multiplier::from_parts(channel.mantissa.get(), channel.shift)
             .ok_or(FormatError::Channel(number))?;
@@ -182,87 +197,59 @@ fn check_channels(model: Model<'_>, record: &Record, number: u8) -> Result<(), F
         }
     }
     for (output, channel) in channels.iter().enumerate() {
-        let bound = bound(model, record, number, output, zero, channel.bias.get())
-            .ok_or(FormatError::Bound(number))?;
+        let bound =
+            bound(model, number, output, channel.bias.get()).ok_or(FormatError::Bound(number))?;
         if bound > u64::from(MAX_ACCUMULATOR) || bound != u64::from(channel.bound.get()) {
             return Err(FormatError::Bound(number));
         }
     }
-    // weights that nothing reads
-    let rest_is_zero = spare_weights(model, record, number).all(|weight| weight == 0);
-    if rest_is_zero { Ok(()) } else { Err(FormatError::Bound(number)) }
+    Ok(())
 }
 
 /// The largest accumulator of one output.
 ///
 /// `None` if a chunk of it is too large.
-fn bound(
-    model: Model<'_>,
-    record: &Record,
-    number: u8,
-    output: usize,
-    zero: u8,
-    bias: i32,
-) -> Option<u64> {
+fn bound(model: Model<'_>, number: u8, output: usize, bias: i32) -> Option<u64> {
     let layers = model.layers();
-    let input = layers.value(record.source.into())?;
-    let weights = model.weights(number.into());
-    let taps = record.taps(input);
-    let signed = |weight: &u8| weight.cast_signed();
+    let record = layers.records.get(usize::from(number))?;
+    let bytes = model.weights(number.into());
     match Kind::of_code(record.kind)? {
-        Kind::Conv | Kind::Dense => {
-            let block = weights.get(output / BLOCK * BLOCK * taps..)?;
-            let of_output = || block.iter().skip(output % BLOCK).step_by(BLOCK).take(taps);
+        kind @ (Kind::Conv | Kind::Dense | Kind::Depthwise) => {
+            let zero = layers.value(record.source.into())?.zero;
+            let weights = layers.weights(number.into())?;
             let chunk = usize::from(record.chunk.get());
-            let mut magnitude = 0;
-            for (tap, weight) in of_output().enumerate() {
+            let is_packed = kind == Kind::Conv && weights.order == Order::Blocks;
+            let of_output = (0..weights.taps).map(|tap| weights.get(bytes, output, tap));
+            let mut magnitude = 0_u64;
+            let of_output = of_output.enumerate().map(|(tap, weight)| {
                 if tap.checked_rem(chunk) == Some(0) {
                     magnitude = 0;
                 }
-                magnitude += u32::from(weight.cast_signed().unsigned_abs());
-                if chunk > 0 && magnitude * MAX_ACTIVATION as u32 >= CHUNK_LIMIT {
-                    return None;
-                }
-            }
-            Some(accumulator_bound(of_output().map(signed), bias, zero))
-        }
-        Kind::Depthwise => {
-            let of_output = weights.iter().skip(output).step_by(record.channels().max(1));
-            Some(accumulator_bound(of_output.take(taps).map(signed), bias, zero))
+                magnitude += u64::from(weight.unsigned_abs());
+                let fits = !is_packed || MAX_ACTIVATION * magnitude < CHUNK_LIMIT.into();
+                fits.then_some(weight)
+            });
+            let mut all_fit = true;
+            let of_output = of_output.map(|weight| {
+                all_fit &= weight.is_some();
+                weight.unwrap_or_default()
+            });
+            let bound = accumulator_bound(of_output, bias, zero);
+            all_fit.then_some(bound)
         }
         Kind::Add => {
-            let factors = weights.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes));
+            let factors = bytes.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes));
             // each a byte times its factor
             let sum: u64 =
                 factors.map(|factor| MAX_ACTIVATION * u64::from(factor.unsigned_abs())).sum();
             Some(sum + u64::from(bias.unsigned_abs()))
         }
         Kind::AveragePool => {
-            let window = record.kernel.map(u64::from);
-            let [rows, columns] = window;
+            let [rows, columns] = record.kernel.map(u64::from);
             Some(rows * columns * MAX_ACTIVATION + u64::from(bias.unsigned_abs()))
         }
         Kind::MaxPool => Some(0),
     }
-}
-
-/// Weights of the outputs by which the last block is filled up, and bytes up to a multiple of four.
-fn spare_weights<'a>(
-    model: Model<'a>,
-    record: &Record,
-    number: u8,
-) -> impl Iterator<Item = u8> + use<'a> {
-    let weights = model.weights(number.into());
-    let input = model.layers().value(record.source.into());
-    let taps = input.map_or(0, |input| record.taps(input));
-    let outputs = record.channels();
-    let (from, first) = match Kind::of_code(record.kind) {
-        Some(Kind::Conv | Kind::Dense) => (outputs / BLOCK * BLOCK * taps, outputs % BLOCK),
-        Some(Kind::Depthwise) => (outputs * taps, 0),
-        _ => (weights.len(), 0),
-    };
-    let spare = weights.get(from..).unwrap_or_default();
-    spare.iter().enumerate().filter(move |(index, _)| index % BLOCK >= first).map(|(_, &byte)| byte)
 }
 
 /// Whether the plan of memory holds everything: rows as many as are ever needed, and no two values at one place at once.
@@ -279,6 +266,13 @@ fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
         return Err(FormatError::Plan);
     }
     let bytes = (end - rows_at) * size_of::<u32>();
+    // what a dense layer takes lies in one piece
+    for record in layers.records {
+        let input = layers.value(record.source.into()).ok_or(FormatError::Plan)?;
+        if record.kind == Kind::Dense.code() && (input.left, input.right) != (0, 0) {
+            return Err(FormatError::Plan);
+        }
+    }
     for number in 0..=layers.records.len() {
         let value = layers.value(number).ok_or(FormatError::Plan)?;
         let wrong = FormatError::Value(number as u8);

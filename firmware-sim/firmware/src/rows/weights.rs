@@ -1,0 +1,247 @@
+//! How the weights of a layer lie in the file, and so which kernel takes them: the one place that knows.
+//!
+//! A file is of one [`Layout`]. Which order a layer's weights have in it follows from its record:
+//!
+//! | layout | layer | order |
+//! |---|---|---|
+//! | both | addition | [`Order::Factors`] |
+//! | both | depthwise, not of four channels each or with a multiplier | [`Order::Taps`] |
+//! | Bytes | convolution, dense, depthwise | [`Order::Blocks`] |
+//! | Words | 5×5 pooled convolution of one channel | [`Order::Grey`] |
+//! | Words | 5×5 or 3×3 pooled convolution of four channels each | [`Order::Windows`] |
+//! | Words | any other convolution | [`Order::Fours`] |
+//! | Words | dense | [`Order::DenseWords`] |
+//! | Words | depthwise | [`Order::Halves`] |
+
+use super::record::{Kind, Record, Value};
+
+/// Outputs of a block, whose weights lie side by side.
+pub const BLOCK: usize = 4;
+
+/// Pairs of outputs of a block of [`Order::DenseWords`].
+pub const DENSE_PAIRS: usize = crate::kernels::words::MAX_BLOCK;
+
+/// For which cores a file's weights are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// For any core: see [`crate::kernels::bytes`].
+    Bytes,
+    /// For cores with ARM's DSP instructions: see [`crate::kernels::words`].
+    Words,
+}
+
+impl Layout {
+    /// The number in the file.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Bytes => 0,
+            Self::Words => 1,
+        }
+    }
+
+    /// The layout of this number.
+    #[must_use]
+    pub const fn of_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Bytes),
+            1 => Some(Self::Words),
+            _ => None,
+        }
+    }
+}
+
+/// An order of weights. Pairs of taps and words are those of [`crate::kernels::words`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Two numbers of 32 bits.
+    Factors,
+    /// `[tap][output]`, a byte each.
+    Taps,
+    /// `[block of four outputs][tap][output]`, a byte each.
+    Blocks,
+    /// `[pair of outputs][pair of taps]`, words.
+    Fours,
+    /// `[pair of outputs][pair of channels][column][row]`, words; kernels of this side.
+    Windows(usize),
+    /// `[pair of outputs][pair of taps]`, words: a tap with the one below it, of the last row with the one beside it.
+    Grey,
+    /// `[block of outputs][pair of taps][pair of outputs]`, words.
+    DenseWords,
+    /// `[four channels][tap][two words]`, 16 bits each.
+    Halves,
+}
+
+/// A layer's weights in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weights {
+    /// How they lie.
+    pub order: Order,
+    /// Output channels.
+    pub outputs: usize,
+    /// Weights of one.
+    pub taps: usize,
+    /// Input channels.
+    pub inputs: usize,
+}
+
+/// Where one weight lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In a byte.
+    Byte(usize),
+    /// In 16 bits that begin here.
+    Half(usize),
+    /// In 16 bits that begin here, as `256 · odd + even`.
+    Even(usize),
+    /// The same.
+    Odd(usize),
+}
+
+/// Side of the kernels that have a kernel for [`Order::Grey`], and its words for a pair of outputs.
+const GREY: usize = 5;
+/// Words of a pair of outputs of [`Order::Grey`].
+pub const GREY_WORDS: usize = (GREY * GREY).div_ceil(2);
+
+impl Weights {
+    /// Of this layer; `None` of a kind without weights.
+    #[must_use]
+    pub fn of(layout: Layout, record: &Record, input: &Value) -> Option<Self> {
+        let kind = Kind::of_code(record.kind)?;
+        let inputs = usize::from(input.channels.get());
+        let outputs = record.channels();
+        let is_window = record.pooled != 0 && record.stride == [1; 2];
+        let [rows, columns] = record.kernel.map(usize::from);
+        let order = match (kind, layout) {
+            (Kind::Add, _) => Order::Factors,
+            (Kind::Depthwise, _) if outputs != inputs || !inputs.is_multiple_of(BLOCK) => {
+                Order::Taps
+            }
+            (Kind::Conv | Kind::Dense | Kind::Depthwise, Layout::Bytes) => Order::Blocks,
+            (Kind::Conv, Layout::Words) => {
+                if is_window && inputs == 1 && [rows, columns] == [GREY; 2] {
+                    Order::Grey
+                } else if is_window
+                    && inputs.is_multiple_of(4)
+                    && rows == columns
+                    && matches!(rows, 3 | 5)
+                {
+                    Order::Windows(rows)
+                } else {
+                    Order::Fours
+                }
+            }
+            (Kind::Dense, Layout::Words) => Order::DenseWords,
+            (Kind::Depthwise, Layout::Words) => Order::Halves,
+            (Kind::MaxPool | Kind::AveragePool, _) => return None,
+        };
+        Some(Self { order, outputs, taps: record.taps(input), inputs })
+    }
+
+    /// Bytes in the file; `None` if they are more than there can be.
+    #[must_use]
+    pub fn len(&self) -> Option<usize> {
+        let Self { order, outputs, taps, .. } = *self;
+        let bytes = match order {
+            Order::Factors => Some(2 * size_of::<i32>()),
+            Order::Taps => outputs.checked_mul(taps),
+            Order::Blocks => outputs.checked_next_multiple_of(BLOCK)?.checked_mul(taps),
+            Order::Halves => outputs.checked_mul(taps)?.checked_mul(2),
+            Order::Fours | Order::Windows(_) | Order::Grey | Order::DenseWords => {
+                let words = outputs.div_ceil(2).checked_mul(self.words())?;
+                words.checked_mul(size_of::<u32>())
+            }
+        };
+        bytes?.checked_next_multiple_of(size_of::<u32>())
+    }
+
+    /// Words of a pair of outputs.
+    #[must_use]
+    pub const fn words(&self) -> usize {
+        match self.order {
+            Order::Grey => GREY_WORDS,
+            _ => self.taps.next_multiple_of(4) / 2,
+        }
+    }
+
+    /// Where the weight of a tap to an output lies.
+    fn place(&self, output: usize, tap: usize) -> Place {
+        let Self { order, outputs, taps, inputs } = *self;
+        // of a word that belongs to two outputs
+        let in_word = |word: usize, half: usize| {
+            let at = size_of::<u32>() * word + 2 * half;
+            if output.is_multiple_of(2) { Place::Even(at) } else { Place::Odd(at) }
+        };
+        let row = output / 2 * self.words();
+        // of four neighbours 0, 1, 2, 3 the first word has 0 and 2, the second 1 and 3
+        let [pair, half] = [tap / 4 * 2 + tap % 2, tap / 2 % 2];
+        match order {
+            Order::Factors => Place::Byte(0),
+            Order::Taps => Place::Byte(tap * outputs + output),
+            Order::Blocks => Place::Byte((output / BLOCK * taps + tap) * BLOCK + output % BLOCK),
+            Order::Fours => in_word(row + pair, half),
+            Order::Windows(side) => {
+                let inputs = inputs.max(1);
+                let (channel, element) = (tap % inputs, tap / inputs);
+                let side = side.max(1);
+                let (y, x) = (element / side, element % side);
+                let pair = channel / 4 * 2 + channel % 2;
+                in_word(row + (pair * side + x) * side + y, channel / 2 % 2)
+            }
+            Order::Grey => {
+                let (y, x) = (tap / GREY, tap % GREY);
+                if y + 1 < GREY {
+                    in_word(row + y / 2 * GREY + x, y % 2)
+                } else {
+                    in_word(row + (GREY - 1) / 2 * GREY + x / 2, x % 2)
+                }
+            }
+            Order::DenseWords => {
+                let block = output / (2 * DENSE_PAIRS);
+                let before = block * DENSE_PAIRS;
+                let width = (outputs.div_ceil(2) - before).min(DENSE_PAIRS);
+                in_word(before * self.words() + pair * width + output / 2 - before, half)
+            }
+            Order::Halves => {
+                let four = output % BLOCK;
+                let word = (output / BLOCK * taps + tap) * 2 + four % 2;
+                Place::Half(size_of::<u32>() * word + four / 2 * 2)
+            }
+        }
+    }
+
+    /// The weight of a tap to an output; 0 if there is none.
+    #[must_use]
+    pub fn get(&self, bytes: &[u8], output: usize, tap: usize) -> i16 {
+        let half = |at: usize| {
+            let bytes = bytes.get(at..).and_then(|bytes| bytes.first_chunk());
+            i16::from_le_bytes(*bytes.unwrap_or(&[0; 2]))
+        };
+        let even = |at: usize| i32::from(half(at) as i8);
+        match self.place(output, tap) {
+            Place::Byte(at) => bytes.get(at).map_or(0, |byte| byte.cast_signed().into()),
+            Place::Half(at) => half(at),
+            Place::Even(at) => even(at) as i16,
+            // in 32 bits: 256 · 128 does not fit in 16
+            Place::Odd(at) => ((i32::from(half(at)) - even(at)) >> 8) as i16,
+        }
+    }
+
+    /// Sets the weight of a tap to an output. The even one of two outputs must be set before the odd one.
+    pub fn set(&self, bytes: &mut [u8], output: usize, tap: usize, weight: i8) {
+        let mut half = |at: usize, change: &dyn Fn(i16) -> i16| {
+            if let Some(bytes) = bytes.get_mut(at..).and_then(|bytes| bytes.first_chunk_mut()) {
+                *bytes = change(i16::from_le_bytes(*bytes)).to_le_bytes();
+            }
+        };
+        match self.place(output, tap) {
+            Place::Byte(at) => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = weight.cast_unsigned();
+                }
+            }
+            Place::Half(at) | Place::Even(at) => half(at, &|_| weight.into()),
+            Place::Odd(at) => half(at, &|even| even.wrapping_add(i16::from(weight) << 8)),
+        }
+    }
+}
