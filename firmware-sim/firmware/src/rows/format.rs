@@ -38,6 +38,10 @@ pub const MAX_OUTPUTS: usize = 1024;
 pub const MAX_ACCUMULATOR: u32 = (1 << 23) - 1;
 /// What the sums of a chunk of taps stay below, so that three fit into two words: see [`crate::kernels`].
 pub const CHUNK_LIMIT: u32 = 1 << 20;
+/// Largest side of a convolution's kernel.
+pub const MAX_KERNEL: usize = 11;
+/// Largest stride down of a convolution that max-pooling is part of.
+pub const MAX_POOLED_STRIDE: usize = 4;
 /// Largest side of a map.
 pub const MAX_SIDE: u16 = 256;
 /// Most maps, and values of a vector.

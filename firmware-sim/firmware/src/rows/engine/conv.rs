@@ -13,7 +13,9 @@ mod fours;
 mod threes;
 
 use super::rows::{Output, Rows};
-use crate::rows::format::{Channel, Geometry, Order, POOL, Weights};
+use crate::rows::format::{
+    Channel, Geometry, MAX_KERNEL, MAX_POOLED_STRIDE, Order, POOL, Weights,
+};
 
 /// Places of a pooling window.
 const WINDOW: usize = POOL * POOL;
@@ -33,22 +35,26 @@ pub(super) struct Layer<'a> {
     pub(super) channels: &'a [Channel],
 }
 
+/// Most rows of the input that a row of outputs needs: see [`MAX_KERNEL`].
+const LINES: usize = MAX_KERNEL + MAX_POOLED_STRIDE;
+
 /// A row of some outputs.
 struct Group<'a> {
     layer: &'a Layer<'a>,
     /// The first output.
     first: usize,
     channels: &'a [Channel],
-    row: usize,
     rows: Rows<'a>,
+    /// Rows of the input under the kernel, with their padding; empty above and below the map.
+    lines: [&'a [u8]; LINES],
 }
 
 /// Where a window of the input lies.
 #[derive(Debug, Clone, Copy, Default)]
 struct Window {
-    /// Its first row, plus the rows of padding above.
-    row: usize,
-    /// Where it begins in each row, in bytes.
+    /// The first of its lines.
+    line: usize,
+    /// Where it begins in each, in bytes.
     start: usize,
 }
 
@@ -62,9 +68,18 @@ impl Layer<'_> {
         output: &mut Output<'_>,
     ) -> Option<()> {
         output.bytes();
+        let Geometry { kernel: [height, _], stride: [down, _], padding: [top, ..], .. } =
+            self.geometry;
+        let at_once = self.geometry.rows_at_once();
+        let mut lines: [&[u8]; LINES] = [&[]; LINES];
+        let first_line = row * at_once * down;
+        for (index, line) in lines.iter_mut().enumerate().take((at_once - 1) * down + height) {
+            // above the map it wraps around, and there is no such row
+            *line = rows.row((first_line + index).wrapping_sub(top)).unwrap_or_default();
+        }
         let mut first = 0;
         for channels in self.channels.chunks(self.group.max(1)) {
-            let group = Group { layer: self, first, channels, row, rows: *rows };
+            let group = Group { layer: self, first, channels, rows: *rows, lines };
             match self.weights.order {
                 Order::Blocks => group.by_threes(work, output)?,
                 _ => group.by_fours(work, output)?,
@@ -87,11 +102,11 @@ impl Group<'_> {
         let Geometry { pooled, stride: [down, across], padding: [_, _, left, _], .. } =
             self.layer.geometry;
         let [row, column] = if pooled {
-            [self.row * POOL + place % WINDOW / POOL, place / WINDOW * POOL + place % POOL]
+            [place % WINDOW / POOL, place / WINDOW * POOL + place % POOL]
         } else {
-            [self.row, place]
+            [0, place]
         };
-        Window { row: row * down, start: self.rows.window(column, across, left) }
+        Window { line: row * down, start: self.rows.window(column, across, left) }
     }
 
     /// The windows of `N` places from `place` on; of those from `end` on that of the first.
@@ -107,10 +122,9 @@ impl Group<'_> {
     }
 
     /// Row `row` of a window from `skip` bytes on, `len` bytes; `None` if it is above or below the map.
+    #[inline]
     fn bytes(&self, window: Window, row: usize, skip: usize, len: usize) -> Option<&[u8]> {
-        // above the map it wraps around, and there is no such row
-        let row = (window.row + row).wrapping_sub(self.layer.geometry.padding[0]);
-        self.rows.row(row)?.get(window.start + skip..)?.get(..len)
+        self.lines.get(window.line + row)?.get(window.start + skip..)?.get(..len)
     }
 
     /// The kernel rows that `len` taps from `first` on are of, each with its bytes to skip and to take.

@@ -133,6 +133,20 @@ impl<'m> Output<'m> {
         }
     }
 
+    /// The bytes of the channels from `first` on at column `column`, and the byte that stands for 0; `None` if the results
+    /// are the last layer's.
+    pub(super) fn place(&mut self, column: usize, first: usize) -> Option<(&mut [u8], u8)> {
+        let value = self.value();
+        let channels = usize::from(value.channels.get());
+        let at = (column + usize::from(value.left)) * channels;
+        match self {
+            Self::Row { bytes, .. } => {
+                Some((bytes.get_mut(at..)?.get_mut(..channels)?.get_mut(first..)?, value.zero))
+            }
+            Self::Logits { .. } => None,
+        }
+    }
+
     /// Takes the sums of products of consecutive channels, from `first` on, at column `column`; without biases.
     #[inline(never)]
     pub(super) fn put(&mut self, column: usize, first: usize, sums: &[i32], channels: &[Channel]) {

@@ -10,7 +10,7 @@ use zerocopy::FromBytes;
 use super::super::plan;
 use super::{
     BLOCK, CHUNK_LIMIT, FormatError, Header, Kind, Layers, Layout, MAGIC, MAX_ACCUMULATOR,
-    MAX_CHANNELS, MAX_LAYERS, MAX_OUTPUTS, MAX_SIDE, Model, Order, Record, Rehearsal, VERSION,
+    MAX_CHANNELS, MAX_LAYERS, MAX_OUTPUTS, MAX_KERNEL, MAX_POOLED_STRIDE, MAX_SIDE, Model, Order, Record, Rehearsal, VERSION,
     Value, ZERO_POINTS, checksum, data,
 };
 use crate::multiplier::Multiplier;
@@ -159,6 +159,9 @@ fn check_layer(layers: Layers<'_>, record: &Record, number: u8) -> Option<Result
     // what passes bytes on as they are passes on what they mean
     let zero_fits = kind != Kind::MaxPool || record.output.zero == input.zero;
     let (chunk, group) = (usize::from(record.chunk.get()), usize::from(record.group.get()));
+    let is_small = rows <= MAX_KERNEL
+        && columns <= MAX_KERNEL
+        && (!geometry.pooled || down <= MAX_POOLED_STRIDE);
     let tile_fits = if kind == Kind::Conv {
         // outputs share words, and so do taps
         chunk > 0
@@ -179,6 +182,7 @@ fn check_layer(layers: Layers<'_>, record: &Record, number: u8) -> Option<Result
         && (record.pooled == 0 || kind == Kind::Conv)
         && (kind == Kind::Add || other == 0)
         && tile_fits
+        && (is_small || kind != Kind::Conv)
         && record.reserved.get() == 0
         && (record.sums.get() > 0) == geometry.is_streamed();
     (lengths_fit && shape_fits && zero_fits && flags_fit).then_some(Ok(()))

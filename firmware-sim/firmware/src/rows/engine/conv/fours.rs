@@ -41,18 +41,18 @@ impl Group<'_> {
         let places = self.places(output);
         let mut place = 0;
         while place < places {
-            let windows = self.windows(place, places);
             match self.layer.weights.order {
-                Order::Grey => self.grey(all, windows, &mut work)?,
-                Order::Windows(3) => self.pooled(all, windows, &mut work, words::window3)?,
-                Order::Windows(_) => self.pooled(all, windows, &mut work, words::window5)?,
-                _ => self.sum_up_fours(all, windows, &mut work)?,
+                Order::Grey => self.grey(all, self.window(place), &mut work)?,
+                Order::Windows(3) => {
+                    self.pooled(all, self.window(place), &mut work, words::window3)?;
+                }
+                Order::Windows(_) => {
+                    self.pooled(all, self.window(place), &mut work, words::window5)?;
+                }
+                _ => self.sum_up_fours(all, self.windows(place, places), &mut work)?,
             }
             if self.layer.geometry.pooled {
-                for (pair, tile) in work.place.as_chunks_mut().0.iter_mut().zip(&*work.sums) {
-                    *pair = max_pool(tile);
-                }
-                output.put(place / WINDOW, self.first, work.place, self.channels);
+                self.put_largest(place / WINDOW, &mut work, output);
             } else {
                 for index in 0..PLACES.min(places - place) {
                     for (pair, tile) in work.place.as_chunks_mut().0.iter_mut().zip(&*work.sums) {
@@ -67,11 +67,28 @@ impl Group<'_> {
         Some(())
     }
 
+    /// Hands on the largest sums of a window.
+    fn put_largest(&self, column: usize, work: &mut Work<'_>, output: &mut Output<'_>) {
+        if let Some((bytes, zero)) = output.place(column, self.first) {
+            let outputs = bytes.chunks_mut(2).zip(self.channels.chunks(2));
+            for ((bytes, channels), tile) in outputs.zip(&*work.sums) {
+                for ((byte, channel), sum) in bytes.iter_mut().zip(channels).zip(max_pool(tile)) {
+                    *byte = channel.activation(sum, zero);
+                }
+            }
+            return;
+        }
+        for (pair, tile) in work.place.as_chunks_mut().0.iter_mut().zip(&*work.sums) {
+            *pair = max_pool(tile);
+        }
+        output.put(column, self.first, work.place, self.channels);
+    }
+
     /// A window of pixels of one channel.
     fn grey(
         &self,
         all: &[Word],
-        [window, ..]: [Window; PLACES],
+        window: Window,
         work: &mut Work<'_>,
     ) -> Option<()> {
         let zero = self.rows.value.zero;
@@ -94,7 +111,7 @@ impl Group<'_> {
     fn pooled<const SIDE: usize>(
         &self,
         all: &[Word],
-        [window, ..]: [Window; PLACES],
+        window: Window,
         work: &mut Work<'_>,
         kernel: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
     ) -> Option<()> {
