@@ -5,7 +5,9 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::{env, fs};
 
-/// All RAM there is: the target of the whole exercise.
+use firmware::rows::Dimensions;
+
+/// All RAM there is for LeNet: the target of the whole exercise. Other networks get what they need.
 const RAM: u32 = 4096;
 /// Of which the stack has this much. It lies lowest, with nothing below: overflowing, it faults.
 const STACK: u32 = 584;
@@ -59,14 +61,22 @@ fn main() {
         "virt" => (0x8000_0000_u32, 0x8080_0000_u32, 0x8100_0000),
         other => panic!("BOARD={other} is none of mps2-an385, mps2-an386, mps2-an500, virt"),
     };
+    let model = env::var("MODEL_Q8").expect("MODEL_Q8 is the path of a .q8 model");
+    println!("cargo::rerun-if-changed={model}");
+    println!("cargo::rustc-env=MODEL_Q8={model}");
+    let flash_bytes = fs::read(&model).unwrap_or_else(|error| panic!("{model}: {error}"));
+    let dimensions = Dimensions::of(&flash_bytes);
     let stack = match &target[..] {
         v6m if v6m.starts_with("thumbv6m") => STACK_V6M,
         _ if riscv => STACK_RISCV,
         _ => STACK,
     };
-    println!("cargo::rerun-if-env-changed=RAM");
-    let ram_size = env::var("RAM").map_or(RAM, |bytes| bytes.parse().expect("RAM is a number"));
-    let size = ram_size - STACK + stack;
+    // on the stack also lie a row, and a count for each layer
+    let stack = stack + words(dimensions.row_len) - words(28) + 4 * dimensions.layers as u32;
+    // three rows wait, each with its place; the rest is for what the program itself holds
+    let queue = 4 * (words(dimensions.row_len) + 4);
+    let statics = 4 * dimensions.scratch_words as u32 + queue + 64;
+    let size = (RAM - STACK + stack).max(stack + statics);
     // the program that compares kernels has few statics and the portable ones, which need more of the stack
     let stack = env::var("STACK").map_or(stack, |bytes| bytes.parse().expect("STACK is a number"));
     let mut map = format!(
@@ -118,7 +128,9 @@ fn main() {
         // Debian's linker takes it for 64 bits unless told
         println!("cargo::rustc-link-arg-bins=-melf32lriscv");
     }
-    let model = env::var("MODEL_Q8").expect("MODEL_Q8 is the path of a .q8 model");
-    println!("cargo::rerun-if-changed={model}");
-    println!("cargo::rustc-env=MODEL_Q8={model}");
+}
+
+/// So many bytes as whole words.
+const fn words(bytes: usize) -> u32 {
+    bytes.next_multiple_of(4) as u32
 }

@@ -10,16 +10,13 @@ pub use report::{BoardReport, ImageResult};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dataset::{Image, ImageError, PIXELS};
-use firmware::format::{File, FormatError, Model};
-use firmware::{Answer, LayerId, Logits, Scratch};
+use firmware::rows::format::{FormatError, Model};
 use safe_io::SingleLine;
-use zerocopy::IntoBytes;
 
-use crate::supported::architecture;
+use crate::names::layer_names;
 
-/// Maximum of images in one run: the boards' memory for them holds 16 MiB.
-pub const MAX_IMAGES: usize = (16 << 20) / PIXELS - 1;
+/// Memory for the images of one run.
+const IMAGE_BYTES: usize = 16 << 20;
 
 /// A board that QEMU knows, and what is built for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,12 +128,6 @@ impl Machine {
     }
 }
 
-/// Multiply-accumulates of a layer in one inference.
-#[must_use]
-pub fn macs(layer: LayerId) -> usize {
-    architecture().layers()[layer as usize].macs()
-}
-
 /// Builds board images and runs them.
 #[derive(Debug, Clone)]
 pub struct BoardBuilder {
@@ -156,7 +147,8 @@ impl BoardBuilder {
         Self { sources: package.join("boards"), target: target.join("boards") }
     }
 
-    /// Builds the board image with this model, shows it these images, and compares its answers with the host's.
+    /// Builds the board image with this model, a `.q8` file, shows it these images, and compares its answers with the
+    /// host's. An image is `[row][column][channel]`, as the model takes it.
     ///
     /// `row_period` is in instructions; `progress` is told how many images are done.
     ///
@@ -166,35 +158,38 @@ impl BoardBuilder {
     pub fn run(
         &self,
         machine: Machine,
-        file: &File,
-        images: &[Image],
+        file: &[u8],
+        images: &[Vec<u8>],
         row_period: u32,
         progress: impl FnMut(usize),
     ) -> Result<BoardReport, BoardError> {
-        let model = Model::new(file)?;
-        if images.is_empty() || images.len() > MAX_IMAGES {
-            return Err(BoardError::Count(images.len()));
+        let model = Model::parse(file)?;
+        let size = model.header().input.size();
+        let most = max_images(size);
+        if images.is_empty() || images.len() > most {
+            return Err(BoardError::Count { found: images.len(), most });
         }
-        let images: Vec<&[u8; PIXELS]> =
-            images.iter().map(Image::as_mnist).collect::<Result<_, _>>()?;
+        if let Some(image) = images.iter().find(|image| image.len() != size) {
+            return Err(BoardError::Image { found: image.len(), expected: size });
+        }
         let folder = tempfile::tempdir()?;
         let (model_path, block_path) =
             (folder.path().join("model.q8"), folder.path().join("images"));
-        std::fs::write(&model_path, file.as_bytes())?;
+        std::fs::write(&model_path, file)?;
         let nanoseconds = u64::from(row_period) * emulator::INSTRUCTION_NS;
         let ticks = (nanoseconds * machine.timer_hz() / 1_000_000_000) as u32;
         let mut block: Vec<u8> = (images.len() as u32).to_le_bytes().into();
         block.extend(ticks.to_le_bytes());
-        block.extend(images.iter().copied().flatten());
+        block.extend(images.iter().flatten());
         std::fs::write(&block_path, block)?;
         let image = self.build(machine, "inference", &model_path, None)?;
         let lines = emulator::run(machine, &image, Some(&block_path))?;
-        let mut scratch = Scratch::new();
+        let mut scratch = vec![0; model.scratch_words()];
         let mut expected = images.iter().map(|image| {
             let logits = model.infer(image, &mut scratch);
-            (logits, logits.answer(model))
+            logits.expect("images and memory are the model's").0.to_vec()
         });
-        report::read(lines, &mut expected, progress)
+        report::read(lines, layer_names(model), model.outputs(), &mut expected, progress)
     }
 
     /// Compares the kernels that are made for this machine with the portable ones, on the machine itself and with
@@ -206,12 +201,12 @@ impl BoardBuilder {
     pub fn check_kernels(
         &self,
         machine: Machine,
-        file: &File,
+        file: &[u8],
         stack: u32,
     ) -> Result<u32, BoardError> {
         let folder = tempfile::tempdir()?;
         let model_path = folder.path().join("model.q8");
-        std::fs::write(&model_path, file.as_bytes())?;
+        std::fs::write(&model_path, file)?;
         let image = self.build(machine, "kernels", &model_path, Some(stack))?;
         let mut equal = 0;
         for line in emulator::run(machine, &image, None)? {
@@ -223,8 +218,13 @@ impl BoardBuilder {
     }
 }
 
-/// What the host's engine gives for one image.
-pub type Expected = (Logits, Answer);
+/// Maximum of images of so many bytes in one run.
+#[must_use]
+pub const fn max_images(size: usize) -> usize {
+    // a number of 16 bits counts them
+    let most = IMAGE_BYTES / size - 1;
+    if most < u16::MAX as usize { most } else { u16::MAX as usize - 1 }
+}
 
 /// Why a board did not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -251,11 +251,21 @@ pub enum BoardError {
     #[error("the board image does not build:\n{0}")]
     Build(String),
     /// More images than fit, or none.
-    #[error("{0} images: a board takes 1 to {MAX_IMAGES} in one run")]
-    Count(usize),
-    /// A picture that the engine does not take.
-    #[error("the firmware engine takes 28x28 grey pixels")]
-    Image(#[from] ImageError),
+    #[error("{found} images: a board takes 1 to {most} of this size in one run")]
+    Count {
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// A picture of another size than the model takes.
+    #[error("an image of {found} bytes: the model takes {expected}")]
+    Image {
+        /// Its bytes.
+        found: usize,
+        /// Bytes of the model's input.
+        expected: usize,
+    },
     /// The file is no valid model.
     #[error("the model cannot be put into flash")]
     Format(#[from] FormatError),

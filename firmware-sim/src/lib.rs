@@ -10,6 +10,7 @@ pub mod board;
 pub mod calibrations;
 mod error;
 pub mod int8;
+pub mod names;
 pub mod onnx;
 pub mod quantize;
 mod range_estimator;

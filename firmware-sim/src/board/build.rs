@@ -32,7 +32,7 @@ impl BoardBuilder {
             .arg("--target-dir")
             .arg(&self.target)
             .env("BOARD", machine.board())
-            .env("LENET_Q8", model)
+            .env("MODEL_Q8", model)
             // meant for the build of this program, if cargo runs it
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")

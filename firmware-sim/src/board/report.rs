@@ -1,13 +1,12 @@
 //! Parses the output of a board.
 
-use firmware::geometry::CLASSES;
-use firmware::{Answer, LayerId};
-
-use super::{BoardError, Expected};
+use super::BoardError;
 
 /// Result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoardReport {
+    /// Names of the layers in order.
+    pub layers: Vec<String>,
     /// The images that were read, in order.
     pub images: Vec<ImageResult>,
     /// Images that were abandoned because a row was dropped.
@@ -23,18 +22,16 @@ pub struct BoardReport {
 }
 
 /// Result for one image.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ImageResult {
     /// Its number.
     pub number: usize,
-    /// Whether the logits, the digit and the answer are the host's.
+    /// Whether the logits are the host's.
     pub agrees: bool,
-    /// The most likely digit.
-    pub digit: u8,
-    /// What the device would act on.
-    pub answer: Answer,
+    /// The outputs of the last layer.
+    pub logits: Vec<i32>,
     /// Instructions of the layers in order, and of taking rows in.
-    pub instructions: [f64; 5],
+    pub instructions: Vec<f64>,
 }
 
 impl BoardReport {
@@ -50,11 +47,16 @@ impl BoardReport {
         self.statics + self.stack
     }
 
-    /// Mean and maximum of the instructions of a layer, over all images; of taking rows in without a layer.
+    /// Mean and maximum of the instructions of layer number `layer`, over all images.
     #[must_use]
-    pub fn instructions(&self, layer: Option<LayerId>) -> (f64, f64) {
-        let index = layer.map_or(4, |layer| layer as usize);
-        self.spread(|image| image.instructions[index])
+    pub fn of_layer(&self, layer: usize) -> (f64, f64) {
+        self.spread(|image| image.instructions[layer])
+    }
+
+    /// Mean and maximum of the instructions of taking rows in.
+    #[must_use]
+    pub fn of_rows(&self) -> (f64, f64) {
+        self.of_layer(self.layers.len())
     }
 
     /// Mean and maximum of the instructions of an inference.
@@ -70,10 +72,13 @@ impl BoardReport {
     }
 }
 
-/// Reads a run to its end; `expected` gives the host's results for the images in order.
+/// Reads a run of a model of these layers and so many outputs to its end; `expected` gives the host's logits for the
+/// images in order.
 pub(super) fn read(
     lines: impl Iterator<Item = Result<String, BoardError>>,
-    expected: &mut dyn Iterator<Item = Expected>,
+    layers: Vec<String>,
+    outputs: usize,
+    expected: &mut dyn Iterator<Item = Vec<i32>>,
     mut progress: impl FnMut(usize),
 ) -> Result<BoardReport, BoardError> {
     let mut spins: Vec<[i64; 2]> = Vec::new();
@@ -91,32 +96,31 @@ pub(super) fn read(
         match (about, &numbers[..]) {
             ("spin", &[instructions, ticks]) => spins.push([instructions, ticks]),
             ("lost", [_]) => lost += 1,
-            ("image", &[number, digit, answer]) => image = Some((number, digit, answer)),
-            ("logits", numbers) if numbers.len() == CLASSES => logits = Some(numbers.to_vec()),
-            ("ticks", numbers) if numbers.len() == 5 => {
+            ("image", &[number]) => image = Some(number),
+            ("logits", numbers) if numbers.len() == outputs => {
+                let numbers: Result<Vec<i32>, _> =
+                    numbers.iter().map(|&number| i32::try_from(number)).collect();
+                logits = Some(numbers.map_err(|_| unexpected())?);
+            }
+            ("ticks", numbers) if numbers.len() == layers.len() + 1 => {
                 let [first, second] = spins[..] else { return Err(unexpected()) };
                 let per_tick = (second[0] - first[0]) as f64 / (second[1] - first[1]) as f64;
-                let (number, digit, answer) = image.take().ok_or_else(unexpected)?;
+                let number = image.take().ok_or_else(unexpected)?;
                 let number = usize::try_from(number).map_err(|_| unexpected())?;
                 let skipped = number.checked_sub(next).ok_or_else(unexpected)?;
-                let (host_logits, host_answer) = expected.nth(skipped).ok_or_else(unexpected)?;
+                let of_host = expected.nth(skipped).ok_or_else(unexpected)?;
                 next = number + 1;
-                let answer = u8::try_from(answer).map_or(Answer::Unsure, Answer::Confident);
-                let same_logits =
-                    logits.take().is_some_and(|logits| logits == host_logits.0.map(i64::from));
-                let digit = u8::try_from(digit).map_err(|_| unexpected())?;
-                images.push(ImageResult {
-                    number,
-                    agrees: same_logits && digit == host_logits.digit() && answer == host_answer,
-                    digit,
-                    answer,
-                    instructions: std::array::from_fn(|part| numbers[part] as f64 * per_tick),
-                });
+                let logits = logits.take().ok_or_else(unexpected)?;
+                // counts are of 32 bits, printed with a sign
+                let instructions =
+                    numbers.iter().map(|&ticks| f64::from(ticks as u32) * per_tick).collect();
+                images.push(ImageResult { number, agrees: logits == of_host, logits, instructions });
                 progress(number + 1);
             }
             ("end", &[dropped, flash, statics, stack]) => {
                 let size = |bytes: i64| usize::try_from(bytes).map_err(|_| unexpected());
                 return Ok(BoardReport {
+                    layers,
                     images,
                     lost,
                     dropped: u32::try_from(dropped).map_err(|_| unexpected())?,
@@ -135,43 +139,45 @@ pub(super) fn read(
 mod tests {
 
     use super::*;
-    use firmware::Logits;
+
+    const LOGITS: [i32; 3] = [0, -7, 90];
 
     fn run(lines: &str) -> Result<BoardReport, BoardError> {
-        let logits = Logits([0, 1, 2, 3, 4, 5, 6, 7, 90, 9]);
-        let expected = (logits, Answer::Confident(8));
+        let layers = ["conv1", "dense1"].map(str::to_owned).to_vec();
         let lines = lines.lines().map(|line| Ok(line.to_string()));
-        read(lines, &mut vec![expected; 3].into_iter(), |_| ())
+        read(lines, layers, 3, &mut vec![LOGITS.to_vec(); 3].into_iter(), |_| ())
     }
 
     const SPINS: &str = "spin 2000 3208\nspin 202000 323208";
-    const LOGITS: &str = "logits 0 1 2 3 4 5 6 7 90 9";
+    const LINE: &str = "logits 0 -7 90";
 
     #[test]
     fn ticks_become_instructions_and_lost_images_are_passed_over() {
         let report = run(&format!(
-            "{SPINS}\nimage 0 8 8\n{LOGITS}\nticks 16 32 48 0 8\nlost 1\n\
-             image 2 8 8\n{LOGITS}\nticks 16 64 48 0 8\nend 3 450000 3500 500"
+            "{SPINS}\nimage 0\n{LINE}\nticks 16 32 8\nlost 1\n\
+             image 2\n{LINE}\nticks 16 64 8\nend 3 450000 3500 500"
         ))
         .unwrap();
         assert_eq!(
             (report.agreements(), report.lost, report.dropped, report.ram()),
             (2, 1, 3, 4000)
         );
-        assert_eq!(report.instructions(Some(LayerId::Conv2)), (30.0, 40.0));
-        assert_eq!(report.total(), (75.0, 85.0));
+        assert_eq!(report.of_layer(1), (30.0, 40.0));
+        assert_eq!(report.of_rows(), (5.0, 5.0));
+        assert_eq!(report.total(), (45.0, 55.0));
+        assert_eq!(report.images[1].logits, LOGITS);
     }
 
     #[test]
-    fn another_logit_digit_or_answer_is_a_disagreement() {
-        for (image, logits) in [
-            ("image 0 8 8", "logits 0 1 2 3 4 5 6 7 90 8"),
-            ("image 0 7 8", LOGITS),
-            ("image 0 8 -1", LOGITS),
-        ] {
-            let report = run(&format!("{SPINS}\n{image}\n{logits}\nticks 1 1 1 1 1\nend 0 1 1 1"));
-            assert_eq!(report.unwrap().agreements(), 0, "{image}, {logits}");
-        }
+    fn counts_above_two_to_the_31_are_printed_below_zero() {
+        let report = run(&format!("{SPINS}\nimage 0\n{LINE}\nticks -16 0 0\nend 0 1 1 1")).unwrap();
+        assert_eq!(report.of_layer(0).0, (f64::from(u32::MAX) - 15.0) / 1.6);
+    }
+
+    #[test]
+    fn another_logit_is_a_disagreement() {
+        let report = run(&format!("{SPINS}\nimage 0\nlogits 0 -7 89\nticks 1 1 1\nend 0 1 1 1"));
+        assert_eq!(report.unwrap().agreements(), 0);
     }
 
     #[test]
@@ -180,10 +186,12 @@ mod tests {
             "",
             SPINS,
             "hello",
-            "ticks 1 1 1 1 1",
+            "ticks 1 1 1",
             "end 0 1 1",
-            &format!("{SPINS}\nticks 1 1 1 1 1"),
-            &format!("{SPINS}\nimage 7 8 8\n{LOGITS}\nticks 1 1 1 1 1"),
+            &format!("{SPINS}\nticks 1 1 1"),
+            &format!("{SPINS}\nimage 0\nticks 1 1 1"),
+            &format!("{SPINS}\nimage 0\nlogits 0 1\nticks 1 1 1"),
+            &format!("{SPINS}\nimage 7\n{LINE}\nticks 1 1 1"),
         ] {
             assert!(run(lines).is_err(), "{lines:?}");
         }
