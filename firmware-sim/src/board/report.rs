@@ -114,7 +114,12 @@ pub(super) fn read(
                 // counts are of 32 bits, printed with a sign
                 let instructions =
                     numbers.iter().map(|&ticks| f64::from(ticks as u32) * per_tick).collect();
-                images.push(ImageResult { number, agrees: logits == of_host, logits, instructions });
+                images.push(ImageResult {
+                    number,
+                    agrees: logits == of_host,
+                    logits,
+                    instructions,
+                });
                 progress(number + 1);
             }
             ("end", &[dropped, flash, statics, stack]) => {

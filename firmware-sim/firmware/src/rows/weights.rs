@@ -19,7 +19,7 @@ use super::record::{Kind, Record, Value};
 pub const BLOCK: usize = 4;
 
 /// Pairs of outputs of a block of [`Order::DenseWords`].
-pub const DENSE_PAIRS: usize = crate::kernels::words::MAX_BLOCK;
+pub(super) const DENSE_PAIRS: usize = crate::kernels::words::MAX_BLOCK;
 
 /// For which cores a file's weights are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ enum Place {
 /// Side of the kernels that have a kernel for [`Order::Grey`], and its words for a pair of outputs.
 const GREY: usize = 5;
 /// Words of a pair of outputs of [`Order::Grey`].
-pub const GREY_WORDS: usize = (GREY * GREY).div_ceil(2);
+const GREY_WORDS: usize = (GREY * GREY).div_ceil(2);
 
 impl Weights {
     /// Of this layer; `None` of a kind without weights.

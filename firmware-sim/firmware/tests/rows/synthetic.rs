@@ -1,8 +1,10 @@
 //! Networks and images made from a seed.
 
 use firmware::multiplier::Multiplier;
+use firmware::rows::Model;
 use firmware::rows::format::{
-    Channel, Header, Kind, Layers, Layout, Part, Record, Value, accumulator_bound, emit, file_len,
+    Channel, Header, Kind, Layers, Layout, Order, Part, Record, Value, accumulator_bound, emit,
+    file_len,
 };
 use zerocopy::FromZeros;
 
@@ -71,6 +73,31 @@ impl Network {
             network.grow(random);
         }
         network.last(random);
+        network
+    }
+
+    /// The network that a file holds.
+    pub(crate) fn read(model: Model<'_>) -> Self {
+        let layers = model.layers();
+        let mut network = Self {
+            input: model.header().input,
+            records: layers.records.to_vec(),
+            weights: vec![],
+            channels: vec![],
+        };
+        for layer in 0..layers.records.len() {
+            let bytes = model.weights(layer);
+            network.channels.push(model.channels(layer).to_vec());
+            network.weights.push(match layers.weights(layer) {
+                None => vec![],
+                Some(weights) if weights.order == Order::Factors => {
+                    bytes.as_chunks().0.iter().map(|factor| i32::from_le_bytes(*factor)).collect()
+                }
+                Some(weights) => (0..weights.outputs * weights.taps)
+                    .map(|at| weights.get(bytes, at / weights.taps, at % weights.taps).into())
+                    .collect(),
+            });
+        }
         network
     }
 

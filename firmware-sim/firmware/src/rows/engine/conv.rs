@@ -13,9 +13,7 @@ mod fours;
 mod threes;
 
 use super::rows::{Output, Rows};
-use crate::rows::format::{
-    Channel, Geometry, MAX_KERNEL, MAX_POOLED_STRIDE, Order, POOL, Weights,
-};
+use crate::rows::format::{Channel, Geometry, MAX_KERNEL, MAX_POOLED_STRIDE, Order, POOL, Weights};
 
 /// Places of a pooling window.
 const WINDOW: usize = POOL * POOL;

@@ -10,8 +10,8 @@ use zerocopy::FromBytes;
 use super::super::plan;
 use super::{
     BLOCK, CHUNK_LIMIT, FormatError, Header, Kind, Layers, Layout, MAGIC, MAX_ACCUMULATOR,
-    MAX_CHANNELS, MAX_LAYERS, MAX_OUTPUTS, MAX_KERNEL, MAX_POOLED_STRIDE, MAX_SIDE, Model, Order, Record, Rehearsal, VERSION,
-    Value, ZERO_POINTS, checksum, data,
+    MAX_CHANNELS, MAX_KERNEL, MAX_LAYERS, MAX_OUTPUTS, MAX_POOLED_STRIDE, MAX_SIDE, Model, Order,
+    Record, Rehearsal, VERSION, Value, ZERO_POINTS, checksum, data,
 };
 use crate::multiplier::Multiplier;
 

@@ -85,12 +85,7 @@ impl Group<'_> {
     }
 
     /// A window of pixels of one channel.
-    fn grey(
-        &self,
-        all: &[Word],
-        window: Window,
-        work: &mut Work<'_>,
-    ) -> Option<()> {
+    fn grey(&self, all: &[Word], window: Window, work: &mut Work<'_>) -> Option<()> {
         let zero = self.rows.value.zero;
         let rows = core::array::from_fn(|row| {
             let bytes = self.bytes(window, row, 0, grey::SIDE).and_then(|it| it.first_chunk());
