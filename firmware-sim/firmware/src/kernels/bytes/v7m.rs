@@ -19,7 +19,7 @@
 
 use core::arch::naked_asm;
 
-use super::{Block, Triple, Window, fits, portable};
+use super::{Block, Triple, Window, fits};
 
 /// See [`super::three_places`].
 pub fn three_places(
@@ -63,22 +63,23 @@ unsafe extern "C" fn three_places_blocks(
         "and r12, r12, #28", // the length modulo eight words
         "add r12, r12, r2",
         "str r12, [sp, #48]",
-        // r2 is the word of three places, [`super::triple`]
-        ".macro products first",
-        "lsr r12, \\first, #11",
-        "bic \\first, \\first, #0x7f800",
-        "ldrsb lr, [r0], #1",
-        "mla r4, lr, \\first, r4",
+        ".macro products triple, element",
+        "cbz \\triple, 9f",
+        "lsr r12, \\triple, #11",
+        "bic \\triple, \\triple, #0x7f800",
+        "ldrsb lr, [r0, #4 * (\\element)]",
+        "mla r4, lr, \\triple, r4",
         "mla r5, lr, r12, r5",
-        "ldrsb lr, [r0], #1",
-        "mla r6, lr, \\first, r6",
+        "ldrsb lr, [r0, #4 * (\\element) + 1]",
+        "mla r6, lr, \\triple, r6",
         "mla r7, lr, r12, r7",
-        "ldrsb lr, [r0], #1",
-        "mla r8, lr, \\first, r8",
+        "ldrsb lr, [r0, #4 * (\\element) + 2]",
+        "mla r8, lr, \\triple, r8",
         "mla r9, lr, r12, r9",
-        "ldrsb lr, [r0], #1",
-        "mla r10, lr, \\first, r10",
+        "ldrsb lr, [r0, #4 * (\\element) + 3]",
+        "mla r10, lr, \\triple, r10",
         "mla r11, lr, r12, r11",
+        "9:",
         ".endm",
         "2:",
         ".irp accumulator, r4, r5, r6, r7, r8, r9, r10, r11",
@@ -90,7 +91,8 @@ unsafe extern "C" fn three_places_blocks(
         "beq 4f",
         "3:",
         "ldr r2, [r1], #4",
-        "products r2",
+        "products r2, 0",
+        "add r0, r0, #4",
         "cmp r1, r3",
         "bne 3b",
         "4:",
@@ -98,11 +100,12 @@ unsafe extern "C" fn three_places_blocks(
         "cmp r1, r2",
         "beq 6f",
         "5:",
-        ".rept 4",
+        ".irp element, 0, 2, 4, 6",
         "ldrd r2, r3, [r1], #8",
-        "products r2",
-        "products r3",
+        "products r2, \\element",
+        "products r3, \\element+1",
         ".endr",
+        "add r0, r0, #32",
         "ldr r2, [sp, #12]",
         "cmp r1, r2",
         "bne 5b",
@@ -262,10 +265,7 @@ unsafe extern "C" fn one_place_blocks(
 /// See [`super::depthwise`].
 pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
     let &Window { map, offsets, place_bytes, places, blocks } = window;
-    if !window.is_in_map() {
-        return portable::depthwise(weights, stride, window, sums);
-    }
-    if offsets.is_empty() || !window.fits(weights, stride, sums) {
+    if !window.fits(weights, stride, sums) {
         return;
     }
     let offsets = offsets.as_ptr_range();
