@@ -89,7 +89,7 @@ fn compare(work: &mut Work, random: &mut Random) -> Option<i32> {
     portable::one_place(weights, stride, places.get(..len)?, plain.get_mut(..blocks)?);
     equal += i32::from(fast == plain);
 
-    // now and then beyond the end of the map
+    // seldom beyond the end of the map
     offsets.fill_with(|| random.below(MAP * 3 / 4) as u16);
     let offsets = offsets.get(..random.below(OFFSETS + 1))?;
     let map = map.get(..MAP - random.below(20))?;

@@ -83,6 +83,7 @@ pub struct Window<'a> {
 
 impl Window<'_> {
     /// Whether there are weights, activations and sums for all that is asked, and is anything.
+    #[inline(never)] // its registers need not be put back by who calls
     fn fits(&self, weights: &[Block], stride: usize, sums: &[[i32; 4]]) -> bool {
         let sums_end = self.places.checked_mul(self.blocks);
         let last_offset = self.offsets.iter().fold(0, |last, &offset| last.max(offset));
