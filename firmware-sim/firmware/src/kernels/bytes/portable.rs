@@ -47,7 +47,7 @@ pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i3
         let mut added = *sums;
         for (weights, &activation) in rest.iter().zip(patch) {
             if activation != 0 {
-                multiply(*weights, &[activation; 4], &mut added);
+                multiply(*weights, [activation; 4], &mut added);
             }
         }
         *sums = added;
@@ -70,7 +70,7 @@ pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &m
             for (weights, &offset) in rest.iter().zip(window.offsets) {
                 let here =
                     map_of_block.get(usize::from(offset)..).and_then(|from| from.first_chunk());
-                multiply(*weights, here.unwrap_or(&[0; 4]), &mut added);
+                multiply(*weights, here.copied().unwrap_or_default(), &mut added);
             }
             *sums = added;
             map_of_block = map_of_block.get(4..).unwrap_or_default();
@@ -81,8 +81,8 @@ pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &m
     }
 }
 
-fn multiply(weights: Block, activations: &[u8; 4], sums: &mut [i32; 4]) {
+fn multiply(weights: Block, activations: [u8; 4], sums: &mut [i32; 4]) {
     for ((sum, weight), activation) in sums.iter_mut().zip(weights).zip(activations) {
-        *sum = sum.wrapping_add(i32::from(weight) * i32::from(*activation));
+        *sum = sum.wrapping_add(i32::from(weight) * i32::from(activation));
     }
 }

@@ -51,7 +51,7 @@ pub fn three_places(
     }
 }
 
-/// Two blocks at a time, then one that is left. Of triples there are eight at a time, after the others.
+/// Two blocks at a time, then one that is left. Of triples there are four at a time, after the others.
 #[unsafe(naked)]
 unsafe extern "C" fn three_places_blocks(
     weights: *const Block,
@@ -74,11 +74,11 @@ unsafe extern "C" fn three_places_blocks(
         "sw ra, 48(sp)",
         "sub t0, a3, a2",
         "sub t1, a1, t0",
-        "andi t0, t0, 28", // the length modulo eight words
+        "andi t0, t0, 12", // the length modulo four words
         "add t0, t0, a2",
         "sw t1, {skipped}(sp)",
         "sw a2, {patch}(sp)",
-        "sw t0, {eights}(sp)",
+        "sw t0, {fours}(sp)",
         "sw a3, {patch_end}(sp)",
         "mv ra, a1",
         "mv t1, a4",
@@ -121,7 +121,7 @@ unsafe extern "C" fn three_places_blocks(
         "li \\accumulator, 0",
         ".endr",
         "add a1, a0, ra",
-        "lw t0, {eights}(sp)",
+        "lw t0, {fours}(sp)",
         "beq a2, t0, 4f",
         "3:",
         "two_blocks 0",
@@ -133,12 +133,12 @@ unsafe extern "C" fn three_places_blocks(
         "lw t0, {patch_end}(sp)",
         "beq a2, t0, 6f",
         "3:",
-        ".irp element, 0, 1, 2, 3, 4, 5, 6, 7",
+        ".irp element, 0, 1, 2, 3",
         "two_blocks \\element",
         ".endr",
-        "addi a0, a0, 32",
-        "addi a1, a1, 32",
-        "addi a2, a2, 32",
+        "addi a0, a0, 16",
+        "addi a1, a1, 16",
+        "addi a2, a2, 16",
         "bne a2, t0, 3b",
         "j 6f",
         // one block
@@ -210,7 +210,7 @@ unsafe extern "C" fn three_places_blocks(
         compressed = const COMPRESSED,
         skipped = const 52,
         patch = const 56,
-        eights = const 60,
+        fours = const 60,
         patch_end = const 64,
         two_blocks = const 2 * size_of::<[[i32; 3]; 4]>(),
     )
@@ -236,7 +236,7 @@ pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i3
     }
 }
 
-/// Four blocks at a time, then one at a time. Of inputs there are four at a time, after the others.
+/// Four blocks at a time, then one at a time. Of inputs there are two at a time, after one if their number is odd.
 #[unsafe(naked)]
 unsafe extern "C" fn one_place_blocks(
     weights: *const Block,
@@ -258,9 +258,9 @@ unsafe extern "C" fn one_place_blocks(
         ".endr",
         "sw ra, 48(sp)",
         "sub t0, a3, a2",
-        "andi t0, t0, 3",
+        "andi t0, t0, 1",
         "add t0, t0, a2",
-        "sw t0, {fours}(sp)",
+        "sw t0, {pairs}(sp)",
         "sw a2, {patch}(sp)",
         "mv ra, a1",
         "mv t1, a4",
@@ -307,7 +307,7 @@ unsafe extern "C" fn one_place_blocks(
         "add a1, a0, ra",
         "add a6, a1, ra",
         "add a7, a6, ra",
-        "lw t0, {fours}(sp)",
+        "lw t0, {pairs}(sp)",
         "beq a2, t0, 4f",
         "3:",
         "four_blocks 0",
@@ -322,13 +322,11 @@ unsafe extern "C" fn one_place_blocks(
         "3:",
         "four_blocks 0",
         "four_blocks 1",
-        "four_blocks 2",
-        "four_blocks 3",
-        "addi a0, a0, 16",
-        "addi a1, a1, 16",
-        "addi a6, a6, 16",
-        "addi a7, a7, 16",
-        "addi a2, a2, 4",
+        "addi a0, a0, 8",
+        "addi a1, a1, 8",
+        "addi a6, a6, 8",
+        "addi a7, a7, 8",
+        "addi a2, a2, 2",
         "bne a2, a3, 3b",
         "6:",
         "copy_four sw",
@@ -371,7 +369,7 @@ unsafe extern "C" fn one_place_blocks(
         ".option pop",
         compressed = const COMPRESSED,
         patch = const 52,
-        fours = const 56,
+        pairs = const 56,
         four_blocks = const 4 * size_of::<[i32; 4]>(),
         one_block = const size_of::<[i32; 4]>(),
     )
