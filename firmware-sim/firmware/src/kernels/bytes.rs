@@ -30,13 +30,29 @@
 //! A sum over `n` kernel elements stays within that where `255 · Σ|w| < 2²⁰` ([`MAX_TRIPLE_SUM`]); whoever calls takes
 //! so few kernel elements at a time. 32 always fit.
 
+#[cfg(not(bytes_kernels = "portable"))]
+pub mod assembly;
 pub mod portable;
 #[cfg(bytes_kernels = "rv32")]
-pub mod rv32;
+#[expect(clippy::too_many_lines, reason = "a function of assembly cannot be divided")]
+mod rv32;
 #[cfg(bytes_kernels = "v6m")]
-pub mod v6m;
+#[expect(clippy::too_many_lines, reason = "a function of assembly cannot be divided")]
+mod v6m;
 #[cfg(bytes_kernels = "v7m")]
-pub mod v7m;
+#[expect(clippy::too_many_lines, reason = "a function of assembly cannot be divided")]
+mod v7m;
+
+#[cfg(not(bytes_kernels = "portable"))]
+use assembly as fastest;
+#[cfg(bytes_kernels = "portable")]
+use portable as fastest;
+#[cfg(bytes_kernels = "rv32")]
+use rv32 as chosen;
+#[cfg(bytes_kernels = "v6m")]
+use v6m as chosen;
+#[cfg(bytes_kernels = "v7m")]
+use v7m as chosen;
 
 /// Weights of four outputs for one kernel element.
 pub type Block = [i8; 4];
@@ -98,15 +114,6 @@ impl Window<'_> {
     }
 }
 
-#[cfg(bytes_kernels = "portable")]
-use portable as chosen;
-#[cfg(bytes_kernels = "rv32")]
-use rv32 as chosen;
-#[cfg(bytes_kernels = "v6m")]
-use v6m as chosen;
-#[cfg(bytes_kernels = "v7m")]
-use v7m as chosen;
-
 /// Multiplies a patch of three places: adds to `sums[block][output][place]`.
 ///
 /// The weights of block `b` are `weights[b * stride..][..patch.len()]`. The sums over this patch must be at most
@@ -117,14 +124,14 @@ pub fn three_places(
     patch: &[Triple],
     sums: &mut [[[i32; 3]; 4]],
 ) {
-    chosen::three_places(weights, stride, patch, sums);
+    fastest::three_places(weights, stride, patch, sums);
 }
 
 /// Multiplies a patch of one place, or the inputs of a dense layer: adds to `sums[block][output]`, modulo 2³².
 ///
 /// The weights of block `b` are `weights[b * stride..][..patch.len()]`. Activations of zero are passed over.
 pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i32; 4]]) {
-    chosen::one_place(weights, stride, patch, sums);
+    fastest::one_place(weights, stride, patch, sums);
 }
 
 /// A depthwise convolution, each channel with a kernel of its own: adds to `sums[place][block][channel]`, modulo 2³².
@@ -132,7 +139,7 @@ pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i3
 /// The weights of block `b` are `weights[b * stride..][..window.offsets.len()]`. Three places at a time take the fewest
 /// instructions.
 pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
-    chosen::depthwise(weights, stride, window, sums);
+    fastest::depthwise(weights, stride, window, sums);
 }
 
 /// Whether there are `len` kernel elements in each of `blocks` blocks.

@@ -47,7 +47,9 @@ pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i3
         let mut added = *sums;
         for (weights, &activation) in rest.iter().zip(patch) {
             if activation != 0 {
-                multiply(*weights, [activation; 4], &mut added);
+                for (sum, weight) in added.iter_mut().zip(weights) {
+                    *sum = sum.wrapping_add(i32::from(*weight) * i32::from(activation));
+                }
             }
         }
         *sums = added;
@@ -68,9 +70,11 @@ pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &m
         for sums in place {
             let mut added = *sums;
             for (weights, &offset) in rest.iter().zip(window.offsets) {
-                let here =
-                    map_of_block.get(usize::from(offset)..).and_then(|from| from.first_chunk());
-                multiply(*weights, here.copied().unwrap_or_default(), &mut added);
+                let here = map_of_block.get(usize::from(offset)..);
+                let Some(here) = here.and_then(|from| from.first_chunk::<4>()) else { continue };
+                for ((sum, weight), activation) in added.iter_mut().zip(weights).zip(here) {
+                    *sum = sum.wrapping_add(i32::from(*weight) * i32::from(*activation));
+                }
             }
             *sums = added;
             map_of_block = map_of_block.get(4..).unwrap_or_default();
@@ -78,11 +82,5 @@ pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &m
         }
         map = map.get(window.place_bytes..).unwrap_or_default();
         sums = other_places;
-    }
-}
-
-fn multiply(weights: Block, activations: [u8; 4], sums: &mut [i32; 4]) {
-    for ((sum, weight), activation) in sums.iter_mut().zip(weights).zip(activations) {
-        *sum = sum.wrapping_add(i32::from(weight) * i32::from(activation));
     }
 }

@@ -20,40 +20,20 @@
 
 use core::arch::naked_asm;
 
-use super::{Block, Triple, Window, fits};
+use super::{Block, Triple};
 
-/// Whether the target has instructions of 16 bits.
-const COMPRESSED: u32 = cfg!(target_feature = "c") as u32;
+mod depthwise;
+pub(super) use depthwise::depthwise_places;
 
-/// See [`super::three_places`].
-pub fn three_places(
-    weights: &[Block],
-    stride: usize,
-    patch: &[Triple],
-    sums: &mut [[[i32; 3]; 4]],
-) {
-    if patch.is_empty() || sums.is_empty() || !fits(weights, stride, patch.len(), sums.len()) {
-        return;
-    }
-    let stride_bytes = stride.wrapping_mul(size_of::<Block>());
-    let (patch, sums) = (patch.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: neither the patch nor the sums are empty; it reads the patch and, for each block of sums, as many
-    // weights, which are there.
-    unsafe {
-        three_places_blocks(
-            weights.as_ptr(),
-            stride_bytes,
-            patch.start,
-            patch.end,
-            sums.start,
-            sums.end,
-        );
-    }
-}
-
+/// Assembly of [`super::three_places`].
+///
 /// Two blocks at a time, then one that is left. Of triples there are four at a time, after the others.
+///
+/// # Safety
+///
+/// See [`super::assembly`].
 #[unsafe(naked)]
-unsafe extern "C" fn three_places_blocks(
+pub(super) unsafe extern "C" fn three_places_blocks(
     weights: *const Block,
     stride_bytes: usize,
     patch: *const Triple,
@@ -64,9 +44,6 @@ unsafe extern "C" fn three_places_blocks(
     naked_asm!(
         ".option push",
         ".option arch, +m", // of the target's extensions LLVM tells its assembler none here
-        ".if {compressed}",
-        ".option arch, +c",
-        ".endif",
         "addi sp, sp, -80",
         ".irp register, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
         "sw s\\register, 4 * \\register(sp)",
@@ -207,7 +184,6 @@ unsafe extern "C" fn three_places_blocks(
         "addi sp, sp, 80",
         "ret",
         ".option pop",
-        compressed = const COMPRESSED,
         skipped = const 52,
         patch = const 56,
         fours = const 60,
@@ -216,29 +192,15 @@ unsafe extern "C" fn three_places_blocks(
     )
 }
 
-/// See [`super::one_place`].
-pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i32; 4]]) {
-    if patch.is_empty() || sums.is_empty() || !fits(weights, stride, patch.len(), sums.len()) {
-        return;
-    }
-    let stride_bytes = stride.wrapping_mul(size_of::<Block>());
-    let (patch, sums) = (patch.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: as in `three_places`.
-    unsafe {
-        one_place_blocks(
-            weights.as_ptr(),
-            stride_bytes,
-            patch.start,
-            patch.end,
-            sums.start,
-            sums.end,
-        );
-    }
-}
-
+/// Assembly of [`super::one_place`].
+///
 /// Four blocks at a time, then one at a time. Of inputs there are two at a time, after one if their number is odd.
+///
+/// # Safety
+///
+/// See [`super::assembly`].
 #[unsafe(naked)]
-unsafe extern "C" fn one_place_blocks(
+pub(super) unsafe extern "C" fn one_place_blocks(
     weights: *const Block,
     stride_bytes: usize,
     patch: *const u8,
@@ -249,9 +211,6 @@ unsafe extern "C" fn one_place_blocks(
     naked_asm!(
         ".option push",
         ".option arch, +m", // of the target's extensions LLVM tells its assembler none here
-        ".if {compressed}",
-        ".option arch, +c",
-        ".endif",
         "addi sp, sp, -64",
         ".irp register, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
         "sw s\\register, 4 * \\register(sp)",
@@ -367,172 +326,9 @@ unsafe extern "C" fn one_place_blocks(
         "addi sp, sp, 64",
         "ret",
         ".option pop",
-        compressed = const COMPRESSED,
         patch = const 52,
         pairs = const 56,
         four_blocks = const 4 * size_of::<[i32; 4]>(),
         one_block = const size_of::<[i32; 4]>(),
-    )
-}
-
-/// See [`super::depthwise`].
-pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
-    let &Window { map, offsets, place_bytes, places, blocks } = window;
-    if !window.fits(weights, stride, sums) {
-        return;
-    }
-    let offsets = offsets.as_ptr_range();
-    // SAFETY: there are places, blocks and offsets. It reads the offsets and, for each block, as many weights, and
-    // four bytes of the map for each block at each place and offset; and it has a sum for each channel and place. All
-    // of these are there.
-    unsafe {
-        depthwise_places(
-            weights.as_ptr(),
-            stride.wrapping_mul(size_of::<Block>()),
-            map.as_ptr(),
-            offsets.start,
-            offsets.end,
-            sums.as_mut_ptr(),
-            place_bytes,
-            blocks.wrapping_mul(size_of::<[i32; 4]>()),
-            places,
-        );
-    }
-}
-
-/// Four channels at three places at a time, then at one place.
-#[unsafe(naked)]
-unsafe extern "C" fn depthwise_places(
-    weights: *const Block,
-    stride_bytes: usize,
-    map: *const u8,
-    offsets: *const u16,
-    offsets_end: *const u16,
-    sums: *mut [i32; 4],
-    place_bytes: usize,
-    place_sums_bytes: usize,
-    places: usize,
-) {
-    naked_asm!(
-        ".option push",
-        ".option arch, +m",
-        ".if {compressed}",
-        ".option arch, +c",
-        ".endif",
-        "addi sp, sp, -64",
-        ".irp register, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
-        "sw s\\register, 4 * \\register(sp)",
-        ".endr",
-        "sw ra, 48(sp)",
-        "sw a0, {weights}(sp)",
-        "mv ra, a2",
-        "mv t6, a3",
-        "mv t1, a4",
-        "mv t3, a5",
-        "mv t2, a6",
-        "mv t4, a7",
-        "sub a6, a4, a3",
-        "slli a6, a6, 1",
-        "sub a6, a1, a6", // bytes from the end of a block's weights to the next
-        "lw a7, {places}(sp)",
-        // a pass over all blocks: at three places while there are as many
-        "1:",
-        "beqz a7, 6f",
-        "lw a0, {weights}(sp)",
-        "sw ra, {map}(sp)",
-        "add t5, t3, t4",
-        "li a1, 3",
-        "bltu a7, a1, 4f",
-        ".macro copy instruction, base, sum0, sum1, sum2, sum3",
-        "\\instruction \\sum0, 0(\\base)",
-        "\\instruction \\sum1, 4(\\base)",
-        "\\instruction \\sum2, 8(\\base)",
-        "\\instruction \\sum3, 12(\\base)",
-        ".endm",
-        ".macro product map, channel, sum",
-        "lbu a5, \\channel(\\map)",
-        "mul a5, a5, a4",
-        "add \\sum, \\sum, a5",
-        ".endm",
-        ".macro products channel, first, second, third",
-        "lb a4, \\channel(a0)",
-        "product a1, \\channel, \\first",
-        "product a2, \\channel, \\second",
-        "product a3, \\channel, \\third",
-        ".endm",
-        "2:",
-        "add a1, t3, t4",
-        "add a2, a1, t4",
-        "copy lw, t3, s0, s1, s2, s3",
-        "copy lw, a1, s4, s5, s6, s7",
-        "copy lw, a2, s8, s9, s10, s11",
-        "mv t0, t6",
-        "3:",
-        "lhu a1, 0(t0)",
-        "add a1, a1, ra",
-        "add a2, a1, t2",
-        "add a3, a2, t2",
-        "products 0, s0, s4, s8",
-        "products 1, s1, s5, s9",
-        "products 2, s2, s6, s10",
-        "products 3, s3, s7, s11",
-        "addi t0, t0, 2",
-        "addi a0, a0, 4",
-        "bne t0, t1, 3b",
-        "add a1, t3, t4",
-        "add a2, a1, t4",
-        "copy sw, t3, s0, s1, s2, s3",
-        "copy sw, a1, s4, s5, s6, s7",
-        "copy sw, a2, s8, s9, s10, s11",
-        "add a0, a0, a6",
-        "addi ra, ra, 4",
-        "addi t3, t3, 16",
-        "bne t3, t5, 2b",
-        "addi a7, a7, -3",
-        "add t3, t3, t4",
-        "add t3, t3, t4",
-        "lw ra, {map}(sp)",
-        "add ra, ra, t2",
-        "add ra, ra, t2",
-        "j 5f",
-        // at one place
-        "4:",
-        "copy lw, t3, s0, s1, s2, s3",
-        "mv t0, t6",
-        "3:",
-        "lhu a1, 0(t0)",
-        "add a1, a1, ra",
-        ".irp channel, 0, 1, 2, 3",
-        "lb a4, \\channel(a0)",
-        "product a1, \\channel, s\\channel",
-        ".endr",
-        "addi t0, t0, 2",
-        "addi a0, a0, 4",
-        "bne t0, t1, 3b",
-        "copy sw, t3, s0, s1, s2, s3",
-        "add a0, a0, a6",
-        "addi ra, ra, 4",
-        "addi t3, t3, 16",
-        "bne t3, t5, 4b",
-        "addi a7, a7, -1",
-        "lw ra, {map}(sp)",
-        "5:",
-        "add ra, ra, t2",
-        "j 1b",
-        "6:",
-        ".purgem copy",
-        ".purgem product",
-        ".purgem products",
-        ".irp register, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
-        "lw s\\register, 4 * \\register(sp)",
-        ".endr",
-        "lw ra, 48(sp)",
-        "addi sp, sp, 64",
-        "ret",
-        ".option pop",
-        compressed = const COMPRESSED,
-        weights = const 52,
-        map = const 56,
-        places = const 64,
     )
 }

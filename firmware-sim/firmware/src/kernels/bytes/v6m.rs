@@ -18,47 +18,22 @@
 
 use core::arch::naked_asm;
 
-use super::{Block, Triple, Window, fits, portable};
+use super::{Block, Triple};
 
-/// Whether weights can be loaded four at a time.
-fn are_aligned(weights: &[Block]) -> bool {
-    weights.as_ptr().addr().is_multiple_of(size_of::<u32>())
-}
+mod depthwise;
+pub(super) use depthwise::depthwise_places;
 
-/// See [`super::three_places`].
-pub fn three_places(
-    weights: &[Block],
-    stride: usize,
-    patch: &[Triple],
-    sums: &mut [[[i32; 3]; 4]],
-) {
-    if !are_aligned(weights) {
-        return portable::three_places(weights, stride, patch, sums);
-    }
-    if patch.is_empty() || sums.is_empty() || !fits(weights, stride, patch.len(), sums.len()) {
-        return;
-    }
-    let skipped = stride.wrapping_sub(patch.len()).wrapping_mul(size_of::<Block>());
-    let (patch, sums) = (patch.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: neither the patch nor the sums are empty; it reads the patch and, for each block of sums, as many
-    // weights, which are there and aligned. Between blocks it skips the others.
-    unsafe {
-        three_places_blocks(
-            weights.as_ptr(),
-            skipped,
-            patch.start,
-            patch.end,
-            sums.start,
-            sums.end,
-        );
-    }
-}
-
+/// Assembly of [`super::three_places`].
+///
 /// Of triples there are eight at a time, after the others.
+///
+/// # Safety
+///
+/// See [`super::assembly`].
 #[unsafe(naked)]
-unsafe extern "C" fn three_places_blocks(
+pub(super) unsafe extern "C" fn three_places_blocks(
     weights: *const Block,
-    skipped_bytes: usize,
+    stride_bytes: usize,
     patch: *const Triple,
     patch_end: *const Triple,
     sums: *mut [[i32; 3]; 4],
@@ -70,6 +45,8 @@ unsafe extern "C" fn three_places_blocks(
         "mov r5, r9",
         "mov r6, r10",
         "mov r7, r11",
+        "subs r1, r1, r3",
+        "adds r1, r1, r2", // from the end of a block's weights to the next
         "push {{r1-r7}}", // from `skipped` on, then the upper registers
         "movs r4, #0xff",
         "lsls r4, r4, #11", // the place of the first word's gap
@@ -201,33 +178,15 @@ unsafe extern "C" fn three_places_blocks(
     )
 }
 
-/// See [`super::one_place`].
-pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i32; 4]]) {
-    if !are_aligned(weights) {
-        return portable::one_place(weights, stride, patch, sums);
-    }
-    if patch.is_empty() || sums.is_empty() || !fits(weights, stride, patch.len(), sums.len()) {
-        return;
-    }
-    let stride_bytes = stride.wrapping_mul(size_of::<Block>());
-    let (patch, sums) = (patch.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: neither the patch nor the sums are empty; it reads the patch and, for each block of sums, as many
-    // weights, which are there and aligned.
-    unsafe {
-        one_place_blocks(
-            weights.as_ptr(),
-            stride_bytes,
-            patch.start,
-            patch.end,
-            sums.start,
-            sums.end,
-        );
-    }
-}
-
+/// Assembly of [`super::one_place`].
+///
 /// Two blocks at a time, then one that is left. Of inputs there are two at a time, after one if their number is odd.
+///
+/// # Safety
+///
+/// See [`super::assembly`].
 #[unsafe(naked)]
-unsafe extern "C" fn one_place_blocks(
+pub(super) unsafe extern "C" fn one_place_blocks(
     weights: *const Block,
     stride_bytes: usize,
     patch: *const u8,
@@ -354,229 +313,5 @@ unsafe extern "C" fn one_place_blocks(
         patch_end = const 12,
         sums = const 52,
         sums_end = const 56,
-    )
-}
-
-/// See [`super::depthwise`].
-pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
-    let &Window { map, offsets, place_bytes, places, blocks } = window;
-    if !window.fits(weights, stride, sums) {
-        return;
-    }
-    let offsets = offsets.as_ptr_range();
-    // SAFETY: there are places, blocks and offsets. It reads the offsets and, for each block, as many weights, and
-    // four bytes of the map for each block at each place and offset; and it has a sum for each channel and place. All
-    // of these are there.
-    unsafe {
-        depthwise_places(
-            weights.as_ptr(),
-            stride.wrapping_mul(size_of::<Block>()),
-            map.as_ptr(),
-            offsets.start,
-            offsets.end,
-            sums.as_mut_ptr(),
-            place_bytes,
-            blocks.wrapping_mul(size_of::<[i32; 4]>()),
-            places,
-        );
-    }
-}
-
-/// Two channels at three places at a time, twice for each block; then four channels at one place.
-///
-/// From the weights of two channels to those of the next it is now two bytes and now the rest of a block: `step` on
-/// the stack is one of them, `both_steps` their sum.
-#[unsafe(naked)]
-unsafe extern "C" fn depthwise_places(
-    weights: *const Block,
-    stride_bytes: usize,
-    map: *const u8,
-    offsets: *const u16,
-    offsets_end: *const u16,
-    sums: *mut [i32; 4],
-    place_bytes: usize,
-    place_sums_bytes: usize,
-    places: usize,
-) {
-    naked_asm!(
-        "push {{r4-r7, lr}}",
-        "mov r4, r8",
-        "mov r5, r9",
-        "mov r6, r10",
-        "mov r7, r11",
-        "push {{r0-r7}}", // from `weights` on, then the upper registers
-        "sub sp, sp, #12",
-        // a pass over all blocks: at three places while there are as many
-        "1:",
-        "ldr r0, [sp, #{weights}]",
-        "ldr r7, [sp, #{map}]",
-        "ldr r1, [sp, #{sums}]",
-        "ldr r2, [sp, #{place_sums_bytes}]",
-        "adds r1, r1, r2",
-        "str r1, [sp, #{sums_end}]",
-        "ldr r2, [sp, #{stride_bytes}]",
-        "ldr r3, [sp, #{offsets_end}]",
-        "ldr r4, [sp, #{offsets}]",
-        "subs r3, r3, r4",
-        "lsls r3, r3, #1", // bytes of a block's weights
-        "subs r2, r2, r3",
-        "ldr r4, [sp, #{places}]",
-        "subs r4, r4, #3",
-        "bhs 2f",
-        "b 4f",
-        "2:",
-        "str r4, [sp, #{places}]",
-        "subs r2, r2, r3",
-        "str r2, [sp, #{both_steps}]",
-        "movs r4, #2",
-        "subs r4, r4, r3",
-        "str r4, [sp, #{step}]",
-        "2:",
-        "ldr r1, [sp, #{sums}]",
-        "ldr r2, [sp, #{place_sums_bytes}]",
-        ".macro load_sums first, second",
-        "ldr r3, [r1]",
-        "ldr r4, [r1, #4]",
-        "mov \\first, r3",
-        "mov \\second, r4",
-        ".endm",
-        "load_sums r8, r9",
-        "adds r1, r1, r2",
-        "load_sums r10, r11",
-        "adds r1, r1, r2",
-        "load_sums r12, lr",
-        "ldr r6, [sp, #{offsets}]",
-        ".macro weight channel",
-        "movs r5, #\\channel",
-        "ldrsb r5, [r0, r5]",
-        ".endm",
-        ".macro product map, channel, sum",
-        "ldrb r4, [\\map, #\\channel]",
-        "muls r4, r5, r4",
-        "add \\sum, r4",
-        ".endm",
-        "3:",
-        "ldrh r1, [r6]",
-        "adds r6, r6, #2",
-        "adds r1, r1, r7",
-        "ldr r4, [sp, #{place_bytes}]",
-        "adds r2, r1, r4",
-        "adds r3, r2, r4",
-        "weight 0",
-        "product r1, 0, r8",
-        "product r2, 0, r10",
-        "product r3, 0, r12",
-        "weight 1",
-        "product r1, 1, r9",
-        "product r2, 1, r11",
-        "product r3, 1, lr",
-        "adds r0, r0, #4",
-        "ldr r4, [sp, #{offsets_end}]",
-        "cmp r6, r4",
-        "bne 3b",
-        "ldr r1, [sp, #{sums}]",
-        "ldr r2, [sp, #{place_sums_bytes}]",
-        ".macro store_sums first, second",
-        "mov r3, \\first",
-        "mov r4, \\second",
-        "str r3, [r1]",
-        "str r4, [r1, #4]",
-        ".endm",
-        "store_sums r8, r9",
-        "adds r1, r1, r2",
-        "store_sums r10, r11",
-        "adds r1, r1, r2",
-        "store_sums r12, lr",
-        "ldr r1, [sp, #{sums}]",
-        "adds r1, r1, #8",
-        "str r1, [sp, #{sums}]",
-        "ldr r3, [sp, #{step}]",
-        "ldr r4, [sp, #{both_steps}]",
-        "adds r0, r0, r3",
-        "subs r4, r4, r3",
-        "str r4, [sp, #{step}]",
-        "adds r7, r7, #2",
-        "ldr r4, [sp, #{sums_end}]",
-        "cmp r1, r4",
-        "bne 2b",
-        "adds r1, r1, r2",
-        "adds r1, r1, r2",
-        "str r1, [sp, #{sums}]",
-        "ldr r7, [sp, #{map}]",
-        "ldr r4, [sp, #{place_bytes}]",
-        "adds r7, r7, r4",
-        "adds r7, r7, r4",
-        "adds r7, r7, r4",
-        "str r7, [sp, #{map}]",
-        "b 1b",
-        // the same at one place while there is one
-        "4:",
-        "adds r4, r4, #3",
-        "beq 6f",
-        "subs r4, r4, #1",
-        "str r4, [sp, #{places}]",
-        "str r2, [sp, #{step}]", // bytes from a block's weights to the next
-        "2:",
-        "ldr r1, [sp, #{sums}]",
-        "ldm r1!, {{r2-r5}}",
-        "mov r8, r4",
-        "mov r9, r5",
-        "ldr r6, [sp, #{offsets}]",
-        "3:",
-        "ldrh r1, [r6]",
-        "adds r6, r6, #2",
-        "adds r1, r1, r7",
-        "weight 0",
-        "product r1, 0, r2",
-        "weight 1",
-        "product r1, 1, r3",
-        "weight 2",
-        "product r1, 2, r8",
-        "weight 3",
-        "product r1, 3, r9",
-        "adds r0, r0, #4",
-        "ldr r4, [sp, #{offsets_end}]",
-        "cmp r6, r4",
-        "bne 3b",
-        "ldr r1, [sp, #{sums}]",
-        "mov r4, r8",
-        "mov r5, r9",
-        "stm r1!, {{r2-r5}}",
-        "str r1, [sp, #{sums}]",
-        "ldr r4, [sp, #{step}]",
-        "adds r0, r0, r4",
-        "adds r7, r7, #4",
-        "ldr r4, [sp, #{sums_end}]",
-        "cmp r1, r4",
-        "bne 2b",
-        "ldr r7, [sp, #{map}]",
-        "ldr r4, [sp, #{place_bytes}]",
-        "adds r7, r7, r4",
-        "str r7, [sp, #{map}]",
-        "b 1b",
-        "6:",
-        ".purgem load_sums",
-        ".purgem weight",
-        ".purgem product",
-        ".purgem store_sums",
-        "add sp, sp, #28",
-        "pop {{r4-r7}}",
-        "mov r8, r4",
-        "mov r9, r5",
-        "mov r10, r6",
-        "mov r11, r7",
-        "pop {{r4-r7, pc}}",
-        step = const 0,
-        both_steps = const 4,
-        sums_end = const 8,
-        weights = const 12,
-        stride_bytes = const 16,
-        map = const 20,
-        offsets = const 24,
-        offsets_end = const 64,
-        sums = const 68,
-        place_bytes = const 72,
-        place_sums_bytes = const 76,
-        places = const 80,
     )
 }
