@@ -43,7 +43,7 @@ pub(super) unsafe extern "C" fn three_places_blocks(
 ) {
     naked_asm!(
         ".option push",
-        ".option arch, +m", // of the target's extensions LLVM tells its assembler none here
+        ".option arch, +m", // which the compiler does not tell its assembler of here
         "addi sp, sp, -80",
         ".irp register, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
         "sw s\\register, 4 * \\register(sp)",
@@ -210,7 +210,7 @@ pub(super) unsafe extern "C" fn one_place_blocks(
 ) {
     naked_asm!(
         ".option push",
-        ".option arch, +m", // of the target's extensions LLVM tells its assembler none here
+        ".option arch, +m", // which the compiler does not tell its assembler of here
         "addi sp, sp, -64",
         ".irp register, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
         "sw s\\register, 4 * \\register(sp)",

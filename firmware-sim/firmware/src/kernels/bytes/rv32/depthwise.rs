@@ -25,7 +25,7 @@ pub(in super::super) unsafe extern "C" fn depthwise_places(
 ) {
     naked_asm!(
         ".option push",
-        ".option arch, +m",
+        ".option arch, +m", // see `three_places`
         "addi sp, sp, -64",
         ".irp register, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
         "sw s\\register, 4 * \\register(sp)",
