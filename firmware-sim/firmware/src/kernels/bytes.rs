@@ -3,7 +3,7 @@
 //!
 //! Weights lie in blocks of four outputs, `[block][kernel element][4]`; a last block is filled up with zeros. From one
 //! block to the next it is `stride` kernel elements, so a kernel can take a part of each block. All functions add to
-//! sums that are there. Where `weights` are too short for what is asked, nothing is added.
+//! sums that are there. Where a slice is too short for what is asked, nothing is added.
 //!
 //! # Three sums in two words
 //!
@@ -30,13 +30,29 @@
 //! A sum over `n` kernel elements stays within that where `255 · Σ|w| < 2²⁰` ([`MAX_TRIPLE_SUM`]); whoever calls takes
 //! so few kernel elements at a time. 32 always fit.
 
+#[cfg(not(bytes_kernels = "portable"))]
+pub mod assembly;
 pub mod portable;
 #[cfg(bytes_kernels = "rv32")]
-pub mod rv32;
+#[expect(clippy::too_many_lines, reason = "a function of assembly cannot be divided")]
+mod rv32;
 #[cfg(bytes_kernels = "v6m")]
-pub mod v6m;
+#[expect(clippy::too_many_lines, reason = "a function of assembly cannot be divided")]
+mod v6m;
 #[cfg(bytes_kernels = "v7m")]
-pub mod v7m;
+#[expect(clippy::too_many_lines, reason = "a function of assembly cannot be divided")]
+mod v7m;
+
+#[cfg(not(bytes_kernels = "portable"))]
+use assembly as fastest;
+#[cfg(bytes_kernels = "portable")]
+use portable as fastest;
+#[cfg(bytes_kernels = "rv32")]
+use rv32 as chosen;
+#[cfg(bytes_kernels = "v6m")]
+use v6m as chosen;
+#[cfg(bytes_kernels = "v7m")]
+use v7m as chosen;
 
 /// Weights of four outputs for one kernel element.
 pub type Block = [i8; 4];
@@ -64,6 +80,9 @@ pub const fn split([first, second]: [u32; 2]) -> [i32; 3] {
 }
 
 /// What a depthwise convolution reads: a map of `[row][column][channel]`, whose rows may lie in any order.
+///
+/// From each offset on, at each place, the map has four bytes for each block: so it goes on for up to three bytes
+/// behind a last column whose channels do not fill up the last block. Their values do not matter.
 #[derive(Debug, Clone, Copy)]
 pub struct Window<'a> {
     /// All rows.
@@ -79,60 +98,48 @@ pub struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// Whether the map has all that is read of it.
-    #[cfg(not(bytes_kernels = "portable"))]
-    fn is_in_map(&self) -> bool {
-        let last = self.offsets.iter().fold(0, |last, &offset| last.max(offset)).into();
-        let end =
-            |place_at: usize| self.blocks.checked_mul(4)?.checked_add(last)?.checked_add(place_at);
-        let last_place = self.places.saturating_sub(1).checked_mul(self.place_bytes);
-        last_place.and_then(end).is_some_and(|end| end <= self.map.len())
-    }
-
-    /// Whether there are places and blocks, and weights and sums for them.
+    /// Whether there are weights, activations and sums for all that is asked, and is anything.
+    #[inline(never)] // its registers need not be put back by who calls
     fn fits(&self, weights: &[Block], stride: usize, sums: &[[i32; 4]]) -> bool {
-        let enough = self.places.checked_mul(self.blocks);
-        enough.is_some_and(|enough| 0 < enough && enough <= sums.len())
+        let sums_end = self.places.checked_mul(self.blocks);
+        let last_offset = self.offsets.iter().fold(0, |last, &offset| last.max(offset));
+        let last_place = self.places.saturating_sub(1).checked_mul(self.place_bytes);
+        let map_end = last_place
+            .zip(self.blocks.checked_mul(4))
+            .and_then(|(start, len)| start.checked_add(len)?.checked_add(last_offset.into()));
+        !self.offsets.is_empty()
+            && sums_end.is_some_and(|end| 0 < end && end <= sums.len())
+            && map_end.is_some_and(|end| end <= self.map.len())
             && fits(weights, stride, self.offsets.len(), self.blocks)
     }
 }
 
-#[cfg(bytes_kernels = "portable")]
-use portable as chosen;
-#[cfg(bytes_kernels = "rv32")]
-use rv32 as chosen;
-#[cfg(bytes_kernels = "v6m")]
-use v6m as chosen;
-#[cfg(bytes_kernels = "v7m")]
-use v7m as chosen;
-
 /// Multiplies a patch of three places: adds to `sums[block][output][place]`.
 ///
 /// The weights of block `b` are `weights[b * stride..][..patch.len()]`. The sums over this patch must be at most
-/// [`MAX_TRIPLE_SUM`] in size.
+/// [`MAX_TRIPLE_SUM`] in size. Triples of zeros are passed over: behind ReLU a fourth to a half are, often more.
 pub fn three_places(
     weights: &[Block],
     stride: usize,
     patch: &[Triple],
     sums: &mut [[[i32; 3]; 4]],
 ) {
-    chosen::three_places(weights, stride, patch, sums);
+    fastest::three_places(weights, stride, patch, sums);
 }
 
 /// Multiplies a patch of one place, or the inputs of a dense layer: adds to `sums[block][output]`, modulo 2³².
 ///
 /// The weights of block `b` are `weights[b * stride..][..patch.len()]`. Activations of zero are passed over.
 pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i32; 4]]) {
-    chosen::one_place(weights, stride, patch, sums);
+    fastest::one_place(weights, stride, patch, sums);
 }
 
 /// A depthwise convolution, each channel with a kernel of its own: adds to `sums[place][block][channel]`, modulo 2³².
 ///
 /// The weights of block `b` are `weights[b * stride..][..window.offsets.len()]`. Three places at a time take the fewest
-/// instructions. Activations beyond the end of the map are zero; where there are any, also for channels that fill up
-/// the last block, it is slow.
+/// instructions.
 pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
-    chosen::depthwise(weights, stride, window, sums);
+    fastest::depthwise(weights, stride, window, sums);
 }
 
 /// Whether there are `len` kernel elements in each of `blocks` blocks.

@@ -17,6 +17,9 @@ pub fn three_places(
     for sums in sums {
         let mut packed = [[0_u32; 2]; 4];
         for (weights, triple) in rest.iter().zip(patch) {
+            if *triple == 0 {
+                continue;
+            }
             let [first, second] = [triple & !(0xff << 11), triple >> 11];
             for (weight, [sum1, sum2]) in weights.iter().zip(&mut packed) {
                 let weight = i32::from(*weight).cast_unsigned();
@@ -44,7 +47,9 @@ pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i3
         let mut added = *sums;
         for (weights, &activation) in rest.iter().zip(patch) {
             if activation != 0 {
-                multiply(*weights, [activation; 4], &mut added);
+                for (sum, weight) in added.iter_mut().zip(weights) {
+                    *sum = sum.wrapping_add(i32::from(*weight) * i32::from(activation));
+                }
             }
         }
         *sums = added;
@@ -65,8 +70,11 @@ pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &m
         for sums in place {
             let mut added = *sums;
             for (weights, &offset) in rest.iter().zip(window.offsets) {
-                let here = map_of_block.get(usize::from(offset)..).unwrap_or_default();
-                multiply(*weights, first_four(here), &mut added);
+                let here = map_of_block.get(usize::from(offset)..);
+                let Some(here) = here.and_then(|from| from.first_chunk::<4>()) else { continue };
+                for ((sum, weight), activation) in added.iter_mut().zip(weights).zip(here) {
+                    *sum = sum.wrapping_add(i32::from(*weight) * i32::from(*activation));
+                }
             }
             *sums = added;
             map_of_block = map_of_block.get(4..).unwrap_or_default();
@@ -74,20 +82,5 @@ pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &m
         }
         map = map.get(window.place_bytes..).unwrap_or_default();
         sums = other_places;
-    }
-}
-
-/// The first four bytes, zeros where there are fewer.
-fn first_four(bytes: &[u8]) -> [u8; 4] {
-    bytes.first_chunk().copied().unwrap_or_else(|| {
-        let mut four = [0; 4];
-        four.iter_mut().zip(bytes).for_each(|(byte, have)| *byte = *have);
-        four
-    })
-}
-
-fn multiply(weights: Block, activations: [u8; 4], sums: &mut [i32; 4]) {
-    for ((sum, weight), activation) in sums.iter_mut().zip(weights).zip(activations) {
-        *sum = sum.wrapping_add(i32::from(weight) * i32::from(activation));
     }
 }

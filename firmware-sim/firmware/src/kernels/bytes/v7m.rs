@@ -19,39 +19,22 @@
 
 use core::arch::naked_asm;
 
-use super::{Block, Triple, Window, fits, portable};
+use super::{Block, Triple};
 
-/// See [`super::three_places`].
-pub fn three_places(
-    weights: &[Block],
-    stride: usize,
-    patch: &[Triple],
-    sums: &mut [[[i32; 3]; 4]],
-) {
-    if patch.is_empty() || sums.is_empty() || !fits(weights, stride, patch.len(), sums.len()) {
-        return;
-    }
-    let skipped = stride.wrapping_sub(patch.len()).wrapping_mul(size_of::<Block>());
-    let (patch, sums) = (patch.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: neither the patch nor the sums are empty; it reads the patch and, for each block of sums, as many
-    // weights, which are there. Between blocks it skips the others.
-    unsafe {
-        three_places_blocks(
-            weights.as_ptr(),
-            skipped,
-            patch.start,
-            patch.end,
-            sums.start,
-            sums.end,
-        );
-    }
-}
+mod depthwise;
+pub(super) use depthwise::depthwise_places;
 
+/// Assembly of [`super::three_places`].
+///
 /// `[sp, #48]` is where the triples begin of which there are eight at a time, after the others.
+///
+/// # Safety
+///
+/// See [`super::assembly`].
 #[unsafe(naked)]
-unsafe extern "C" fn three_places_blocks(
+pub(super) unsafe extern "C" fn three_places_blocks(
     weights: *const Block,
-    skipped_bytes: usize,
+    stride_bytes: usize,
     patch: *const Triple,
     patch_end: *const Triple,
     sums: *mut [[i32; 3]; 4],
@@ -60,25 +43,28 @@ unsafe extern "C" fn three_places_blocks(
     naked_asm!(
         "push {{r0-r12, lr}}",
         "sub r12, r3, r2",
+        "sub r1, r1, r12", // from the end of a block's weights to the next
+        "str r1, [sp, #4]",
         "and r12, r12, #28", // the length modulo eight words
         "add r12, r12, r2",
         "str r12, [sp, #48]",
-        // r2 is the word of three places, [`super::triple`]
-        ".macro products first",
-        "lsr r12, \\first, #11",
-        "bic \\first, \\first, #0x7f800",
-        "ldrsb lr, [r0], #1",
-        "mla r4, lr, \\first, r4",
+        ".macro products triple, element",
+        "cbz \\triple, 9f",
+        "lsr r12, \\triple, #11",
+        "bic \\triple, \\triple, #0x7f800",
+        "ldrsb lr, [r0, #4 * (\\element)]",
+        "mla r4, lr, \\triple, r4",
         "mla r5, lr, r12, r5",
-        "ldrsb lr, [r0], #1",
-        "mla r6, lr, \\first, r6",
+        "ldrsb lr, [r0, #4 * (\\element) + 1]",
+        "mla r6, lr, \\triple, r6",
         "mla r7, lr, r12, r7",
-        "ldrsb lr, [r0], #1",
-        "mla r8, lr, \\first, r8",
+        "ldrsb lr, [r0, #4 * (\\element) + 2]",
+        "mla r8, lr, \\triple, r8",
         "mla r9, lr, r12, r9",
-        "ldrsb lr, [r0], #1",
-        "mla r10, lr, \\first, r10",
+        "ldrsb lr, [r0, #4 * (\\element) + 3]",
+        "mla r10, lr, \\triple, r10",
         "mla r11, lr, r12, r11",
+        "9:",
         ".endm",
         "2:",
         ".irp accumulator, r4, r5, r6, r7, r8, r9, r10, r11",
@@ -90,7 +76,8 @@ unsafe extern "C" fn three_places_blocks(
         "beq 4f",
         "3:",
         "ldr r2, [r1], #4",
-        "products r2",
+        "products r2, 0",
+        "add r0, r0, #4",
         "cmp r1, r3",
         "bne 3b",
         "4:",
@@ -98,11 +85,12 @@ unsafe extern "C" fn three_places_blocks(
         "cmp r1, r2",
         "beq 6f",
         "5:",
-        ".rept 4",
+        ".irp element, 0, 2, 4, 6",
         "ldrd r2, r3, [r1], #8",
-        "products r2",
-        "products r3",
+        "products r2, \\element",
+        "products r3, \\element+1",
         ".endr",
+        "add r0, r0, #32",
         "ldr r2, [sp, #12]",
         "cmp r1, r2",
         "bne 5b",
@@ -136,31 +124,16 @@ unsafe extern "C" fn three_places_blocks(
     )
 }
 
-/// See [`super::one_place`].
-pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i32; 4]]) {
-    if patch.is_empty() || sums.is_empty() || !fits(weights, stride, patch.len(), sums.len()) {
-        return;
-    }
-    let stride_bytes = stride.wrapping_mul(size_of::<Block>());
-    let (patch, sums) = (patch.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: neither the patch nor the sums are empty; it reads the patch and, for each block of sums, as many
-    // weights, which are there.
-    unsafe {
-        one_place_blocks(
-            weights.as_ptr(),
-            stride_bytes,
-            patch.start,
-            patch.end,
-            sums.start,
-            sums.end,
-        );
-    }
-}
-
+/// Assembly of [`super::one_place`].
+///
 /// Two blocks at a time, then one that is left. `[sp, #48]` is where the inputs begin of which there are four at a
 /// time, after the others.
+///
+/// # Safety
+///
+/// See [`super::assembly`].
 #[unsafe(naked)]
-unsafe extern "C" fn one_place_blocks(
+pub(super) unsafe extern "C" fn one_place_blocks(
     weights: *const Block,
     stride_bytes: usize,
     patch: *const u8,
@@ -256,169 +229,5 @@ unsafe extern "C" fn one_place_blocks(
         ".purgem two_blocks",
         ".purgem inputs",
         "pop {{r0-r12, pc}}",
-    )
-}
-
-/// See [`super::depthwise`].
-pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
-    let &Window { map, offsets, place_bytes, places, blocks } = window;
-    if !window.is_in_map() {
-        return portable::depthwise(weights, stride, window, sums);
-    }
-    if offsets.is_empty() || !window.fits(weights, stride, sums) {
-        return;
-    }
-    let offsets = offsets.as_ptr_range();
-    // SAFETY: there are places, blocks and offsets. It reads the offsets and, for each block, as many weights, and
-    // four bytes of the map for each block at each place and offset; and it has a sum for each channel and place. All
-    // of these are there.
-    unsafe {
-        depthwise_places(
-            weights.as_ptr(),
-            stride.wrapping_mul(size_of::<Block>()),
-            map.as_ptr(),
-            offsets.start,
-            offsets.end,
-            sums.as_mut_ptr(),
-            place_bytes,
-            blocks.wrapping_mul(size_of::<[i32; 4]>()),
-            places,
-        );
-    }
-}
-
-/// Two channels at three places at a time, twice for each block; then four channels at one place.
-///
-/// From the weights of two channels to those of the next it is now two bytes and now the rest of a block: `step` on
-/// the stack is one of them, `both_steps` their sum.
-#[unsafe(naked)]
-unsafe extern "C" fn depthwise_places(
-    weights: *const Block,
-    stride_bytes: usize,
-    map: *const u8,
-    offsets: *const u16,
-    offsets_end: *const u16,
-    sums: *mut [i32; 4],
-    place_bytes: usize,
-    place_sums_bytes: usize,
-    places: usize,
-) {
-    naked_asm!(
-        "push {{r0-r12, lr}}",
-        "sub sp, sp, #8",
-        // a pass over all blocks: at three places while there are as many
-        "1:",
-        "ldr r10, [sp, #{map}]",
-        "ldr r0, [sp, #{weights}]",
-        "ldrd r11, r12, [sp, #{offsets_end}]", // and the sums
-        "ldrd r2, r3, [sp, #{place_bytes}]", // and the place's sums
-        "add r4, r12, r3",
-        "str r4, [sp, #{sums_end}]",
-        "ldr r4, [sp, #{places}]",
-        "ldr lr, [sp, #{offsets}]",
-        "ldr r5, [sp, #{stride_bytes}]",
-        "sub r6, r11, lr",
-        "lsl r6, r6, #1", // bytes of a block's weights
-        "subs r4, r4, #3",
-        "blo 4f",
-        "str r4, [sp, #{places}]",
-        "sub r5, r5, r6, lsl #1",
-        "rsb r6, r6, #2",
-        "str r5, [sp, #{both_steps}]",
-        "str r6, [sp, #{step}]",
-        "2:",
-        "ldrd r4, r5, [r12]",
-        "add r12, r12, r3",
-        "ldrd r6, r7, [r12]",
-        "add r12, r12, r3",
-        "ldrd r8, r9, [r12]",
-        "ldr lr, [sp, #{offsets}]",
-        "3:",
-        "ldrh r1, [lr], #2",
-        "add r1, r1, r10",
-        ".macro product next_weight, first, second, third",
-        "ldrsb r12, [r0], #\\next_weight",
-        "ldrb r3, [r1, r2, lsl #1]",
-        "mla \\third, r12, r3, \\third",
-        "ldrb r3, [r1, r2]",
-        "mla \\second, r12, r3, \\second",
-        "ldrb r3, [r1], #1",
-        "mla \\first, r12, r3, \\first",
-        ".endm",
-        "product 1, r4, r6, r8",
-        "product 3, r5, r7, r9",
-        ".purgem product",
-        "cmp lr, r11",
-        "bne 3b",
-        "ldr r12, [sp, #{sums}]",
-        "ldr r3, [sp, #{place_sums_bytes}]",
-        "add r1, r12, r3",
-        "strd r6, r7, [r1]",
-        "add r1, r1, r3",
-        "strd r8, r9, [r1]",
-        "strd r4, r5, [r12], #8",
-        "str r12, [sp, #{sums}]",
-        "ldrd r4, r5, [sp, #{step}]", // and both steps
-        "add r0, r0, r4",
-        "sub r4, r5, r4",
-        "str r4, [sp, #{step}]",
-        "add r10, r10, #2",
-        "ldr r1, [sp, #{sums_end}]",
-        "cmp r12, r1",
-        "bne 2b",
-        "ldr r10, [sp, #{map}]",
-        "add r2, r2, r2, lsl #1",
-        "add r10, r10, r2",
-        "str r10, [sp, #{map}]",
-        "add r12, r12, r3, lsl #1",
-        "str r12, [sp, #{sums}]",
-        "b 1b",
-        // the same at one place while there is one
-        "4:",
-        "adds r4, r4, #3",
-        "beq 6f",
-        "sub r4, r4, #1",
-        "str r4, [sp, #{places}]",
-        "sub r8, r5, r6", // bytes of weights between blocks
-        "mov r9, r12",
-        "2:",
-        "ldm r9, {{r4-r7}}",
-        "ldr lr, [sp, #{offsets}]",
-        "3:",
-        "ldrh r1, [lr], #2",
-        "add r1, r1, r10",
-        ".irp sum, r4, r5, r6, r7",
-        "ldrsb r12, [r0], #1",
-        "ldrb r3, [r1], #1",
-        "mla \\sum, r12, r3, \\sum",
-        ".endr",
-        "cmp lr, r11",
-        "bne 3b",
-        "stm r9!, {{r4-r7}}",
-        "add r10, r10, #4",
-        "add r0, r0, r8",
-        "ldr r1, [sp, #{sums_end}]",
-        "cmp r9, r1",
-        "bne 2b",
-        "str r9, [sp, #{sums}]",
-        "ldr r10, [sp, #{map}]",
-        "add r10, r10, r2",
-        "str r10, [sp, #{map}]",
-        "b 1b",
-        "6:",
-        "add sp, sp, #8",
-        "pop {{r0-r12, pc}}",
-        step = const 0,
-        both_steps = const 4,
-        weights = const 8,
-        stride_bytes = const 12,
-        map = const 16,
-        offsets = const 20,
-        sums_end = const 56,
-        offsets_end = const 64,
-        sums = const 68,
-        place_bytes = const 72,
-        place_sums_bytes = const 76,
-        places = const 80,
     )
 }

@@ -1,0 +1,89 @@
+//! Safe calls of the target's assembly.
+//!
+//! What each checks is what the assembly relies on: that nothing is empty, and that all slices are as long as is asked.
+//! The assembly reads and writes these, in their bounds, and no more.
+#![allow(unsafe_code)]
+
+use super::{Block, Triple, Window, chosen, fits};
+
+/// Weights that the target cannot load four at a time, where it does so: these are left to portable code.
+fn are_unaligned(weights: &[Block]) -> bool {
+    cfg!(bytes_kernels = "v6m") && !weights.as_ptr().addr().is_multiple_of(size_of::<u32>())
+}
+
+/// See [`super::three_places`].
+pub fn three_places(
+    weights: &[Block],
+    stride: usize,
+    patch: &[Triple],
+    sums: &mut [[[i32; 3]; 4]],
+) {
+    if are_unaligned(weights) {
+        return super::portable::three_places(weights, stride, patch, sums);
+    }
+    if patch.is_empty() || sums.is_empty() || !fits(weights, stride, patch.len(), sums.len()) {
+        return;
+    }
+    let stride_bytes = stride.wrapping_mul(size_of::<Block>());
+    let (patch, sums) = (patch.as_ptr_range(), sums.as_mut_ptr_range());
+    // SAFETY: neither the patch nor the sums are empty. It reads the patch and, for each block of sums, as many weights
+    // from a multiple of the stride on: these are there.
+    unsafe {
+        chosen::three_places_blocks(
+            weights.as_ptr(),
+            stride_bytes,
+            patch.start,
+            patch.end,
+            sums.start,
+            sums.end,
+        );
+    }
+}
+
+/// See [`super::one_place`].
+pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i32; 4]]) {
+    if are_unaligned(weights) {
+        return super::portable::one_place(weights, stride, patch, sums);
+    }
+    if patch.is_empty() || sums.is_empty() || !fits(weights, stride, patch.len(), sums.len()) {
+        return;
+    }
+    let stride_bytes = stride.wrapping_mul(size_of::<Block>());
+    let (patch, sums) = (patch.as_ptr_range(), sums.as_mut_ptr_range());
+    // SAFETY: as in `three_places`.
+    unsafe {
+        chosen::one_place_blocks(
+            weights.as_ptr(),
+            stride_bytes,
+            patch.start,
+            patch.end,
+            sums.start,
+            sums.end,
+        );
+    }
+}
+
+/// See [`super::depthwise`].
+pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
+    if !window.fits(weights, stride, sums) {
+        return;
+    }
+    let &Window { map, offsets, place_bytes, places, blocks } = window;
+    let offsets = offsets.as_ptr_range();
+    // SAFETY: there are places, blocks and offsets. It reads the offsets and, for each block, as many weights, and
+    // four bytes of the map for each block at each place and offset; and it has a sum for each channel and place. All
+    // of these are there.
+    unsafe {
+        chosen::depthwise_places(
+            weights.as_ptr(),
+            stride.wrapping_mul(size_of::<Block>()),
+            map.as_ptr(),
+            offsets.start,
+            offsets.end,
+            sums.as_mut_ptr(),
+            place_bytes,
+            blocks.wrapping_mul(size_of::<[i32; 4]>()),
+            places,
+        );
+    }
+}
