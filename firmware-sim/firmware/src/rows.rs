@@ -3,10 +3,12 @@
 pub mod format;
 pub mod plan;
 
+mod answer;
 mod engine;
 mod record;
 mod schedule;
 mod weights;
 
+pub use answer::{Answer, Verdict};
 pub use engine::{Frame, Logits, Progress};
 pub use format::{Dimensions, FormatError, Model};

@@ -2,7 +2,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 96 | [`Header`] |
+//! | 108 | [`Header`] |
 //! | 52 a layer | [`Record`] |
 //! | of each layer, in order | 16 a [`Channel`], then weights, filled up with zeros to a multiple of four |
 //! | 4 | CRC-32 (ISO-HDLC, as in zip) of everything before |
@@ -15,6 +15,7 @@
 mod check;
 mod emit;
 
+pub use super::answer::Limits;
 pub use super::record::{Channel, Geometry, Kind, POOL, Record, Value, ZERO_POINTS};
 pub use super::schedule::{Layers, MAX_LAYERS, Need, Rehearsal};
 pub use super::weights::{BLOCK, Layout, Order, Weights};
@@ -76,8 +77,15 @@ pub struct Header {
     pub identity: [u8; 32],
     /// Images that set the activations' scales.
     pub calibration_images: U32,
-    /// The smallest margin of the best logit over the next that makes an answer confident.
-    pub confidence_margin: U32,
+    /// The smallest margin of the best logit over the next at which int8 and float give one class:
+    /// [`Answer::agrees`](super::Answer::agrees).
+    pub agreement_margin: U32,
+    /// [`Limits::rate`]
+    pub rate: U32,
+    /// [`Limits::sure`]
+    pub sure: U32,
+    /// [`Limits::unsure`]
+    pub unsure: U32,
     /// What goes in.
     pub input: Value,
 }
@@ -238,6 +246,13 @@ impl<'a> Model<'a> {
         self.header
     }
 
+    /// The limits of its verdicts.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        let Header { rate, sure, unsure, .. } = self.header;
+        Limits { rate: rate.get(), sure: sure.get(), unsure: unsure.get() }
+    }
+
     /// The network without its weights.
     #[must_use]
     pub fn layers(&self) -> Layers<'a> {
@@ -292,5 +307,5 @@ fn data(layers: Layers<'_>, layer: usize) -> Option<Range<usize>> {
     Some(start..start.checked_add(channels)?.checked_add(weights)?)
 }
 
-const _: () = assert!(size_of::<Header>() == 96 && size_of::<Record>() == 52);
+const _: () = assert!(size_of::<Header>() == 108 && size_of::<Record>() == 52);
 const _: () = assert!(size_of::<Value>() == 28);

@@ -99,7 +99,7 @@ fn some_of_what_is_changed_runs() {
     let file = file(3);
     for change in [
         |header: &mut Header, _: &mut [Record]| header.identity[5] ^= 1,
-        |header: &mut Header, _: &mut [Record]| header.confidence_margin += 1,
+        |header: &mut Header, _: &mut [Record]| header.agreement_margin += 1,
         |header: &mut Header, _: &mut [Record]| header.input.scale += 1,
     ] {
         assert_runs(&resealed(&file, change), &mut Random(1));
