@@ -3,8 +3,10 @@
 
 mod build;
 mod emulator;
+mod lenet;
 mod report;
 
+pub use lenet::version_2;
 pub use report::{BoardReport, ImageResult};
 
 use std::path::{Path, PathBuf};
@@ -13,10 +15,9 @@ use std::time::Duration;
 use dataset::{Image, ImageError, PIXELS};
 use firmware::format::{File, FormatError, Model};
 use firmware::{Answer, LayerId, Logits, Scratch};
+use network::Architecture;
 use safe_io::SingleLine;
 use zerocopy::IntoBytes;
-
-use crate::supported::architecture;
 
 /// Maximum of images in one run: the boards' memory for them holds 16 MiB.
 pub const MAX_IMAGES: usize = (16 << 20) / PIXELS - 1;
@@ -134,7 +135,7 @@ impl Machine {
 /// Multiply-accumulates of a layer in one inference.
 #[must_use]
 pub fn macs(layer: LayerId) -> usize {
-    architecture().layers()[layer as usize].macs()
+    Architecture::lenet(firmware::geometry::CLASSES).layers()[layer as usize].macs()
 }
 
 /// Builds board images and runs them.
@@ -256,6 +257,9 @@ pub enum BoardError {
     /// A picture that the engine does not take.
     #[error("the firmware engine takes 28x28 grey pixels")]
     Image(#[from] ImageError),
+    /// Another network than the boards' programs run so far.
+    #[error("the boards run LeNet 20/50/500 with 10 classes so far: give a model of it")]
+    Network,
     /// The file is no valid model.
     #[error("the model cannot be put into flash")]
     Format(#[from] FormatError),

@@ -7,11 +7,13 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, ensure};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use dataset::idx::Part;
+use dataset::MNIST_SHAPE;
+use dataset::idx::{self, Part};
 use firmware::format::File;
 use firmware::geometry::{CLASSES, FAN_IN2, FLAT, HIDDEN, KERNEL_ELEMENTS, MAPS1, MAPS2};
+use firmware::rows::Model;
 use firmware::{Answer, LayerId, format};
-use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, macs};
+use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, macs, version_2};
 use firmware_sim::quantize::{calibration_images, quantize};
 use safe_io::SingleLine;
 use serde_json::json;
@@ -28,7 +30,7 @@ const LAYERS: [(&str, LayerId); 4] = [
 pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     let machine = arguments.machine;
     let folder = arguments.data.folder()?;
-    let test = model::load_data(&folder, Part::Test)?;
+    let test = idx::load_of_shape(&folder, Part::Test, MNIST_SHAPE)?;
     let count = arguments.images.get();
     ensure!(
         count <= test.images.len(),
@@ -36,13 +38,22 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         SingleLine(folder.display()),
         test.images.len()
     );
-    let file: Box<File> = if let Some(path) = &arguments.quantized {
+    let named = || {
+        arguments
+            .quantized
+            .as_ref()
+            .map_or("embedded model".into(), |path| SingleLine(path.display()).to_string())
+    };
+    let bytes = if let Some(path) = &arguments.quantized {
         model::read(path)?
     } else {
-        let training = model::load_data(&folder, Part::Train)?;
+        let training = idx::load_of_shape(&folder, Part::Train, MNIST_SHAPE)?;
         let calibration = calibration_images(&training.images);
         quantize(runtime::EMBEDDED_MODEL, &calibration, &training.images)?
     };
+    // the boards' programs read version 2 so far
+    let file: Box<File> =
+        version_2(Model::parse(&bytes).with_context(named)?).with_context(named)?;
     let mut builder = BoardBuilder::of_this_build();
     if let Some(sources) = &arguments.sources {
         builder.sources.clone_from(sources);
@@ -54,12 +65,6 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         bar.set_position(done as u64);
     });
     bar.finish_and_clear();
-    let named = || {
-        arguments
-            .quantized
-            .as_ref()
-            .map_or("embedded model".into(), |path| SingleLine(path.display()).to_string())
-    };
     let report = report
         .map_err(with_hint)
         .with_context(|| format!("{} with {}", machine.title(), named()))?;
