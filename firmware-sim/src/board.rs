@@ -7,13 +7,19 @@ mod report;
 
 pub use report::{BoardReport, ImageResult};
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use firmware::rows::format::{FormatError, Model};
+use firmware::rows::format::{FormatError, Layout, Model};
 use safe_io::SingleLine;
 
+use crate::error::Error;
+use crate::int8::{Header, Int8Network};
 use crate::names::layer_names;
+
+/// Most instructions from a row to the next: a timer of 24 bits counts them.
+pub const MAX_ROW_PERIOD: u32 = 10_000_000;
 
 /// Memory for the images of one run.
 const IMAGE_BYTES: usize = 16 << 20;
@@ -115,16 +121,28 @@ impl Machine {
         }
     }
 
-    /// Instructions from a row of the camera to the next: so few that rows come while others are computed, so many
-    /// that none is dropped.
+    /// The layout of weights that this machine's kernels are made for.
     #[must_use]
-    pub const fn row_period(self) -> u32 {
+    pub const fn layout(self) -> Layout {
         match self {
-            Self::M4 | Self::M7 => 200_000,
-            Self::M3 => 400_000,
-            Self::Rv32imac => 2_000_000,
-            Self::V6m => 3_000_000,
+            Self::M4 | Self::M7 => Layout::Words,
+            Self::M3 | Self::V6m | Self::Rv32imac => Layout::Bytes,
         }
+    }
+
+    /// Instructions from a row of the camera to the next, for a model of so many multiply-accumulates and rows: so few
+    /// that rows come while others are computed, so many that none is dropped.
+    #[must_use]
+    pub const fn row_period(self, macs: usize, rows: usize) -> u32 {
+        // instructions of all rows together, three times as many as are needed: some rows make others wait
+        let tenths_per_mac = match self {
+            Self::M4 | Self::M7 => 25,
+            Self::M3 => 50,
+            Self::Rv32imac => 80,
+            Self::V6m => 120,
+        };
+        let period = macs as u64 * tenths_per_mac / 10 / rows as u64 + 20_000;
+        if period < MAX_ROW_PERIOD as u64 { period as u32 } else { MAX_ROW_PERIOD }
     }
 }
 
@@ -163,7 +181,8 @@ impl BoardBuilder {
         row_period: u32,
         progress: impl FnMut(usize),
     ) -> Result<BoardReport, BoardError> {
-        let model = Model::parse(file)?;
+        let file = laid_out(file, machine.layout())?;
+        let model = Model::parse(&file)?;
         let size = model.header().input.size();
         let most = max_images(size);
         if images.is_empty() || images.len() > most {
@@ -175,7 +194,7 @@ impl BoardBuilder {
         let folder = tempfile::tempdir()?;
         let (model_path, block_path) =
             (folder.path().join("model.q8"), folder.path().join("images"));
-        std::fs::write(&model_path, file)?;
+        std::fs::write(&model_path, &file)?;
         let nanoseconds = u64::from(row_period) * emulator::INSTRUCTION_NS;
         let ticks = (nanoseconds * machine.timer_hz() / 1_000_000_000) as u32;
         let mut block: Vec<u8> = (images.len() as u32).to_le_bytes().into();
@@ -216,6 +235,16 @@ impl BoardBuilder {
         }
         Ok(equal)
     }
+}
+
+/// The same model with its weights laid out for other cores, if they are not.
+fn laid_out(file: &[u8], layout: Layout) -> Result<Cow<'_, [u8]>, BoardError> {
+    let model = Model::parse(file)?;
+    if model.layers().layout == layout {
+        return Ok(file.into());
+    }
+    let laid_out = Int8Network::of(model).emit(Header::of(model), layout);
+    Ok(laid_out.map_err(|error| BoardError::Layout(Box::new(error)))?.into())
 }
 
 /// Maximum of images of so many bytes in one run.
@@ -269,6 +298,9 @@ pub enum BoardError {
     /// The file is no valid model.
     #[error("the model cannot be put into flash")]
     Format(#[from] FormatError),
+    /// The weights cannot be laid out for the board's core.
+    #[error("the weights cannot be laid out for this core")]
+    Layout(#[source] Box<Error>),
     /// A file or a program could not be used.
     #[error("cannot run the board")]
     Io(#[from] std::io::Error),

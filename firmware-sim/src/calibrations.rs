@@ -1,22 +1,23 @@
 //! Compares calibrations: on training images that none was calibrated on, to choose by, and on test images, to
 //! report.
 
-use dataset::Image;
-use firmware::format::{File, Model};
+use firmware::rows::Model;
 use rayon::prelude::*;
-use runtime::evaluate::BATCH;
-use runtime::{Classifier, Prediction};
+use runtime::{FloatInput, Workspace};
 
 use super::error::Error;
-use super::int8::{CompiledInt8, Int8Network, scales};
-use super::quantize::{Options, calibration_images, quantize_with};
+use super::int8::{CompiledInt8, Int8Network};
+use super::quantize::{CALIBRATION_IMAGES, Options, quantize_with};
+use super::ranking::Ranking;
+use super::samples::{Samples, units};
+use super::verify::FloatModel;
 
 /// How alike two models answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fidelity {
     /// Images compared.
     pub images: usize,
-    /// Images for which their digits differ.
+    /// Images for which their classes differ.
     pub disagreements: usize,
     /// Signal to quantisation noise of the logits, `10 · log10(Σ float² / Σ (float − int8)²)`, in decibels.
     pub sqnr_db: f64,
@@ -33,34 +34,33 @@ pub struct Outcome {
     pub test: Fidelity,
 }
 
-/// Tries all calibrations in turn; `progress` is called after each.
+/// Tries all calibrations in turn, on samples of which each is calibrated on or judged by; `progress` is called after
+/// each.
 ///
 /// # Errors
-/// Those of [`quantize_with`], and [`Error::NoImages`] if all training images are needed to calibrate on.
+/// Those of [`quantize_with`], and [`Error::NoImages`] if there are none to judge by.
 pub fn compare(
     onnx: &[u8],
-    training: &[Image],
-    test: &[Image],
+    float_input: Option<FloatInput>,
+    calibration: Samples<'_>,
+    validation: Samples<'_>,
+    test: Samples<'_>,
     mut progress: impl FnMut(),
 ) -> Result<Vec<Outcome>, Error> {
-    let calibration = calibration_images(training);
-    let validation = rest(training, calibration.len());
     if validation.is_empty() || test.is_empty() {
         return Err(Error::NoImages);
     }
-    super::supported::check_images(training)?;
-    super::supported::check_images(test)?;
-    let float = Classifier::parse(onnx)?;
-    let [on_validation, on_test] =
-        [&validation[..], test].map(|images| Scored { images, predictions: score(&float, images) });
-    Options::all()
+    let float = FloatModel::parse_with(onnx, float_input)?;
+    let on_validation = Scored { samples: validation, logits: float.logits(validation)? };
+    let on_test = Scored { samples: test, logits: float.logits(test)? };
+    Options::all(float_input)
         .map(|options| {
-            let file: Box<File> = quantize_with(onnx, &calibration, &[], options, |_| ())?;
-            let int8 = Model::new(&file)?;
+            let file = quantize_with(onnx, calibration, Samples::NONE, options, |_| ())?;
+            let int8 = Int8Network::of(Model::parse(&file)?);
             let outcome = Outcome {
                 options,
-                validation: on_validation.fidelity(int8),
-                test: on_test.fidelity(int8),
+                validation: on_validation.fidelity(&int8),
+                test: on_test.fidelity(&int8),
             };
             progress();
             Ok(outcome)
@@ -77,8 +77,10 @@ pub fn best(outcomes: &[Outcome]) -> Option<&Outcome> {
     })
 }
 
-/// The training images that [`calibration_images`] leaves when it takes `taken` of them.
-fn rest(training: &[Image], taken: usize) -> Vec<Image> {
+/// The training images that [`calibration_images`](super::quantize::calibration_images) leaves.
+#[must_use]
+pub fn validation_images<T: Clone>(training: &[T]) -> Vec<T> {
+    let taken = training.len().min(CALIBRATION_IMAGES);
     let mut calibration = (0..taken).map(|index| index * training.len() / taken).peekable();
     let mut rest = Vec::with_capacity(training.len() - taken);
     for (index, image) in training.iter().enumerate() {
@@ -89,43 +91,37 @@ fn rest(training: &[Image], taken: usize) -> Vec<Image> {
     rest
 }
 
-fn score(float: &Classifier, images: &[Image]) -> Vec<Prediction> {
-    images.par_chunks(BATCH).flat_map(|batch| float.predict_batch(batch)).collect()
-}
-
-/// Images with the float model's predictions.
+/// Samples with the float model's logits.
 struct Scored<'a> {
-    images: &'a [Image],
-    predictions: Vec<Prediction>,
+    samples: Samples<'a>,
+    logits: Vec<Vec<f32>>,
 }
 
 impl Scored<'_> {
-    fn fidelity(&self, int8: Model<'_>) -> Fidelity {
-        let [.., scale] = scales(int8.file());
-        let network = Int8Network::of(int8);
-        let compiled = CompiledInt8::new(&network);
-        let batches = self.images.par_chunks(BATCH).zip(self.predictions.par_chunks(BATCH));
-        let batches: Vec<_> = batches
-            .map(|(images, predictions)| {
-                let (mut disagreements, mut signal, mut noise) = (0, 0.0, 0.0);
-                for (trace, float) in compiled.run(images).iter().zip(predictions) {
-                    let int8 = trace.logits();
-                    disagreements += usize::from(float.digit() != usize::from(int8.digit()));
-                    for (&float, &int8) in float.logits.iter().zip(&int8.0) {
-                        let (float, int8) = (f64::from(float), f64::from(int8) * scale);
-                        signal += float * float;
-                        noise += (float - int8) * (float - int8);
-                    }
-                }
-                (disagreements, signal, noise)
-            })
-            .collect();
+    fn fidelity(&self, int8: &Int8Network) -> Fidelity {
+        let scale = int8.logit_scale();
+        let compiled = CompiledInt8::new(int8);
+        let differences = |workspace: &mut Workspace, index: usize| {
+            let float = &self.logits[index];
+            let input = units(&self.samples.values(index), int8.input);
+            let logits = compiled.run(&input, workspace).logits();
+            let (mut signal, mut noise) = (0.0, 0.0);
+            for (&float, &int8) in float.iter().zip(&logits) {
+                let (float, int8) = (f64::from(float), f64::from(int8) * scale);
+                signal += float * float;
+                noise += (float - int8) * (float - int8);
+            }
+            let differs = Ranking::of(float).class != Ranking::of(&logits).class;
+            (usize::from(differs), signal, noise)
+        };
+        let samples = (0..self.samples.len()).into_par_iter();
+        let each: Vec<_> = samples.map_init(Workspace::default, differences).collect();
         // in order, or the sums would depend on how many threads there are
-        let (disagreements, signal, noise) = batches
+        let (disagreements, signal, noise) = each
             .into_iter()
-            .fold((0, 0.0, 0.0), |sum, batch| (sum.0 + batch.0, sum.1 + batch.1, sum.2 + batch.2));
+            .fold((0, 0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1, sum.2 + one.2));
         Fidelity {
-            images: self.images.len(),
+            images: self.samples.len(),
             disagreements,
             sqnr_db: 10.0 * (signal / noise).log10(),
         }
@@ -135,17 +131,14 @@ impl Scored<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quantize::calibration_images;
 
     #[test]
     fn nothing_is_both_calibrated_on_and_judged_by() {
         for count in [2001, 4100, 6000] {
-            let training: Vec<Image> = (0..count)
-                .map(|index: usize| {
-                    Image::mnist(std::array::from_fn(|i| (index >> (8 * (i % 2))) as u8))
-                })
-                .collect();
+            let training: Vec<usize> = (0..count).collect();
             let calibration = calibration_images(&training);
-            let rest = rest(&training, calibration.len());
+            let rest = validation_images(&training);
             assert_eq!(rest.len() + calibration.len(), count);
             assert!(rest.iter().all(|image| !calibration.contains(image)));
         }

@@ -1,10 +1,10 @@
 //! Why a model cannot be made or compared.
 
 use dataset::ImageError;
-use firmware::format::FormatError;
-use firmware::geometry::CLASSES;
-use network::Architecture;
+use firmware::rows::FormatError;
 use safe_io::SingleLine;
+
+use super::supported::{Reason, Takes};
 
 /// Why a model cannot be made or compared.
 #[derive(Debug, thiserror::Error)]
@@ -13,59 +13,86 @@ pub enum Error {
     /// The ONNX file is unusable for anyone.
     #[error(transparent)]
     Onnx(#[from] network::Error),
-    /// The float engine cannot run the model.
-    #[error(transparent)]
-    Runtime(#[from] runtime::Error),
-    /// The graph takes other pictures.
-    #[error(
-        "model input is {}, the firmware engine takes uint8 [batch, 1, 28, 28], with the normalisation of pixels inside the graph",
-        SingleLine(found)
-    )]
-    Input {
-        /// Element type and shape.
-        found: String,
-    },
-    /// Another network than the engine is compiled for.
-    #[error(
-        "the firmware engine takes one network so far, {expected}; this model is {}",
-        SingleLine(found)
-    )]
+    /// A network that the firmware does not take.
+    #[error("the firmware does not run this model: {}", listed(reasons))]
     Unsupported {
-        /// The engine's network.
-        expected: Architecture,
-        /// The model's layers, or its operators where they are no such layers.
-        found: String,
+        /// All that is in the way.
+        reasons: Vec<Reason>,
     },
-    /// Another number of classes than the engine is made for.
-    #[error("the model has {found} classes, the firmware engine takes {CLASSES}")]
-    Classes {
-        /// The model's classes.
+    /// The model takes `float32`, and nobody said what pixels are to become.
+    #[error(
+        "the model takes float32, and what becomes of pixels is not said: say what they are trained as, such as 0 to 1 or a mean and a standard deviation, or give numbers instead of pictures"
+    )]
+    PixelsUnknown,
+    /// The model takes `uint8`, and normalises by itself.
+    #[error("the model takes pixels as they are and normalises them by itself: do not say how")]
+    AlreadyPixels,
+    /// Means and deviations of other channels.
+    #[error(
+        "{found} means and standard deviations for {channels} channels: give one of all, or {channels}"
+    )]
+    FloatInput {
+        /// How many were given.
+        found: usize,
+        /// Channels of the model.
+        channels: usize,
+    },
+    /// A picture of another shape than the model's input.
+    #[error("the model takes other pictures: give some of its size")]
+    Image(#[from] ImageError),
+    /// More or fewer numbers than the model takes.
+    #[error("sample {index} has {found} numbers, the model takes {expected}: give it as many")]
+    Length {
+        /// The sample, from 0.
+        index: usize,
+        /// What the model takes.
+        expected: usize,
+        /// What there are.
         found: usize,
     },
-    /// There is no memory for half a megabyte.
-    #[error("out of memory")]
-    Memory,
-    /// A label that the engine has no class for.
-    #[error("the images have label {label}, the engine has classes 0 to {}", CLASSES - 1)]
+    /// A number that does not go in.
+    #[error("sample {index} holds {found}, {}", match takes {
+        Takes::Pixels => "the model takes pixels, whole numbers from 0 to 255: give those",
+        Takes::Numbers => "which is not finite: leave it out",
+    })]
+    Number {
+        /// The sample, from 0.
+        index: usize,
+        /// The number.
+        found: f32,
+        /// What the model takes.
+        takes: Takes,
+    },
+    /// A label that the model has no class for.
+    #[error("the images have label {label}, the model has classes 0 to {}: give images of its classes", classes - 1)]
     Label {
         /// The label.
         label: u8,
+        /// Classes of the model.
+        classes: usize,
     },
-    /// A picture that the engine does not take.
-    #[error("the firmware engine takes 28x28 grey pixels")]
-    Image(#[from] ImageError),
+    /// Samples and labels are not as many.
+    #[error("{samples} samples have {labels} labels: give one for each, or none")]
+    Labels {
+        /// Samples.
+        samples: usize,
+        /// Labels.
+        labels: usize,
+    },
     /// There is nothing to calibrate on, or to compare with.
-    #[error("there are no images")]
+    #[error("there are no images: give at least one")]
     NoImages,
     /// Weights so large that `f32` does not hold what they give.
-    #[error("the weights give activations that are not finite, at {layer} or before")]
+    #[error(
+        "the weights give activations that are not finite, at {layer} or before: train the model anew"
+    )]
     Activations {
         /// The first layer whose activations are not finite.
         layer: String,
     },
     /// A channel's accumulators and its activations differ by more than the multiplier can express.
     #[error(
-        "{layer}: the weights of output {channel} are too large for its activations to be scaled"
+        "{layer}: the weights of output {channel} are too large for its activations to be scaled: train the model anew, or calibrate on other images"
     )]
     Multiplier {
         /// The layer.
@@ -74,15 +101,25 @@ pub enum Error {
         channel: usize,
     },
     /// A channel whose accumulator might overflow.
-    #[error("{layer}: the accumulator of output {channel} may overflow")]
+    #[error(
+        "{layer}: the accumulator of output {channel} may overflow: train the model with smaller biases"
+    )]
     Accumulator {
         /// The layer.
         layer: String,
         /// The output channel, from 0.
         channel: usize,
     },
+    /// The memory cannot be planned.
+    #[error(
+        "an inference would need more than {} KiB of memory: make pictures or layers smaller",
+        firmware::rows::plan::MAX_SCRATCH_WORDS * size_of::<u32>() / 1024
+    )]
+    Memory,
     /// The result would not be a valid model.
-    #[error("these weights cannot be quantised")]
+    #[error(
+        "these weights cannot be quantised: train the model anew, or calibrate on other images"
+    )]
     Format(#[from] FormatError),
     /// The two models do not belong together.
     #[error(
@@ -96,6 +133,18 @@ pub enum Error {
         /// SHA-256 of the ONNX file.
         given: [u8; 32],
     },
+    /// The two models take different inputs: of one ONNX file, pixels and numbers, or other numbers of pixels.
+    #[error(
+        "the .q8 was made for another kind of input: say the same of pixels as when it was made"
+    )]
+    Input,
+}
+
+/// All reasons in one line.
+fn listed(reasons: &[Reason]) -> String {
+    let reasons: Vec<String> =
+        reasons.iter().map(|reason| SingleLine(reason.to_string()).to_string()).collect();
+    reasons.join("; ")
 }
 
 /// As much of a hash as a person compares.

@@ -9,16 +9,24 @@
 pub mod board;
 pub mod calibrations;
 mod error;
+mod float;
 pub mod int8;
+pub mod memory;
 pub mod names;
+mod normalization;
 pub mod onnx;
 pub mod quantize;
 mod range_estimator;
+mod ranking;
+pub mod samples;
 pub mod source;
 pub mod supported;
 pub mod verify;
 
 pub use error::Error;
+pub use float::FloatNetwork;
+pub use ranking::Ranking;
+pub use samples::Samples;
 
 use sha2::{Digest, Sha256};
 

@@ -2,8 +2,10 @@
 
 /// Bins of a [`Histogram`]: eight for each of 256 levels, as `TensorRT` has it.
 const BINS: usize = 2048;
-/// Levels of an activation.
-const LEVELS: usize = 256;
+/// Levels of an activation that is not below 0.
+pub(super) const LEVELS: usize = 256;
+/// Levels of the magnitude of one that has both signs.
+pub(super) const SIGNED_LEVELS: usize = 128;
 /// Share of the active values that [`RangeEstimator::Percentile`] keeps below the limit.
 const PERCENTILE: f64 = 0.9999;
 
@@ -65,18 +67,20 @@ impl RangeEstimator {
 pub(super) struct Histogram {
     /// Upper edge of the last bin: the largest value.
     peak: f64,
+    /// Values that 8 bits tell apart.
+    levels: usize,
     bins: Vec<u64>,
 }
 
 impl Histogram {
     /// For values up to `peak`.
-    pub(super) fn new(peak: f32) -> Self {
-        Self { peak: peak.into(), bins: vec![0; BINS] }
+    pub(super) fn new(peak: f32, levels: usize) -> Self {
+        Self { peak: peak.into(), levels, bins: vec![0; BINS] }
     }
 
     /// Counts those of `values` that are above 0; what is above the peak counts as the peak.
-    pub(super) fn count(&mut self, values: &[f32]) {
-        for &value in values.iter().filter(|&&value| value > 0.0) {
+    pub(super) fn count(&mut self, values: impl IntoIterator<Item = f32>) {
+        for value in values.into_iter().filter(|&value| value > 0.0) {
             let bin = (f64::from(value) / self.peak * BINS as f64) as usize;
             self.bins[bin.min(BINS - 1)] += 1;
         }
@@ -100,7 +104,7 @@ impl Histogram {
     /// Summed over all values, if they saturate after this number of bins.
     fn squared_error(&self, bins: usize) -> f64 {
         let limit = self.edge(bins);
-        let scale = limit / (LEVELS - 1) as f64;
+        let scale = limit / (self.levels - 1) as f64;
         // rounding errors are spread evenly over a quantum
         let rounding = scale * scale / 12.0;
         let (kept, cut) = self.bins.split_at(bins);
@@ -111,13 +115,13 @@ impl Histogram {
         kept.iter().sum::<u64>() as f64 * rounding + saturation.sum::<f64>()
     }
 
-    /// Of what is left of the first `bins` at [`LEVELS`] levels, from these bins with all above in the last one.
+    /// Of what is left of the first `bins` at so many levels, from these bins with all above in the last one.
     fn divergence(&self, bins: usize) -> f64 {
         let (kept, cut) = self.bins.split_at(bins);
         let mut before: Vec<f64> = kept.iter().map(|&count| count as f64).collect();
         let mut after = vec![0.0; bins];
-        for level in 0..LEVELS {
-            let range = level * bins / LEVELS..(level + 1) * bins / LEVELS;
+        for level in 0..self.levels {
+            let range = level * bins / self.levels..(level + 1) * bins / self.levels;
             let used = before[range.clone()].iter().filter(|&&count| count > 0.0).count();
             let mean = before[range.clone()].iter().sum::<f64>() / used.max(1) as f64;
             for (after, &before) in after[range.clone()].iter_mut().zip(&before[range]) {

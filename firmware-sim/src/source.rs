@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
-use firmware::format::{LEN, Model};
-use zerocopy::IntoBytes;
+use firmware::rows::Model;
 
 /// How a module begins.
-pub const FIRST_LINE: &str = "//! LeNet in int8, in ";
+pub const FIRST_LINE: &str = "//! An int8 network in ";
 
 /// Bytes per line.
 const LINE: usize = 32;
@@ -16,17 +15,18 @@ const LINE: usize = 32;
 /// It needs the crate `firmware`, of the version that made it, and nothing else.
 #[must_use]
 pub fn emit(model: Model<'_>) -> String {
-    let file = model.file();
-    let mut literal = String::with_capacity(4 * LEN + LEN / LINE * 8);
-    for line in file.as_bytes().chunks(LINE) {
+    let (file, header) = (model.bytes(), model.header());
+    let length = file.len();
+    let mut literal = String::with_capacity(4 * length + length / LINE * 8);
+    for line in file.chunks(LINE) {
         literal.push_str("\\\n    ");
         for byte in line {
             let _ = write!(literal, "\\x{byte:02x}"); // writing to a String cannot fail
         }
     }
-    let identity = base16ct::lower::encode_string(&file.identity);
+    let identity = base16ct::lower::encode_string(&header.identity);
     format!(
-        "{FIRST_LINE}{LEN} bytes of flash. Made by `firmware-sim quantize --emit rust`; not to be edited.\n\
+        "{FIRST_LINE}{length} bytes of flash. Made by `firmware-sim quantize --emit rust`; not to be edited.\n\
          //!\n\
          //! From the ONNX file with SHA-256\n\
          //! `{identity}`,\n\
@@ -34,18 +34,22 @@ pub fn emit(model: Model<'_>) -> String {
          \n\
          /// Aligned, so that its words are read by single loads.\n\
          #[repr(C, align(4))]\n\
-         struct Aligned([u8; {LEN}]);\n\
+         struct Aligned([u8; {length}]);\n\
          \n\
          static FILE: Aligned = Aligned(*b\"{literal}\");\n\
+         \n\
+         /// Words of memory that an inference needs, such as `[u32; SCRATCH_WORDS]`.\n\
+         pub const SCRATCH_WORDS: usize = {words};\n\
          \n\
          /// The model, in place; checks it, bit by bit: call it once, at the start.\n\
          ///\n\
          /// # Errors\n\
          /// If flash does not hold what was written, or the crate is of another version.\n\
-         pub fn model() -> Result<firmware::Model<'static>, firmware::format::FormatError> {{\n    \
-             firmware::Model::parse(&FILE.0)\n\
+         pub fn model() -> Result<firmware::rows::Model<'static>, firmware::rows::FormatError> {{\n    \
+             firmware::rows::Model::parse(&FILE.0)\n\
          }}\n",
-        calibration = file.calibration_images,
-        margin = file.confidence_margin,
+        calibration = header.calibration_images,
+        margin = header.agreement_margin,
+        words = model.scratch_words(),
     )
 }

@@ -4,37 +4,34 @@
 //! is inside; that its logits are the engine's is checked on every image.
 
 mod layer;
+mod verification;
 
 pub use layer::LayerFidelity;
+pub use verification::{Comparison, Verification};
 
-use std::collections::BTreeMap;
-
-use dataset::Image;
-use dataset::idx::Split;
-use firmware::geometry::CLASSES;
-use firmware::{Answer, LayerId, Logits, Model, Scratch};
-use network::Network;
+use firmware::rows::Model;
 use network::onnx::Graph;
 use rayon::prelude::*;
-use runtime::evaluate::BATCH;
-use runtime::{Classifier, CompiledLayer, Instructions, Options, Workspace};
+use runtime::{FloatInput, Workspace};
 
 use super::error::Error;
-use super::int8::{CompiledInt8, Int8Network, frame, pixels, scales};
-use super::{identity, supported};
+use super::float::FloatNetwork;
+use super::identity;
+use super::int8::{CompiledInt8, Encoding, Int8Network, Trace};
+use super::ranking::Ranking;
+use super::samples::{Samples, bytes, units};
+use super::supported::{Takes, read};
 use layer::Tally;
 
-/// Maximum of images in [`Verification::least_certain`].
-const MAX_UNCERTAIN_LISTED: usize = 20;
-/// Images that are compared between two reports of progress.
-const PROGRESS: usize = 10 * BATCH;
+/// Batches that are compared between two reports of progress.
+const PROGRESS: usize = 10;
 
 /// An ONNX model ready to run, with the identity of its file.
 #[derive(Debug)]
 pub struct FloatModel {
-    classifier: Classifier,
-    network: Network,
-    layers: Vec<CompiledLayer>,
+    float: FloatNetwork,
+    takes: Takes,
+    classes: Option<Vec<String>>,
     identity: [u8; 32],
 }
 
@@ -42,107 +39,108 @@ impl FloatModel {
     /// Builds the float engine from the bytes of an ONNX file.
     ///
     /// # Errors
-    /// What is wrong with the file, or that it is not the network that the engine is made for.
+    /// What is wrong with the file, or all that keeps the firmware from running it.
     pub fn parse(onnx: &[u8]) -> Result<Self, Error> {
+        Self::parse_with(onnx, None)
+    }
+
+    /// The same of a model with float input, for which pixels become what `float_input` says; without it, it takes
+    /// numbers.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and if `float_input` does not fit.
+    pub fn parse_with(onnx: &[u8], float_input: Option<FloatInput>) -> Result<Self, Error> {
         let graph = Graph::parse(onnx)?;
-        let network = supported::read(&graph)?;
-        let compile = |(layer, affine)| CompiledLayer::new(layer, affine, Instructions::default());
-        let layers = network.layers().map(compile).collect();
-        let classifier = Classifier::new(&graph, Options::default())?;
-        Ok(Self { classifier, network, layers, identity: identity(onnx) })
+        let supported = read(&graph, float_input)?;
+        let float = FloatNetwork::new(supported.network);
+        let classes = graph.class_names().filter(|names| names.len() == float.outputs());
+        Ok(Self { float, takes: supported.takes, classes, identity: identity(onnx) })
     }
 
-    /// What each layer gives: `[layer][image]`, the values of all images in a row.
-    fn activations(&self, images: &[Image]) -> Vec<Vec<f32>> {
-        let mut workspace = Workspace::default();
-        let mut activations: Vec<Vec<f32>> = vec![];
-        let pixels: Vec<f32> = images.iter().flat_map(pixels).collect();
-        for layer in &self.layers {
-            let mut output = vec![0.0; images.len() * layer.outputs()];
-            let input = activations.last().unwrap_or(&pixels);
-            layer.run(input, &mut workspace, &mut output);
-            activations.push(output);
-        }
-        activations
+    /// Names of the classes, if the model tells them.
+    #[must_use]
+    pub fn classes(&self) -> Option<&[String]> {
+        self.classes.as_deref()
+    }
+
+    /// `[channels, height, width]` of what goes in.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        self.float.network().architecture().input()
+    }
+
+    /// Outputs of the last layer.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.float.outputs()
+    }
+
+    /// What goes in.
+    #[must_use]
+    pub const fn takes(&self) -> Takes {
+        self.takes
+    }
+
+    /// What the last layer gives of each sample.
+    ///
+    /// # Errors
+    /// If the samples are not what the model takes.
+    pub fn logits(&self, samples: Samples<'_>) -> Result<Vec<Vec<f32>>, Error> {
+        samples.check(self.shape(), self.takes)?;
+        let logits = |workspace: &mut Workspace, index| {
+            self.float.activations(&samples.values(index), workspace).pop().unwrap_or_default()
+        };
+        Ok((0..samples.len()).into_par_iter().map_init(Workspace::default, logits).collect())
     }
 }
 
-/// Answers of both models for one image.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Comparison {
-    /// Its number in the dataset, from 0.
-    pub image: usize,
-    /// What it is.
-    pub label: u8,
-    /// The float model's digit.
-    pub float: u8,
-    /// The int8 model's digit.
-    pub int8: u8,
-    /// By how much the float model's best logit is above its next.
-    pub float_margin: f64,
-    /// The same of the int8 model, in units of the float model's logits.
-    pub int8_margin: f64,
-    /// Whether the int8 answer is [`Answer::Confident`].
-    pub confident: bool,
-    /// The first layer after which float arithmetic no longer gives the float model's answer; only where the
-    /// answers differ.
-    pub first_diverging_layer: Option<LayerId>,
-}
-
-/// How alike two models are on labelled images.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verification {
-    /// Every image in order.
-    pub comparisons: Vec<Comparison>,
-    /// Int8 minus float of every logit, in units of the float model's.
-    pub logit_errors: Vec<f32>,
-    /// The layers in order.
-    pub layers: [LayerFidelity; 4],
-}
-
-/// Runs both models on every image; `progress` is told how many images are done.
+/// Runs both models on every sample; `progress` is told how many are done. `labels` are one for each, or none at all.
 ///
 /// # Errors
-/// [`Error::Origin`] if `int8` was not made from `float`, [`Error::NoImages`] if `split` is empty, [`Error::Image`] if its
-/// images are not 28×28 grey, [`Error::Label`] if it has other classes.
+/// [`Error::Origin`] if `int8` was not made from `float`, [`Error::Input`] if it was made for other input,
+/// [`Error::NoImages`] if there are no samples, [`Error::Labels`] or [`Error::Label`] if the labels do not fit, or if the
+/// samples are not what the models take.
 pub fn compare(
     float: &FloatModel,
     int8: Model<'_>,
-    split: &Split,
+    samples: Samples<'_>,
+    labels: &[u8],
     mut progress: impl FnMut(usize),
 ) -> Result<Verification, Error> {
-    let stated = int8.file().identity;
+    let stated = int8.header().identity;
     if stated != float.identity {
         return Err(Error::Origin { stated, given: float.identity });
     }
-    if split.images.is_empty() {
+    let network = Int8Network::of(int8);
+    let takes = if network.input == Encoding::PIXEL { Takes::Pixels } else { Takes::Numbers };
+    let architecture = float.float.network().architecture();
+    let of_float = architecture.layers().iter().map(|layer| layer.name());
+    if takes != float.takes || !network.names().eq(of_float) {
+        return Err(Error::Input);
+    }
+    if samples.is_empty() {
         return Err(Error::NoImages);
     }
-    supported::check_images(&split.images)?;
-    if let Some(&label) = split.labels.iter().find(|label| usize::from(**label) >= CLASSES) {
-        return Err(Error::Label { label });
+    samples.check(float.shape(), float.takes)?;
+    if !labels.is_empty() && labels.len() != samples.len() {
+        return Err(Error::Labels { samples: samples.len(), labels: labels.len() });
     }
-    let network = Int8Network::of(int8);
-    let models = ModelPair {
-        float,
-        int8,
-        network: &network,
-        compiled: CompiledInt8::new(&network),
-        scales: scales(int8.file()),
-    };
-    let mut tallies = LayerId::ALL.map(|layer| models.tally(layer));
+    let classes = float.outputs();
+    if let Some(&label) = labels.iter().find(|label| usize::from(**label) >= classes) {
+        return Err(Error::Label { label, classes });
+    }
+    let compiled = CompiledInt8::new(&network);
+    let models = ModelPair { float: &float.float, int8, network: &network, compiled };
+    let mut tallies = models.tallies();
     let (mut comparisons, mut logit_errors) = (vec![], vec![]);
-    let parts = split.images.chunks(PROGRESS).zip(split.labels.chunks(PROGRESS));
-    for (images, labels) in parts {
-        let batches: Vec<_> = images
-            .par_chunks(BATCH)
-            .zip(labels.par_chunks(BATCH))
-            .map(|(images, labels)| models.compare(images, labels))
-            .collect();
+    for batches in samples.batches(float.float.batch()).chunks(PROGRESS) {
+        let results: Vec<BatchResult> =
+            batches.par_iter().map(|&batch| models.compare(batch)).collect();
         // in order, or the sums of errors would depend on how many threads there are
-        for batch in batches {
+        for batch in results {
             for mut comparison in batch.comparisons {
                 comparison.image = comparisons.len();
+                comparison.label = labels.get(comparison.image).copied();
                 comparisons.push(comparison);
             }
             logit_errors.extend(batch.logit_errors);
@@ -152,244 +150,91 @@ pub fn compare(
         }
         progress(comparisons.len());
     }
-    Ok(Verification { comparisons, logit_errors, layers: tallies.map(Tally::finish) })
+    let layers = tallies.into_iter().map(Tally::finish).collect();
+    Ok(Verification { comparisons, logit_errors, layers })
 }
 
 /// Two models that belong together.
 struct ModelPair<'a> {
-    float: &'a FloatModel,
+    float: &'a FloatNetwork,
     int8: Model<'a>,
     network: &'a Int8Network,
     compiled: CompiledInt8<'a>,
-    scales: [f64; 4],
 }
 
-/// Results for some images.
+/// Results for some samples.
 struct BatchResult {
     comparisons: Vec<Comparison>,
     logit_errors: Vec<f32>,
-    tallies: [Tally; 4],
+    tallies: Vec<Tally>,
 }
 
 impl ModelPair<'_> {
-    fn tally(&self, layer: LayerId) -> Tally {
-        Tally::new(
-            layer,
-            &self.network.layers[layer as usize].channels,
-            self.scales[layer as usize],
-        )
+    fn tallies(&self) -> Vec<Tally> {
+        let last = self.network.layers.len() - 1;
+        let layers = self.network.layers.iter().enumerate();
+        layers.map(|(index, int8)| Tally::new(int8, index == last)).collect()
     }
 
-    fn compare(&self, images: &[Image], labels: &[u8]) -> BatchResult {
-        let mut scratch = Scratch::new();
-        let mut tallies = LayerId::ALL.map(|layer| self.tally(layer));
+    fn compare(&self, samples: Samples<'_>) -> BatchResult {
+        let mut scratch = vec![0; self.int8.scratch_words()];
+        let mut workspace = Workspace::default();
+        let mut tallies = self.tallies();
         let (mut comparisons, mut logit_errors) = (vec![], vec![]);
-        let predictions = self.float.classifier.predict_batch(images);
-        let float = self.float.activations(images);
-        let traces = self.compiled.run(images);
-        let images = images.iter().zip(labels).zip(predictions).zip(&traces);
-        for (index, (((image, &label), prediction), trace)) in images.enumerate() {
-            let logits = self.int8.infer(frame(image), &mut scratch);
-            assert_eq!(
-                trace.logits(),
-                logits,
-                "the engine and its definition are tested to be equal"
-            );
+        let scale = self.network.logit_scale();
+        for index in 0..samples.len() {
+            let input = samples.values(index);
+            let units = units(&input, self.network.input);
+            let float = self.float.activations(&input, &mut workspace);
+            let trace = self.compiled.run(&units, &mut workspace);
+            let logits = trace.logits();
+            let bytes = bytes(&units, self.network.shape, self.network.input.zero);
+            let engine = self.int8.infer(&bytes, &mut scratch).expect("the input has its shape");
+            assert_eq!(logits, engine.0, "the engine and its definition are tested to be equal");
             for (layer, tally) in tallies.iter_mut().enumerate() {
-                let int8 = &trace.activations[layer];
-                let float = &float[layer][index * int8.len()..][..int8.len()];
-                tally.record(float, int8, &trace.accumulators[layer]);
+                tally.record(&float[layer], &trace.activations[layer], &trace.accumulators[layer]);
             }
-            let scale = self.scales[LayerId::Dense2 as usize];
-            logit_errors.extend(
-                logits
-                    .0
-                    .iter()
-                    .zip(&prediction.logits)
-                    .map(|(&int8, &float)| (f64::from(int8) * scale - f64::from(float)) as f32),
-            );
-            comparisons.push(self.comparison(
-                label,
-                &prediction.logits,
-                &logits,
-                &trace.activations,
-            ));
+            let float_logits = self.float.logits(&float);
+            let error =
+                |(&int8, &float): (&i32, &f32)| (f64::from(int8) * scale - f64::from(float)) as f32;
+            logit_errors.extend(logits.iter().zip(float_logits).map(error));
+            comparisons.push(self.comparison(&input, float_logits, &logits, &trace));
         }
         BatchResult { comparisons, logit_errors, tallies }
     }
 
     fn comparison(
         &self,
-        label: u8,
+        input: &[f32],
         float_logits: &[f32],
-        logits: &Logits,
-        activations: &[Vec<f32>],
+        logits: &[i32],
+        trace: &Trace,
     ) -> Comparison {
-        let (float, float_margin) = best(float_logits);
-        let int8 = logits.digit();
-        let diverges = |&layer: &LayerId| self.finished_in_float(layer, activations) != float;
-        let first = || LayerId::ALL.into_iter().find(diverges).unwrap_or(LayerId::Dense2);
+        let float = Ranking::of(float_logits);
+        let int8 = Ranking::of(logits);
+        let layers = self.network.layers.len();
+        let diverges = |&layer: &usize| self.finished_in_float(layer, input, trace) != float.class;
+        let first = || (0..layers).find(diverges).unwrap_or(layers - 1);
         Comparison {
             image: 0, // the caller counts
-            label,
-            float,
-            int8,
-            float_margin,
-            int8_margin: f64::from(logits.margin()) * self.scales[LayerId::Dense2 as usize],
-            confident: logits.answer(self.int8) != Answer::Unsure,
-            first_diverging_layer: (int8 != float).then(first),
+            label: None,
+            float: float.class,
+            int8: int8.class,
+            float_margin: float.margin,
+            int8_margin: int8.margin * self.network.logit_scale(),
+            confident: int8.margin >= f64::from(self.int8.header().agreement_margin.get()),
+            first_diverging_layer: (int8.class != float.class).then(first),
         }
     }
 
-    /// The digit if all layers after `layer` are float's.
-    fn finished_in_float(&self, layer: LayerId, activations: &[Vec<f32>]) -> u8 {
-        let (index, scale) = (layer as usize, self.scales[layer as usize] as f32);
-        let values = activations[index].iter().map(|value| value * scale).collect();
-        best(&self.float.network.logits_after(index, values)).0
-    }
-}
-
-/// The largest logit's class, of equals the first, and its distance to the next.
-fn best(logits: &[f32]) -> (u8, f64) {
-    let (mut digit, mut best, mut next) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
-    for (class, &logit) in (0..).zip(logits) {
-        if logit > best {
-            (digit, best, next) = (class, logit, best);
-        } else {
-            next = next.max(logit);
-        }
-    }
-    (digit, f64::from(best) - f64::from(next))
-}
-
-impl Verification {
-    /// Images compared.
-    #[must_use]
-    pub fn images(&self) -> u64 {
-        self.comparisons.len() as u64
-    }
-
-    fn count(&self, counts: impl Fn(&Comparison) -> bool) -> u64 {
-        self.comparisons.iter().filter(|comparison| counts(comparison)).count() as u64
-    }
-
-    /// Images for which both models give the same digit, right or wrong.
-    #[must_use]
-    pub fn agreements(&self) -> u64 {
-        self.count(|comparison| comparison.float == comparison.int8)
-    }
-
-    /// Images that the float model reads right.
-    #[must_use]
-    pub fn float_correct(&self) -> u64 {
-        self.count(|comparison| comparison.float == comparison.label)
-    }
-
-    /// Images that the int8 model reads right.
-    #[must_use]
-    pub fn int8_correct(&self) -> u64 {
-        self.count(|comparison| comparison.int8 == comparison.label)
-    }
-
-    /// Images whose int8 answer is [`Answer::Confident`].
-    #[must_use]
-    pub fn confident(&self) -> u64 {
-        self.count(|comparison| comparison.confident)
-    }
-
-    /// Of these, the ones that are read right.
-    #[must_use]
-    pub fn confident_correct(&self) -> u64 {
-        self.count(|comparison| comparison.confident && comparison.int8 == comparison.label)
-    }
-
-    /// Of these, the ones for which the float model gives another digit.
-    #[must_use]
-    pub fn confident_disagreements(&self) -> u64 {
-        self.count(|comparison| comparison.confident && comparison.int8 != comparison.float)
-    }
-
-    /// [`Self::agreements`] among all images: 0 to 1.
-    #[must_use]
-    pub fn agreement(&self) -> f64 {
-        self.agreements() as f64 / self.images() as f64
-    }
-
-    /// Images for which the two models give different digits.
-    pub fn disagreements(&self) -> impl Iterator<Item = &Comparison> {
-        self.comparisons.iter().filter(|comparison| comparison.float != comparison.int8)
-    }
-
-    /// How often the float model said one digit and the int8 model another: `(float, int8)` to images.
-    #[must_use]
-    pub fn confusion(&self) -> BTreeMap<(u8, u8), u64> {
-        let mut pairs = BTreeMap::new();
-        for comparison in self.disagreements() {
-            *pairs.entry((comparison.float, comparison.int8)).or_default() += 1;
-        }
-        pairs
-    }
-
-    /// The images with the smallest margins of the int8 model, smallest first; 20 at most.
-    #[must_use]
-    pub fn least_certain(&self) -> Vec<Comparison> {
-        let mut comparisons = self.comparisons.clone();
-        comparisons.sort_by(|a, b| a.int8_margin.total_cmp(&b.int8_margin));
-        comparisons.truncate(MAX_UNCERTAIN_LISTED);
-        comparisons
-    }
-
-    /// The float model's margin below which this part of the images lies, 0 to 1.
-    #[must_use]
-    pub fn margin_quantile(&self, part: f64) -> f64 {
-        let mut margins: Vec<f64> =
-            self.comparisons.iter().map(|comparison| comparison.float_margin).collect();
-        margins.sort_by(f64::total_cmp);
-        margins[((margins.len() - 1) as f64 * part).round() as usize]
-    }
-
-    /// Largest difference of two logits, in units of the float model's.
-    #[must_use]
-    pub fn max_difference(&self) -> f64 {
-        self.logit_errors.iter().fold(0.0_f32, |largest, error| largest.max(error.abs())).into()
-    }
-
-    /// Root of the mean squared difference of the logits.
-    #[must_use]
-    pub fn rms_difference(&self) -> f64 {
-        let squares = self.logit_errors.iter().map(|&error| f64::from(error) * f64::from(error));
-        (squares.sum::<f64>() / self.logit_errors.len() as f64).sqrt()
-    }
-
-    /// Logit errors in bins of equal width, which they fill from end to end: upper edge and count of each.
-    #[must_use]
-    pub fn logit_histogram<const BINS: usize>(&self) -> [(f64, u64); BINS] {
-        let largest = self.max_difference().max(f64::MIN_POSITIVE);
-        let edge = |bin: usize| largest * (2.0 * bin as f64 / BINS as f64 - 1.0);
-        let mut bins = std::array::from_fn(|bin| (edge(bin + 1), 0));
-        for &error in &self.logit_errors {
-            let bin = (f64::midpoint(f64::from(error) / largest, 1.0) * BINS as f64) as usize;
-            bins[bin.min(BINS - 1)].1 += 1;
-        }
-        bins
-    }
-
-    /// Signal to quantisation noise of the logits in decibels, see [`LayerFidelity::sqnr_db`].
-    #[must_use]
-    pub fn sqnr_db(&self) -> f64 {
-        self.layers[LayerId::Dense2 as usize].sqnr_db
-    }
-}
-
-const _: () = assert!(CLASSES <= u8::MAX as usize);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_equal_logits_the_first_is_best_as_on_the_device() {
-        assert_eq!(best(&[1.0, 3.0, 3.0, 2.5]), (1, 0.0));
-        assert_eq!(best(&[5.0, 3.0, 4.5]), (0, 0.5));
+    /// The class if all layers after `layer` are float's.
+    fn finished_in_float(&self, layer: usize, input: &[f32], trace: &Trace) -> u16 {
+        let real = |(values, number): (&Vec<f32>, usize)| -> Vec<f32> {
+            let scale = self.network.encoding(number).scale;
+            values.iter().map(|value| value * scale).collect()
+        };
+        let first = trace.activations.iter().zip(1..).take(layer + 1).map(real).collect();
+        let activations = self.float.network().activations_after(input, first);
+        Ranking::of(self.float.logits(&activations)).class
     }
 }

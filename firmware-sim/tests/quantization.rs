@@ -1,10 +1,10 @@
 //! From the committed ONNX model to int8 and back: what is made, and what is refused.
 
-use dataset::idx::{Part, Split};
-use firmware::{Answer, Model, Scratch};
+use dataset::idx::Part;
+use firmware::rows::Model;
 use firmware_sim::quantize::{CALIBRATION_IMAGES, NEVER_CONFIDENT, calibration_images, quantize};
 use firmware_sim::verify::{FloatModel, compare};
-use firmware_sim::{Error, identity};
+use firmware_sim::{Error, Samples, identity};
 use fixtures::mnist_500;
 use fixtures::protobuf::replaced;
 use network::onnx::{Dimension, Graph, Tensor, Values};
@@ -36,40 +36,35 @@ fn calibration_images_are_spread_over_the_whole_file() {
     assert_eq!(chosen.len(), CALIBRATION_IMAGES);
     assert!(chosen.iter().enumerate().all(|(i, image)| index(image) == i * 30));
     assert_eq!(calibration_images(&numbered(7)).len(), 7);
-    assert!(calibration_images(&[]).is_empty());
+    assert!(calibration_images::<Image>(&[]).is_empty());
 }
 
 #[test]
 fn blank_calibration_images_still_give_a_model_that_parses() {
     let q8 = quantize(EMBEDDED_MODEL, &[Image::mnist([0; PIXELS])], &[]).unwrap();
-    assert!(Model::new(&q8).is_ok());
+    assert!(Model::parse(&q8).is_ok());
 }
 
 #[test]
 fn on_few_images_nothing_is_called_confident() {
     let images = mnist_500(Part::Train).images;
     let q8 = quantize(EMBEDDED_MODEL, &images, &images).unwrap();
-    let model = Model::new(&q8).unwrap();
-    assert_eq!(model.file().confidence_margin, NEVER_CONFIDENT);
-    let mut scratch = Scratch::new();
-    assert!(
-        images
-            .iter()
-            .all(|image| model.infer(image.as_mnist().unwrap(), &mut scratch).answer(model)
-                == Answer::Unsure)
-    );
+    let model = Model::parse(&q8).unwrap();
+    assert_eq!(model.header().confidence_margin, NEVER_CONFIDENT);
+    let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
+    let found = compare(&float, model, Samples::Images(&images), &[], |_| ()).unwrap();
+    assert_eq!((found.confident(), found.labelled(), found.images()), (0, 0, 500));
 }
 
 #[test]
-fn what_is_not_the_engine_s_network_is_refused_by_what_it_is() {
+fn what_the_firmware_does_not_run_is_refused_by_all_reasons_at_once() {
     let refused = |onnx: &[u8]| quantize(onnx, &[Image::mnist([0; PIXELS])], &[]).unwrap_err();
-    let message = |onnx: &[u8]| refused(onnx).to_string();
-    let tanh = message(&edited(b"Relu", b"Tanh"));
+    let tanh = refused(&edited(b"Relu", b"Tanh")).to_string();
     assert!(
-        tanh.starts_with("the firmware engine takes one network so far, 1x28x28: Conv 5x5 1→20"),
+        tanh.starts_with("the firmware does not run this model: part 1 is Tanh: only "),
         "{tanh}"
     );
-    assert!(tanh.contains("; this model is Cast → Sub → Mul → Conv → Tanh"), "{tanh}");
+    assert!(tanh.contains("; part 2 is Tanh: "), "{tanh}");
     assert!(matches!(refused(&[]), Error::Onnx(network::Error::Empty)));
     assert!(matches!(refused(&EMBEDDED_MODEL[..1000]), Error::Onnx(_)));
     assert!(matches!(quantize(EMBEDDED_MODEL, &[], &[]), Err(Error::NoImages)));
@@ -92,22 +87,29 @@ fn with_classes(classes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_model_of_other_classes_is_refused_by_their_number() {
+fn a_model_of_any_number_of_classes_is_taken() {
     let images = [Image::mnist([0; PIXELS])];
-    assert!(quantize(&with_classes(10), &images, &[]).is_ok());
-    let error = quantize(&with_classes(2), &images, &[]).unwrap_err();
-    assert_eq!(error.to_string(), "the model has 2 classes, the firmware engine takes 10");
+    for classes in [2, 10] {
+        let q8 = quantize(&with_classes(classes), &images, &[]).unwrap();
+        assert_eq!(Model::parse(&q8).unwrap().outputs(), classes);
+    }
 }
 
 #[test]
 fn an_int8_model_of_another_file_is_not_compared() {
     let images = &mnist_500(Part::Train).images[..10];
     let q8 = quantize(EMBEDDED_MODEL, images, images).unwrap();
-    let int8 = Model::new(&q8).unwrap();
+    let int8 = Model::parse(&q8).unwrap();
     let other = FloatModel::parse(&edited(b"MNIST", b"mnist")).unwrap();
-    let error = compare(&other, int8, &mnist_500(Part::Test), |_| ()).unwrap_err();
+    let test = mnist_500(Part::Test);
+    let samples = Samples::Images(&test.images);
+    let error = compare(&other, int8, samples, &test.labels, |_| ()).unwrap_err();
     assert!(matches!(error, Error::Origin { stated, .. } if stated == identity(EMBEDDED_MODEL)));
-    let empty = Split { images: vec![], labels: vec![] };
     let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
-    assert!(matches!(compare(&float, int8, &empty, |_| ()), Err(Error::NoImages)));
+    let compared = |samples, labels: &[u8]| compare(&float, int8, samples, labels, |_| ());
+    assert!(matches!(compared(Samples::NONE, &[]), Err(Error::NoImages)));
+    assert!(matches!(compared(samples, &[1; 3]), Err(Error::Labels { samples: 500, labels: 3 })));
+    assert!(matches!(compared(samples, &[10; 500]), Err(Error::Label { label: 10, classes: 10 })));
+    let images = [Image::mnist([0; PIXELS]), Image::from_gray(28, 27, &[0; 756]).unwrap()];
+    assert!(matches!(compared(Samples::Images(&images), &[]), Err(Error::Image(_))));
 }

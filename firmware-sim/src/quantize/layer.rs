@@ -1,103 +1,164 @@
 //! Weights and biases of one layer as whole numbers.
 
-use firmware::format::{Channel, MAX_ACCUMULATOR, accumulator_bound};
 use firmware::multiplier::Multiplier;
-use network::{Affine, Layer};
-use rayon::prelude::*;
+use firmware::rows::format::{Channel, MAX_ACCUMULATOR, accumulator_bound};
+use network::{Affine, Kind, Layer, Pool, PoolMode};
 
-use super::MAX_ACTIVATION;
 use crate::error::Error;
-use crate::int8::Int8Layer;
+use crate::int8::{Encoding, Int8Layer};
 
+/// Largest byte.
+const MAX_ACTIVATION: f64 = 255.0;
 /// Largest quantised weight; −128 is left out, for symmetry.
 const MAX_WEIGHT: f64 = 127.0;
 /// Smallest real multiplier that is made; one that small takes every accumulator to 0.
 const MIN_MULTIPLIER: f64 = 1.0 / (1_u64 << 32) as f64;
+/// Most that the factors of an addition count together, over a byte: 15 bits.
+const MAX_FACTORS: f64 = 32_000.0;
 
 /// A layer, and the real value of its whole numbers.
 #[derive(Debug)]
 pub(super) struct Quantized {
     pub(super) int8: Int8Layer,
-    /// Real value of one unit of each output's accumulator.
+    /// Real value of one unit of each output's accumulator; of all in a layer without weights.
     pub(super) scales: Vec<f64>,
 }
 
+/// The output's encoding; `None` of the last layer, whose accumulators are the logits.
+type Output = Option<Encoding>;
+
 impl Quantized {
-    /// Without an output scale, all outputs have one weight scale and their accumulators are the logits.
+    /// Any layer, of values that these encodings have.
     pub(super) fn new(
         layer: &Layer,
         affine: &Affine,
-        input_scale: f64,
-        output_scale: Option<f64>,
+        inputs: &[Encoding],
+        output: Output,
     ) -> Result<Self, Error> {
+        match layer.kind() {
+            Kind::Conv(_) | Kind::Dense { .. } => Self::weighted(layer, affine, inputs[0], output),
+            Kind::Pool(Pool { mode: PoolMode::Max, .. }) => {
+                Ok(Self::of(layer, vec![], [0; 2], inputs[0], inputs[0].scale.into()))
+            }
+            Kind::Pool(pool) => Self::average(layer, pool, inputs[0], output),
+            Kind::Add { .. } => Self::sum(layer, [inputs[0], inputs[1]], output),
+        }
+    }
+
+    /// A layer without weights.
+    fn of(
+        layer: &Layer,
+        channels: Vec<Channel>,
+        factors: [i32; 2],
+        output: Encoding,
+        scale: f64,
+    ) -> Self {
+        let affine = Affine { weights: vec![], bias: vec![] };
+        let layer = layer.clone();
+        Self { int8: Int8Layer { layer, affine, channels, factors, output }, scales: vec![scale] }
+    }
+
+    /// Without an output's encoding, all outputs have one weight scale and their accumulators are the logits.
+    fn weighted(
+        layer: &Layer,
+        affine: &Affine,
+        input: Encoding,
+        output: Output,
+    ) -> Result<Self, Error> {
+        let input_scale = f64::from(input.scale);
+        let output_scale = output.map(|output| f64::from(output.scale));
         let mut weight_scales: Vec<f64> = affine
             .rows()
             .zip(&affine.bias)
             .map(|(weights, &bias)| weight_scale(weights, bias, input_scale, output_scale))
             .collect();
-        if output_scale.is_none() {
+        if output.is_none() {
             let largest = weight_scales.iter().copied().fold(0.0, f64::max);
             weight_scales.fill(if largest > 0.0 { largest } else { 1.0 });
         }
-        let mut weights = Vec::with_capacity(affine.weights.len());
-        let mut channels = Vec::with_capacity(affine.bias.len());
-        let mut scales = Vec::with_capacity(affine.bias.len());
+        let mut whole = Affine { weights: Vec::with_capacity(affine.weights.len()), bias: vec![] };
+        let (mut channels, mut scales) = (vec![], vec![]);
         for (channel, ((row, &bias), weight_scale)) in
             affine.rows().zip(&affine.bias).zip(weight_scales).enumerate()
         {
             let scale = input_scale * weight_scale;
             let round = |&weight: &f32| {
-                (f64::from(weight) / weight_scale).round().clamp(-MAX_WEIGHT, MAX_WEIGHT) as i16
+                (f64::from(weight) / weight_scale).round().clamp(-MAX_WEIGHT, MAX_WEIGHT) as i8
             };
-            let row: Vec<i16> = row.iter().map(round).collect();
+            let row: Vec<i8> = row.iter().map(round).collect();
             let bias = (f64::from(bias) / scale).round() as i32;
-            let multiplier = match output_scale {
-                None => Multiplier::ONE,
-                Some(output_scale) => {
-                    Multiplier::from_f64_bits((scale / output_scale).to_bits())
-                        .ok_or(Error::Multiplier { layer: layer.name().to_owned(), channel })?
-                }
-            };
-            let bound = u32::try_from(accumulator_bound(row.iter().copied(), bias))
-                .map_err(|_| Error::Accumulator { layer: layer.name().to_owned(), channel })?;
-            weights.extend(row.into_iter().map(f32::from));
-            channels.push(Channel::new(bias, multiplier, bound));
+            // sums of bytes are above those of signed numbers by what stands for 0
+            let sum: i32 = row.iter().copied().map(i32::from).sum();
+            let stored = bias.saturating_sub(i32::from(input.zero) * sum);
+            let bound = accumulator_bound(row.iter().copied().map(i16::from), stored, input.zero);
+            let multiplier = multiplier(layer, channel, scale, output)?;
+            channels.push(bounded(layer, channel, stored, multiplier, bound)?);
+            whole.weights.extend(row.into_iter().map(f32::from));
+            whole.bias.push(bias as f32);
             scales.push(scale);
         }
-        let bias = channels.iter().map(|channel| channel.bias() as f32).collect();
+        let output = output.unwrap_or(Encoding { zero: 0, scale: scales[0] as f32 });
         let layer = layer.clone();
-        Ok(Self { int8: Int8Layer { layer, affine: Affine { weights, bias }, channels }, scales })
+        let int8 = Int8Layer { layer, affine: whole, channels, factors: [0; 2], output };
+        Ok(Self { int8, scales })
     }
 
-    /// By how much each output's accumulators that pass pooling are above the float network's sums, on average.
-    ///
-    /// `inputs` are what this layer takes, `before` what the float layer takes for the same images.
-    pub(super) fn mean_errors<'a>(
-        &self,
-        float: &Affine,
-        inputs: &[Vec<f32>],
-        before: impl Fn(usize) -> &'a Vec<f32> + Sync,
-    ) -> Vec<f64> {
-        let layer = &self.int8.layer;
-        let mean =
-            |sums: &[f32]| sums.iter().copied().map(f64::from).sum::<f64>() / sums.len() as f64;
-        let errors = |(index, input): (usize, &Vec<f32>)| -> Vec<f64> {
-            let int8 = layer.pool(layer.accumulate(&self.int8.affine, input));
-            let float = layer.pool(layer.accumulate(float, before(index)));
-            let places = int8.len() / self.scales.len();
-            let outputs = int8.chunks(places).zip(float.chunks(places)).zip(&self.scales);
-            outputs.map(|((int8, float), scale)| mean(int8) * scale - mean(float)).collect()
-        };
-        // summed in the order of the images, or equal images would not give equal files
-        let errors: Vec<Vec<f64>> = inputs.par_iter().enumerate().map(errors).collect();
-        let mut means = vec![0.0; self.scales.len()];
-        for errors in &errors {
-            for (mean, error) in means.iter_mut().zip(errors) {
-                *mean += error / inputs.len() as f64;
-            }
-        }
-        means
+    /// Means of windows: sums of bytes, and one multiplier.
+    fn average(layer: &Layer, pool: Pool, input: Encoding, output: Output) -> Result<Self, Error> {
+        let places = (pool.window[0] * pool.window[1]) as u32;
+        let scale = f64::from(input.scale) / f64::from(places);
+        let multiplier = multiplier(layer, 0, scale, output)?;
+        let bias = -(places.cast_signed() * i32::from(input.zero));
+        let bound = MAX_ACTIVATION as u64 * u64::from(places) + u64::from(bias.unsigned_abs());
+        let channels = vec![bounded(layer, 0, bias, multiplier, bound)?];
+        let output = output.unwrap_or(Encoding { zero: 0, scale: scale as f32 });
+        Ok(Self::of(layer, channels, [0; 2], output, scale))
     }
+
+    /// Sums of two values: a factor of each, so large that rounding it changes little, and one multiplier.
+    fn sum(layer: &Layer, inputs: [Encoding; 2], output: Output) -> Result<Self, Error> {
+        let [a, b] = inputs.map(|input| f64::from(input.scale));
+        let zero = inputs.map(|input| input.zero).into_iter().max().unwrap_or(0);
+        // each factor may be rounded up by a half
+        let room = f64::from(MAX_ACCUMULATOR) / (MAX_ACTIVATION + f64::from(zero)) - 1.0;
+        let scale = (a + b) / room.min(MAX_FACTORS);
+        let factors = [a, b].map(|input| (input / scale).round() as i32);
+        let [one, other] = factors;
+        let multiplier = multiplier(layer, 0, scale, output)?;
+        let bias = -(i32::from(inputs[0].zero) * one + i32::from(inputs[1].zero) * other);
+        let bound =
+            MAX_ACTIVATION as u64 * (one as u64 + other as u64) + u64::from(bias.unsigned_abs());
+        let channels = vec![bounded(layer, 0, bias, multiplier, bound)?];
+        let output = output.unwrap_or(Encoding { zero: 0, scale: scale as f32 });
+        Ok(Self::of(layer, channels, factors, output, scale))
+    }
+}
+
+fn bounded(
+    layer: &Layer,
+    channel: usize,
+    bias: i32,
+    multiplier: Multiplier,
+    bound: u64,
+) -> Result<Channel, Error> {
+    let error = || Error::Accumulator { layer: layer.name().to_owned(), channel };
+    let bound = u32::try_from(bound).map_err(|_| error())?;
+    if bound > MAX_ACCUMULATOR {
+        return Err(error());
+    }
+    Ok(Channel::new(bias, multiplier, bound))
+}
+
+/// What makes an activation of an accumulator of this scale.
+fn multiplier(
+    layer: &Layer,
+    channel: usize,
+    scale: f64,
+    output: Output,
+) -> Result<Multiplier, Error> {
+    let Some(output) = output else { return Ok(Multiplier::ONE) };
+    Multiplier::from_f64_bits((scale / f64::from(output.scale)).to_bits())
+        .ok_or(Error::Multiplier { layer: layer.name().to_owned(), channel })
 }
 
 /// The largest weight over 127, or more where the accumulators or the multiplier would not fit otherwise.

@@ -1,16 +1,14 @@
 //! What quantisation does to one layer's values.
 
-use firmware::LayerId;
-use firmware::format::{Channel, MAX_ACCUMULATOR};
+use firmware::rows::format::MAX_ACCUMULATOR;
 
-/// Largest activation.
-const MAX_ACTIVATION: f64 = 255.0;
+use crate::int8::{Int8Layer, bound};
 
 /// How well a layer hands on in int8 what it hands on in float; errors include those of the layers before.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LayerFidelity {
-    /// Which.
-    pub layer: LayerId,
+    /// Its name, such as `conv1`.
+    pub layer: String,
     /// Signal to quantisation noise, `10 · log10(Σ float² / Σ (float − int8)²)`, in decibels; infinite without noise.
     pub sqnr_db: f64,
     /// Cosine of the angle between all float values and all int8 values; NaN if all of one are 0.
@@ -19,7 +17,7 @@ pub struct LayerFidelity {
     pub max_error_lsb: f64,
     /// Mean |float − int8|, in quanta of the layer.
     pub mean_error_lsb: f64,
-    /// Values above what 8 bits reach, among all: 0 to 1. Logits have no such limit.
+    /// Values beyond what 8 bits reach, among all: 0 to 1. Logits have no such limit.
     pub saturated: f64,
     /// Channels whose int8 values are 0 for every image.
     pub dead_channels: usize,
@@ -36,9 +34,11 @@ pub struct LayerFidelity {
 /// Sums over images.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
-    layer: LayerId,
+    layer: String,
     /// Real value of one unit of an int8 value.
     scale: f64,
+    /// What int8 values reach.
+    range: [f64; 2],
     bound: u32,
     values: u64,
     float_squares: f64,
@@ -48,17 +48,20 @@ pub(super) struct Tally {
     errors: f64,
     max_error: f64,
     saturated: u64,
-    /// Whether each channel ever was above 0.
+    /// Whether each channel ever was another value than 0.
     alive: Vec<bool>,
     max_accumulator: f32,
 }
 
 impl Tally {
-    pub(super) fn new(layer: LayerId, channels: &[Channel], scale: f64) -> Self {
+    /// Of a layer that is the network's last, or not.
+    pub(super) fn new(int8: &Int8Layer, is_last: bool) -> Self {
+        let zero = f64::from(int8.output.zero);
         Self {
-            layer,
-            scale,
-            bound: channels.iter().map(Channel::accumulator_bound).max().unwrap_or(0),
+            layer: int8.layer.name().to_owned(),
+            scale: int8.output.scale.into(),
+            range: if is_last { [f64::NEG_INFINITY, f64::INFINITY] } else { [-zero, 255.0 - zero] },
+            bound: bound(&int8.channels),
             values: 0,
             float_squares: 0.0,
             int8_squares: 0.0,
@@ -67,7 +70,7 @@ impl Tally {
             errors: 0.0,
             max_error: 0.0,
             saturated: 0,
-            alive: vec![false; channels.len()],
+            alive: vec![false; int8.layer.output()[0]],
             max_accumulator: 0.0,
         }
     }
@@ -83,7 +86,7 @@ impl Tally {
             self.error_squares += error * error;
             self.errors += error;
             self.max_error = self.max_error.max(error);
-            let saturates = self.layer != LayerId::Dense2 && float >= MAX_ACTIVATION + 0.5;
+            let saturates = float >= self.range[1] + 0.5 || float < self.range[0] - 0.5;
             self.saturated += u64::from(saturates);
         }
         self.values += float.len() as u64;
@@ -136,13 +139,27 @@ const fn signed_bits(magnitude: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use firmware::multiplier::Multiplier;
+    use firmware::rows::format::Channel;
+    use network::{Activation, Affine, Kind, Layer};
+
+    use super::*;
+    use crate::int8::Encoding;
+
+    fn dense(outputs: usize, scale: f32, zero: u8, bound: u32) -> Int8Layer {
+        let kind = Kind::Dense { outputs, activation: Activation::Relu };
+        Int8Layer {
+            layer: Layer::alone([1, 1, 1], kind).unwrap(),
+            affine: Affine { weights: vec![], bias: vec![] },
+            channels: vec![Channel::new(0, Multiplier::ONE, bound); outputs],
+            factors: [0; 2],
+            output: Encoding { zero, scale },
+        }
+    }
 
     #[test]
     fn figures_are_those_of_a_sum_by_hand() {
-        let channel = Channel::new(0, Multiplier::ONE, 1000);
-        let mut tally = Tally::new(LayerId::Conv1, &[channel, channel], 0.5);
+        let mut tally = Tally::new(&dense(2, 0.5, 0, 1000), false);
         let mut other = tally.clone();
         // in quanta: 3, 0 | 4, 300 for 3, 0 | 6, 255
         tally.record(&[1.5, 0.0], &[3.0, 0.0], &[-600.0, 5.0]);
@@ -159,12 +176,21 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_that_is_never_above_0_is_dead() {
-        let channel = Channel::new(0, Multiplier::ONE, 0);
-        let mut tally = Tally::new(LayerId::Dense1, &[channel; 3], 1.0);
+    fn a_channel_that_is_always_0_is_dead() {
+        let mut tally = Tally::new(&dense(3, 1.0, 0, 0), false);
         tally.record(&[0.0, 2.0, 0.0], &[0.0, 2.0, 0.0], &[0.0, 2.0, -3.0]);
         let found = tally.finish();
         assert_eq!(found.dead_channels, 2);
         assert!(found.sqnr_db.is_infinite() && found.sqnr_db > 0.0);
+    }
+
+    #[test]
+    fn values_of_both_signs_saturate_at_both_ends_and_logits_nowhere() {
+        let values = [-129.0, -128.0, 127.0, 128.0];
+        for (is_last, saturated) in [(false, 0.5), (true, 0.0)] {
+            let mut tally = Tally::new(&dense(4, 1.0, 128, 0), is_last);
+            tally.record(&values, &[-128.0, -128.0, 127.0, 127.0], &[]);
+            assert_eq!(tally.finish().saturated, saturated);
+        }
     }
 }

@@ -4,6 +4,10 @@
 //! bytes; all numbers are big-endian `u32`. The last byte of the magic number is the number of sizes: pictures have
 //! three, `[picture][row][column]`, or in colour four, `[picture][row][column][channel]`.
 
+mod tensors;
+
+pub use tensors::{Tensors, load_tensors, tensors};
+
 use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, Read};
@@ -143,11 +147,22 @@ fn read<T>(
     header: fn(&[u8]) -> Result<Header<'_>, IdxFault>,
     parse: fn(&[u8]) -> Result<T, IdxFault>,
 ) -> Result<T, Error> {
-    let (path, file) = open(folder, names)?;
+    read_stream(open(folder, names)?, header, parse)
+}
+
+/// A file that is open, unpacked if its name says that it is packed.
+fn open_file(path: &Path, file: File) -> Box<dyn Read> {
+    let is_zipped = path.extension().is_some_and(|ending| ending == "gz");
+    if is_zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) }
+}
+
+/// [`read`] of one file.
+fn read_stream<T>(
+    (path, mut stream): (PathBuf, Box<dyn Read>),
+    header: fn(&[u8]) -> Result<Header<'_>, IdxFault>,
+    parse: fn(&[u8]) -> Result<T, IdxFault>,
+) -> Result<T, Error> {
     let unreadable = |source| ReadError::Unreadable { path: path.clone(), source };
-    let zipped = path.extension().is_some_and(|ending| ending == "gz");
-    let mut stream: Box<dyn Read> =
-        if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
     let faulty = |fault| Error::Idx { path: path.clone(), fault };
     let mut bytes = Vec::new();
     stream.by_ref().take(MAX_HEADER_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -161,14 +176,17 @@ fn read<T>(
 }
 
 /// The first file that is there, of these names in any of their [`spellings`].
-fn open(folder: &Path, names: &[&'static str]) -> Result<(PathBuf, File), Error> {
+fn open(folder: &Path, names: &[&'static str]) -> Result<(PathBuf, Box<dyn Read>), Error> {
     for path in names.iter().flat_map(|name| spellings(name)).map(|name| folder.join(name)) {
         // one popular copy of MNIST has folders of these names beside the files in the other spelling
         if path.is_dir() {
             continue;
         }
         match File::open(&path) {
-            Ok(file) => return Ok((path, file)),
+            Ok(file) => {
+                let stream = open_file(&path, file);
+                return Ok((path, stream));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(ReadError::Unreadable { path, source }.into()),
         }

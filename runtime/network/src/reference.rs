@@ -56,20 +56,14 @@ impl Network {
         activations
     }
 
-    /// The logits that come of `values` in place of what layer number `index` gives, where no later layer takes what
-    /// was before.
+    /// What each layer gives, where `first` are what the first of them give: by another arithmetic, for example.
     ///
-    /// # Panics
-    /// If one does.
+    /// All are `[channel][row][column]`, as `input` is.
     #[must_use]
-    pub fn logits_after(&self, index: usize, values: Vec<f32>) -> Vec<f32> {
-        let later = &self.architecture.layers()[index + 1..];
-        let cut = later.iter().all(|layer| layer.sources().all(|source| source > index));
-        assert!(cut, "values before layer {index} are needed after it");
-        let mut activations = vec![vec![]; index];
-        activations.push(values);
-        self.continue_from(&[], &mut activations);
-        activations.pop().unwrap_or_default()
+    pub fn activations_after(&self, input: &[f32], first: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+        let mut activations = first;
+        self.continue_from(input, &mut activations);
+        activations
     }
 
     /// Appends what is missing of the activations.
@@ -260,7 +254,7 @@ mod tests {
             network.activations(&input),
             [vec![0.5, 2.5], vec![0.5, -0.5 + 3.0 * 2.5 + 1.0]]
         );
-        assert_eq!(network.logits_after(0, vec![1.0, 2.0]), [1.0, 6.0]);
+        assert_eq!(network.activations_after(&[], vec![vec![1.0, 2.0]])[1], [1.0, 6.0]);
     }
 
     #[test]

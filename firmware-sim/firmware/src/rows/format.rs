@@ -240,6 +240,12 @@ impl<'a> Model<'a> {
         Self { flash, header, records }
     }
 
+    /// The file's bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.flash
+    }
+
     /// The file's header.
     #[must_use]
     pub const fn header(&self) -> &'a Header {

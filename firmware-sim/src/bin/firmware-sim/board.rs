@@ -8,71 +8,84 @@ use anyhow::{Context, anyhow, ensure};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use dataset::idx::Part;
-use firmware::format::File;
-use firmware::geometry::{CLASSES, FAN_IN2, FLAT, HIDDEN, KERNEL_ELEMENTS, MAPS1, MAPS2};
-use firmware::{Answer, LayerId, format};
-use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, macs};
-use firmware_sim::quantize::{calibration_images, quantize};
+use firmware::rows::{Logits, Model, Verdict};
+use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, max_images};
+use firmware_sim::memory::Memory;
+use firmware_sim::quantize::quantize;
+use firmware_sim::samples;
 use safe_io::SingleLine;
 use serde_json::json;
 
+use crate::data::{self, Wanted};
 use crate::{cli, model};
 
-const LAYERS: [(&str, LayerId); 4] = [
-    ("conv1", LayerId::Conv1),
-    ("conv2", LayerId::Conv2),
-    ("dense1", LayerId::Dense1),
-    ("dense2", LayerId::Dense2),
-];
+/// A model with what the board made of it.
+struct Run<'a> {
+    machine: Machine,
+    model: Model<'a>,
+    memory: Memory,
+    report: &'a BoardReport,
+    /// Of the images, if the data have them.
+    labels: &'a [u8],
+}
 
 pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     let machine = arguments.machine;
     let folder = arguments.data.folder()?;
-    let test = model::load_data(&folder, Part::Test)?;
-    let count = arguments.images.get();
-    ensure!(
-        count <= test.images.len(),
-        "--images {count}: {} has {} test images",
-        SingleLine(folder.display()),
-        test.images.len()
-    );
-    let file: Box<File> = if let Some(path) = &arguments.quantized {
-        model::read(path)?
-    } else {
-        let training = model::load_data(&folder, Part::Train)?;
-        let calibration = calibration_images(&training.images);
-        quantize(runtime::EMBEDDED_MODEL, &calibration, &training.images)?
-    };
-    let mut builder = BoardBuilder::of_this_build();
-    if let Some(sources) = &arguments.sources {
-        builder.sources.clone_from(sources);
-    }
-    let row_period = arguments.row_period.unwrap_or(machine.row_period());
-    let bar = model::progress_bar(count, "images");
-    let started = Instant::now();
-    let report = builder.run(machine, &file, &test.images[..count], row_period, |done| {
-        bar.set_position(done as u64);
-    });
-    bar.finish_and_clear();
     let named = || {
         arguments
             .quantized
             .as_ref()
             .map_or("embedded model".into(), |path| SingleLine(path.display()).to_string())
     };
+    let bytes = if let Some(path) = &arguments.quantized {
+        model::read(path)?
+    } else {
+        let wanted = Wanted::embedded();
+        let training = data::load(&folder, Part::Train, &wanted)?.content;
+        let data::Content::Images(training) = training else {
+            return Err(anyhow!("{} holds no images", SingleLine(folder.display())));
+        };
+        let calibration = firmware_sim::quantize::calibration_images(&training);
+        quantize(runtime::EMBEDDED_MODEL, &calibration, &training)?
+    };
+    let model = Model::parse(&bytes).with_context(named)?;
+    let test = data::load(&folder, Part::Test, &Wanted::of_model(model))?;
+    let count = arguments.images.get();
+    let (all, most) = (test.content.samples().len(), max_images(model.header().input.size()));
+    ensure!(
+        count <= all.min(most),
+        "--images {count}: {} has {all} test images, and a board takes {most} in one run",
+        SingleLine(folder.display())
+    );
+    let images = samples::frames(model, test.content.samples().part(0, count))?;
+    let mut builder = BoardBuilder::of_this_build();
+    if let Some(sources) = &arguments.sources {
+        builder.sources.clone_from(sources);
+    }
+    let memory = Memory::of(model);
+    let row_period =
+        arguments.row_period.unwrap_or_else(|| machine.row_period(memory.macs(), memory.height()));
+    let bar = model::progress_bar(count, "images");
+    let started = Instant::now();
+    let report = builder.run(machine, &bytes, &images, row_period, |done| {
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
     let report = report
         .map_err(with_hint)
         .with_context(|| format!("{} with {}", machine.title(), named()))?;
 
-    let labels = &test.labels[..count];
+    let labels = test.labels.get(..count).unwrap_or_default();
+    let run = Run { machine, model, memory, report: &report, labels };
     let mut output = io::stdout().lock();
     if arguments.csv {
-        output.write_all(csv(machine, &report).as_bytes())?;
+        output.write_all(run.csv().as_bytes())?;
     } else if arguments.json {
-        writeln!(output, "{}", json_line(machine, &report, labels))?;
+        writeln!(output, "{}", run.json())?;
     } else {
         let seconds = started.elapsed().as_secs_f64();
-        writeln!(output, "{}", text(machine, &report, labels, arguments.profile, seconds))?;
+        writeln!(output, "{}", run.text(arguments.profile, seconds))?;
     }
     let agreements = report.agreements();
     ensure!(
@@ -106,119 +119,157 @@ fn with_hint(error: BoardError) -> anyhow::Error {
     anyhow!("{error}: {hint}")
 }
 
-/// Images with a confident answer, and those of them that are right.
-fn confident(report: &BoardReport, labels: &[u8]) -> (usize, usize) {
-    let confident = || report.images.iter().filter(|image| image.answer != Answer::Unsure);
-    let right = confident().filter(|image| image.answer == Answer::Confident(labels[image.number]));
-    (confident().count(), right.count())
+/// How many answers are of each kind.
+#[derive(Debug, Default)]
+struct Answers {
+    sure: usize,
+    sure_right: usize,
+    unsure: usize,
+    none: usize,
+    agree: usize,
 }
 
-fn text(
-    machine: Machine,
-    report: &BoardReport,
-    labels: &[u8],
-    profile: bool,
-    seconds: f64,
-) -> String {
-    let (confident, right) = confident(report, labels);
-    let read = report.images.len();
-    let summary = [
-        ("board", format!("{}, in QEMU ({seconds:.1} s)", machine.title())),
-        (
-            "logits",
-            format!(
-                "agree with this machine's, all ten, on {} of {read} images",
-                report.agreements()
-            ),
-        ),
-        (
-            "answers",
-            format!("{confident} confident, {right} of these right; {} unsure", read - confident),
-        ),
-        ("rows", format!("{} dropped, {} images lost to that", report.dropped, report.lost)),
-        (
-            "RAM",
-            format!("{} bytes: {} static, {} of stack", report.ram(), report.statics, report.stack),
-        ),
-        (
-            "flash",
-            format!(
-                "{} bytes: {} of weights and biases, {} of code and tables",
-                report.flash,
-                parameters(),
-                report.flash - parameters()
-            ),
-        ),
-    ];
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    let mut header = vec!["instructions", "mean", "max", "share"];
-    if profile {
-        header.extend(["MACs", "per MAC"]);
-    }
-    table.set_header(header);
-    let (total, total_max) = report.total();
-    let mut row = |name: &str, (mean, max): (f64, f64), macs: Option<usize>| {
-        let mut cells = vec![
-            name.to_owned(),
-            format!("{mean:.0}"),
-            format!("{max:.0}"),
-            format!("{:.1} %", 100.0 * mean / total.max(1.0)),
-        ];
-        if profile && let Some(macs) = macs {
-            cells.extend([macs.to_string(), format!("{:.2}", mean / macs as f64)]);
+impl Run<'_> {
+    /// `None` if the outputs are no classes.
+    fn answers(&self) -> Option<Answers> {
+        if !(2..=256).contains(&self.model.outputs()) {
+            return None;
         }
-        table.add_row(cells);
-    };
-    for (name, layer) in LAYERS {
-        row(name, report.instructions(Some(layer)), Some(macs(layer)));
+        let mut answers = Answers::default();
+        for image in &self.report.images {
+            let answer = Logits(&image.logits).answer(self.model);
+            answers.agree += usize::from(answer.agrees);
+            match answer.verdict {
+                Verdict::Sure => {
+                    answers.sure += 1;
+                    let label = self.labels.get(image.number).copied().map(u16::from);
+                    answers.sure_right += usize::from(label == Some(answer.class));
+                }
+                Verdict::Unsure => answers.unsure += 1,
+                Verdict::None => answers.none += 1,
+            }
+        }
+        Some(answers)
     }
-    row("rows", report.instructions(None), None);
-    row("all", (total, total_max), Some(LAYERS.iter().map(|&(_, layer)| macs(layer)).sum()));
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+
+    fn text(&self, profile: bool, seconds: f64) -> String {
+        let Self { report, memory, .. } = self;
+        let read = report.images.len();
+        let mut summary = vec![
+            ("board", format!("{}, in QEMU ({seconds:.1} s)", self.machine.title())),
+            (
+                "logits",
+                format!(
+                    "agree with this machine's, all {}, on {} of {read} images",
+                    self.model.outputs(),
+                    report.agreements()
+                ),
+            ),
+        ];
+        if let Some(answers) = self.answers() {
+            let Answers { sure, sure_right, unsure, none, agree } = answers;
+            let right = if self.labels.is_empty() {
+                String::new()
+            } else {
+                format!(", {sure_right} of these right")
+            };
+            summary.push(("verdicts", format!("{sure} sure{right}; {unsure} unsure; {none} none")));
+            let by_margin = format!("{agree} by a margin at which float gives the same class");
+            summary.push(("answers", by_margin));
+        }
+        let dropped = format!("{} dropped, {} images lost to that", report.dropped, report.lost);
+        let ram =
+            format!("{} bytes: {} static, {} of stack", report.ram(), report.statics, report.stack);
+        let parameters = memory.parameter_bytes();
+        let flash = format!(
+            "{} bytes: {parameters} of weights and biases, {} of code and tables",
+            report.flash,
+            report.flash - parameters
+        );
+        summary.extend([("rows", dropped), ("RAM", ram), ("flash", flash)]);
+        let lines: Vec<String> =
+            summary.iter().map(|(name, value)| format!("{name:<8} {value}")).collect();
+        format!("{}\n\n{}", lines.join("\n"), self.table(profile).trim_fmt())
     }
-    let lines: Vec<String> =
-        summary.iter().map(|(name, value)| format!("{name:<8} {value}")).collect();
-    format!("{}\n\n{}", lines.join("\n"), table.trim_fmt())
-}
 
-/// Bytes of the weights, one each, and of the biases, four each: what any int8 build of this network needs.
-const fn parameters() -> usize {
-    let weights = MAPS1 * KERNEL_ELEMENTS + MAPS2 * FAN_IN2 + HIDDEN * FLAT + CLASSES * HIDDEN;
-    weights + size_of::<i32>() * (MAPS1 + MAPS2 + HIDDEN + CLASSES)
-}
-
-fn csv(machine: Machine, report: &BoardReport) -> String {
-    let line = |(name, layer)| {
-        let (mean, max) = report.instructions(Some(layer));
-        format!("{},{name},{},{mean:.0},{max:.0}\n", machine.name(), macs(layer))
-    };
-    iter::once("machine,layer,macs,mean,most\n".to_owned()).chain(LAYERS.map(line)).collect()
-}
-
-fn json_line(machine: Machine, report: &BoardReport, labels: &[u8]) -> serde_json::Value {
-    let (confident, right) = confident(report, labels);
-    let spread = |(mean, max): (f64, f64)| json!({ "mean": mean, "most": max });
-    let mut layers = serde_json::Map::new();
-    for (name, layer) in LAYERS {
-        layers.insert(name.into(), spread(report.instructions(Some(layer))));
+    /// Instructions of each layer.
+    fn table(&self, profile: bool) -> Table {
+        let mut table = Table::new();
+        table.load_style(NOTHING);
+        let mut header = vec!["instructions", "mean", "max", "share"];
+        if profile {
+            header.extend(["MACs", "per MAC"]);
+        }
+        table.set_header(header);
+        let (total, total_max) = self.report.total();
+        let mut row = |name: &str, (mean, max): (f64, f64), macs: usize| {
+            let mut cells = vec![
+                name.to_owned(),
+                format!("{mean:.0}"),
+                format!("{max:.0}"),
+                format!("{:.1} %", 100.0 * mean / total.max(1.0)),
+            ];
+            if profile && macs > 0 {
+                cells.extend([macs.to_string(), format!("{:.2}", mean / macs as f64)]);
+            }
+            table.add_row(cells);
+        };
+        for (layer, (name, macs)) in self.layers().enumerate() {
+            row(name, self.report.of_layer(layer), macs);
+        }
+        row("rows", self.report.of_rows(), 0);
+        row("all", (total, total_max), self.memory.macs());
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
     }
-    layers.insert("rows".into(), spread(report.instructions(None)));
-    layers.insert("all".into(), spread(report.total()));
-    json!({
-        "machine": machine.name(),
-        "images": report.images.len(),
-        "equal": report.agreements(),
-        "confident": confident,
-        "confident_right": right,
-        "rows_dropped": report.dropped,
-        "images_lost": report.lost,
-        "ram": report.ram(),
-        "statics": report.statics,
-        "stack": report.stack,
-        "flash": report.flash,
-        "model": format::LEN,
-        "instructions": layers,
-    })
+
+    /// Names and multiply-accumulates of the layers.
+    fn layers(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.memory.rows.iter().skip(1).map(|row| (row.name.as_str(), row.macs))
+    }
+
+    fn csv(&self) -> String {
+        let line = |(layer, (name, macs)): (usize, (&str, usize))| {
+            let (mean, max) = self.report.of_layer(layer);
+            format!("{},{name},{macs},{mean:.0},{max:.0}\n", self.machine.name())
+        };
+        let lines = self.layers().enumerate().map(line);
+        iter::once("machine,layer,macs,mean,most\n".to_owned()).chain(lines).collect()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let report = self.report;
+        let spread = |(mean, max): (f64, f64)| json!({ "mean": mean, "most": max });
+        let mut layers = serde_json::Map::new();
+        for (layer, (name, _)) in self.layers().enumerate() {
+            layers.insert(name.into(), spread(report.of_layer(layer)));
+        }
+        layers.insert("rows".into(), spread(report.of_rows()));
+        layers.insert("all".into(), spread(report.total()));
+        let answers = self.answers().map(|answers| {
+            json!({
+                "sure": answers.sure,
+                "sure_right": answers.sure_right,
+                "unsure": answers.unsure,
+                "none": answers.none,
+                "agree": answers.agree,
+            })
+        });
+        json!({
+            "machine": self.machine.name(),
+            "images": report.images.len(),
+            "equal": report.agreements(),
+            "answers": answers,
+            "rows_dropped": report.dropped,
+            "images_lost": report.lost,
+            "ram": report.ram(),
+            "statics": report.statics,
+            "stack": report.stack,
+            "flash": report.flash,
+            "model": self.memory.file_bytes,
+            "instructions": layers,
+        })
+    }
 }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use firmware::rows::format::Layout;
 use firmware_sim::board::Machine;
 use firmware_sim::quantize::{Options, RangeEstimator};
+use runtime::FloatInput;
 
 /// Turn an ONNX model into one for a microcontroller, and prove that they agree
 #[derive(Debug, Parser)]
@@ -43,15 +45,75 @@ pub(crate) struct Quantize {
     /// In what form
     #[arg(long, value_name = "FORM", default_value = "q8")]
     pub(crate) emit: Form,
+    #[command(flatten)]
+    pub(crate) input: Input,
     /// How to choose the largest activation of each layer; what is above saturates
     #[arg(long, value_name = "HOW", default_value = Options::default().range_estimator.name(), value_parser = range_estimator())]
-    pub(crate) calibration: RangeEstimator,
+    ranges: RangeEstimator,
+    /// IDX file of what goes into the model, to calibrate on instead of training images: [item][value],
+    /// [item][row][column] or [item][row][column][channel], of bytes or float32. Or one of the names that --ranges takes,
+    /// for which this was the flag before
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
+    /// Lay the weights out for this board's core: another refuses the file or is slow [default: any core]
+    #[arg(long = "for", value_name = "BOARD", value_parser = machine())]
+    target: Option<Machine>,
     /// Only round the biases; do not subtract the mean errors over the calibration images from them
     #[arg(long)]
     pub(crate) plain_biases: bool,
     /// Replace a file that this program did not write
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+impl Quantize {
+    /// The range estimator that either flag names.
+    pub(crate) fn range_estimator(&self) -> RangeEstimator {
+        self.named_calibration().unwrap_or(self.ranges)
+    }
+
+    /// The file that is to be calibrated on, if one is given; one that is called as a range estimator is written `./max`.
+    pub(crate) fn calibration_file(&self) -> Option<PathBuf> {
+        self.calibration.clone().filter(|_| self.named_calibration().is_none())
+    }
+
+    /// The layout of weights for the board that is named.
+    pub(crate) fn layout(&self) -> Layout {
+        self.target.map_or(Layout::Bytes, Machine::layout)
+    }
+
+    fn named_calibration(&self) -> Option<RangeEstimator> {
+        let name = self.calibration.as_ref()?.to_str()?;
+        RangeEstimator::ALL.into_iter().find(|estimator| estimator.name() == name)
+    }
+}
+
+/// What pixels become before a model with float input.
+#[derive(Debug, Args)]
+pub(crate) struct Input {
+    /// For models with float input: it is pixels from 0 to N, such as 1 or 255
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with_all = ["mean", "std"])]
+    pixels: Option<f32>,
+    /// For models with float input: subtracted from pixels in 0 to 1, one number or one per channel [default: 0]
+    #[arg(long, value_name = "F,…", value_delimiter = ',', allow_negative_numbers = true)]
+    mean: Vec<f32>,
+    /// For models with float input: divides the difference, one number or one per channel; below 0 it inverts
+    /// [default: 1]
+    #[arg(long, value_name = "F,…", value_delimiter = ',', allow_negative_numbers = true)]
+    std: Vec<f32>,
+}
+
+impl Input {
+    /// What the flags say, if they say anything.
+    pub(crate) fn float_input(&self) -> Result<Option<FloatInput>, runtime::Error> {
+        let or =
+            |values: &[f32], usual| if values.is_empty() { vec![usual] } else { values.to_vec() };
+        match self.pixels {
+            Some(largest) => FloatInput::new(&[0.0], &[1.0 / largest]).map(Some),
+            None if self.mean.is_empty() && self.std.is_empty() => Ok(None),
+            None => FloatInput::new(&or(&self.mean, 0.0), &or(&self.std, 1.0)).map(Some),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -61,6 +123,8 @@ pub(crate) struct CompareCalibrations {
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) data: Data,
+    #[command(flatten)]
+    pub(crate) input: Input,
     /// Print one JSON object for each
     #[arg(long)]
     pub(crate) json: bool,
@@ -76,6 +140,8 @@ pub(crate) struct Verify {
     pub(crate) quantized: PathBuf,
     #[command(flatten)]
     pub(crate) data: Data,
+    #[command(flatten)]
+    pub(crate) input: Input,
     /// Fail if the predictions agree on less than this fraction of the images
     #[arg(long, value_name = "F", default_value_t = 0.998, value_parser = fraction)]
     pub(crate) min_agreement: f64,
@@ -156,7 +222,8 @@ fn machine() -> impl TypedValueParser<Value = Machine> {
 
 #[derive(Debug, Args)]
 pub(crate) struct Data {
-    /// Folder with the four IDX files, plain or .gz [default: the folder that trainer fills]
+    /// Folder with the four IDX files, plain or .gz, or with a folder of pictures for each class; or an IDX file of what
+    /// goes into the model, without labels [default: the folder that trainer fills]
     #[arg(long = "data", value_name = "DIR")]
     folder: Option<PathBuf>,
 }
@@ -167,6 +234,11 @@ impl Data {
         let folder = self.folder.clone().or_else(safe_io::default_data_folder);
         folder.context("you have no home folder to look for images in: give one with --data DIR")
     }
+}
+
+fn positive(text: &str) -> Result<f32, String> {
+    let value = text.parse().ok().filter(|value: &f32| *value > 0.0 && value.is_finite());
+    value.ok_or_else(|| "not a number above 0".into())
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

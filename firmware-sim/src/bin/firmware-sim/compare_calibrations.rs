@@ -6,29 +6,42 @@ use anyhow::{Context, ensure};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use dataset::idx::Part;
-use firmware_sim::calibrations::{Fidelity, Outcome, best, compare};
+use firmware_sim::Samples;
+use firmware_sim::calibrations::{Fidelity, Outcome, best, compare, validation_images};
 use firmware_sim::quantize::{CALIBRATION_IMAGES, Options};
-use network::onnx::read_model;
 use safe_io::SingleLine;
 use serde_json::json;
 
-use crate::{cli, model};
+use crate::data::{Content, Wanted};
+use crate::model::{Onnx, with_hint};
+use crate::{cli, data, model};
 
 pub(crate) fn run(arguments: &cli::CompareCalibrations) -> anyhow::Result<()> {
-    let onnx = read_model(&arguments.model)?;
+    let float_input = arguments.input.float_input()?;
+    let onnx = Onnx::read(&arguments.model, float_input)?;
     let folder = arguments.data.folder()?;
-    let training = model::load_data(&folder, Part::Train)?;
-    let test = model::load_data(&folder, Part::Test)?;
+    let training = data::load(&folder, Part::Train, &Wanted::of_onnx(&onnx))?.content;
+    let test = data::load(&folder, Part::Test, &Wanted::of_onnx(&onnx))?.content;
+    let count = training.samples().len();
     ensure!(
-        training.images.len() > CALIBRATION_IMAGES,
-        "{} has {} training images: more than {CALIBRATION_IMAGES} are needed, to judge by those that nothing was calibrated on",
+        count > CALIBRATION_IMAGES,
+        "{} has {count} training images: more than {CALIBRATION_IMAGES} are needed, to judge by those that nothing was calibrated on",
         SingleLine(folder.display()),
-        training.images.len()
     );
-    let bar = model::progress_bar(Options::all().count(), "calibrations");
-    let outcomes = compare(&onnx, &training.images, &test.images, || bar.inc(1));
+    let calibration = training.calibration();
+    let validation = match &training {
+        Content::Images(images) => Content::Images(validation_images(images)),
+        Content::Signals(signals) => Content::Signals(validation_images(signals)),
+    };
+    let samples: [Samples<'_>; 3] = [&calibration, &validation, &test].map(Content::samples);
+    let [calibration, validation, test] = samples;
+    let bar = model::progress_bar(Options::all(float_input).count(), "calibrations");
+    let progress = || bar.inc(1);
+    let outcomes = compare(&onnx.bytes, float_input, calibration, validation, test, progress);
     bar.finish_and_clear();
-    let outcomes = outcomes.with_context(|| SingleLine(arguments.model.display()).to_string())?;
+    let outcomes = outcomes
+        .map_err(with_hint)
+        .with_context(|| SingleLine(arguments.model.display()).to_string())?;
     let best = best(&outcomes);
 
     let mut output = io::stdout().lock();

@@ -4,6 +4,8 @@
 mod board;
 mod cli;
 mod compare_calibrations;
+mod data;
+mod memory;
 mod model;
 mod provenance;
 mod quantize;

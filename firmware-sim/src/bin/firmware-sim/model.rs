@@ -1,48 +1,80 @@
-//! Reading int8 models and datasets, and showing progress over images.
+//! Reading models, and showing progress over images.
 
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use anyhow::{Context, anyhow, ensure};
-use dataset::MNIST_SHAPE;
-use dataset::idx::{self, Part, Split};
-use firmware::format::{self, File, FormatError};
+use anyhow::{Context, anyhow};
+use firmware_sim::Error;
+use firmware_sim::supported::{Supported, read as read_supported};
 use indicatif::{ProgressBar, ProgressStyle};
+use network::onnx::{Graph, read_model};
+use runtime::FloatInput;
 use safe_io::SingleLine;
-use zerocopy::{FromZeros, IntoBytes};
 
-/// A file as it is, of the right length.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Box<File>> {
-    let name = SingleLine(path.display());
-    let bytes = read_bytes(path).with_context(|| format!("cannot read {name}"))?;
-    if bytes.len() != format::LEN {
-        // what kind of file it is comes before its length: it makes the better message
-        let error = firmware::Model::parse(&bytes).err();
-        return Err(error.unwrap_or(FormatError::Length(bytes.len())))
-            .with_context(|| name.to_string());
+/// Maximum bytes of a `.q8` file: more than a microcontroller's flash by far.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// An ONNX file that the firmware can run.
+pub(crate) struct Onnx {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) graph: Graph,
+    supported: Supported,
+}
+
+impl Onnx {
+    /// Reads and checks a file.
+    pub(crate) fn read(path: &Path, float_input: Option<FloatInput>) -> anyhow::Result<Self> {
+        let bytes = read_model(path)?;
+        let name = || SingleLine(path.display()).to_string();
+        let graph = Graph::parse(&bytes).with_context(name)?;
+        let supported =
+            read_supported(&graph, float_input).map_err(with_hint).with_context(name)?;
+        Ok(Self { bytes, graph, supported })
     }
-    let mut file = File::new_box_zeroed().map_err(|_| anyhow::anyhow!("out of memory"))?;
-    ensure!(size_of_val(&*file) == bytes.len());
-    file.as_mut_bytes().copy_from_slice(&bytes);
-    Ok(file)
+
+    /// `[channels, height, width]` of what goes in.
+    pub(crate) fn shape(&self) -> [usize; 3] {
+        self.supported.network.architecture().input()
+    }
+
+    /// Outputs of the last layer.
+    pub(crate) fn outputs(&self) -> usize {
+        self.supported.network.architecture().outputs()
+    }
+
+    /// Names of the classes, if the model tells them.
+    pub(crate) fn classes(&self) -> Option<Vec<String>> {
+        self.graph.class_names().filter(|names| names.len() == self.outputs())
+    }
+}
+
+/// Adds what a user of this command can do about it.
+pub(crate) fn with_hint(error: Error) -> anyhow::Error {
+    match error {
+        Error::Origin { .. } => anyhow!("{error}: run `firmware-sim quantize` on this one"),
+        Error::PixelsUnknown => {
+            anyhow!(
+                "{error}: --pixels 1 or --pixels 255, or --mean and --std, or --calibration FILE"
+            )
+        }
+        Error::AlreadyPixels => anyhow!("{error}: leave out --pixels, --mean and --std"),
+        Error::Input => anyhow!("{error}, by --pixels or --mean and --std"),
+        error => error.into(),
+    }
+}
+
+/// A `.q8` file as it is.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let name = SingleLine(path.display());
+    read_bytes(path).with_context(|| format!("cannot read {name}"))
 }
 
 /// One byte more than a model has is enough to see that a file is none.
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(format::LEN + 1);
-    fs::File::open(path)?.take(format::LEN as u64 + 1).read_to_end(&mut bytes)?;
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// One part of the dataset in `folder`.
-pub(crate) fn load_data(folder: &Path, part: Part) -> anyhow::Result<Split> {
-    idx::load_of_shape(folder, part, MNIST_SHAPE).map_err(|error| match error {
-        dataset::Error::Missing { .. } => anyhow!(
-            "{error}: run trainer/run once, or copy the four IDX files there, or pass --data DIR"
-        ),
-        error => error.into(),
-    })
 }
 
 /// On standard error, and only on a terminal.

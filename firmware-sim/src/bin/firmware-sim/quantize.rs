@@ -3,51 +3,65 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
-use dataset::idx;
 use dataset::idx::Part;
-use firmware::Model;
+use firmware::rows::Model;
 use firmware_sim::quantize::{
-    MAX_CONFIDENT_DISAGREEMENTS, NEVER_CONFIDENT, Options, calibration_images,
-    max_disagreement_rate, quantize_with,
+    MAX_CONFIDENT_DISAGREEMENTS, NEVER_CONFIDENT, Options, max_disagreement_rate, quantize_with,
 };
 use firmware_sim::{onnx, source};
-use network::onnx::read_model;
 use safe_io::{SingleLine, output};
-use zerocopy::IntoBytes;
 
 use crate::cli::{self, Form};
-use crate::{model, provenance};
+use crate::data::Wanted;
+use crate::model::{Onnx, with_hint};
+use crate::{data, memory, model, provenance};
 
 pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     let name = SingleLine(arguments.model.display());
     let output_name = SingleLine(arguments.output.display());
     let unwritable = || format!("cannot write {output_name}");
-    let folder = arguments.data.folder()?;
-    let inputs = [vec![arguments.model.clone()], idx::paths(&folder, Part::Train)].concat();
+    let path = match arguments.calibration_file() {
+        Some(file) => file,
+        None => arguments.data.folder()?,
+    };
+    let inputs = [vec![arguments.model.clone()], data::paths(&path, Part::Train)].concat();
     provenance::check(&arguments.output, &inputs, arguments.force, provenance::is_our_model)?;
-    let float = read_model(&arguments.model)?;
-    let training = model::load_data(&folder, Part::Train)?;
-    let calibration = calibration_images(&training.images);
-    let options =
-        Options { range_estimator: arguments.calibration, correct_bias: !arguments.plain_biases };
-    let bar = model::progress_bar(training.images.len(), "images");
+    let float_input = arguments.input.float_input()?;
+    let float = Onnx::read(&arguments.model, float_input)?;
+    let training = match arguments.calibration_file() {
+        Some(file) => data::numbers(&file)?,
+        None => data::load(&path, Part::Train, &Wanted::of_onnx(&float))?,
+    };
+    data::ensure_any(&training, &path)?;
+    // now that the pictures are known by name
+    provenance::check(&arguments.output, &training.paths, true, provenance::is_our_model)?;
+    let calibration = training.content.calibration();
+    let options = Options {
+        range_estimator: arguments.range_estimator(),
+        correct_bias: !arguments.plain_biases,
+        float_input,
+        layout: arguments.layout(),
+    };
+    let samples = training.content.samples();
+    let bar = model::progress_bar(samples.len(), "images");
     let progress = |done: usize| bar.inc(done as u64);
-    let file = quantize_with(&float, &calibration, &training.images, options, progress);
+    let file = quantize_with(&float.bytes, calibration.samples(), samples, options, progress);
     bar.finish_and_clear();
-    let file = file.with_context(|| name.to_string())?;
-    let int8 = Model::new(&file).with_context(|| name.to_string())?;
+    let file = file.map_err(with_hint).with_context(|| name.to_string())?;
+    let int8 = Model::parse(&file).with_context(|| name.to_string())?;
     let bytes = match arguments.emit {
-        Form::Q8 => file.as_bytes().to_vec(),
+        Form::Q8 => file.clone(),
         Form::Onnx => onnx::emit(int8),
         Form::Rust => source::emit(int8).into_bytes(),
     };
     output::write(&arguments.output, &bytes).with_context(unwritable)?;
     let summary = format!(
-        "{output_name}: {} bytes, were {}; calibrated on {} training images\n{}",
+        "{output_name}: {} bytes, were {}; calibrated on {} training images\n{}\n\n{}",
         bytes.len(),
-        float.len(),
-        calibration.len(),
-        confidence(file.confidence_margin.get(), training.images.len())
+        float.bytes.len(),
+        calibration.samples().len(),
+        confidence(int8, samples.len()),
+        memory::text(int8)
     );
     if output::is_regular_or_absent(&arguments.output) {
         writeln!(io::stdout(), "{summary}")?;
@@ -58,8 +72,15 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
 }
 
 /// What the confidence margin is, and how far it can be relied on.
-fn confidence(margin: u32, images: usize) -> String {
+fn confidence(model: Model<'_>, images: usize) -> String {
     let percent = max_disagreement_rate(images) * 100.0;
+    let margin = model.header().agreement_margin.get();
+    if margin == NEVER_CONFIDENT && !(2..=256).contains(&model.outputs()) {
+        return format!(
+            "{} outputs are no classes: no answer is called confident",
+            model.outputs()
+        );
+    }
     if margin == NEVER_CONFIDENT {
         let needed = MAX_CONFIDENT_DISAGREEMENTS * 100.0;
         return format!(

@@ -9,26 +9,26 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::{Context, anyhow, ensure};
-use dataset::idx;
-use dataset::idx::{Part, Split};
+use anyhow::{Context, ensure};
+use dataset::idx::Part;
 use dataset::{Image, Interval};
-use firmware::Model;
+use firmware::rows::Model;
+use firmware_sim::identity;
 use firmware_sim::verify::{FloatModel, Verification, compare};
-use firmware_sim::{Error, identity};
-use network::onnx::read_model;
 use safe_io::{SingleLine, output};
-use sha2::{Digest, Sha256};
-use zerocopy::IntoBytes;
 
-use crate::{cli, model, provenance};
+use crate::data::{Content, Data, Wanted};
+use crate::model::{Onnx, with_hint};
+use crate::{cli, data, model, provenance};
 
 /// What was compared, and the result.
 struct Report<'a> {
     onnx: Source<'a>,
     q8: Source<'a>,
     data: Source<'a>,
-    split: &'a Split,
+    content: &'a Content,
+    /// Names of the classes, or their numbers.
+    classes: Vec<String>,
     int8: Model<'a>,
     verification: &'a Verification,
 }
@@ -46,27 +46,38 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let folder = arguments.data.folder()?;
     if let Some(path) = &arguments.report {
         let models = vec![arguments.model.clone(), arguments.quantized.clone()];
-        let inputs = [models, idx::paths(&folder, Part::Test)].concat();
+        let inputs = [models, data::paths(&folder, Part::Test)].concat();
         provenance::check(path, &inputs, arguments.force, provenance::is_our_page)?;
     }
-    let onnx = read_model(&arguments.model)?;
-    let float = FloatModel::parse(&onnx).with_context(|| onnx_path.to_string())?;
+    let float_input = arguments.input.float_input()?;
+    let onnx = Onnx::read(&arguments.model, float_input)?;
+    let float = FloatModel::parse_with(&onnx.bytes, float_input)
+        .map_err(with_hint)
+        .with_context(|| onnx_path.to_string())?;
     let file = model::read(&arguments.quantized)?;
-    let int8 = Model::new(&file).with_context(|| q8_path.to_string())?;
-    let split = model::load_data(&folder, Part::Test)?;
-    warn_of_training_images(&folder, &split);
+    let int8 = Model::parse(&file).with_context(|| q8_path.to_string())?;
+    let test = data::load(&folder, Part::Test, &Wanted::of_onnx(&onnx))?;
+    data::ensure_any(&test, &folder)?;
+    if let Some(path) = &arguments.report {
+        provenance::check(path, &test.paths, true, provenance::is_our_page)?;
+    }
+    warn_of_training_images(&folder, &test, &onnx);
 
-    let bar = model::progress_bar(split.images.len(), "images");
-    let verification = compare(&float, int8, &split, |done| bar.set_position(done as u64));
+    let samples = test.content.samples();
+    let bar = model::progress_bar(samples.len(), "images");
+    let progress = |done| bar.set_position(done as u64);
+    let verification = compare(&float, int8, samples, &test.labels, progress);
     bar.finish_and_clear();
     let verification = verification
         .map_err(with_hint)
         .with_context(|| format!("{q8_path} against {onnx_path}"))?;
+    let numbers = || (0..onnx.outputs()).map(|class| class.to_string()).collect();
     let report = Report {
-        onnx: Source { path: &arguments.model, sha256: identity(&onnx) },
-        q8: Source { path: &arguments.quantized, sha256: identity(file.as_bytes()) },
-        data: Source { path: &folder, sha256: hash(&split) },
-        split: &split,
+        onnx: Source { path: &arguments.model, sha256: identity(&onnx.bytes) },
+        q8: Source { path: &arguments.quantized, sha256: identity(&file) },
+        data: Source { path: &folder, sha256: data::hash(&test) },
+        content: &test.content,
+        classes: onnx.classes().unwrap_or_else(numbers),
         int8,
         verification: &verification,
     };
@@ -92,36 +103,25 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
 }
 
 /// `quantize` calibrates on the training images: on the same ones, both models agree better than on others.
-fn warn_of_training_images(folder: &Path, split: &Split) {
+fn warn_of_training_images(folder: &Path, test: &Data, onnx: &Onnx) {
+    let Content::Images(test) = &test.content else { return };
     // a folder without them has nothing to warn of
-    let Ok(training) = idx::load(folder, Part::Train) else { return };
-    let training: HashSet<&[u8]> = training.images.iter().map(Image::pixels).collect();
-    let seen = split.images.iter().filter(|image| training.contains(image.pixels())).count();
+    let Ok(Data { content: Content::Images(training), .. }) =
+        data::load(folder, Part::Train, &Wanted::of_onnx(onnx))
+    else {
+        return;
+    };
+    let training: HashSet<&[u8]> = training.iter().map(Image::pixels).collect();
+    let seen = test.iter().filter(|image| training.contains(image.pixels())).count();
     if seen > 0 {
         // a standard error that is closed changes nothing
         let _ = writeln!(
             io::stderr(),
             "warning: {seen} of {} test images are training images too, on which quantize calibrates: \
              other images may agree less",
-            split.images.len()
+            test.len()
         );
     }
-}
-
-/// Adds what a user of this command can do about it.
-fn with_hint(error: Error) -> anyhow::Error {
-    match error {
-        Error::Origin { .. } => anyhow!("{error}: run `firmware-sim quantize` on this one"),
-        error => error.into(),
-    }
-}
-
-/// SHA-256 of the image file and the label file after it, unpacked.
-fn hash(split: &Split) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(idx::emit_images(&split.images));
-    hash.update(idx::emit_labels(&split.labels));
-    hash.finalize().into()
 }
 
 impl Source<'_> {
@@ -172,6 +172,21 @@ impl fmt::Display for Share {
 impl Report<'_> {
     fn share(&self, count: u64) -> Share {
         Share { count, all: self.verification.images() }
+    }
+
+    /// The same of the images that have a label.
+    fn among_labelled(&self, count: u64) -> Share {
+        Share { count, all: self.verification.labelled() }
+    }
+
+    /// A class by name.
+    fn class(&self, class: u16) -> SingleLine<&str> {
+        SingleLine(self.classes.get(usize::from(class)).map_or("?", String::as_str))
+    }
+
+    /// A layer by name.
+    fn layer(&self, index: usize) -> &str {
+        self.verification.layers.get(index).map_or("", |layer| layer.layer.as_str())
     }
 
     /// The same of the confident answers.

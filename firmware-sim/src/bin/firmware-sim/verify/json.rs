@@ -4,19 +4,20 @@
 //! |---|---|
 //! | `float`, `int8`, `data` | `path` as given, and `sha256`: of the file; of the image file and the label file after it, unpacked |
 //! | `calibration_images`, `guard` | of the int8 model; `guard` is the confidence margin, in units of its logits |
-//! | `images` | images compared |
-//! | `float_right`, `int8_right`, `equal`, `confident` | `count` among `images`, `share` of them, and `low` and `high` of the 95 % interval |
+//! | `images`, `labelled` | images compared, and those of them that have a label |
+//! | `classes` | names of the classes, in the order of their numbers |
+//! | `float_right`, `int8_right` | `count` among `labelled`, `share` of them, and `low` and `high` of the 95 % interval; `share` is null if there are none |
+//! | `equal`, `confident` | the same among `images` |
 //! | `confident_right` | the same among the confident ones; `share` is null if there are none |
 //! | `confident_unequal` | images |
 //! | `logits` | `largest_difference`, `rms_difference`, both in float's units; `histogram`: `[upper edge, count]` of each bin of int8 − float |
 //! | `margins` | float's best logit over its next: `least`, and what 1 %, 10 % and 50 % of the images are below |
 //! | `layers` | of each layer: `layer`, `sqnr_db`, `cosine`, `mean_error_lsb`, `largest_error_lsb`, `saturated` (0 to 1), `dead_channels`, `channels`, `sum_bits`, `bound_bits`, `limit_bits`; null for what is not finite |
-//! | `unequal` | every image for which the two give different digits: `image`, `label`, `float`, `int8`, `float_margin`, `int8_margin`, `confident`, `turns_at` |
-//! | `least_certain` | the 20 images with the smallest `int8_margin`, in the same form; `turns_at`, the first layer after which int8 diverges, is null where the digits are equal |
+//! | `unequal` | every image for which the two give different classes: `image`, `label`, `float`, `int8`, `float_margin`, `int8_margin`, `confident`, `turns_at` |
+//! | `least_certain` | the 20 images with the smallest `int8_margin`, in the same form; `turns_at`, the first layer after which int8 diverges, is null where the classes are equal |
 //!
 //! Fields may be added, not renamed.
 
-use firmware::LayerId;
 use firmware_sim::verify::{Comparison, LayerFidelity};
 use serde_json::{Value, json};
 
@@ -27,16 +28,18 @@ const BINS: usize = 41;
 
 pub(super) fn object(report: &Report) -> Value {
     let verification = report.verification;
-    let file = report.int8.file();
+    let header = report.int8.header();
     json!({
         "float": source(&report.onnx),
         "int8": source(&report.q8),
         "data": source(&report.data),
-        "calibration_images": file.calibration_images.get(),
-        "guard": file.confidence_margin.get(),
+        "calibration_images": header.calibration_images.get(),
+        "guard": header.agreement_margin.get(),
         "images": verification.images(),
-        "float_right": share(&report.share(verification.float_correct())),
-        "int8_right": share(&report.share(verification.int8_correct())),
+        "labelled": verification.labelled(),
+        "classes": report.classes,
+        "float_right": share(&report.among_labelled(verification.float_correct())),
+        "int8_right": share(&report.among_labelled(verification.int8_correct())),
         "equal": share(&report.share(verification.agreements())),
         "confident": share(&report.share(verification.confident())),
         "confident_right": share(&report.among_confident(verification.confident_correct())),
@@ -53,8 +56,8 @@ pub(super) fn object(report: &Report) -> Value {
             "50%": verification.margin_quantile(0.5),
         },
         "layers": verification.layers.iter().map(layer).collect::<Value>(),
-        "unequal": verification.disagreements().map(comparison).collect::<Value>(),
-        "least_certain": verification.least_certain().iter().map(comparison).collect::<Value>(),
+        "unequal": verification.disagreements().map(|it| comparison(report, it)).collect::<Value>(),
+        "least_certain": verification.least_certain().iter().map(|it| comparison(report, it)).collect::<Value>(),
     })
 }
 
@@ -74,7 +77,7 @@ fn share(share: &Share) -> Value {
 
 fn layer(layer: &LayerFidelity) -> Value {
     json!({
-        "layer": layer.layer.name(),
+        "layer": layer.layer,
         "sqnr_db": layer.sqnr_db,
         "cosine": layer.cosine,
         "mean_error_lsb": layer.mean_error_lsb,
@@ -88,7 +91,7 @@ fn layer(layer: &LayerFidelity) -> Value {
     })
 }
 
-fn comparison(comparison: &Comparison) -> Value {
+fn comparison(report: &Report, comparison: &Comparison) -> Value {
     json!({
         "image": comparison.image,
         "label": comparison.label,
@@ -97,6 +100,6 @@ fn comparison(comparison: &Comparison) -> Value {
         "float_margin": comparison.float_margin,
         "int8_margin": comparison.int8_margin,
         "confident": comparison.confident,
-        "turns_at": comparison.first_diverging_layer.map(LayerId::name),
+        "turns_at": comparison.first_diverging_layer.map(|index| report.layer(index)),
     })
 }

@@ -7,8 +7,8 @@ use std::io::Cursor;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use dataset::Image;
-use firmware_sim::verify::{Comparison, LayerFidelity, Verification};
-use image::{GrayImage, ImageFormat};
+use firmware_sim::verify::{Comparison, LayerFidelity};
+use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use safe_io::SingleLine;
 
@@ -57,7 +57,7 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
                 @if disagreements.is_empty() {
                     p { "None." }
                 } @else {
-                    (confusion(verification))
+                    (confusion(report))
                     (gallery(report, &disagreements)?)
                 }
                 h2 { "Least certain in int8" }
@@ -69,7 +69,7 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
 }
 
 fn sources(report: &Report) -> Markup {
-    let file = report.int8.file();
+    let header = report.int8.header();
     let source = |name, source: &Source| {
         html! {
             tr { td { (name) } td { (SingleLine(source.path.display())) } td { code { (source.hex()) } } }
@@ -83,8 +83,8 @@ fn sources(report: &Report) -> Markup {
             (source("test images and labels", &report.data))
         }
         p {
-            "The int8 model was calibrated on " (file.calibration_images.get()) " training images; it is confident from a "
-            "margin of " (file.confidence_margin.get()) " logit units."
+            "The int8 model was calibrated on " (header.calibration_images.get()) " training images; it is confident from a "
+            "margin of " (header.agreement_margin.get()) " logit units."
         }
     }
 }
@@ -105,8 +105,8 @@ fn shares(report: &Report) -> Markup {
     html! {
         table {
             tr { th { "" } th { "share" } th { "images" } th { "95 % interval (Wilson)" } }
-            (row("right, float", &report.share(verification.float_correct())))
-            (row("right, int8", &report.share(verification.int8_correct())))
+            (row("right, float", &report.among_labelled(verification.float_correct())))
+            (row("right, int8", &report.among_labelled(verification.int8_correct())))
             (row("agreement", &report.share(verification.agreements())))
             (row("confident", &report.share(verification.confident())))
             (row("right among confident", &report.among_confident(verification.confident_correct())))
@@ -124,7 +124,7 @@ fn layers(layers: &[LayerFidelity]) -> Markup {
             }
             @for layer in layers {
                 tr {
-                    td { (layer.layer.name()) }
+                    td { (layer.layer) }
                     td { (format!("{:.2} dB", layer.sqnr_db)) }
                     td { (format!("{:.6}", layer.cosine)) }
                     td { (format!("{:.3} LSB", layer.mean_error_lsb)) }
@@ -138,12 +138,12 @@ fn layers(layers: &[LayerFidelity]) -> Markup {
     }
 }
 
-fn confusion(verification: &Verification) -> Markup {
+fn confusion(report: &Report) -> Markup {
     html! {
         table {
             tr { th { "float" } th { "int8" } th { "images" } }
-            @for ((float, int8), count) in verification.confusion() {
-                tr { td { (float) } td { (int8) } td { (count) } }
+            @for ((float, int8), count) in report.verification.confusion() {
+                tr { td { (report.class(float)) } td { (report.class(int8)) } td { (count) } }
             }
         }
     }
@@ -151,21 +151,24 @@ fn confusion(verification: &Verification) -> Markup {
 
 /// Pictures with both models' answers.
 fn gallery(report: &Report, comparisons: &[Comparison]) -> anyhow::Result<Markup> {
-    let pictures: Vec<String> = comparisons
-        .iter()
-        .map(|comparison| png(&report.split.images[comparison.image]))
-        .collect::<Result<_, _>>()?;
+    let picture =
+        |comparison: &Comparison| report.content.image(comparison.image).map(png).transpose();
+    let pictures: Vec<Option<String>> =
+        comparisons.iter().map(picture).collect::<Result<_, _>>()?;
     Ok(html! {
         div.gallery {
             @for (comparison, picture) in comparisons.iter().zip(pictures) {
                 figure {
-                    img alt={ "image " (comparison.image) } src={ "data:image/png;base64," (picture) };
+                    @if let Some(picture) = picture {
+                        img alt={ "image " (comparison.image) } src={ "data:image/png;base64," (picture) };
+                    }
                     figcaption {
-                        "image " (comparison.image) ", a " (comparison.label) br;
-                        "float " (comparison.float) (format!(" by {:.3}", comparison.float_margin)) br;
-                        "int8 " (comparison.int8) (format!(" by {:.3}", comparison.int8_margin))
+                        "image " (comparison.image)
+                        @if let Some(label) = comparison.label { ", a " (report.class(label.into())) } br;
+                        "float " (report.class(comparison.float)) (format!(" by {:.3}", comparison.float_margin)) br;
+                        "int8 " (report.class(comparison.int8)) (format!(" by {:.3}", comparison.int8_margin))
                         @if !comparison.confident { ", unsure" }
-                        @if let Some(layer) = comparison.first_diverging_layer { br; "diverges at " (layer.name()) }
+                        @if let Some(layer) = comparison.first_diverging_layer { br; "diverges at " (report.layer(layer)) }
                     }
                 }
             }
@@ -173,10 +176,20 @@ fn gallery(report: &Report, comparisons: &[Comparison]) -> anyhow::Result<Markup
     })
 }
 
+/// A picture as people see it: grey ones are ink on paper.
 fn png(image: &Image) -> anyhow::Result<String> {
     let [width, height] = [image.width(), image.height()].map(|side| side as u32);
-    let inverted = image.channel(0).iter().map(|ink| 255 - ink).collect();
-    let picture = GrayImage::from_raw(width, height, inverted).expect("the sizes are equal");
+    let picture = if image.channels() < 3 {
+        let inverted = image.channel(0).iter().map(|ink| 255 - ink).collect();
+        let grey = GrayImage::from_raw(width, height, inverted);
+        DynamicImage::from(grey.expect("the sizes are equal"))
+    } else {
+        let [red, green, blue] = [0, 1, 2].map(|channel| image.channel(channel));
+        let pixels = red.iter().zip(green).zip(blue);
+        let pixels = pixels.flat_map(|((red, green), blue)| [*red, *green, *blue]).collect();
+        let colour = RgbImage::from_raw(width, height, pixels);
+        DynamicImage::from(colour.expect("the sizes are equal"))
+    };
     let mut file = Cursor::new(vec![]);
     picture.write_to(&mut file, ImageFormat::Png)?;
     Ok(BASE64_STANDARD.encode(file.into_inner()))

@@ -27,8 +27,8 @@ pub(super) fn text(report: &Report) -> String {
         report.onnx,
         report.q8,
         report.data,
-        report.share(verification.float_correct()),
-        report.share(verification.int8_correct()),
+        report.among_labelled(verification.float_correct()),
+        report.among_labelled(verification.int8_correct()),
         report.share(verification.agreements()),
         report.share(confident),
         report.among_confident(verification.confident_correct()),
@@ -50,14 +50,18 @@ pub(super) fn text(report: &Report) -> String {
         let _ = write!(
             text,
             "{}",
-            comparisons(&verification.least_certain()[..5.min(verification.comparisons.len())])
+            comparisons(
+                report,
+                &verification.least_certain()[..5.min(verification.comparisons.len())]
+            )
         );
     } else {
         let pairs = verification.confusion();
-        let pairs =
-            pairs.iter().map(|((float, int8), count)| format!("{float} as {int8} ({count})"));
+        let pairs = pairs.iter().map(|(&(float, int8), count)| {
+            format!("{} as {} ({count})", report.class(float), report.class(int8))
+        });
         let _ = writeln!(text, "\ndisagreements: {}", pairs.collect::<Vec<_>>().join(", "));
-        let _ = write!(text, "{}", comparisons(&disagreements));
+        let _ = write!(text, "{}", comparisons(report, &disagreements));
     }
     text
 }
@@ -77,7 +81,7 @@ fn layers(layers: &[LayerFidelity]) -> Table {
     ]);
     for layer in layers {
         table.add_row([
-            layer.layer.name().to_owned(),
+            layer.layer.clone(),
             format!("{:.2}", layer.sqnr_db),
             format!("{:.6}", layer.cosine),
             format!("{:.3}", layer.mean_error_lsb),
@@ -92,18 +96,18 @@ fn layers(layers: &[LayerFidelity]) -> Table {
     table
 }
 
-fn comparisons(comparisons: &[Comparison]) -> Table {
+fn comparisons(report: &Report, comparisons: &[Comparison]) -> Table {
     let mut table =
         table(&["image", "label", "float", "int8", "margin float", "int8", "diverges at"]);
     for comparison in comparisons {
         table.add_row([
             comparison.image.to_string(),
-            comparison.label.to_string(),
-            comparison.float.to_string(),
-            comparison.int8.to_string(),
+            comparison.label.map_or(String::new(), |label| report.class(label.into()).to_string()),
+            report.class(comparison.float).to_string(),
+            report.class(comparison.int8).to_string(),
             format!("{:.4}", comparison.float_margin),
             format!("{:.4}", comparison.int8_margin),
-            comparison.first_diverging_layer.map_or("", |layer| layer.name()).to_owned(),
+            comparison.first_diverging_layer.map_or("", |index| report.layer(index)).to_owned(),
         ]);
     }
     table

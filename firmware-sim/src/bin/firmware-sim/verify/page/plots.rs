@@ -56,7 +56,7 @@ fn sqnr(area: &Area, layers: &[LayerFidelity]) -> anyhow::Result<()> {
     let name = |x: &f64| {
         let layer =
             layers.get((x - 0.5).round() as usize).filter(|_| (x.fract() - 0.5).abs() < 0.1);
-        layer.map_or(String::new(), |layer| layer.layer.name().to_owned())
+        layer.map_or(String::new(), |layer| layer.layer.clone())
     };
     let caption = "SQNR of what each layer hands on, dB";
     let x = 0.0..layers.len() as f64;

@@ -1,0 +1,45 @@
+//! The plan of memory as a table.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use firmware::rows::Model;
+use firmware_sim::memory::{Memory, Row};
+
+/// Layers with the rows that are held of each, then totals.
+pub(crate) fn text(model: Model<'_>) -> String {
+    let memory = Memory::of(model);
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header([
+        "layer",
+        "",
+        "gives",
+        "rows held",
+        "RAM bytes",
+        "flash bytes",
+        "MACs",
+    ]);
+    for row in &memory.rows {
+        let Row { shape: [channels, height, width], rows, .. } = row;
+        table.add_row([
+            row.name.clone(),
+            row.layer.clone(),
+            format!("{channels}x{height}x{width}"),
+            format!("{rows} of {height}"),
+            row.bytes.to_string(),
+            row.weight_bytes.to_string(),
+            row.macs.to_string(),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!(
+        "{}\n\nRAM    {} bytes, besides stack: {} of rows, some of which share a place\n\
+         flash  {} bytes, besides code\nMACs   {}",
+        table.trim_fmt(),
+        memory.scratch_bytes,
+        memory.row_bytes,
+        memory.file_bytes,
+        memory.macs()
+    )
+}
