@@ -58,19 +58,31 @@ pub type ChannelWeights = [u32; 2];
 /// Maximum of pairs of outputs in a block of [`dense`].
 pub const MAX_BLOCK: usize = 4;
 
-/// Where the bytes of a depthwise layer's taps begin, counted from the first byte of the pixels that a kernel is given.
+/// Where something begins, in bytes from the first of the pixels that a kernel is given: the taps of a depthwise layer,
+/// or the rows of a kernel, which the runs of a ring of rows are not evenly spaced for.
+///
+/// They hold for a whole row of outputs: for another place give pixels that begin later.
 #[derive(Debug, Clone, Copy)]
-pub struct Taps<'a> {
-    offsets: &'a [u32],
+pub struct Offsets<'a, T = u32> {
+    offsets: &'a [T],
     /// Maximum of the offsets.
     reach: u32,
 }
 
-impl<'a> Taps<'a> {
-    /// Taps in the order of their weights; any may be missing, if its weights are as well.
+impl<'a> Offsets<'a> {
+    /// One offset for each tap or row.
     #[must_use]
     pub fn new(offsets: &'a [u32]) -> Self {
         Self { offsets, reach: offsets.iter().fold(0, |reach, &offset| reach.max(offset)) }
+    }
+}
+
+impl<'a> Offsets<'a, [u32; 4]> {
+    /// For each row one offset for each of four places.
+    #[must_use]
+    pub fn of_places(offsets: &'a [[u32; 4]]) -> Self {
+        let Offsets { reach, .. } = Offsets::new(offsets.as_flattened());
+        Self { offsets, reach }
     }
 }
 
@@ -108,31 +120,74 @@ pub fn dense(words: &[Word], inputs: &[u8], sums: &mut [[u32; 2]]) {
 /// Adds the products of a depthwise layer at one place to `sums`, `[four channels][channel]`.
 ///
 /// `weights` is `[four channels][tap]`. The activation of channel `c` at a tap is the byte `c` after the tap's offset
-/// in `pixels`. To move on to another place, begin `pixels` elsewhere. Four channels of which a byte lies outside are
+/// in `pixels`. Any taps may be missing, if their weights are as well. Four channels of which a byte lies outside are
 /// left as they are, and so are those after them.
-pub fn depthwise(weights: &[ChannelWeights], pixels: &[u8], taps: Taps<'_>, sums: &mut [[i32; 4]]) {
+pub fn depthwise(
+    weights: &[ChannelWeights],
+    pixels: &[u8],
+    taps: Offsets<'_>,
+    sums: &mut [[i32; 4]],
+) {
     chosen::depthwise(weights, pixels, taps, sums);
 }
 
-/// Makes the pairs of four places, for [`four_places`].
+/// Makes the pairs of four places, for [`four_places`], from a kernel's rows of `run` bytes each.
 ///
-/// Each of `runs` is the bytes of one place, one after the other; what is missing at the end of `patch` is zero. An
-/// odd last pair of `patch` is left as it is.
-pub fn gather_places(runs: [&[u8]; 4], patch: &mut [[Pair; 4]]) {
-    chosen::gather_places(runs, patch);
+/// `rows` says where each row begins at each place. First come the fours of bytes of all rows, two pairs each; what is
+/// left of each row, up to three bytes, is paired one after the other, so that no tap is filled up but a last half
+/// pair, which is left as it is. Nothing is done if `patch` is too short. What `pixels` lacks is zero.
+///
+/// ```text
+/// three rows of five bytes    0 1 2 3 4   5 6 7 8 9   10 11 12 13 14
+/// pairs                       (0, 2) (1, 3)  (5, 7) (6, 8)  (10, 12) (11, 13)  (4, 9) (14, -)
+/// ```
+pub fn gather_places(
+    pixels: &[u8],
+    rows: Offsets<'_, [u32; 4]>,
+    run: usize,
+    patch: &mut [[Pair; 4]],
+) {
+    chosen::gather_places(pixels, rows, run, patch);
 }
 
-/// Makes row `y` of the patches of a window, of four channels for every two patches.
+/// Pairs of taps that [`gather_places`] makes of this many rows of `run` bytes.
+#[must_use]
+pub const fn gathered_pairs(rows: usize, run: usize) -> usize {
+    let left = rows.saturating_mul(run % 4);
+    rows.saturating_mul(run / 4 * 2).saturating_add(left.div_ceil(2))
+}
+
+/// The taps, counted row by row, of the two halves of a pair that [`gather_places`] makes; a half may have none.
+#[must_use]
+pub const fn gathered_taps(pair: usize, rows: usize, run: usize) -> [Option<usize>; 2] {
+    let (fours, left) = (run / 4, run % 4);
+    let whole = rows * fours * 2;
+    if pair < whole {
+        let (row, four) = (pair / 2 / fours, pair / 2 % fours);
+        let tap = row * run + 4 * four + pair % 2;
+        return [Some(tap), Some(tap + 2)];
+    }
+    let number = 2 * (pair - whole);
+    [left_over(number, rows, run, left), left_over(number + 1, rows, run, left)]
+}
+
+/// The tap of this number among those that no four of bytes has.
+const fn left_over(number: usize, rows: usize, run: usize, left: usize) -> Option<usize> {
+    if number < rows * left { Some(number / left * run + run - left + number % left) } else { None }
+}
+
+/// Makes the patches of a window, of four channels for every two patches.
 ///
-/// `row` begins with the first channel of the window's first column; a column begins `step` bytes after the one
-/// before it. What is missing is zero. An odd last patch, and a `y` outside, are left as they are.
+/// `rows` says where each row of the window begins: the first of these channels in the first column. A column begins
+/// `step` bytes after the one before it. What `pixels` lacks is zero. An odd last patch, and rows that `rows` does not
+/// have, are left as they are.
 pub fn gather_window<const SIDE: usize>(
-    row: &[u8],
+    pixels: &[u8],
+    rows: Offsets<'_>,
     step: usize,
-    y: usize,
     patches: &mut [WindowPatch<SIDE>],
 ) {
-    chosen::gather_window(row, step, y, patches);
+    chosen::gather_window(pixels, rows, step, patches);
 }
 
 /// The pairs that four neighbouring bytes make.

@@ -41,10 +41,10 @@ pub fn four_places(words: &[Word], stride: usize, patch: &[[Pair; 4]], sums: &mu
 pub fn window5(words: &[Word], stride: usize, patches: &[WindowPatch<6>], sums: &mut [Tile]) {
     let len = patches.len().saturating_mul(25);
     let Some((sums, gap)) = rows(words, stride, len, sums) else { return };
-    let (patches, sums) = (patches.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: as in `four_places`, with 25 words for a patch.
+    let ([start, end], sums) = (before(patches), sums.as_mut_ptr_range());
+    // SAFETY: as in `four_places`, with 25 words for a patch; `patches` are what it reads from `start` + 8 on.
     unsafe {
-        window5_rows(words.as_ptr(), patches.start, sums.start, sums.end, gap, patches.end);
+        window5_rows(words.as_ptr(), start, sums.start, sums.end, gap, end);
     }
 }
 
@@ -52,11 +52,18 @@ pub fn window5(words: &[Word], stride: usize, patches: &[WindowPatch<6>], sums: 
 pub fn window3(words: &[Word], stride: usize, patches: &[WindowPatch<4>], sums: &mut [Tile]) {
     let len = patches.len().saturating_mul(9);
     let Some((sums, gap)) = rows(words, stride, len, sums) else { return };
-    let (patches, sums) = (patches.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: as in `four_places`, with 9 words for a patch.
+    let ([start, end], sums) = (before(patches), sums.as_mut_ptr_range());
+    // SAFETY: as in `four_places`, with 9 words for a patch; `patches` are what it reads from `start` + 8 on.
     unsafe {
-        window3_rows(words.as_ptr(), patches.start, sums.start, sums.end, gap, patches.end);
+        window3_rows(words.as_ptr(), start, sums.start, sums.end, gap, end);
     }
+}
+
+/// Eight bytes before the first patch, and before the end of the last: so the last two pairs of a patch lie as far from
+/// where `r1` is as the next patch does, and the load of these can move it there.
+fn before<const SIDE: usize>(patches: &[WindowPatch<SIDE>]) -> [*const WindowPatch<SIDE>; 2] {
+    let patches = patches.as_ptr_range();
+    [patches.start, patches.end].map(|patch| patch.wrapping_byte_sub(8))
 }
 
 /// The sums of which all words are there, and the bytes from the end of a pair of outputs' words to the next one's,
@@ -176,7 +183,7 @@ unsafe extern "C" fn window5_rows(
         "4:",
         "ldm r12, {{r4-r11}}",
         "2:",
-        ".irp column, 0, 4, 8, 12, 16",
+        ".irp column, 8, 12, 16, 20, 24",
         "ldrd r2, r3, [r1, #\\column]",
         ".irp row, 24, 48, 72, 96, 120",
         "ldr r12, [r0], #4",
@@ -185,14 +192,17 @@ unsafe extern "C" fn window5_rows(
         "smlad r5, lr, r2, r5",
         "smlad r6, r12, r3, r6",
         "smlad r7, lr, r3, r7",
+        ".if \\row + \\column == 144",
+        "ldrd r2, r3, [r1, #144]!", // on to the next patch
+        ".else",
         "ldrd r2, r3, [r1, #\\row + \\column]",
+        ".endif",
         "smlad r8, r12, r2, r8",
         "smlad r9, lr, r2, r9",
         "smlad r10, r12, r3, r10",
         "smlad r11, lr, r3, r11",
         ".endr",
         ".endr",
-        "add r1, r1, #144",
         end_rows!(),
     )
 }
@@ -212,7 +222,7 @@ unsafe extern "C" fn window3_rows(
         "4:",
         "ldm r12, {{r4-r11}}",
         "2:",
-        ".irp column, 0, 4, 8",
+        ".irp column, 8, 12, 16",
         "ldrd r2, r3, [r1, #\\column]",
         ".irp row, 16, 32, 48",
         "ldr r12, [r0], #4",
@@ -221,14 +231,17 @@ unsafe extern "C" fn window3_rows(
         "smlad r5, lr, r2, r5",
         "smlad r6, r12, r3, r6",
         "smlad r7, lr, r3, r7",
+        ".if \\row + \\column == 64",
+        "ldrd r2, r3, [r1, #64]!", // on to the next patch
+        ".else",
         "ldrd r2, r3, [r1, #\\row + \\column]",
+        ".endif",
         "smlad r8, r12, r2, r8",
         "smlad r9, lr, r2, r9",
         "smlad r10, r12, r3, r10",
         "smlad r11, lr, r3, r11",
         ".endr",
         ".endr",
-        "add r1, r1, #64",
         end_rows!(),
     )
 }

@@ -2,11 +2,16 @@
 
 use core::arch::naked_asm;
 
-use super::super::{ChannelWeights, Taps};
+use super::super::{ChannelWeights, Offsets};
 
 /// See [`super::super::depthwise`].
-pub fn depthwise(weights: &[ChannelWeights], pixels: &[u8], taps: Taps<'_>, sums: &mut [[i32; 4]]) {
-    let Taps { offsets, reach } = taps;
+pub fn depthwise(
+    weights: &[ChannelWeights],
+    pixels: &[u8],
+    taps: Offsets<'_>,
+    sums: &mut [[i32; 4]],
+) {
+    let Offsets { offsets, reach } = taps;
     let weighed = weights.len().checked_div(offsets.len()).unwrap_or(0);
     let inside = pixels.len().saturating_sub(reach as usize) / 4;
     let groups = sums.len().min(weighed).min(inside);
