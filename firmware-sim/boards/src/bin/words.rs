@@ -209,14 +209,14 @@ fn measure_places(work: &mut Work, random: &mut Random) {
         measure(name, len * 16 * PAIRS, &mut || words::four_places(flash, len, places, fast));
     }
     let patches = patch.as_chunks().0.as_chunks().0;
-    for (name, len) in [(c"window5(1)", 1), (c"window5(4)", 4)] {
+    for (name, len) in [(c"window5(1)", 1), (c"window5(2)", 2), (c"window5(4)", 4)] {
         let Some(patches) = patches.get(..len) else { return };
         measure(name, len * 25 * 16 * PAIRS, &mut || {
             words::window5(flash, len * 25, patches, fast);
         });
     }
     let patches = patch.as_chunks().0.as_chunks().0;
-    for (name, len) in [(c"window3(1)", 1), (c"window3(4)", 4)] {
+    for (name, len) in [(c"window3(1)", 1), (c"window3(2)", 2), (c"window3(4)", 4)] {
         let Some(patches) = patches.get(..len) else { return };
         measure(name, len * 9 * 16 * PAIRS, &mut || words::window3(flash, len * 9, patches, fast));
     }
@@ -235,19 +235,19 @@ fn measure_gather(work: &mut Work, random: &mut Random) {
         core::array::from_fn(|row| [0, 20, 40, 60].map(|place| (50 * row + place) as u32));
     let places = patch.as_chunks_mut().0;
     for (name, rows, run) in [
-        (c"gather 1x64", 1, 64),
-        (c"gather 3x24", 3, 24),
-        (c"gather 3x9", 3, 9),
-        (c"gather 5x5", 5, 5),
-        (c"gather 5x12", 5, 12),
-        (c"gather 1x12", 1, 12),
+        (c"gather-1x64", 1, 64),
+        (c"gather-3x24", 3, 24),
+        (c"gather-3x9", 3, 9),
+        (c"gather-5x5", 5, 5),
+        (c"gather-5x12", 5, 12),
+        (c"gather-1x12", 1, 12),
     ] {
         let Some(starts) = starts.get(..rows) else { return };
         let offsets = Offsets::of_places(starts);
         measure(name, 4 * rows * run, &mut || words::gather_places(bytes, offsets, run, places));
     }
     let starts = [0, 50, 100, 150, 200, 250];
-    for (name, len) in [(c"gather window5(2)", 2), (c"gather window5(4)", 4)] {
+    for (name, len) in [(c"gather-window5(2)", 2), (c"gather-window5(4)", 4)] {
         let patches = patch.as_chunks_mut().0.as_chunks_mut().0;
         let Some(patches) = patches.get_mut(..len) else { return };
         let offsets = Offsets::new(&starts);
@@ -255,7 +255,7 @@ fn measure_gather(work: &mut Work, random: &mut Random) {
             words::gather_window::<6>(bytes, offsets, 20, patches);
         });
     }
-    for (name, len) in [(c"gather window3(2)", 2), (c"gather window3(8)", 8)] {
+    for (name, len) in [(c"gather-window3(2)", 2), (c"gather-window3(8)", 8)] {
         let patches = patch.as_chunks_mut().0.as_chunks_mut().0;
         let Some(patches) = patches.get_mut(..len) else { return };
         let offsets = Offsets::new(starts.first_chunk::<4>().map_or(&[], |starts| starts));

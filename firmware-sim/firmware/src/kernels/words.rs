@@ -179,8 +179,8 @@ const fn left_over(number: usize, rows: usize, run: usize, left: usize) -> Optio
 /// Makes the patches of a window, of four channels for every two patches.
 ///
 /// `rows` says where each row of the window begins: the first of these channels in the first column. A column begins
-/// `step` bytes after the one before it. What `pixels` lacks is zero. An odd last patch, and rows that `rows` does not
-/// have, are left as they are.
+/// `step` bytes after the one before it. Nothing is done unless `pixels` has all bytes, four by four channels, and
+/// `rows` one offset for each row. An odd last patch is left as it is.
 pub fn gather_window<const SIDE: usize>(
     pixels: &[u8],
     rows: Offsets<'_>,
@@ -190,16 +190,14 @@ pub fn gather_window<const SIDE: usize>(
     chosen::gather_window(pixels, rows, step, patches);
 }
 
+/// How many of `pixels` a window's patches are made of: up to the last channel of the last column, from the last row on.
+fn window_reach<const SIDE: usize>(rows: Offsets<'_>, step: usize, patches: usize) -> usize {
+    let read = step.saturating_mul(SIDE.saturating_sub(1)).saturating_add(patches / 2 * 4);
+    read.saturating_add(rows.reach as usize)
+}
+
 /// The pairs that four neighbouring bytes make.
 const fn pairs(bytes: [u8; 4]) -> [Pair; 2] {
     let bytes = u32::from_le_bytes(bytes);
     [bytes & 0x00ff_00ff, bytes >> 8 & 0x00ff_00ff]
-}
-
-/// The four bytes from `start` on; what is missing is zero.
-fn bytes_at(bytes: &[u8], start: usize) -> [u8; 4] {
-    let bytes = bytes.get(start..).unwrap_or_default();
-    let mut four = [0; 4];
-    four.iter_mut().zip(bytes).for_each(|(cell, &byte)| *cell = byte);
-    four
 }

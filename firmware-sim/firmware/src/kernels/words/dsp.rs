@@ -119,7 +119,7 @@ macro_rules! end_rows {
     };
 }
 
-/// Takes eight pairs of taps at once; a row begins in the middle if they are no multiple of eight.
+/// Takes sixteen pairs of taps at once; a row begins in the middle if they are no multiple of sixteen.
 #[unsafe(naked)]
 unsafe extern "C" fn four_places_rows(
     words: *const Word,
@@ -131,16 +131,16 @@ unsafe extern "C" fn four_places_rows(
 ) {
     naked_asm!(
         begin_rows!(),
-        // where to begin: 3f - ((taps - 1) % 8 + 1) · bytes of a tap, an address of Thumb code
+        // where to begin: 3f - ((taps - 1) % 16 + 1) · bytes of a tap, an address of Thumb code
         "ldr r4, [sp, #56]",
         "sub r4, r4, r1",
         "sub r4, r4, #16",
-        "ubfx r4, r4, #4, #3",
+        "ubfx r4, r4, #4, #4",
         "add r4, r4, #1",
         "adr.w r5, 2f",
         "adr.w r6, 3f",
         "sub r5, r6, r5",
-        "lsr r5, r5, #3",
+        "lsr r5, r5, #4",
         "mls r4, r4, r5, r6",
         "orr r4, r4, #1",
         "str r4, [sp, #52]",
@@ -148,7 +148,7 @@ unsafe extern "C" fn four_places_rows(
         "ldm r12, {{r4-r11}}",
         "ldr pc, [sp, #52]",
         "2:",
-        ".rept 8",
+        ".rept 16",
         "ldr r12, [r0], #4",
         "ldm r1!, {{r2, r3}}",
         "sxtb16 lr, r12",

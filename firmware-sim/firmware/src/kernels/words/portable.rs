@@ -1,8 +1,8 @@
 //! Safe code for any target: what the kernels compute, and what the others are tested against.
 
 use super::{
-    ChannelWeights, MAX_BLOCK, Offsets, Pair, Tile, WindowPatch, Word, bytes_at, gathered_pairs,
-    pairs,
+    ChannelWeights, MAX_BLOCK, Offsets, Pair, Tile, WindowPatch, Word, gathered_pairs, pairs,
+    window_reach,
 };
 
 /// See [`super::four_places`].
@@ -99,31 +99,34 @@ pub fn depthwise(
 }
 
 /// See [`super::gather_places`].
-#[inline(never)] // no kernel, unless pixels are missing
 pub fn gather_places(
     pixels: &[u8],
     rows: Offsets<'_, [u32; 4]>,
     run: usize,
     patch: &mut [[Pair; 4]],
 ) {
-    let rows = rows.offsets;
+    let Offsets { offsets: rows, reach } = rows;
     let (fours, left) = (run / 4, run % 4);
-    if patch.len() < gathered_pairs(rows.len(), run) {
+    if patch.len() < gathered_pairs(rows.len(), run)
+        || pixels.len() < (reach as usize).saturating_add(run)
+    {
         return;
     }
     let Some((whole, halves)) = patch.split_at_mut_checked(2 * fours * rows.len()) else { return };
     let whole = whole.as_chunks_mut::<2>().0;
     for place in 0..4 {
         let starts = || rows.iter().filter_map(move |starts| starts.get(place));
-        let bytes = |start: u32, number| bytes_at(pixels, (start as usize).saturating_add(number));
+        let bytes = |start: u32, number| bytes_at(pixels, start as usize + number);
         let found = starts().flat_map(|&start| (0..fours).map(move |four| bytes(start, 4 * four)));
         for ([even, odd], four) in whole.iter_mut().zip(found) {
             if let (Some(even), Some(odd)) = (even.get_mut(place), odd.get_mut(place)) {
                 [*even, *odd] = pairs(four);
             }
         }
-        let found = starts().flat_map(|&start| bytes(start, 4 * fours).into_iter().take(left));
-        for (number, byte) in found.enumerate() {
+        let found =
+            starts().flat_map(|&start| (0..left).map(move |byte| (start, 4 * fours + byte)));
+        for (number, (start, byte)) in found.enumerate() {
+            let byte = pixels.get(start as usize + byte).copied().unwrap_or_default();
             if let Some(pair) = halves.get_mut(number / 2).and_then(|pairs| pairs.get_mut(place)) {
                 let shift = number % 2 * 16;
                 *pair = *pair & !(0xffff << shift) | u32::from(byte) << shift;
@@ -133,13 +136,16 @@ pub fn gather_places(
 }
 
 /// See [`super::gather_window`].
-#[inline(never)]
 pub fn gather_window<const SIDE: usize>(
     pixels: &[u8],
     rows: Offsets<'_>,
     step: usize,
     patches: &mut [WindowPatch<SIDE>],
 ) {
+    if rows.offsets.len() != SIDE || pixels.len() < window_reach::<SIDE>(rows, step, patches.len())
+    {
+        return;
+    }
     for (group, [even, odd]) in patches.as_chunks_mut::<2>().0.iter_mut().enumerate() {
         for ((even, odd), &start) in even.iter_mut().zip(odd).zip(rows.offsets) {
             let start = (start as usize).saturating_add(4 * group);
@@ -181,4 +187,9 @@ const fn low(halves: u32) -> i32 {
 
 const fn high(halves: u32) -> i32 {
     halves.cast_signed() >> 16
+}
+
+/// The four bytes from `start` on; there are.
+fn bytes_at(bytes: &[u8], start: usize) -> [u8; 4] {
+    bytes.get(start..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default()
 }

@@ -273,32 +273,25 @@ fn what_is_not_there_is_left_out() {
 }
 
 #[test]
-fn bytes_that_are_missing_are_zero() {
-    let mut patch = [[9; 4]; 4];
-    let rows = [[0, 9, 1, 4], [3, u32::MAX, 0, 0]];
-    gather_places(&[1, 2, 3, 4, 5, 6], Offsets::of_places(&rows), 5, &mut patch);
-    assert_eq!(patch, [[9; 4]; 4]);
+fn gathering_needs_all_bytes() {
+    let pixels = [1, 2, 3, 4, 5, 6];
+    let rows = [[0, 1, 1, 0], [0, 0, 0, 1]];
     let mut patch = [[9; 4]; 6];
-    gather_places(&[1, 2, 3, 4, 5, 6], Offsets::of_places(&rows), 5, &mut patch);
-    assert_eq!(patch[0], [0x0003_0001, 0, 0x0004_0002, 5]);
-    assert_eq!(patch[1], [0x0004_0002, 0, 0x0005_0003, 6]);
-    assert_eq!(patch[2], [0x0006_0004, 0, 0x0003_0001, 0x0003_0001]);
-    assert_eq!(patch[3], [5, 0, 0x0004_0002, 0x0004_0002]);
-    assert_eq!(patch[4], [5, 0, 0x0005_0006, 0x0005_0000]);
+    gather_places(&pixels, Offsets::of_places(&rows), 6, &mut patch);
+    gather_places(&pixels, Offsets::of_places(&rows), 5, &mut patch[..4]);
+    gather_places(&pixels, Offsets::of_places(&[[0, 0, 0, u32::MAX]]), 5, &mut patch);
+    assert_eq!(patch, [[9; 4]; 6]);
+    gather_places(&pixels, Offsets::of_places(&rows), 5, &mut patch);
+    assert_eq!(patch[0], [0x0003_0001, 0x0004_0002, 0x0004_0002, 0x0003_0001]);
+    assert_eq!(patch[3], [0x0004_0002, 0x0004_0002, 0x0004_0002, 0x0005_0003]);
+    assert_eq!(patch[4], [0x0005_0005, 0x0005_0006, 0x0005_0006, 0x0006_0005]);
     assert_eq!(patch[5], [9; 4]);
     let mut patches = [[[9; 4]; 4]; 3];
-    let rows = [0, 1];
-    gather_window(&[1, 2, 3, 4, 5, 6, 7, 8, 9], Offsets::new(&rows), 4, &mut patches);
-    assert_eq!(
-        patches[0][..2],
-        [[0x0003_0001, 0x0007_0005, 9, 0], [0x0004_0002, 0x0008_0006, 0, 0]]
-    );
-    assert_eq!(
-        patches[1][..2],
-        [[0x0004_0002, 0x0008_0006, 0, 0], [0x0005_0003, 0x0009_0007, 0, 0]]
-    );
-    assert_eq!([&patches[0][2..], &patches[1][2..]].concat(), [[9; 4]; 4]);
-    assert_eq!(patches[2], [[9; 4]; 4]);
-    gather_window(&[1; 20], Offsets::new(&[u32::MAX; 4]), usize::MAX, &mut patches);
-    assert_eq!(patches[0], [[0; 4]; 4]);
+    let [rows, few] = [&[0, 0, 1, 1][..], &[0, 0, 1]];
+    gather_window(&[1; 10], Offsets::new(rows), 2, &mut patches);
+    gather_window(&[1; 20], Offsets::new(few), 2, &mut patches);
+    gather_window(&[1; 20], Offsets::new(rows), usize::MAX, &mut patches);
+    assert_eq!(patches, [[[9; 4]; 4]; 3]);
+    gather_window(&[1; 11], Offsets::new(rows), 2, &mut patches);
+    assert_eq!(patches, [[[0x0001_0001; 4]; 4], [[0x0001_0001; 4]; 4], [[9; 4]; 4]]);
 }

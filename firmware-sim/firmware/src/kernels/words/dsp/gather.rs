@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use super::super::{Offsets, Pair, WindowPatch, gathered_pairs, portable};
+use super::super::{Offsets, Pair, WindowPatch, gathered_pairs, window_reach};
 
 /// See [`super::super::gather_places`].
 pub fn gather_places(
@@ -13,11 +13,11 @@ pub fn gather_places(
 ) {
     let Offsets { offsets, reach } = rows;
     let (fours, left) = (run / 4, run % 4);
-    if patch.len() < gathered_pairs(offsets.len(), run) || offsets.is_empty() {
+    if patch.len() < gathered_pairs(offsets.len(), run)
+        || pixels.len() < (reach as usize).saturating_add(run)
+        || offsets.is_empty()
+    {
         return;
-    }
-    if (reach as usize).saturating_add(run) > pixels.len() {
-        return portable::gather_places(pixels, rows, run, patch);
     }
     let patch = patch.as_mut_ptr();
     let halves = patch.wrapping_add(2 * fours * offsets.len()).cast();
@@ -39,20 +39,20 @@ pub fn gather_window<const SIDE: usize>(
     patches: &mut [WindowPatch<SIDE>],
 ) {
     let twos = patches.as_chunks_mut::<2>().0;
-    let read = step.saturating_mul(SIDE.saturating_sub(1)).saturating_add(4 * twos.len());
-    let end = read.saturating_add(rows.reach as usize);
-    if end > pixels.len() || rows.offsets.len() != SIDE || twos.is_empty() {
-        return portable::gather_window(pixels, rows, step, patches);
+    if rows.offsets.len() != SIDE
+        || pixels.len() < window_reach::<SIDE>(rows, step, 2 * twos.len())
+        || twos.is_empty()
+    {
+        return;
     }
     let gather = match SIDE {
         4 => gather_four_columns,
         6 => gather_six_columns,
-        _ => return portable::gather_window(pixels, rows, step, patches),
+        _ => return,
     };
     let (rows, twos) = (rows.offsets.as_ptr(), twos.as_mut_ptr_range());
     // SAFETY: it reads `SIDE` offsets and writes all patches from the first of `twos` to its end, which is another.
-    // From an offset on it reads four bytes for each two patches, of each column, `read` bytes in all, which are there
-    // even from the last offset on.
+    // From an offset on it reads four bytes for each two patches, of each column, which `window_reach` says are there.
     unsafe { gather(pixels.as_ptr(), step, twos.start.cast(), twos.end.cast(), rows) }
 }
 
