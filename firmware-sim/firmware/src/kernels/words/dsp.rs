@@ -130,6 +130,7 @@ unsafe extern "C" fn four_places_rows(
     patch_end: *const [Pair; 4],
 ) {
     naked_asm!(
+        dsp_core!(),
         begin_rows!(),
         // where to begin: 3f - ((taps - 1) % 16 + 1) · bytes of a tap, an address of Thumb code
         "ldr r4, [sp, #56]",
@@ -179,6 +180,7 @@ unsafe extern "C" fn window5_rows(
     patches_end: *const WindowPatch<6>,
 ) {
     naked_asm!(
+        dsp_core!(),
         begin_rows!(),
         "4:",
         "ldm r12, {{r4-r11}}",
@@ -218,6 +220,7 @@ unsafe extern "C" fn window3_rows(
     patches_end: *const WindowPatch<4>,
 ) {
     naked_asm!(
+        dsp_core!(),
         begin_rows!(),
         "4:",
         "ldm r12, {{r4-r11}}",

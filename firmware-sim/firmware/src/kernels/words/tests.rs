@@ -217,14 +217,11 @@ fn depthwise_sums_are_plain_sums() {
             (0..taps).map(|_| random.below(pixels.len() - channels + 1) as u32).collect();
         let mut words = vec![];
         for four in weights.as_chunks::<4>().0 {
-            for tap in 0..taps {
+            words.extend((0..taps).map(|tap| {
                 let half = |c: usize| i16::from(four[c][tap]).to_le_bytes();
-                words.push(
-                    [[half(0), half(2)], [half(1), half(3)]].map(|halves| {
-                        u32::from_le_bytes(halves.as_flattened().try_into().unwrap())
-                    }),
-                );
-            }
+                [[half(0), half(2)], [half(1), half(3)]]
+                    .map(|halves| u32::from_le_bytes(halves.as_flattened().try_into().unwrap()))
+            }));
         }
         let start = random.start()[0];
         let mut sums = vec![[start; 4]; groups];

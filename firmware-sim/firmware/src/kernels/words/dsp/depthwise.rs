@@ -25,15 +25,12 @@ pub fn depthwise(
     // channels that lie side by side: `groups` are all that are there. It reads and writes the whole of `sums`. None
     // is empty: without offsets nothing is weighed.
     unsafe {
-        match offsets {
-            [_, _, _, _, _, _, _, _, _] => {
-                depthwise_9(weights, offsets.as_ptr(), pixels, sums.start, sums.end);
-            }
-            _ => {
-                let threes = offsets.as_chunks::<3>().0.as_ptr_range().end.cast();
-                let end = offsets.as_ptr_range().end;
-                depthwise_any(weights, offsets.as_ptr(), pixels, sums.start, sums.end, threes, end);
-            }
+        if offsets.len() == 9 {
+            depthwise_9(weights, offsets.as_ptr(), pixels, sums.start, sums.end);
+        } else {
+            let threes = offsets.as_chunks::<3>().0.as_ptr_range().end.cast();
+            let end = offsets.as_ptr_range().end;
+            depthwise_any(weights, offsets.as_ptr(), pixels, sums.start, sums.end, threes, end);
         }
     }
 }
@@ -78,6 +75,7 @@ unsafe extern "C" fn depthwise_9(
     sums_end: *mut [i32; 4],
 ) {
     naked_asm!(
+        dsp_core!(),
         "push {{r4-r11, lr}}",
         "4:",
         "ldm r3, {{r4-r7}}",
@@ -109,6 +107,7 @@ unsafe extern "C" fn depthwise_any(
     offsets_end: *const u32,
 ) {
     naked_asm!(
+        dsp_core!(),
         "push {{r1, r4-r11, lr}}", // [sp] is the first offset, [sp + 40] the end of sums, then of threes, of offsets
         "4:",
         "ldm r3, {{r4-r7}}",

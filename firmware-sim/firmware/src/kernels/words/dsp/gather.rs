@@ -70,6 +70,7 @@ unsafe extern "C" fn gather_rows(
     left: usize,
 ) {
     naked_asm!(
+        dsp_core!(),
         // [sp] is the pixels, [sp + 4] the next offsets, [sp + 8] their end, and from [sp + 48] on lie the other
         // arguments: the next half, how far it is to the one after it, bytes of a row's fours of pairs, what is left
         "push {{r0, r1, r3-r11, lr}}",
@@ -212,6 +213,7 @@ unsafe extern "C" fn gather_six_columns(
     rows: *const u32,
 ) {
     naked_asm!(
+        dsp_core!(),
         begin_window!("6"),
         "2:",
         "ldr r4, [r0, r1, lsl #1]",
@@ -236,6 +238,7 @@ unsafe extern "C" fn gather_four_columns(
     rows: *const u32,
 ) {
     naked_asm!(
+        dsp_core!(),
         begin_window!("4"),
         "2:",
         "ldr r4, [r0, r1, lsl #1]",
