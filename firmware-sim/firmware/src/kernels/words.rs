@@ -72,6 +72,7 @@ pub struct Offsets<'a, T = u32> {
 impl<'a> Offsets<'a> {
     /// One offset for each tap or row.
     #[must_use]
+    #[inline(never)]
     pub fn new(offsets: &'a [u32]) -> Self {
         Self { offsets, reach: offsets.iter().fold(0, |reach, &offset| reach.max(offset)) }
     }

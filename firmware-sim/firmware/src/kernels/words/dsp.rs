@@ -19,6 +19,7 @@ mod depthwise;
 mod gather;
 
 use core::arch::naked_asm;
+use core::ops::Range;
 
 pub use dense::dense;
 pub use depthwise::depthwise;
@@ -28,58 +29,64 @@ use super::{Pair, Tile, WindowPatch, Word};
 
 /// See [`super::four_places`].
 pub fn four_places(words: &[Word], stride: usize, patch: &[[Pair; 4]], sums: &mut [Tile]) {
-    let Some((sums, gap)) = rows(words, stride, patch.len(), sums) else { return };
-    let (patch, sums) = (patch.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: for each of `sums` it reads the whole of `patch` and as many words, of which `rows` says that they are
-    // there, and leaves out `gap` bytes; it reads and writes the whole of `sums`. None of them is empty.
-    unsafe {
-        four_places_rows(words.as_ptr(), patch.start, sums.start, sums.end, gap, patch.end);
-    }
+    let pairs = patch.as_flattened().as_ptr_range();
+    // SAFETY: for the whole patch it reads as many words.
+    unsafe { add_rows(four_places_rows, words, stride, patch.len(), pairs, sums) }
 }
 
 /// See [`super::window5`].
 pub fn window5(words: &[Word], stride: usize, patches: &[WindowPatch<6>], sums: &mut [Tile]) {
-    let len = patches.len().saturating_mul(25);
-    let Some((sums, gap)) = rows(words, stride, len, sums) else { return };
-    let ([start, end], sums) = (before(patches), sums.as_mut_ptr_range());
-    // SAFETY: as in `four_places`, with 25 words for a patch; `patches` are what it reads from `start` + 8 on.
-    unsafe {
-        window5_rows(words.as_ptr(), start, sums.start, sums.end, gap, end);
-    }
+    let pairs = before(patches.as_flattened().as_flattened());
+    // SAFETY: for each patch it reads 25 words; `patches` are what it reads from 8 bytes after the pairs on.
+    unsafe { add_rows(window5_rows, words, stride, 25 * patches.len(), pairs, sums) }
 }
 
 /// See [`super::window3`].
 pub fn window3(words: &[Word], stride: usize, patches: &[WindowPatch<4>], sums: &mut [Tile]) {
-    let len = patches.len().saturating_mul(9);
-    let Some((sums, gap)) = rows(words, stride, len, sums) else { return };
-    let ([start, end], sums) = (before(patches), sums.as_mut_ptr_range());
-    // SAFETY: as in `four_places`, with 9 words for a patch; `patches` are what it reads from `start` + 8 on.
-    unsafe {
-        window3_rows(words.as_ptr(), start, sums.start, sums.end, gap, end);
-    }
+    let pairs = before(patches.as_flattened().as_flattened());
+    // SAFETY: for each patch it reads 9 words; `patches` are what it reads from 8 bytes after the pairs on.
+    unsafe { add_rows(window3_rows, words, stride, 9 * patches.len(), pairs, sums) }
 }
 
-/// Eight bytes before the first patch, and before the end of the last: so the last two pairs of a patch lie as far from
-/// where `r1` is as the next patch does, and the load of these can move it there.
-fn before<const SIDE: usize>(patches: &[WindowPatch<SIDE>]) -> [*const WindowPatch<SIDE>; 2] {
-    let patches = patches.as_ptr_range();
-    [patches.start, patches.end].map(|patch| patch.wrapping_byte_sub(8))
+/// Eight bytes before the first pair, and before the end of the last: so the last two pairs of a patch lie as far from
+/// where r1 is as the next patch does, and the load of these can move it there.
+fn before(pairs: &[Pair]) -> Range<*const Pair> {
+    let Range { start, end } = pairs.as_ptr_range();
+    start.wrapping_byte_sub(8)..end.wrapping_byte_sub(8)
 }
 
-/// The sums of which all words are there, and the bytes from the end of a pair of outputs' words to the next one's,
-/// which may be negative; `None` if there is nothing to add.
-fn rows<'s>(
+/// Takes words, the pairs, sums and their end, the bytes from the end of a row of words to the next row, which may be
+/// negative, and the end of the pairs.
+type RowsKernel =
+    unsafe extern "C" fn(*const Word, *const Pair, *mut Tile, *mut Tile, usize, *const Pair);
+
+/// Adds to the sums of which all words are there.
+///
+/// # Safety
+///
+/// For each of its sums the kernel reads all pairs, which must be there, and `len` words.
+#[inline(never)] // one for three kernels
+unsafe fn add_rows(
+    kernel: RowsKernel,
     words: &[Word],
     stride: usize,
     len: usize,
-    sums: &'s mut [Tile],
-) -> Option<(&'s mut [Tile], usize)> {
-    let spare = words.len().checked_sub(len)?;
+    pairs: Range<*const Pair>,
+    sums: &mut [Tile],
+) {
+    let Some(spare) = words.len().checked_sub(len) else { return };
     // without a stride the same words serve all
     let rows = spare.checked_div(stride).map_or(usize::MAX, |more| more.saturating_add(1));
-    let sums = sums.get_mut(..rows.min(sums.len()))?;
+    let Some(sums) = sums.get_mut(..rows.min(sums.len())) else { return };
+    if len == 0 || sums.is_empty() {
+        return;
+    }
     let gap = stride.wrapping_sub(len).wrapping_mul(size_of::<Word>());
-    (len > 0 && !sums.is_empty()).then_some((sums, gap))
+    let sums = sums.as_mut_ptr_range();
+    // SAFETY: the last of `sums`, which are not empty, begins at most `spare` words after the first, so that `len`
+    // words are there for each; it reads and writes the whole of `sums`. The caller vouches for the pairs, which are not
+    // empty since `len` is not zero.
+    unsafe { kernel(words.as_ptr(), pairs.start, sums.start, sums.end, gap, pairs.end) }
 }
 
 /// Lays out the stack and begins the first row, at label 4. Then on the stack:
@@ -123,11 +130,11 @@ macro_rules! end_rows {
 #[unsafe(naked)]
 unsafe extern "C" fn four_places_rows(
     words: *const Word,
-    patch: *const [Pair; 4],
+    pairs: *const Pair,
     sums: *mut Tile,
     sums_end: *mut Tile,
     gap: usize,
-    patch_end: *const [Pair; 4],
+    pairs_end: *const Pair,
 ) {
     naked_asm!(
         dsp_core!(),
@@ -173,11 +180,11 @@ unsafe extern "C" fn four_places_rows(
 #[unsafe(naked)]
 unsafe extern "C" fn window5_rows(
     words: *const Word,
-    patches: *const WindowPatch<6>,
+    pairs: *const Pair,
     sums: *mut Tile,
     sums_end: *mut Tile,
     gap: usize,
-    patches_end: *const WindowPatch<6>,
+    pairs_end: *const Pair,
 ) {
     naked_asm!(
         dsp_core!(),
@@ -213,11 +220,11 @@ unsafe extern "C" fn window5_rows(
 #[unsafe(naked)]
 unsafe extern "C" fn window3_rows(
     words: *const Word,
-    patches: *const WindowPatch<4>,
+    pairs: *const Pair,
     sums: *mut Tile,
     sums_end: *mut Tile,
     gap: usize,
-    patches_end: *const WindowPatch<4>,
+    pairs_end: *const Pair,
 ) {
     naked_asm!(
         dsp_core!(),
