@@ -14,7 +14,7 @@
 #![cfg_attr(kernels = "dsp", allow(unsafe_code))]
 
 use super::Pair;
-use super::words::{Tile, Word};
+use super::words::{Tile, Word, pairs};
 
 /// Side of the kernel.
 const KERNEL: usize = 5;
@@ -30,30 +30,70 @@ pub const SIDE: usize = KERNEL + 1;
 /// zero.
 pub type Patch = [[Pair; SIDE]; SIDE];
 
-/// Lays out the pixels of a window, and tells whether any is not zero.
-#[inline(never)] // short of registers, it would be spread over twice the stack
-pub fn gather(rows: &[[u8; SIDE]; SIDE], patch: &mut Patch) -> bool {
-    if *rows == [[0; SIDE]; SIDE] {
-        return false;
-    }
+/// Lays out the pixels of a window, and tells whether any is not zero; `row` gives the one that begins at an offset.
+#[inline(always)] // once in a program
+pub fn gather<'a>(
+    offsets: &[u32; SIDE],
+    row: impl Fn(usize, u32) -> Option<&'a [u8; SIDE]>,
+    patch: &mut Patch,
+) -> bool {
+    let (mut any, mut above) = (0, Row::default());
     let [stacked @ .., last, last_below] = patch;
-    for (cells, rows) in stacked.iter_mut().zip(rows.windows(2)) {
-        let [above, below] = rows else { continue };
-        for ((cell, &above), &below) in cells.iter_mut().zip(above).zip(below) {
-            *cell = Pair::from(above) | Pair::from(below) << 16;
+    let mut stacked = stacked.iter_mut();
+    for (line, &offset) in offsets.iter().enumerate() {
+        let Some(&pixels) = row(line, offset) else { return false };
+        let below = Row::of(pixels);
+        any |= below.even | below.odd | below.last;
+        if line > 0 && let Some(cells) = stacked.next() {
+            *cells = above.stacked(below);
         }
+        match SIDE - line {
+            2 => *last = below.interleaved(),
+            1 => *last_below = below.interleaved(),
+            _ => {}
+        }
+        above = below;
     }
-    let [.., row, below] = rows;
-    interleave(*row, last);
-    interleave(*below, last_below);
-    true
+    any != 0
 }
 
-/// Pixels with the ones to their right, but the last two with zero: they meet the kernel's last element, which has no
-/// partner.
-fn interleave(row: [u8; SIDE], cells: &mut [Pair; SIDE]) {
-    let [p0, p1, p2, p3, p4, p5] = row.map(Pair::from);
-    *cells = [p0 | p1 << 16, p1 | p2 << 16, p2 | p3 << 16, p3 | p4 << 16, p4, p5];
+/// Pixels of a row: 0 and 2, 1 and 3, 4 and 5.
+#[derive(Clone, Copy, Default)]
+struct Row {
+    even: Pair,
+    odd: Pair,
+    last: Pair,
+}
+
+impl Row {
+    fn of([first @ .., p4, p5]: [u8; SIDE]) -> Self {
+        let [even, odd] = pairs(first);
+        Self { even, odd, last: Pair::from(p4) | Pair::from(p5) << 16 }
+    }
+
+    /// Pixels with the ones below them.
+    const fn stacked(self, below: Self) -> [Pair; SIDE] {
+        let [p0, p2] = [low_low(self.even, below.even), high_high(self.even, below.even)];
+        let [p1, p3] = [low_low(self.odd, below.odd), high_high(self.odd, below.odd)];
+        let [p4, p5] = [low_low(self.last, below.last), high_high(self.last, below.last)];
+        [p0, p1, p2, p3, p4, p5]
+    }
+
+    /// Pixels with the ones to their right, but the last two with zero: they meet the kernel's last element, which has
+    /// no partner.
+    const fn interleaved(self) -> [Pair; SIDE] {
+        let Self { even, odd, last } = self;
+        let p12 = odd & 0xffff | even & 0xffff_0000;
+        [low_low(even, odd), p12, high_high(even, odd), odd >> 16 | last << 16, last & 0xffff, last >> 16]
+    }
+}
+
+const fn low_low(a: Pair, b: Pair) -> Pair {
+    a & 0xffff | b << 16
+}
+
+const fn high_high(a: Pair, b: Pair) -> Pair {
+    a >> 16 | b & 0xffff_0000
 }
 
 /// Sets the sums of all pairs of outputs; `words` is `[pair of outputs][word]`.
@@ -113,6 +153,7 @@ unsafe extern "C" fn convolve_tiles(
     end: *mut Tile,
 ) {
     core::arch::naked_asm!(
+        dsp_core!(),
         "push {{r2-r11, lr}}", // [sp] is the next sums, [sp + 4] their end
         "2:",
         ".irp sum, r4, r5, r6, r7, r8, r9, r10, r11",

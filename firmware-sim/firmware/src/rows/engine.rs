@@ -4,15 +4,17 @@ mod add;
 mod conv;
 mod dense;
 mod depthwise;
+mod output;
 mod pool;
 mod rows;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::format::{Kind, Layers, Model};
+use super::format::{Channel, Geometry, Kind, Layers, Model, Record};
 use super::plan;
 use super::schedule::Cursor;
-use rows::{Output, Rows};
+use output::Output;
+use rows::{Lines, Rows};
 
 /// Outputs of the last layer, in units of its scale: scores of the classes, or raw outputs `[channel][row][column]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,35 +200,41 @@ impl<'m> Frame<'_, 'm> {
         } else {
             Output::Row { bytes: rows::slot(held, output, row)?, value: output }
         };
-        match geometry.kind {
-            Kind::Conv => {
-                let [chunk, group] = [record.chunk, record.group].map(|it| it.get().into());
-                let weights = layers.weights(layer)?;
-                let is_copied = plan::is_copied(record, input);
-                conv::Layer { geometry, weights, chunk, group, is_copied, bytes, channels }.row(
-                    step,
-                    &rows,
-                    work,
-                    &mut output,
-                )
+        let output = &mut output;
+        let weights = layers.weights(layer);
+        let step = Step { number: step, record, geometry, bytes, channels, rows };
+        match step.geometry.kind {
+            Kind::Conv => conv::row(&step, &weights?, work, output),
+            Kind::Depthwise => depthwise::row(&step, &weights?, work, output),
+            Kind::Dense => dense::outputs(&step, &weights?, work, output),
+            Kind::MaxPool => pool::largest(&step, output),
+            Kind::AveragePool if step.geometry.is_streamed() => {
+                pool::streamed_mean(&step, sums, output)
             }
-            Kind::Depthwise => {
-                let layer = (&geometry, &layers.weights(layer)?);
-                depthwise::row(layer, step, bytes, channels, &rows, work, &mut output)
-            }
-            Kind::Dense => {
-                let weights = layers.weights(layer)?;
-                dense::outputs(&weights, bytes, channels, &rows, work, &mut output)
-            }
-            Kind::MaxPool => pool::largest(&geometry, step, &rows, &mut output),
-            Kind::AveragePool if geometry.is_streamed() => {
-                pool::streamed_mean(&geometry, step, channels, &rows, sums, &mut output)
-            }
-            Kind::AveragePool => pool::mean(&geometry, step, channels, &rows, work, &mut output),
-            Kind::Add => {
-                let others = Rows::new(rings[1], other, first);
-                add::row(step, bytes, channels, [&rows, &others], work, &mut output)
-            }
+            Kind::AveragePool => pool::mean(&step, work, output),
+            Kind::Add => add::row(&step, &Rows::new(rings[1], other, first), work, output),
         }
+    }
+}
+
+/// A step of a layer: what it computes by, and what it takes.
+struct Step<'a> {
+    /// How many the layer has done.
+    number: usize,
+    record: &'a Record,
+    geometry: Geometry,
+    /// The weights as they lie in the file.
+    bytes: &'a [u8],
+    channels: &'a [Channel],
+    rows: Rows<'a>,
+}
+
+impl Step<'_> {
+    /// The lines of the input under the windows of the row.
+    fn lines(&self) -> Lines<'_> {
+        let Geometry { kernel, stride, padding, .. } = self.geometry;
+        let rows = self.geometry.rows_at_once();
+        let count = (rows - 1) * stride[0] + kernel[0];
+        Lines::new(&self.rows, self.number * rows * stride[0], padding[0], count)
     }
 }

@@ -14,6 +14,7 @@
 //! | Words | depthwise | [`Order::Halves`] |
 
 use super::record::{Kind, Record, Value};
+use crate::kernels::words::gathered_pairs;
 
 /// Outputs of a block, whose weights lie side by side.
 pub const BLOCK: usize = 4;
@@ -60,7 +61,7 @@ pub enum Order {
     Taps,
     /// `[block of four outputs][tap][output]`, a byte each.
     Blocks,
-    /// `[pair of outputs][pair of taps]`, words.
+    /// `[pair of outputs][pair of taps]`, words; the pairs are those of [`crate::kernels::words::gathered_taps`].
     Fours,
     /// `[pair of outputs][pair of channels][column][row]`, words; kernels of this side.
     Windows(usize),
@@ -83,6 +84,8 @@ pub struct Weights {
     pub taps: usize,
     /// Input channels.
     pub inputs: usize,
+    /// Taps of a kernel row: of all its columns and channels, which lie side by side.
+    pub run: usize,
 }
 
 /// Where one weight lies.
@@ -135,7 +138,7 @@ impl Weights {
             (Kind::Depthwise, Layout::Words) => Order::Halves,
             (Kind::MaxPool | Kind::AveragePool, _) => return None,
         };
-        Some(Self { order, outputs, taps: record.taps(input), inputs })
+        Some(Self { order, outputs, taps: record.taps(input), inputs, run: columns * inputs })
     }
 
     /// Bytes in the file; `None` if they are more than there can be.
@@ -155,18 +158,37 @@ impl Weights {
         bytes?.checked_next_multiple_of(size_of::<u32>())
     }
 
+    /// Kernel rows, and the taps of each, that a chunk of this many taps has; of [`Order::Fours`].
+    #[must_use]
+    pub fn chunk(&self, taps: usize) -> [usize; 2] {
+        match taps.checked_div(self.run) {
+            Some(rows) if rows > 0 => [rows.min(self.rows()), self.run],
+            _ => [1, taps],
+        }
+    }
+
+    /// Kernel rows.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        match self.taps.checked_div(self.run) {
+            Some(rows) => rows,
+            None => 0,
+        }
+    }
+
     /// Words of a pair of outputs.
     #[must_use]
     pub const fn words(&self) -> usize {
         match self.order {
             Order::Grey => GREY_WORDS,
+            Order::Fours => gathered_pairs(self.rows(), self.run),
             _ => self.taps.next_multiple_of(4) / 2,
         }
     }
 
     /// Where the weight of a tap to an output lies.
     fn place(&self, output: usize, tap: usize) -> Place {
-        let Self { order, outputs, taps, inputs } = *self;
+        let Self { order, outputs, taps, inputs, run } = *self;
         // of a word that belongs to two outputs
         let in_word = |word: usize, half: usize| {
             let at = size_of::<u32>() * word + 2 * half;
@@ -179,7 +201,17 @@ impl Weights {
             Order::Factors => Place::Byte(0),
             Order::Taps => Place::Byte(tap * outputs + output),
             Order::Blocks => Place::Byte((output / BLOCK * taps + tap) * BLOCK + output % BLOCK),
-            Order::Fours => in_word(row + pair, half),
+            Order::Fours => {
+                let fours = run / 4 * 4;
+                let (y, x) = (tap / run.max(1), tap % run.max(1));
+                if x < fours {
+                    let tap = y * fours + x;
+                    in_word(row + tap / 4 * 2 + tap % 2, tap / 2 % 2)
+                } else {
+                    let number = y * (run - fours) + x - fours;
+                    in_word(row + self.rows() * fours / 2 + number / 2, number % 2)
+                }
+            }
             Order::Windows(side) => {
                 let inputs = inputs.max(1);
                 let (channel, element) = (tap % inputs, tap / inputs);

@@ -163,14 +163,18 @@ fn check_layer(layers: Layers<'_>, record: &Record, number: u8) -> Option<Result
         && columns <= MAX_KERNEL
         && (!geometry.pooled || down <= MAX_POOLED_STRIDE);
     let tile_fits = if kind == Kind::Conv {
-        // outputs share words, and so do taps
+        let weights = layers.weights(number.into())?;
+        let run = weights.run;
+        let unit = if weights.order == Order::Blocks { BLOCK } else { 2 };
         chunk > 0
             && group > 0
-            && group.is_multiple_of(BLOCK)
-            && match layers.weights(number.into())?.order {
+            // outputs share words, and so do taps
+            && group.is_multiple_of(unit)
+            && match weights.order {
                 Order::Blocks => true,
                 Order::Windows(_) => chunk.is_multiple_of(BLOCK) && channels.is_multiple_of(chunk),
-                _ => chunk.is_multiple_of(BLOCK),
+                _ if !run.is_multiple_of(4) => chunk == weights.taps,
+                _ => chunk.is_multiple_of(4) && (chunk < run || chunk.is_multiple_of(run)),
             }
     } else {
         [chunk, group] == [0; 2]

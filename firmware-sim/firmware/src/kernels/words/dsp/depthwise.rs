@@ -2,33 +2,38 @@
 
 use core::arch::naked_asm;
 
-use super::super::{ChannelWeights, Taps};
+use super::super::{ChannelWeights, Offsets, groups_weighed};
 
 /// See [`super::super::depthwise`].
-pub fn depthwise(weights: &[ChannelWeights], pixels: &[u8], taps: Taps<'_>, sums: &mut [[i32; 4]]) {
-    let Taps { offsets, reach } = taps;
-    let weighed = weights.len().checked_div(offsets.len()).unwrap_or(0);
+pub fn depthwise(
+    weights: &[ChannelWeights],
+    stride: usize,
+    pixels: &[u8],
+    taps: Offsets<'_>,
+    sums: &mut [[i32; 4]],
+) {
+    let Offsets { offsets, reach } = taps;
+    let weighed = groups_weighed(weights.len(), stride, offsets.len());
     let inside = pixels.len().saturating_sub(reach as usize) / 4;
     let groups = sums.len().min(weighed).min(inside);
     let Some(sums) = sums.get_mut(..groups) else { return };
     if sums.is_empty() {
         return;
     }
+    let gap = stride.wrapping_sub(offsets.len()).wrapping_mul(size_of::<ChannelWeights>());
     let sums = sums.as_mut_ptr_range();
     let (weights, pixels) = (weights.as_ptr(), pixels.as_ptr());
-    // SAFETY: for each of `sums` it reads all offsets, as many weights, and four bytes at each offset, of groups of
-    // channels that lie side by side: `groups` are all that are there. It reads and writes the whole of `sums`. None
-    // is empty: without offsets nothing is weighed.
+    // SAFETY: for each of `sums` it reads all offsets, as many weights and then skips `gap`, and four bytes at each
+    // offset, of groups of channels that lie side by side: `groups` are all that are there. It reads and writes the
+    // whole of `sums`. None is empty: without offsets nothing is weighed.
     unsafe {
-        match offsets {
-            [_, _, _, _, _, _, _, _, _] => {
-                depthwise_9(weights, offsets.as_ptr(), pixels, sums.start, sums.end);
-            }
-            _ => {
-                let threes = offsets.as_chunks::<3>().0.as_ptr_range().end.cast();
-                let end = offsets.as_ptr_range().end;
-                depthwise_any(weights, offsets.as_ptr(), pixels, sums.start, sums.end, threes, end);
-            }
+        if offsets.len() == 9 {
+            depthwise_9(weights, offsets.as_ptr(), pixels, sums.start, sums.end, gap);
+        } else {
+            let threes = offsets.as_chunks::<3>().0.as_ptr_range().end.cast();
+            let end = offsets.as_ptr_range().end;
+            let offsets = offsets.as_ptr();
+            depthwise_any(weights, offsets, pixels, sums.start, sums.end, gap, threes, end);
         }
     }
 }
@@ -71,8 +76,10 @@ unsafe extern "C" fn depthwise_9(
     pixels: *const u8,
     sums: *mut [i32; 4],
     sums_end: *mut [i32; 4],
+    gap: usize,
 ) {
     naked_asm!(
+        dsp_core!(),
         "push {{r4-r11, lr}}",
         "4:",
         "ldm r3, {{r4-r7}}",
@@ -85,8 +92,9 @@ unsafe extern "C" fn depthwise_9(
         "stm r3!, {{r4-r7}}",
         "sub r1, r1, #36",
         "add r2, r2, #4",
-        "ldr lr, [sp, #36]", // the end of sums
-        "cmp r3, lr",
+        "ldrd r12, lr, [sp, #36]", // the end of sums, the gap
+        "add r0, r0, lr",
+        "cmp r3, r12",
         "bne 4b",
         "pop {{r4-r11, pc}}",
     )
@@ -100,14 +108,16 @@ unsafe extern "C" fn depthwise_any(
     pixels: *const u8,
     sums: *mut [i32; 4],
     sums_end: *mut [i32; 4],
+    gap: usize,
     threes_end: *const u32,
     offsets_end: *const u32,
 ) {
     naked_asm!(
-        "push {{r1, r4-r11, lr}}", // [sp] is the first offset, [sp + 40] the end of sums, then of threes, of offsets
+        dsp_core!(),
+        "push {{r1, r4-r11, lr}}", // [sp] is the first offset, [sp + 40] the end of sums, the gap, the end of threes, of offsets
         "4:",
         "ldm r3, {{r4-r7}}",
-        "ldr lr, [sp, #44]",
+        "ldr lr, [sp, #48]",
         "cmp r1, lr",
         "beq 3f",
         "2:",
@@ -115,11 +125,11 @@ unsafe extern "C" fn depthwise_any(
         tap!("r8"),
         tap!("r9"),
         tap!("r10"),
-        "ldr lr, [sp, #44]",
+        "ldr lr, [sp, #48]",
         "cmp r1, lr",
         "bne 2b",
         "3:",
-        "ldr lr, [sp, #48]",
+        "ldr lr, [sp, #52]",
         "cmp r1, lr",
         "beq 5f",
         "ldr r8, [r1], #4",
@@ -129,8 +139,9 @@ unsafe extern "C" fn depthwise_any(
         "stm r3!, {{r4-r7}}",
         "ldr r1, [sp]",
         "add r2, r2, #4",
-        "ldr lr, [sp, #40]",
-        "cmp r3, lr",
+        "ldrd r12, lr, [sp, #40]",
+        "add r0, r0, lr",
+        "cmp r3, r12",
         "bne 4b",
         "pop {{r1, r4-r11, pc}}",
     )
