@@ -76,6 +76,12 @@ impl<'a> Offsets<'a> {
     pub fn new(offsets: &'a [u32]) -> Self {
         Self { offsets, reach: offsets.iter().fold(0, |reach, &offset| reach.max(offset)) }
     }
+
+    /// All of them, if there are `N` and each is followed by `run` of `len` bytes.
+    pub(super) fn within<const N: usize>(&self, len: usize, run: usize) -> Option<&'a [u32; N]> {
+        let end = (self.reach as usize).saturating_add(run);
+        if end <= len { self.offsets.try_into().ok() } else { None }
+    }
 }
 
 impl<'a> Offsets<'a, [u32; 4]> {
@@ -211,7 +217,7 @@ fn window_reach<const SIDE: usize>(rows: Offsets<'_>, step: usize, patches: usiz
 }
 
 /// The pairs that four neighbouring bytes make.
-pub(super) const fn pairs(bytes: [u8; 4]) -> [Pair; 2] {
+const fn pairs(bytes: [u8; 4]) -> [Pair; 2] {
     let bytes = u32::from_le_bytes(bytes);
     [bytes & 0x00ff_00ff, bytes >> 8 & 0x00ff_00ff]
 }

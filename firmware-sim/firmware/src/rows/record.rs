@@ -313,6 +313,7 @@ impl Geometry {
 impl Record {
     /// What follows from the record, which was checked, and from the value that it takes.
     #[must_use]
+    #[inline(always)] // whoever needs a few of its numbers does not make the others
     pub fn geometry(&self, input: &Value) -> Geometry {
         Geometry {
             kind: Kind::of_code(self.kind).unwrap_or(Kind::Dense),

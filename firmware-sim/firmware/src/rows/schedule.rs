@@ -57,6 +57,7 @@ impl<'a> Layers<'a> {
 
     /// A layer in numbers.
     #[must_use]
+    #[inline(always)]
     pub fn geometry(&self, layer: usize) -> Option<Geometry> {
         let record = self.records.get(layer)?;
         Some(record.geometry(self.value(record.source.into())?))

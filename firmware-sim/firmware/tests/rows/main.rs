@@ -64,7 +64,7 @@ fn every_kind_of_layer_and_every_way_through_it_is_met() {
     let (mut kinds, mut pooled, mut padded, mut strided, mut signed, mut streamed, mut shared) =
         ([0; 7], 0, 0, 0, 0, 0, 0);
     let mut orders = vec![];
-    for seed in 0..1000 {
+    for seed in 0..2000 {
         let network = Network::random(&mut Random(seed));
         let file = network.file(if seed % 2 == 0 { Layout::Bytes } else { Layout::Words });
         let model = Model::parse(&file).unwrap();

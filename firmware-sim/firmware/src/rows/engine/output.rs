@@ -89,7 +89,7 @@ impl<'m> Output<'m> {
         tiles: &[Tile],
         channels: &[Channel],
     ) {
-        self.put_pairs(column, first, tiles.iter().map(max_pool), channels);
+        self.put_pairs(column, first, tiles, channels, max_pool);
     }
 
     /// Takes the sums of one of four places.
@@ -102,9 +102,9 @@ impl<'m> Output<'m> {
         place: usize,
         channels: &[Channel],
     ) {
-        let sums = tiles.iter().map(|tile| tile.as_chunks().0.get(place));
-        let sums = sums.map(|sums| sums.map_or([0; 2], unpack_accumulators));
-        self.put_pairs(column, first, sums, channels);
+        self.put_pairs(column, first, tiles, channels, |tile| {
+            tile.as_chunks().0.get(place).map_or([0; 2], unpack_accumulators)
+        });
     }
 
     #[inline(always)]
@@ -112,29 +112,38 @@ impl<'m> Output<'m> {
         &mut self,
         column: usize,
         first: usize,
-        mut sums: impl Iterator<Item = [i32; 2]>,
+        tiles: &[Tile],
         channels: &[Channel],
+        sums: impl Fn(&Tile) -> [i32; 2],
     ) {
         let place = self.place(column, first, channels.len());
+        let Self::Row { bytes, value } = self else {
+            return self.put_each(column, first, tiles, channels, &sums);
+        };
+        let zero = value.zero;
+        let (bytes, last_byte) = bytes.get_mut(place).unwrap_or_default().as_chunks_mut::<2>();
         let (pairs, last) = channels.as_chunks::<2>();
-        match self {
-            Self::Row { bytes, value } => {
-                let zero = value.zero;
-                let (bytes, last_byte) =
-                    bytes.get_mut(place).unwrap_or_default().as_chunks_mut::<2>();
-                for ((bytes, [even, odd]), [a, b]) in bytes.iter_mut().zip(pairs).zip(&mut sums) {
-                    *bytes = [even.activation(a, zero), odd.activation(b, zero)];
-                }
-                if let ([byte], [channel], Some([sum, _])) = (last_byte, last, sums.next()) {
-                    *byte = channel.activation(sum, zero);
-                }
-            }
-            Self::Logits { .. } => {
-                for (number, [a, b]) in (first..).step_by(2).zip(sums) {
-                    let channels = channels.get(number - first..).unwrap_or_default();
-                    self.put(column, number, &[a, b], channels);
-                }
-            }
+        for ((bytes, [even, odd]), tile) in bytes.iter_mut().zip(pairs).zip(tiles) {
+            let [a, b] = sums(tile);
+            *bytes = [even.activation(a, zero), odd.activation(b, zero)];
+        }
+        if let ([byte], [channel], Some(tile)) = (last_byte, last, tiles.last()) {
+            *byte = channel.activation(sums(tile)[0], zero);
+        }
+    }
+
+    /// The same of the last layer, which has few.
+    #[inline(never)]
+    fn put_each(
+        &mut self,
+        column: usize,
+        first: usize,
+        tiles: &[Tile],
+        channels: &[Channel],
+        sums: &dyn Fn(&Tile) -> [i32; 2],
+    ) {
+        for (number, (tile, channels)) in tiles.iter().zip(channels.chunks(2)).enumerate() {
+            self.put(column, first + 2 * number, &sums(tile), channels);
         }
     }
 

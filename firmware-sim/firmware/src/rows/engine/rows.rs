@@ -116,6 +116,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Where each line begins.
+    #[inline(never)]
     pub(super) fn offsets(&self, offsets: &mut [u32]) {
         for (line, offset) in offsets.iter_mut().enumerate() {
             *offset = self.offset(line);

@@ -6,6 +6,7 @@ use super::{Group, WINDOW};
 use crate::kernels::grey;
 use crate::kernels::words::{Offsets, Tile, WindowPatch, Word, gather_window};
 use crate::rows::engine::output::Output;
+use crate::rows::format::POOL;
 
 /// Working memory of a step.
 struct Work<'m, const SIDE: usize> {
@@ -37,17 +38,18 @@ impl Group<'_> {
         let Work { lines, sums, patches } = Work::of(work, self.channels.len())?;
         let patches = patches.get_mut(..self.chunk() / 2)?;
         self.lines.offsets(lines);
-        let outside = self.lines.outside();
+        let (lines, padding) = (Offsets::new(lines), self.step.rows.padding());
+        let [_, start] = self.window(0);
+        let inputs = self.weights.inputs;
         for column in 0..output.value().width.get().into() {
-            let [_, start] = self.window(column * WINDOW);
-            let mut pixels = self.step.rows.ring().get(start..)?;
+            let mut pixels = self.step.rows.ring().get(start + column * POOL * inputs..)?;
             let mut words = self.words()?;
             sums.fill([0; 8]);
-            for _ in (0..self.weights.inputs).step_by(self.chunk().max(1)) {
-                gather_window(pixels, Offsets::new(lines), self.weights.inputs, patches);
-                for line in outside.clone() {
+            for _ in (0..inputs).step_by(self.chunk().max(1)) {
+                gather_window(pixels, lines, inputs, patches);
+                for line in self.lines.outside() {
                     for patch in &mut *patches {
-                        *patch.get_mut(line)? = [self.step.rows.padding(); SIDE];
+                        *patch.get_mut(line)? = [padding; SIDE];
                     }
                 }
                 multiply(words, self.weights.words(), patches, sums);
@@ -65,17 +67,17 @@ impl Group<'_> {
         let Work { lines, sums, patches } = Work::of(work, self.channels.len())?;
         let patch = patches.first_mut()?;
         self.lines.offsets(lines);
-        let padding = [self.step.rows.value.zero; grey::SIDE];
+        let (offsets, padding) = (Offsets::new(lines), self.step.rows.value.zero);
+        let [_, start] = self.window(0);
         let mut was_blank = false;
         for column in 0..output.value().width.get().into() {
-            let [_, start] = self.window(column * WINDOW);
-            let pixels = self.step.rows.ring().get(start..)?;
-            let row = |line: usize, offset: u32| match pixels.get(offset as usize..) {
-                Some(pixels) if self.lines.is_inside(line) => pixels.first_chunk(),
-                _ => Some(&padding),
-            };
+            let pixels = self.step.rows.ring().get(start + column * POOL..)?;
             // most of a digit's picture is background: 0 times anything
-            let is_blank = !grey::gather(lines, row, patch);
+            let mut is_blank = !grey::gather(pixels, offsets, patch);
+            for line in self.lines.outside() {
+                grey::fill_row(patch, line, padding);
+                is_blank &= padding == 0;
+            }
             if !is_blank {
                 grey::convolve(self.words()?, patch, sums);
             } else if was_blank {
