@@ -198,7 +198,8 @@ impl<'m> Frame<'_, 'm> {
         let mut output = if is_last {
             Output::Logits { logits, value: output, row }
         } else {
-            Output::Row { bytes: rows::slot(held, output, row)?, value: output }
+            let is_paired = record.paired != 0;
+            Output::Row { bytes: rows::slot(held, output, row)?, value: output, is_paired }
         };
         let output = &mut output;
         let weights = layers.weights(layer);

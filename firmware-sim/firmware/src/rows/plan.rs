@@ -118,6 +118,25 @@ pub fn surroundings(layers: Layers<'_>, number: usize) -> [u8; 3] {
     found
 }
 
+/// Whether what a layer gives lies with its columns in pairs:
+/// `[row][pair of columns][pair of channels][column][channel]`.
+///
+/// A dense layer passes over pairs of zeros, and more neighbours of one channel are zeros together than channels of one
+/// place are. So the output of a pooled convolution does that only dense layers take.
+#[must_use]
+pub fn pairs_columns(layers: Layers<'_>, layer: usize) -> bool {
+    let Some(record) = layers.records.get(layer) else { return false };
+    let is_dense = |taker: usize| {
+        let takes = layers.geometry(taker).filter(|geometry| geometry.takes(layer + 1));
+        takes.map(|geometry| geometry.kind == Kind::Dense)
+    };
+    let [channels, _, width] = record.output.shape();
+    channels.is_multiple_of(2)
+        && width.is_multiple_of(2)
+        && layers.weights(layer).is_some_and(|it| matches!(it.order, Order::Windows(_)))
+        && (0..layers.records.len()).filter_map(is_dense).min() == Some(true)
+}
+
 /// Whether two values are needed at one time and lie at one place.
 #[must_use]
 pub fn collide(one: &Value, other: &Value) -> bool {

@@ -10,7 +10,8 @@
 //! | Words | 5×5 pooled convolution of one channel | [`Order::Grey`] |
 //! | Words | 5×5 or 3×3 pooled convolution of four channels each | [`Order::Windows`] |
 //! | Words | any other convolution | [`Order::Fours`] |
-//! | Words | dense | [`Order::DenseWords`] |
+//! | Words | dense, of columns in pairs | [`Order::DenseColumns`] |
+//! | Words | any other dense | [`Order::DenseWords`] |
 //! | Words | depthwise | [`Order::Halves`] |
 
 use super::record::{Kind, Record, Value};
@@ -69,6 +70,8 @@ pub enum Order {
     Grey,
     /// `[block of outputs][pair of taps][pair of outputs]`, words.
     DenseWords,
+    /// The same, with the taps as a value lies whose columns lie in pairs: see [`super::plan::pairs_columns`].
+    DenseColumns,
     /// `[four channels][tap][two words]`, 16 bits each.
     Halves,
 }
@@ -107,9 +110,9 @@ const GREY: usize = 5;
 pub const GREY_WORDS: usize = (GREY * GREY).div_ceil(2);
 
 impl Weights {
-    /// Of this layer; `None` of a kind without weights.
+    /// Of this layer; `None` of a kind without weights. `is_paired` says how the columns of `input` lie.
     #[must_use]
-    pub fn of(layout: Layout, record: &Record, input: &Value) -> Option<Self> {
+    pub fn of(layout: Layout, record: &Record, input: &Value, is_paired: bool) -> Option<Self> {
         let kind = Kind::of_code(record.kind)?;
         let inputs = usize::from(input.channels.get());
         let outputs = record.channels();
@@ -134,6 +137,7 @@ impl Weights {
                     Order::Fours
                 }
             }
+            (Kind::Dense, Layout::Words) if is_paired => Order::DenseColumns,
             (Kind::Dense, Layout::Words) => Order::DenseWords,
             (Kind::Depthwise, Layout::Words) => Order::Halves,
             (Kind::MaxPool | Kind::AveragePool, _) => return None,
@@ -150,7 +154,11 @@ impl Weights {
             Order::Taps => outputs.checked_mul(taps),
             Order::Blocks => outputs.checked_next_multiple_of(BLOCK)?.checked_mul(taps),
             Order::Halves => outputs.checked_mul(taps)?.checked_mul(2),
-            Order::Fours | Order::Windows(_) | Order::Grey | Order::DenseWords => {
+            Order::Fours
+            | Order::Windows(_)
+            | Order::Grey
+            | Order::DenseWords
+            | Order::DenseColumns => {
                 let words = outputs.div_ceil(2).checked_mul(self.words())?;
                 words.checked_mul(size_of::<u32>())
             }
@@ -196,7 +204,7 @@ impl Weights {
         };
         let row = output / 2 * self.words();
         // of four neighbours 0, 1, 2, 3 the first word has 0 and 2, the second 1 and 3
-        let [pair, half] = [tap / 4 * 2 + tap % 2, tap / 2 % 2];
+        let neighbours = |tap: usize| [tap / 4 * 2 + tap % 2, tap / 2 % 2];
         match order {
             Order::Factors => Place::Byte(0),
             Order::Taps => Place::Byte(tap * outputs + output),
@@ -205,8 +213,8 @@ impl Weights {
                 let fours = run / 4 * 4;
                 let (y, x) = (tap / run.max(1), tap % run.max(1));
                 if x < fours {
-                    let tap = y * fours + x;
-                    in_word(row + tap / 4 * 2 + tap % 2, tap / 2 % 2)
+                    let [pair, half] = neighbours(y * fours + x);
+                    in_word(row + pair, half)
                 } else {
                     let number = y * (run - fours) + x - fours;
                     in_word(row + self.rows() * fours / 2 + number / 2, number % 2)
@@ -217,8 +225,8 @@ impl Weights {
                 let (channel, element) = (tap % inputs, tap / inputs);
                 let side = side.max(1);
                 let (y, x) = (element / side, element % side);
-                let pair = channel / 4 * 2 + channel % 2;
-                in_word(row + (pair * side + x) * side + y, channel / 2 % 2)
+                let [pair, half] = neighbours(channel);
+                in_word(row + (pair * side + x) * side + y, half)
             }
             Order::Grey => {
                 let (y, x) = (tap / GREY, tap % GREY);
@@ -228,7 +236,13 @@ impl Weights {
                     in_word(row + (GREY - 1) / 2 * GREY + x / 2, x % 2)
                 }
             }
-            Order::DenseWords => {
+            Order::DenseWords | Order::DenseColumns => {
+                let inputs = inputs.max(1);
+                let (column, channel) = (tap / inputs, tap % inputs);
+                let [pair, half] = neighbours(match order {
+                    Order::DenseWords => tap,
+                    _ => (column / 2 * inputs + channel / 2 * 2 + column % 2) * 2 + channel % 2,
+                });
                 let block = output / (2 * DENSE_PAIRS);
                 let before = block * DENSE_PAIRS;
                 let width = (outputs.div_ceil(2) - before).min(DENSE_PAIRS);

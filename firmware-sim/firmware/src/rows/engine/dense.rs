@@ -19,6 +19,7 @@ pub(super) fn outputs(
     work: &mut [u32],
     output: &mut Output<'_>,
 ) -> Option<()> {
+    output.fill_padding();
     match weights.order {
         Order::Blocks => blocks(step, weights, work, output),
         _ => pairs(step, weights, output),

@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::rows::with_padding;
 use crate::kernels::unpack_accumulators;
 use crate::kernels::words::Tile;
-use crate::rows::format::{Channel, Value};
+use crate::rows::format::{Channel, POOL, Value};
 
 /// Where the results of a step go.
 #[derive(Debug)]
@@ -16,6 +16,9 @@ pub(super) enum Output<'m> {
         bytes: &'m mut [u8],
         /// What it is a row of.
         value: &'m Value,
+        /// Whether its columns lie in pairs, see [`crate::rows::plan::pairs_columns`]; only of what goes to
+        /// [`Output::put_largest`].
+        is_paired: bool,
     },
     /// Out: they are the last layer's.
     Logits {
@@ -39,7 +42,7 @@ impl<'m> Output<'m> {
     /// The row without its padding, which is filled; empty if it is the last layer's.
     pub(super) fn bytes(&mut self) -> &mut [u8] {
         match self {
-            Self::Row { bytes, value } => with_padding(bytes, value).into_bytes(),
+            Self::Row { bytes, value, .. } => with_padding(bytes, value).into_bytes(),
             Self::Logits { .. } => &mut [],
         }
     }
@@ -89,7 +92,19 @@ impl<'m> Output<'m> {
         tiles: &[Tile],
         channels: &[Channel],
     ) {
-        self.put_pairs(column, first, tiles, channels, max_pool);
+        match self {
+            Self::Row { bytes, value, is_paired: true } => {
+                let fours = (usize::from(value.channels.get()) * (column / POOL) + first) / 2;
+                let bytes = bytes.as_chunks_mut::<4>().0.get_mut(fours..).unwrap_or_default();
+                let bytes = bytes.iter_mut().filter_map(|four| match four.as_chunks_mut::<2>().0 {
+                    [left, _] if column.is_multiple_of(POOL) => Some(left),
+                    [_, right] => Some(right),
+                    _ => None,
+                });
+                fill(bytes, tiles, channels, value.zero, max_pool);
+            }
+            _ => self.put_pairs(column, first, tiles, channels, max_pool),
+        }
     }
 
     /// Takes the sums of one of four places.
@@ -117,18 +132,13 @@ impl<'m> Output<'m> {
         sums: impl Fn(&Tile) -> [i32; 2],
     ) {
         let place = self.place(column, first, channels.len());
-        let Self::Row { bytes, value } = self else {
+        let Self::Row { bytes, value, .. } = self else {
             return self.put_each(column, first, tiles, channels, &sums);
         };
-        let zero = value.zero;
-        let (bytes, last_byte) = bytes.get_mut(place).unwrap_or_default().as_chunks_mut::<2>();
-        let (pairs, last) = channels.as_chunks::<2>();
-        for ((bytes, [even, odd]), tile) in bytes.iter_mut().zip(pairs).zip(tiles) {
-            let [a, b] = sums(tile);
-            *bytes = [even.activation(a, zero), odd.activation(b, zero)];
-        }
-        if let ([byte], [channel], Some(tile)) = (last_byte, last, tiles.last()) {
-            *byte = channel.activation(sums(tile)[0], zero);
+        let (bytes, last) = bytes.get_mut(place).unwrap_or_default().as_chunks_mut::<2>();
+        fill(bytes.iter_mut(), tiles, channels, value.zero, &sums);
+        if let ([byte], [.., channel], [.., tile]) = (last, channels, tiles) {
+            *byte = channel.activation(sums(tile)[0], value.zero);
         }
     }
 
@@ -187,6 +197,21 @@ impl<'m> Output<'m> {
                 }
             }
         }
+    }
+}
+
+/// The activations of pairs of outputs.
+#[inline(always)]
+fn fill<'m>(
+    bytes: impl Iterator<Item = &'m mut [u8; 2]>,
+    tiles: &[Tile],
+    channels: &[Channel],
+    zero: u8,
+    sums: impl Fn(&Tile) -> [i32; 2],
+) {
+    for ((bytes, [even, odd]), tile) in bytes.zip(channels.as_chunks().0).zip(tiles) {
+        let [a, b] = sums(tile);
+        *bytes = [even.activation(a, zero), odd.activation(b, zero)];
     }
 }
 

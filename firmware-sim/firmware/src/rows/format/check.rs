@@ -187,7 +187,7 @@ fn check_layer(layers: Layers<'_>, record: &Record, number: u8) -> Option<Result
         && (kind == Kind::Add || other == 0)
         && tile_fits
         && (is_small || kind != Kind::Conv)
-        && record.reserved.get() == 0
+        && record.reserved == 0
         && (record.sums.get() > 0) == geometry.is_streamed();
     (lengths_fit && shape_fits && zero_fits && flags_fit).then_some(Ok(()))
 }
@@ -279,6 +279,11 @@ fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
         let input = layers.value(record.source.into()).ok_or(FormatError::Plan)?;
         if record.kind == Kind::Dense.code() && (input.left, input.right) != (0, 0) {
             return Err(FormatError::Plan);
+        }
+    }
+    for (number, record) in layers.records.iter().enumerate() {
+        if record.paired != u8::from(plan::pairs_columns(layers, number)) {
+            return Err(FormatError::Layer(number as u8));
         }
     }
     for number in 0..=layers.records.len() {
