@@ -85,7 +85,8 @@ impl<'m> Frame<'_, 'm> {
             let rows_at = self.model.header().rows_at.get() as usize;
             let all = self.scratch.get_mut(rows_at..)?.as_mut_bytes();
             let ring = all.get_mut(input.offset.get() as usize..)?.get_mut(..input.len())?;
-            rows::with_padding(rows::slot(ring, input, number)?, input).copy_from_slice_of(row);
+            let inside = rows::inside(rows::slot(ring, input, number)?, input);
+            inside.iter_mut().zip(row).for_each(|(to, &from)| *to = from);
             self.count(0);
         }
         Some(())

@@ -16,7 +16,6 @@ pub(super) fn row(
 ) -> Option<()> {
     let &[a, b] = step.bytes.as_chunks().0 else { return None };
     let [a, b] = [a, b].map(i32::from_le_bytes);
-    output.fill_padding();
     let value = output.value();
     let outputs = usize::from(value.channels.get());
     let sums = <[i32]>::mut_from_bytes(work.get_mut(..outputs)?.as_mut_bytes()).ok()?;

@@ -39,7 +39,6 @@ pub(super) fn row(
     work: &mut [u32],
     output: &mut Output<'_>,
 ) -> Option<()> {
-    output.fill_padding();
     let mut first = 0;
     for channels in step.channels.chunks(usize::from(step.record.group.get()).max(1)) {
         let group = Group { step, weights, first, channels, lines: step.lines() };

@@ -5,7 +5,6 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::Step;
 use super::output::Output;
 use crate::kernels::bytes::{self, Block};
-use crate::kernels::unpack_accumulators;
 use crate::kernels::words::{self, Word};
 use crate::rows::format::{BLOCK, Order, Weights};
 use crate::rows::plan::DENSE_BLOCKS;
@@ -19,7 +18,6 @@ pub(super) fn outputs(
     work: &mut [u32],
     output: &mut Output<'_>,
 ) -> Option<()> {
-    output.fill_padding();
     match weights.order {
         Order::Blocks => blocks(step, weights, work, output),
         _ => pairs(step, weights, output),
@@ -65,11 +63,7 @@ fn pairs(step: &Step<'_>, weights: &Weights, output: &mut Output<'_>) -> Option<
             words::dense(words_left.get(whole / 2 * pairs..)?, &last, sums);
         }
         words_left = words_left.get(weights.words() * pairs..)?;
-        let mut plain = [[0; 2]; DENSE_PAIRS];
-        for (plain, sums) in plain.iter_mut().zip(&*sums) {
-            *plain = unpack_accumulators(sums);
-        }
-        output.put(0, first, plain.as_flattened(), channels);
+        output.put_block(first, sums, channels);
         first += channels.len();
     }
     Some(())

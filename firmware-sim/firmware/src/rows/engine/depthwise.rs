@@ -18,7 +18,6 @@ pub(super) fn row(
     work: &mut [u32],
     output: &mut Output<'_>,
 ) -> Option<()> {
-    output.fill_padding();
     let columns = step.geometry.kernel[1];
     let mut layer = Layer { step, weights, columns, lines: step.lines(), first: 0 };
     // of the taps that are inside the map

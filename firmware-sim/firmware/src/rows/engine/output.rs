@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::rows::with_padding;
+use super::rows;
 use crate::kernels::unpack_accumulators;
 use crate::kernels::words::Tile;
 use crate::rows::format::{Channel, POOL, Value};
@@ -39,17 +39,12 @@ impl<'m> Output<'m> {
         }
     }
 
-    /// The row without its padding, which is filled; empty if it is the last layer's.
+    /// The row without its padding; empty if it is the last layer's.
     pub(super) fn bytes(&mut self) -> &mut [u8] {
         match self {
-            Self::Row { bytes, value, .. } => with_padding(bytes, value).into_bytes(),
+            Self::Row { bytes, value, .. } => rows::inside(bytes, value),
             Self::Logits { .. } => &mut [],
         }
-    }
-
-    /// Fills the row's padding.
-    pub(super) fn fill_padding(&mut self) {
-        self.bytes();
     }
 
     /// Where the `count` channels from `first` on lie at column `column`.
@@ -122,14 +117,20 @@ impl<'m> Output<'m> {
         });
     }
 
+    /// Takes the sums of a block of a dense layer.
+    #[inline(never)]
+    pub(super) fn put_block(&mut self, first: usize, sums: &[[u32; 2]], channels: &[Channel]) {
+        self.put_pairs(0, first, sums, channels, unpack_accumulators);
+    }
+
     #[inline(always)]
-    fn put_pairs(
+    fn put_pairs<T>(
         &mut self,
         column: usize,
         first: usize,
-        tiles: &[Tile],
+        tiles: &[T],
         channels: &[Channel],
-        sums: impl Fn(&Tile) -> [i32; 2],
+        sums: impl Fn(&T) -> [i32; 2],
     ) {
         let place = self.place(column, first, channels.len());
         let Self::Row { bytes, value, .. } = self else {
@@ -144,13 +145,13 @@ impl<'m> Output<'m> {
 
     /// The same of the last layer, which has few.
     #[inline(never)]
-    fn put_each(
+    fn put_each<T>(
         &mut self,
         column: usize,
         first: usize,
-        tiles: &[Tile],
+        tiles: &[T],
         channels: &[Channel],
-        sums: &dyn Fn(&Tile) -> [i32; 2],
+        sums: &dyn Fn(&T) -> [i32; 2],
     ) {
         for (number, (tile, channels)) in tiles.iter().zip(channels.chunks(2)).enumerate() {
             self.put(column, first + 2 * number, &sums(tile), channels);
@@ -202,12 +203,12 @@ impl<'m> Output<'m> {
 
 /// The activations of pairs of outputs.
 #[inline(always)]
-fn fill<'m>(
+fn fill<'m, T>(
     bytes: impl Iterator<Item = &'m mut [u8; 2]>,
-    tiles: &[Tile],
+    tiles: &[T],
     channels: &[Channel],
     zero: u8,
-    sums: impl Fn(&Tile) -> [i32; 2],
+    sums: impl Fn(&T) -> [i32; 2],
 ) {
     for ((bytes, [even, odd]), tile) in bytes.zip(channels.as_chunks().0).zip(tiles) {
         let [a, b] = sums(tile);

@@ -32,7 +32,6 @@ pub(super) fn mean(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -
     let Step { geometry, rows, number: row, channels, .. } = step;
     let sums = work.get_mut(..rows.value.channels.get().into())?;
     let first = row * geometry.stride[0];
-    output.bytes();
     for column in 0..output.value().width.get().into() {
         sums.fill(0);
         for row in first..first + geometry.kernel[0] {
@@ -57,7 +56,6 @@ pub(super) fn streamed_mean(
     let in_window = step - geometry.rows_after(step) * height;
     if in_window == 0 {
         sums.fill(0);
-        output.bytes();
     }
     let row = geometry.rows_after(step) * geometry.stride[0] + in_window;
     let columns = sums.chunks_mut(usize::from(value.channels.get()).max(1));

@@ -124,38 +124,27 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The place of row `row` among those that are held.
+/// The place of row `row` among those that are held, with its padding filled.
 pub(super) fn slot<'m>(ring: &'m mut [u8], value: &Value, row: usize) -> Option<&'m mut [u8]> {
     let stride = value.stride();
     let slot = row.checked_rem(value.rows.get().into())?;
-    ring.get_mut(slot * stride..)?.get_mut(..stride)
+    let row = ring.get_mut(slot * stride..)?.get_mut(..stride)?;
+    fill_padding(row, value);
+    Some(row)
 }
 
-/// A row to be written.
-pub(super) struct Inside<'m>(&'m mut [u8]);
-
-/// Fills a row's padding, which what lay there before may have left otherwise, and gives what is between.
-pub(super) fn with_padding<'m>(row: &'m mut [u8], value: &Value) -> Inside<'m> {
+/// Fills a row's padding, which what lay there before may have left otherwise.
+fn fill_padding(row: &mut [u8], value: &Value) {
     let channels = usize::from(value.channels.get());
-    let (left, right) = (usize::from(value.left) * channels, usize::from(value.right) * channels);
-    let Some((left, rest)) = row.split_at_mut_checked(left) else { return Inside(&mut []) };
-    let end = rest.len().saturating_sub(right);
-    let Some((inside, right)) = rest.split_at_mut_checked(end) else { return Inside(&mut []) };
-    left.fill(value.zero);
-    right.fill(value.zero);
-    Inside(inside)
+    let left = row.get_mut(..usize::from(value.left) * channels);
+    left.unwrap_or_default().fill(value.zero);
+    let right = row.len().saturating_sub(usize::from(value.right) * channels);
+    row.get_mut(right..).unwrap_or_default().fill(value.zero);
 }
 
-impl<'m> Inside<'m> {
-    /// Writes all of it.
-    pub(super) fn copy_from_slice_of(self, values: &[u8]) {
-        for (byte, &value) in self.0.iter_mut().zip(values) {
-            *byte = value;
-        }
-    }
-
-    /// All of it.
-    pub(super) fn into_bytes(self) -> &'m mut [u8] {
-        self.0
-    }
+/// A row without its padding.
+pub(super) fn inside<'m>(row: &'m mut [u8], value: &Value) -> &'m mut [u8] {
+    let start = usize::from(value.left) * usize::from(value.channels.get());
+    let inside = row.get_mut(start..).and_then(|row| row.get_mut(..value.row_len()));
+    inside.unwrap_or_default()
 }

@@ -41,9 +41,10 @@ impl Group<'_> {
         let (lines, padding) = (Offsets::new(lines), self.step.rows.padding());
         let [_, start] = self.window(0);
         let inputs = self.weights.inputs;
+        let all = self.words()?;
         for column in 0..output.value().width.get().into() {
             let mut pixels = self.step.rows.ring().get(start + column * POOL * inputs..)?;
-            let mut words = self.words()?;
+            let mut words = all;
             sums.fill([0; 8]);
             for _ in (0..inputs).step_by(self.chunk().max(1)) {
                 gather_window(pixels, lines, inputs, patches);
@@ -69,6 +70,7 @@ impl Group<'_> {
         self.lines.offsets(lines);
         let (offsets, padding) = (Offsets::new(lines), self.step.rows.value.zero);
         let [_, start] = self.window(0);
+        let words = self.words()?;
         let mut was_blank = false;
         for column in 0..output.value().width.get().into() {
             let pixels = self.step.rows.ring().get(start + column * POOL..)?;
@@ -79,7 +81,7 @@ impl Group<'_> {
                 is_blank &= padding == 0;
             }
             if !is_blank {
-                grey::convolve(self.words()?, patch, sums);
+                grey::convolve(words, patch, sums);
             } else if was_blank {
                 output.repeat(column, self.first, self.channels.len());
                 continue;
