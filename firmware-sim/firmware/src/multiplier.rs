@@ -78,7 +78,7 @@ impl Multiplier {
     /// Cannot overflow: `|acc · mantissa| ≤ 2⁶²` and the rounding term is at most 2⁶¹.
     #[must_use]
     pub const fn requantize_around(self, acc: i32, zero: u8) -> u8 {
-        let places = self.shift.wrapping_sub(33);
+        let places = (self.shift as u32).wrapping_sub(33);
         let rounded = if places < 30 {
             // The low half has no part in the rounding but to be cut off: half the work in 32 bits.
             let high = ((acc as i64 * self.mantissa as i64) >> 32) as i32;

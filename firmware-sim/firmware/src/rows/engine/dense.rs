@@ -20,7 +20,7 @@ pub(super) fn outputs(
 ) -> Option<()> {
     match weights.order {
         Order::Blocks => blocks(step, weights, work, output),
-        _ => pairs(step, weights, output),
+        _ => pairs(step, weights, work, output),
     }
 }
 
@@ -45,7 +45,12 @@ fn blocks(
     Some(())
 }
 
-fn pairs(step: &Step<'_>, weights: &Weights, output: &mut Output<'_>) -> Option<()> {
+fn pairs(
+    step: &Step<'_>,
+    weights: &Weights,
+    work: &mut [u32],
+    output: &mut Output<'_>,
+) -> Option<()> {
     let mut words_left = <[Word]>::ref_from_bytes(step.bytes).ok()?;
     let inputs = step.rows.ring();
     // the last inputs, filled up to four
@@ -54,15 +59,16 @@ fn pairs(step: &Step<'_>, weights: &Weights, output: &mut Output<'_>) -> Option<
     let rest = inputs.get(whole..)?;
     last.iter_mut().zip(rest).for_each(|(to, &from)| *to = from);
     let mut first = 0;
-    for channels in step.channels.chunks(2 * DENSE_PAIRS) {
-        let mut sums = [[0; 2]; DENSE_PAIRS];
-        let pairs = channels.len().div_ceil(2);
-        let sums = sums.get_mut(..pairs)?;
-        words::dense(words_left, inputs, sums);
-        if !rest.is_empty() {
-            words::dense(words_left.get(whole / 2 * pairs..)?, &last, sums);
+    for channels in step.channels.chunks(BLOCK * DENSE_BLOCKS) {
+        let sums = work.get_mut(..channels.len().next_multiple_of(2))?.as_chunks_mut().0;
+        sums.fill([0; 2]);
+        for sums in sums.chunks_mut(DENSE_PAIRS) {
+            words::dense(words_left, inputs, sums);
+            if !rest.is_empty() {
+                words::dense(words_left.get(whole / 2 * sums.len()..)?, &last, sums);
+            }
+            words_left = words_left.get(weights.words() * sums.len()..)?;
         }
-        words_left = words_left.get(weights.words() * pairs..)?;
         output.put_block(first, sums, channels);
         first += channels.len();
     }
