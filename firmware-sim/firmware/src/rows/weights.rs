@@ -263,13 +263,50 @@ impl Weights {
             let bytes = bytes.get(at..).and_then(|bytes| bytes.first_chunk());
             i16::from_le_bytes(*bytes.unwrap_or(&[0; 2]))
         };
-        let even = |at: usize| i32::from(half(at) as i8);
         match self.place(output, tap) {
             Place::Byte(at) => bytes.get(at).map_or(0, |byte| byte.cast_signed().into()),
             Place::Half(at) => half(at),
-            Place::Even(at) => even(at) as i16,
-            // in 32 bits: 256 · 128 does not fit in 16
-            Place::Odd(at) => ((i32::from(half(at)) - even(at)) >> 8) as i16,
+            Place::Even(at) => (half(at) as i8).into(),
+            Place::Odd(at) => odd(half(at).to_le_bytes()),
+        }
+    }
+
+    /// Gives each weight of an output, and zeros that fill up, in the order in which they lie.
+    pub fn each(&self, bytes: &[u8], output: usize, mut action: impl FnMut(i16)) {
+        let place = self.place(output, 0);
+        let (at, step, count) = match (place, self.order) {
+            (Place::Byte(at), Order::Taps) => (at, self.outputs, self.taps),
+            (Place::Byte(at), _) => (at, BLOCK, self.taps),
+            (Place::Half(at), _) => (at, 2 * size_of::<u32>(), self.taps),
+            (Place::Even(at) | Place::Odd(at), Order::DenseWords | Order::DenseColumns) => {
+                let before = output / (2 * DENSE_PAIRS) * DENSE_PAIRS;
+                let width = (self.outputs.div_ceil(2) - before).min(DENSE_PAIRS);
+                (at, size_of::<u32>() * width, self.words())
+            }
+            (Place::Even(at) | Place::Odd(at), _) => (at, size_of::<u32>(), self.words()),
+        };
+        let weights = bytes.get(at..).unwrap_or_default().chunks(step.max(1)).take(count);
+        match place {
+            Place::Byte(_) => {
+                for weight in weights.filter_map(<[u8]>::first) {
+                    action(weight.cast_signed().into());
+                }
+            }
+            Place::Half(_) => {
+                weights.filter_map(<[u8]>::first_chunk).for_each(|&half| action(i16::from_le_bytes(half)));
+            }
+            Place::Even(_) => {
+                for &[a, _, b, _] in weights.filter_map(<[u8]>::first_chunk) {
+                    action(a.cast_signed().into());
+                    action(b.cast_signed().into());
+                }
+            }
+            Place::Odd(_) => {
+                for &[a0, a1, b0, b1] in weights.filter_map(<[u8]>::first_chunk) {
+                    action(odd([a0, a1]));
+                    action(odd([b0, b1]));
+                }
+            }
         }
     }
 
@@ -290,4 +327,11 @@ impl Weights {
             Place::Odd(at) => half(at, &|even| even.wrapping_add(i16::from(weight) << 8)),
         }
     }
+}
+
+/// The odd of two weights that share 16 bits.
+const fn odd(half: [u8; 2]) -> i16 {
+    let even = half[0].cast_signed() as i32;
+    // in 32 bits: 256 · 128 does not fit in 16
+    ((i16::from_le_bytes(half) as i32 - even) >> 8) as i16
 }
