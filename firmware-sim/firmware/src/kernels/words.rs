@@ -120,16 +120,18 @@ pub fn dense(words: &[Word], inputs: &[u8], sums: &mut [[u32; 2]]) {
 
 /// Adds the products of a depthwise layer at one place to `sums`, `[four channels][channel]`.
 ///
-/// `weights` is `[four channels][tap]`. The activation of channel `c` at a tap is the byte `c` after the tap's offset
-/// in `pixels`. Any taps may be missing, if their weights are as well. Four channels of which a byte lies outside are
-/// left as they are, and so are those after them.
+/// The weights of four channels `f` are the first, one for each of `taps`, from `weights[f * stride]` on. So where a
+/// kernel's rows are above or below the map, begin `weights` at the first row that is not, and leave out their taps.
+/// The activation of channel `c` at a tap is the byte `c` after the tap's offset in `pixels`. Four channels of which a
+/// byte lies outside are left as they are, and so are those after them. Nine taps side by side are fastest.
 pub fn depthwise(
     weights: &[ChannelWeights],
+    stride: usize,
     pixels: &[u8],
     taps: Offsets<'_>,
     sums: &mut [[i32; 4]],
 ) {
-    chosen::depthwise(weights, pixels, taps, sums);
+    chosen::depthwise(weights, stride, pixels, taps, sums);
 }
 
 /// Makes the pairs of four places, for [`four_places`], from a kernel's rows of `run` bytes each.

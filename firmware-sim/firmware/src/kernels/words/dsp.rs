@@ -74,19 +74,23 @@ unsafe fn add_rows(
     pairs: Range<*const Pair>,
     sums: &mut [Tile],
 ) {
-    let Some(spare) = words.len().checked_sub(len) else { return };
-    // without a stride the same words serve all
-    let rows = spare.checked_div(stride).map_or(usize::MAX, |more| more.saturating_add(1));
+    let rows = rows(words.len(), stride, len);
     let Some(sums) = sums.get_mut(..rows.min(sums.len())) else { return };
     if len == 0 || sums.is_empty() {
         return;
     }
     let gap = stride.wrapping_sub(len).wrapping_mul(size_of::<Word>());
     let sums = sums.as_mut_ptr_range();
-    // SAFETY: the last of `sums`, which are not empty, begins at most `spare` words after the first, so that `len`
-    // words are there for each; it reads and writes the whole of `sums`. The caller vouches for the pairs, which are not
+    // SAFETY: `sums`, which are not empty, are at most `rows`, so that `len` words are there for each; it reads and writes the whole of `sums`. The caller vouches for the pairs, which are not
     // empty since `len` is not zero.
     unsafe { kernel(words.as_ptr(), pairs.start, sums.start, sums.end, gap, pairs.end) }
+}
+
+/// How many rows of `len` there are in so many words, from a `stride` to the next; without a stride the same words serve
+/// any number.
+fn rows(words: usize, stride: usize, len: usize) -> usize {
+    let Some(spare) = words.checked_sub(len) else { return 0 };
+    spare.checked_div(stride).map_or(usize::MAX, |more| more.saturating_add(1))
 }
 
 /// Lays out the stack and begins the first row, at label 4. Then on the stack:

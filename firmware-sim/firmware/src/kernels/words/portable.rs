@@ -70,15 +70,13 @@ pub fn dense(words: &[Word], inputs: &[u8], sums: &mut [[u32; 2]]) {
 /// See [`super::depthwise`].
 pub fn depthwise(
     weights: &[ChannelWeights],
+    stride: usize,
     pixels: &[u8],
     taps: Offsets<'_>,
     sums: &mut [[i32; 4]],
 ) {
-    let len = taps.offsets.len();
-    if len == 0 {
-        return;
-    }
-    for (group, (weights, sums)) in weights.chunks_exact(len).zip(sums).enumerate() {
+    let rows = rows(weights, stride, taps.offsets.len());
+    for (group, (weights, sums)) in rows.zip(sums).enumerate() {
         let end = (taps.reach as usize).saturating_add(4 * group + 4);
         if end > pixels.len() {
             return;
@@ -157,8 +155,8 @@ pub fn gather_window<const SIDE: usize>(
     }
 }
 
-/// The words of pairs of outputs, as many as are there.
-fn rows(words: &[Word], stride: usize, len: usize) -> impl Iterator<Item = &[Word]> {
+/// The words of pairs of outputs, or the weights of fours of channels, as many as are there.
+fn rows<W>(words: &[W], stride: usize, len: usize) -> impl Iterator<Item = &[W]> {
     let mut next = Some(words);
     core::iter::from_fn(move || {
         let words = next?;

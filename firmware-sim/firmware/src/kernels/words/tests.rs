@@ -215,6 +215,7 @@ fn depthwise_sums_are_plain_sums() {
         let pixels = random.activations(channels * (taps + 3));
         let offsets: Vec<u32> =
             (0..taps).map(|_| random.below(pixels.len() - channels + 1) as u32).collect();
+        let stride = taps + random.below(3);
         let mut words = vec![];
         for four in weights.as_chunks::<4>().0 {
             words.extend((0..taps).map(|tap| {
@@ -222,10 +223,11 @@ fn depthwise_sums_are_plain_sums() {
                 [[half(0), half(2)], [half(1), half(3)]]
                     .map(|halves| u32::from_le_bytes(halves.as_flattened().try_into().unwrap()))
             }));
+            words.extend(vec![[99; 2]; stride - taps]);
         }
         let start = random.start()[0];
         let mut sums = vec![[start; 4]; groups];
-        depthwise(&words, &pixels, Offsets::new(&offsets), &mut sums);
+        depthwise(&words, stride, &pixels, Offsets::new(&offsets), &mut sums);
         for (c, &sum) in sums.as_flattened().iter().enumerate() {
             let seen = offsets.iter().map(|&offset| pixels[offset as usize + c]);
             assert_eq!(i64::from(sum), i64::from(start) + dot(&weights[c], seen));
@@ -259,10 +261,10 @@ fn what_is_not_there_is_left_out() {
     window3(&[1; 8], 9, &[[[1; 4]; 4]], &mut sums[1..]);
     assert_eq!(sums[1..], [[5; 8]; 2]);
     let mut sums = [[5; 4]; 2];
-    depthwise(&[[1; 2]; 4], &[1; 9], Offsets::new(&[0, 2]), &mut sums);
+    depthwise(&[[1; 2]; 4], 2, &[1; 9], Offsets::new(&[0, 2]), &mut sums);
     assert_ne!(sums[0], [5; 4]);
     assert_eq!(sums[1], [5; 4]);
-    depthwise(&[[1; 2]; 4], &[1; 9], Offsets::new(&[u32::MAX, 6]), &mut sums[1..]);
+    depthwise(&[[1; 2]; 4], 2, &[1; 9], Offsets::new(&[u32::MAX, 6]), &mut sums[1..]);
     assert_eq!(sums[1], [5; 4]);
     let mut sums = [[5; 2]; MAX_BLOCK + 1];
     dense(&[1; 4 * MAX_BLOCK - 1], &[1; 8], &mut sums);
