@@ -12,7 +12,8 @@
 //!
 //! Four neighbouring bytes 0, 1, 2, 3 make the pairs (0, 2) and (1, 3), one instruction each. So of four neighbouring
 //! taps (channels of a place, inputs of a dense layer) the first word weighs 0 and 2, the second 1 and 3. Taps are
-//! filled up to a multiple of four by weights of zero.
+//! filled up to a multiple of four by weights of zero; the bytes that these meet may be any, but must be there: up to
+//! three after the last. [`gather_places`] needs none, see [`gathered_taps`].
 //!
 //! ```text
 //! taps      0    1    2    3    4    5    6    7
@@ -58,8 +59,8 @@ pub type ChannelWeights = [u32; 2];
 /// Maximum of pairs of outputs in a block of [`dense`].
 pub const MAX_BLOCK: usize = 4;
 
-/// Where something begins, in bytes from the first of the pixels that a kernel is given: the taps of a depthwise layer,
-/// or the rows of a kernel, which the runs of a ring of rows are not evenly spaced for.
+/// Where taps or rows of a kernel begin, in bytes from the first of the pixels that are given with them. In a ring of
+/// rows they are not evenly spaced.
 ///
 /// They hold for a whole row of outputs: for another place give pixels that begin later.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +114,8 @@ pub fn window3(words: &[Word], stride: usize, patches: &[WindowPatch<4>], sums: 
 /// left as they are.
 ///
 /// `words` is `[pair of inputs][pair of outputs]`, as wide as `sums` is long. What exceeds a multiple of four inputs,
-/// and inputs without words, are left out. A pair of zeros costs next to nothing.
+/// and inputs without words, are left out. A pair of zeros is passed over: it pays to have inputs that are zero together
+/// two apart.
 pub fn dense(words: &[Word], inputs: &[u8], sums: &mut [[u32; 2]]) {
     chosen::dense(words, inputs, sums);
 }
@@ -137,8 +139,8 @@ pub fn depthwise(
 /// Makes the pairs of four places, for [`four_places`], from a kernel's rows of `run` bytes each.
 ///
 /// `rows` says where each row begins at each place. First come the fours of bytes of all rows, two pairs each; what is
-/// left of each row, up to three bytes, is paired one after the other, so that no tap is filled up but a last half
-/// pair, which is left as it is. Nothing is done if `patch` is too short. What `pixels` lacks is zero.
+/// left of each row, up to three bytes, is paired one after the other. So no taps are filled up but the last half pair,
+/// which is left as it is. Nothing is done unless `pixels` has all bytes and `patch` all pairs, [`gathered_pairs`].
 ///
 /// ```text
 /// three rows of five bytes    0 1 2 3 4   5 6 7 8 9   10 11 12 13 14

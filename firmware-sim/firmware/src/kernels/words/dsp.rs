@@ -1,7 +1,8 @@
 //! ARM's DSP extension, which Cortex-M4, M7 and M33 have: two products of 16 bits an instruction.
 //!
 //! Whole loops are written out since each uses all fourteen registers. Functions follow the AAPCS: arguments in r0 to
-//! r3, more of them on the stack, and r4 to r11 and lr are put back.
+//! r3, more of them on the stack, and r4 to r11 and lr are put back. Bytes may lie anywhere, so four of them are loaded
+//! from any address, which these cores do unless told to trap (`CCR.UNALIGN_TRP`).
 //!
 //! ```text
 //!            four_places, windows              dense                       depthwise
@@ -81,8 +82,8 @@ unsafe fn add_rows(
     }
     let gap = stride.wrapping_sub(len).wrapping_mul(size_of::<Word>());
     let sums = sums.as_mut_ptr_range();
-    // SAFETY: `sums`, which are not empty, are at most `rows`, so that `len` words are there for each; it reads and writes the whole of `sums`. The caller vouches for the pairs, which are not
-    // empty since `len` is not zero.
+    // SAFETY: `sums`, which are not empty, are at most `rows`, so that `len` words are there for each; it reads and
+    // writes the whole of `sums`. The caller vouches for the pairs, of which there are some since `len` is not zero.
     unsafe { kernel(words.as_ptr(), pairs.start, sums.start, sums.end, gap, pairs.end) }
 }
 
