@@ -12,7 +12,7 @@ use boards::memory;
 use firmware::geometry::MAPS2;
 use firmware::kernels::words::{self, ChannelWeights, MAX_BLOCK, Offsets, Tile, Word, portable};
 use firmware::kernels::{self, Pair};
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// Random layers of each kind.
 const ROUNDS: u32 = 200;
@@ -124,7 +124,7 @@ fn depthwise_is_equal(work: &mut Work, random: &mut Random) -> bool {
     let mut offsets = [0; 27];
     offsets.fill_with(|| random.below(580) as u32);
     let (len, groups) = ([9, 27, random.below(27)][random.below(3) % 3], random.below(6));
-    let stride = len + random.below(3);
+    let stride = len + random.below(4) % 3;
     let weights = random.words(2 * stride * groups).as_chunks().0;
     let (Some(offsets), [mut fast, mut plain]) = (offsets.get(..len), [[[7; 4]; 6]; 2]) else {
         return false;
@@ -318,14 +318,25 @@ fn measure_dense(work: &mut Work, random: &mut Random) {
 
 #[inline(never)]
 fn measure_depthwise(work: &mut Work, random: &mut Random) {
-    work.bytes.fill_with(|| random.byte());
-    let mut sums = [[0; 4]; 4];
+    let Work { fast, bytes, .. } = work;
+    bytes.fill_with(|| random.byte());
     let offsets: [u32; 25] = core::array::from_fn(|tap| (tap * 20) as u32);
-    let weights: &[ChannelWeights] = random.words(2 * 25 * 4).as_chunks().0;
-    for (name, taps) in [(c"depthwise(9)", 9), (c"depthwise(6)", 6), (c"depthwise(25)", 25)] {
-        let Some(offsets) = offsets.get(..taps) else { return };
+    let weights: &[ChannelWeights] = random.words(2 * 25 * 16).as_chunks().0;
+    let Ok(sums) = <[[i32; 4]]>::mut_from_bytes(fast.as_mut_bytes()) else { return };
+    for (name, taps, channels) in [
+        (c"depthwise(9x64)", 9, 64),
+        (c"depthwise(9x8)", 9, 8),
+        (c"depthwise(6x64)", 6, 64),
+        (c"depthwise(25x64)", 25, 64),
+    ] {
+        let (Some(offsets), Some(sums)) = (offsets.get(..taps), sums.get_mut(..channels / 4))
+        else {
+            return;
+        };
         let of = Offsets::new(offsets);
-        measure(name, taps * 16, &mut || words::depthwise(weights, taps, &work.bytes, of, &mut sums));
+        measure(name, taps * channels, &mut || {
+            words::depthwise(weights, taps, bytes, of, sums);
+        });
     }
 }
 

@@ -12,7 +12,8 @@
 //!
 //! Four neighbouring bytes 0, 1, 2, 3 make the pairs (0, 2) and (1, 3), one instruction each. So of four neighbouring
 //! taps (channels of a place, inputs of a dense layer) the first word weighs 0 and 2, the second 1 and 3. Taps are
-//! filled up to a multiple of four by weights of zero.
+//! filled up to a multiple of four by weights of zero; the bytes that these meet may be any, but must be there: up to
+//! three after the last. [`gather_places`] needs none, see [`gathered_taps`].
 //!
 //! ```text
 //! taps      0    1    2    3    4    5    6    7
@@ -58,8 +59,8 @@ pub type ChannelWeights = [u32; 2];
 /// Maximum of pairs of outputs in a block of [`dense`].
 pub const MAX_BLOCK: usize = 4;
 
-/// Where something begins, in bytes from the first of the pixels that a kernel is given: the taps of a depthwise layer,
-/// or the rows of a kernel, which the runs of a ring of rows are not evenly spaced for.
+/// Where taps or rows of a kernel begin, in bytes from the first of the pixels that are given with them. In a ring of
+/// rows they are not evenly spaced.
 ///
 /// They hold for a whole row of outputs: for another place give pixels that begin later.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +77,6 @@ impl<'a> Offsets<'a> {
     pub fn new(offsets: &'a [u32]) -> Self {
         Self { offsets, reach: offsets.iter().fold(0, |reach, &offset| reach.max(offset)) }
     }
-
     /// All of them, if there are `N` and each is followed by `run` of `len` bytes.
     pub(super) fn within<const N: usize>(&self, len: usize, run: usize) -> Option<&'a [u32; N]> {
         let end = (self.reach as usize).saturating_add(run);
@@ -119,16 +119,18 @@ pub fn window3(words: &[Word], stride: usize, patches: &[WindowPatch<4>], sums: 
 /// left as they are.
 ///
 /// `words` is `[pair of inputs][pair of outputs]`, as wide as `sums` is long. What exceeds a multiple of four inputs,
-/// and inputs without words, are left out. A pair of zeros costs next to nothing.
+/// and inputs without words, are left out. A pair of zeros is passed over: it pays to have inputs that are zero together
+/// two apart.
 pub fn dense(words: &[Word], inputs: &[u8], sums: &mut [[u32; 2]]) {
     chosen::dense(words, inputs, sums);
 }
 
 /// Adds the products of a depthwise layer at one place to `sums`, `[four channels][channel]`.
 ///
-/// The weights of four channels `g` are `weights[g * stride..]`, one for each tap: so the taps may be a part of the
-/// kernel's. The activation of channel `c` at a tap is the byte `c` after the tap's offset in `pixels`. Four channels
-/// of which a byte lies outside are left as they are, and so are those after them.
+/// The weights of four channels `f` are the first, one for each of `taps`, from `weights[f * stride]` on. So where a
+/// kernel's rows are above or below the map, begin `weights` at the first row that is not, and leave out their taps.
+/// The activation of channel `c` at a tap is the byte `c` after the tap's offset in `pixels`. Four channels of which a
+/// byte lies outside are left as they are, and so are those after them. Nine taps side by side are fastest.
 pub fn depthwise(
     weights: &[ChannelWeights],
     stride: usize,
@@ -139,23 +141,11 @@ pub fn depthwise(
     chosen::depthwise(weights, stride, pixels, taps, sums);
 }
 
-/// Groups of `len` things of which each begins `stride` after the one before it, among `count` of them; without a
-/// stride the same things serve all.
-#[cfg(kernels = "dsp")]
-fn groups_weighed(count: usize, stride: usize, len: usize) -> usize {
-    match count.checked_sub(len) {
-        Some(spare) if len > 0 => {
-            spare.checked_div(stride).map_or(usize::MAX, |more| more.saturating_add(1))
-        }
-        _ => 0,
-    }
-}
-
 /// Makes the pairs of four places, for [`four_places`], from a kernel's rows of `run` bytes each.
 ///
 /// `rows` says where each row begins at each place. First come the fours of bytes of all rows, two pairs each; what is
-/// left of each row, up to three bytes, is paired one after the other, so that no tap is filled up but a last half
-/// pair, which is left as it is. Nothing is done if `patch` is too short. What `pixels` lacks is zero.
+/// left of each row, up to three bytes, is paired one after the other. So no taps are filled up but the last half pair,
+/// which is left as it is. Nothing is done unless `pixels` has all bytes and `patch` all pairs, [`gathered_pairs`].
 ///
 /// ```text
 /// three rows of five bytes    0 1 2 3 4   5 6 7 8 9   10 11 12 13 14

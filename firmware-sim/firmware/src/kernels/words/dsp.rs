@@ -1,7 +1,8 @@
 //! ARM's DSP extension, which Cortex-M4, M7 and M33 have: two products of 16 bits an instruction.
 //!
 //! Whole loops are written out since each uses all fourteen registers. Functions follow the AAPCS: arguments in r0 to
-//! r3, more of them on the stack, and r4 to r11 and lr are put back.
+//! r3, more of them on the stack, and r4 to r11 and lr are put back. Bytes may lie anywhere, so four of them are loaded
+//! from any address, which these cores do unless told to trap (`CCR.UNALIGN_TRP`).
 //!
 //! ```text
 //!            four_places, windows              dense                       depthwise
@@ -25,7 +26,7 @@ pub use dense::dense;
 pub use depthwise::depthwise;
 pub use gather::{gather_places, gather_window};
 
-use super::{Pair, Tile, WindowPatch, Word, groups_weighed};
+use super::{Pair, Tile, WindowPatch, Word};
 
 /// See [`super::four_places`].
 pub fn four_places(words: &[Word], stride: usize, patch: &[[Pair; 4]], sums: &mut [Tile]) {
@@ -74,17 +75,23 @@ unsafe fn add_rows(
     pairs: Range<*const Pair>,
     sums: &mut [Tile],
 ) {
-    let rows = groups_weighed(words.len(), stride, len);
+    let rows = rows(words.len(), stride, len);
     let Some(sums) = sums.get_mut(..rows.min(sums.len())) else { return };
-    if sums.is_empty() {
+    if len == 0 || sums.is_empty() {
         return;
     }
     let gap = stride.wrapping_sub(len).wrapping_mul(size_of::<Word>());
     let sums = sums.as_mut_ptr_range();
-    // SAFETY: the words of the last of `sums`, which are not empty, begin where `len` words are there for it and for
-    // each before it; it reads and writes the whole of `sums`. The caller vouches for the pairs, which are not
-    // empty since `len` is not zero.
+    // SAFETY: `sums`, which are not empty, are at most `rows`, so that `len` words are there for each; it reads and
+    // writes the whole of `sums`. The caller vouches for the pairs, of which there are some since `len` is not zero.
     unsafe { kernel(words.as_ptr(), pairs.start, sums.start, sums.end, gap, pairs.end) }
+}
+
+/// How many rows of `len` there are in so many words, from a `stride` to the next; without a stride the same words serve
+/// any number.
+fn rows(words: usize, stride: usize, len: usize) -> usize {
+    let Some(spare) = words.checked_sub(len) else { return 0 };
+    spare.checked_div(stride).map_or(usize::MAX, |more| more.saturating_add(1))
 }
 
 /// Lays out the stack and begins the first row, at label 4. Then on the stack:

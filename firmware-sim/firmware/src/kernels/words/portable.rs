@@ -75,11 +75,8 @@ pub fn depthwise(
     taps: Offsets<'_>,
     sums: &mut [[i32; 4]],
 ) {
-    let len = taps.offsets.len();
-    if len == 0 {
-        return;
-    }
-    for (group, (weights, sums)) in rows(weights, stride, len).zip(sums).enumerate() {
+    let rows = rows(weights, stride, taps.offsets.len());
+    for (group, (weights, sums)) in rows.zip(sums).enumerate() {
         let end = (taps.reach as usize).saturating_add(4 * group + 4);
         if end > pixels.len() {
             return;
@@ -158,8 +155,8 @@ pub fn gather_window<const SIDE: usize>(
     }
 }
 
-/// The words of pairs of outputs, or the weights of groups of channels, as many as are there.
-fn rows<T>(words: &[T], stride: usize, len: usize) -> impl Iterator<Item = &[T]> {
+/// The words of pairs of outputs, or the weights of fours of channels, as many as are there.
+fn rows<W>(words: &[W], stride: usize, len: usize) -> impl Iterator<Item = &[W]> {
     let mut next = Some(words);
     core::iter::from_fn(move || {
         let words = next?;

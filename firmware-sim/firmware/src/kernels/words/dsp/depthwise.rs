@@ -1,8 +1,10 @@
 //! A depthwise layer: each product is an instruction of its own, since two taps of a channel never lie side by side.
 
 use core::arch::naked_asm;
+use core::ops::Range;
 
-use super::super::{ChannelWeights, Offsets, groups_weighed};
+use super::super::{ChannelWeights, Offsets};
+use super::rows;
 
 /// See [`super::super::depthwise`].
 pub fn depthwise(
@@ -13,27 +15,26 @@ pub fn depthwise(
     sums: &mut [[i32; 4]],
 ) {
     let Offsets { offsets, reach } = taps;
-    let weighed = groups_weighed(weights.len(), stride, offsets.len());
+    let len = offsets.len();
     let inside = pixels.len().saturating_sub(reach as usize) / 4;
-    let groups = sums.len().min(weighed).min(inside);
-    let Some(sums) = sums.get_mut(..groups) else { return };
-    if sums.is_empty() {
+    let rows = rows(weights.len(), stride, len).min(inside);
+    let Some(sums) = sums.get_mut(..rows.min(sums.len())) else { return };
+    if sums.is_empty() || len == 0 {
         return;
     }
-    let gap = stride.wrapping_sub(offsets.len()).wrapping_mul(size_of::<ChannelWeights>());
     let sums = sums.as_mut_ptr_range();
     let (weights, pixels) = (weights.as_ptr(), pixels.as_ptr());
-    // SAFETY: for each of `sums` it reads all offsets, as many weights and then skips `gap`, and four bytes at each
-    // offset, of groups of channels that lie side by side: `groups` are all that are there. It reads and writes the
-    // whole of `sums`. None is empty: without offsets nothing is weighed.
+    // SAFETY: for each of `sums` it reads all offsets, as many weights, and four bytes at each offset, of groups of
+    // channels that lie side by side: `rows` are all that are there. It reads and writes the whole of `sums`. None is
+    // empty.
     unsafe {
-        if offsets.len() == 9 {
-            depthwise_9(weights, offsets.as_ptr(), pixels, sums.start, sums.end, gap);
+        if len == 9 && stride == 9 {
+            depthwise_9(weights, offsets.as_ptr(), pixels, sums.start, sums.end);
         } else {
             let threes = offsets.as_chunks::<3>().0.as_ptr_range().end.cast();
-            let end = offsets.as_ptr_range().end;
-            let offsets = offsets.as_ptr();
-            depthwise_any(weights, offsets, pixels, sums.start, sums.end, gap, threes, end);
+            let Range { start, end } = offsets.as_ptr_range();
+            let gap = stride.wrapping_sub(len).wrapping_mul(size_of::<ChannelWeights>());
+            depthwise_any(weights, start, pixels, sums.start, sums.end, threes, end, gap);
         }
     }
 }
@@ -68,7 +69,7 @@ macro_rules! tap {
     };
 }
 
-/// Nine taps: a kernel of 3×3, all of it inside.
+/// Nine taps, and no gap between the weights: a kernel of 3×3, all of it inside.
 #[unsafe(naked)]
 unsafe extern "C" fn depthwise_9(
     weights: *const ChannelWeights,
@@ -76,7 +77,6 @@ unsafe extern "C" fn depthwise_9(
     pixels: *const u8,
     sums: *mut [i32; 4],
     sums_end: *mut [i32; 4],
-    gap: usize,
 ) {
     naked_asm!(
         dsp_core!(),
@@ -92,15 +92,14 @@ unsafe extern "C" fn depthwise_9(
         "stm r3!, {{r4-r7}}",
         "sub r1, r1, #36",
         "add r2, r2, #4",
-        "ldrd r12, lr, [sp, #36]", // the end of sums, the gap
-        "add r0, r0, lr",
-        "cmp r3, r12",
+        "ldr lr, [sp, #36]", // the end of sums
+        "cmp r3, lr",
         "bne 4b",
         "pop {{r4-r11, pc}}",
     )
 }
 
-/// Any number of taps but zero: three at once, then one by one.
+/// Any number of taps but zero: three at once, then one by one. `gap` is the bytes between weights, or less than zero.
 #[unsafe(naked)]
 unsafe extern "C" fn depthwise_any(
     weights: *const ChannelWeights,
@@ -108,16 +107,17 @@ unsafe extern "C" fn depthwise_any(
     pixels: *const u8,
     sums: *mut [i32; 4],
     sums_end: *mut [i32; 4],
-    gap: usize,
     threes_end: *const u32,
     offsets_end: *const u32,
+    gap: usize,
 ) {
     naked_asm!(
         dsp_core!(),
-        "push {{r1, r4-r11, lr}}", // [sp] is the first offset, [sp + 40] the end of sums, the gap, the end of threes, of offsets
+        // [sp] is the first offset, [sp + 40] the end of sums, then of threes, of offsets, and the gap
+        "push {{r1, r4-r11, lr}}",
         "4:",
         "ldm r3, {{r4-r7}}",
-        "ldr lr, [sp, #48]",
+        "ldr lr, [sp, #44]",
         "cmp r1, lr",
         "beq 3f",
         "2:",
@@ -125,11 +125,11 @@ unsafe extern "C" fn depthwise_any(
         tap!("r8"),
         tap!("r9"),
         tap!("r10"),
-        "ldr lr, [sp, #48]",
+        "ldr lr, [sp, #44]",
         "cmp r1, lr",
         "bne 2b",
         "3:",
-        "ldr lr, [sp, #52]",
+        "ldr lr, [sp, #48]",
         "cmp r1, lr",
         "beq 5f",
         "ldr r8, [r1], #4",
@@ -138,10 +138,11 @@ unsafe extern "C" fn depthwise_any(
         "5:",
         "stm r3!, {{r4-r7}}",
         "ldr r1, [sp]",
-        "add r2, r2, #4",
-        "ldrd r12, lr, [sp, #40]",
+        "ldr lr, [sp, #52]",
         "add r0, r0, lr",
-        "cmp r3, r12",
+        "add r2, r2, #4",
+        "ldr lr, [sp, #40]",
+        "cmp r3, lr",
         "bne 4b",
         "pop {{r1, r4-r11, pc}}",
     )
