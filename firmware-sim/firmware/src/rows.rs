@@ -5,6 +5,7 @@ pub mod plan;
 
 mod engine;
 mod record;
+mod routine;
 mod schedule;
 mod weights;
 

@@ -17,6 +17,7 @@ mod crc;
 mod emit;
 
 pub use super::record::{Channel, Geometry, Kind, POOL, Record, Value, ZERO_POINTS};
+pub use super::routine::Routine;
 pub use super::schedule::{Layers, MAX_LAYERS, Need, Rehearsal};
 pub use super::weights::{BLOCK, Layout, Order, Weights};
 pub use check::{accumulator_bound, chunk_bound};
@@ -267,7 +268,7 @@ impl<'a> Model<'a> {
         self.parts(layer).map_or(&[], |(_, weights)| weights)
     }
 
-    fn parts(&self, layer: usize) -> Option<(&'a [Channel], &'a [u8])> {
+    pub(super) fn parts(&self, layer: usize) -> Option<(&'a [Channel], &'a [u8])> {
         let record = self.records.get(layer)?;
         let range = data(self.layers(), layer)?;
         let (channels, weights) =

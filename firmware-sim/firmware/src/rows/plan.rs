@@ -5,7 +5,8 @@
 //! ```
 
 use super::format::{
-    BLOCK, CHUNK_LIMIT, Kind, Layers, Layout, MAX_LAYERS, Order, Record, Rehearsal, Value, Weights,
+    BLOCK, CHUNK_LIMIT, Kind, Layers, Layout, MAX_LAYERS, Order, Record, Rehearsal,
+    Routine, Value, Weights,
     chunk_bound,
 };
 use crate::kernels::words::gathered_pairs;
@@ -96,6 +97,21 @@ pub fn work_words(layers: Layers<'_>, layer: usize) -> Option<usize> {
         Kind::MaxPool => 0,
         Kind::Add => record.output.channels.get().into(),
     })
+}
+
+/// Outputs that are computed at once.
+#[must_use]
+pub fn group(record: &Record, routine: Routine) -> usize {
+    match routine {
+        Routine::DenseWords | Routine::DenseBlocks => BLOCK * DENSE_BLOCKS,
+        Routine::DepthwiseHalves | Routine::DepthwiseBlocks | Routine::DepthwiseTaps => {
+            DEPTHWISE_OUTPUTS
+        }
+        Routine::MaxPool | Routine::AveragePool | Routine::StreamedPool | Routine::Add => {
+            record.channels()
+        }
+        _ => record.group.get().into(),
+    }
 }
 
 /// Columns of padding left and right that the readers of value `number` want, and the last of these, counted from 1.

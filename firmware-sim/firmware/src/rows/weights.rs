@@ -110,6 +110,9 @@ const GREY: usize = 5;
 pub const GREY_WORDS: usize = (GREY * GREY).div_ceil(2);
 
 impl Weights {
+    /// Of a layer that has none.
+    pub const NONE: Self = Self { order: Order::Factors, outputs: 0, taps: 0, inputs: 0, run: 0 };
+
     /// Of this layer; `None` of a kind without weights. `is_paired` says how the columns of `input` lie.
     #[must_use]
     pub fn of(layout: Layout, record: &Record, input: &Value, is_paired: bool) -> Option<Self> {

@@ -4,22 +4,17 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::Step;
 use super::output::Output;
-use super::rows::Rows;
 
 /// Row `row`: each value counts its factor.
 #[inline(never)]
-pub(super) fn row(
-    step: &Step<'_>,
-    other: &Rows<'_>,
-    work: &mut [u32],
-    output: &mut Output<'_>,
-) -> Option<()> {
+pub(super) fn row(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
     let &[a, b] = step.bytes.as_chunks().0 else { return None };
     let [a, b] = [a, b].map(i32::from_le_bytes);
     let value = output.value();
     let outputs = usize::from(value.channels.get());
     let sums = <[i32]>::mut_from_bytes(work.get_mut(..outputs)?.as_mut_bytes()).ok()?;
-    let [one, other] = [&step.rows, other].map(|rows| rows.inside(step.number).unwrap_or_default());
+    let [one, other] = [&step.rows, &step.other].map(|rows| rows.inside(step.number));
+    let [one, other] = [one?, other?];
     let places = one.chunks(outputs.max(1)).zip(other.chunks(outputs.max(1)));
     for (column, (one, other)) in places.enumerate() {
         for ((sum, &one), &other) in sums.iter_mut().zip(one).zip(other) {

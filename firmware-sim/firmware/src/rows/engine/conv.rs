@@ -1,4 +1,4 @@
-//! A convolution over all channels: one row of outputs, or of pooled outputs.
+//! A convolution over all channels: one row of some outputs, or of pooled outputs.
 //!
 //! A few places at a time, a chunk of taps at a time: their activations are gathered into a patch once, and multiplied
 //! with the weights of a group of outputs. Of a row that is pooled the places come window by window, so that of each
@@ -13,68 +13,46 @@ mod fours;
 mod threes;
 mod windows;
 
+pub(super) use fours::by_fours;
+pub(super) use threes::by_threes;
+pub(super) use windows::{grey, windows};
+
+use zerocopy::FromBytes;
+
 use super::Step;
 use super::output::Output;
-use super::rows::Lines;
-use crate::kernels::words;
-use crate::rows::format::{Channel, Order, POOL, Weights};
+use crate::kernels::words::Word;
+use crate::rows::format::POOL;
 
 /// Places of a pooling window.
 const WINDOW: usize = POOL * POOL;
 
-/// A row of some outputs.
-struct Group<'a> {
-    step: &'a Step<'a>,
-    weights: &'a Weights,
-    /// The first output.
-    first: usize,
-    channels: &'a [Channel],
-    lines: Lines<'a>,
-}
-
-/// The next row.
-pub(super) fn row(
-    step: &Step<'_>,
-    weights: &Weights,
-    work: &mut [u32],
-    output: &mut Output<'_>,
-) -> Option<()> {
-    let mut first = 0;
-    for channels in step.channels.chunks(usize::from(step.record.group.get()).max(1)) {
-        let group = Group { step, weights, first, channels, lines: step.lines() };
-        match weights.order {
-            Order::Blocks => group.by_threes(work, output)?,
-            Order::Grey => group.grey(work, output)?,
-            Order::Windows(3) => group.windows(work, output, words::window3)?,
-            Order::Windows(_) => group.windows(work, output, words::window5)?,
-            _ => group.by_fours(work, output)?,
-        }
-        first += channels.len();
-    }
-    Some(())
-}
-
-impl Group<'_> {
+impl Step<'_> {
     /// Places of the row.
     fn places(&self, output: &Output<'_>) -> usize {
         let width = usize::from(output.value().width.get());
-        if self.step.geometry.pooled { width * WINDOW } else { width }
+        if self.record.pooled != 0 { width * WINDOW } else { width }
     }
 
     /// Where a place's window is: the first of its lines, and where it begins in each, in bytes.
     fn window(&self, place: usize) -> [usize; 2] {
-        let geometry = &self.step.geometry;
-        let [down, across] = geometry.stride;
-        let [row, column] = if geometry.pooled {
+        let [down, across] = self.geometry().stride;
+        let [row, column] = if self.record.pooled != 0 {
             [place % WINDOW / POOL, place / WINDOW * POOL + place % POOL]
         } else {
             [0, place]
         };
-        [row * down, self.step.rows.window(column, across, geometry.padding[2])]
+        [row * down, self.rows.window(column, across, self.record.padding[2].into())]
     }
 
     /// Taps that are summed up at once.
     fn chunk(&self) -> usize {
-        self.step.record.chunk.get().into()
+        self.record.chunk.get().into()
+    }
+
+    /// The words of the outputs.
+    fn words(&self) -> Option<&[Word]> {
+        let words = <[Word]>::ref_from_bytes(self.bytes).ok()?;
+        words.get(self.first / 2 * self.weights.words()..)
     }
 }

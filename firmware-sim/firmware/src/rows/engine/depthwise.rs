@@ -1,5 +1,7 @@
 //! A convolution of each channel by itself.
 
+use core::ops::Range;
+
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::Step;
@@ -7,81 +9,120 @@ use super::output::Output;
 use super::rows::Lines;
 use crate::kernels::bytes::{self, Block};
 use crate::kernels::words::{self, ChannelWeights, Offsets};
-use crate::rows::format::{BLOCK, Order, Weights};
-use crate::rows::plan::DEPTHWISE_OUTPUTS;
-
-/// The next row: some channels after the other, of each a few places at a time.
-#[inline(never)]
-pub(super) fn row(
-    step: &Step<'_>,
-    weights: &Weights,
-    work: &mut [u32],
-    output: &mut Output<'_>,
-) -> Option<()> {
-    let columns = step.geometry.kernel[1];
-    let mut layer = Layer { step, weights, columns, lines: step.lines(), first: 0 };
-    // of the taps that are inside the map
-    let taps = layer.lines.inside().len() * columns;
-    let (offsets, sums) = work.split_at_mut_checked(taps)?;
-    let short_offsets = <[u16]>::mut_from_bytes(offsets.as_mut_bytes()).ok()?.get_mut(..taps)?;
-    if weights.order == Order::Blocks {
-        layer.offsets(short_offsets)?;
-    } else {
-        layer.offsets(offsets)?;
-    }
-    let width = usize::from(output.value().width.get());
-    for channels in step.channels.chunks(DEPTHWISE_OUTPUTS) {
-        let mut column = 0;
-        while column < width {
-            let places = if weights.order == Order::Blocks { PLACES.min(width - column) } else { 1 };
-            let sums = sums.get_mut(..places * channels.len())?;
-            let sums = <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
-            sums.fill(0);
-            layer.add_padding(channels.len(), sums);
-            match weights.order {
-                Order::Blocks => {
-                    let offsets = <[u16]>::ref_from_bytes(offsets.as_bytes()).ok()?.get(..taps)?;
-                    layer.blocks([column, places], offsets, sums)?;
-                }
-                Order::Halves => layer.halves(column, offsets, sums)?,
-                _ => layer.taps(column, sums)?,
-            }
-            for sums in sums.chunks(channels.len()) {
-                output.put(column, layer.first, sums, channels);
-                column += 1;
-            }
-        }
-        layer.first += channels.len();
-    }
-    Some(())
-}
+use crate::rows::format::{BLOCK, Weights};
 
 /// Places that are computed at once in the layout Bytes.
 const PLACES: usize = 3;
 
+/// A row of some channels, by the layout Bytes: a few places at a time.
+#[inline(never)]
+pub(super) fn blocks(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    let layer = Layer::of(step);
+    let (offsets, work) = work.split_at_mut_checked(layer.inside().len())?;
+    let offsets = <[u16]>::mut_from_bytes(offsets.as_mut_bytes()).ok()?;
+    let offsets = offsets.get_mut(..layer.inside().len())?;
+    layer.offsets(offsets)?;
+    let weights = layer.weights(<[Block]>::ref_from_bytes(step.bytes).ok()?)?;
+    let place_bytes = step.geometry().stride[1] * step.weights.inputs;
+    let outputs = step.channels.len();
+    let width = usize::from(output.value().width.get());
+    let mut column = 0;
+    while column < width {
+        let places = PLACES.min(width - column);
+        let sums = sums_of(work, places * outputs)?;
+        layer.add_padding(sums);
+        let (map, blocks) = (layer.pixels(column)?, outputs / BLOCK);
+        let window = bytes::Window { map, offsets, place_bytes, places, blocks };
+        bytes::depthwise(weights, step.weights.taps, &window, sums.as_chunks_mut().0);
+        for sums in sums.chunks(outputs.max(1)) {
+            output.put(column, step.first, sums, step.channels);
+            column += 1;
+        }
+    }
+    Some(())
+}
+
+/// A row of some channels, by the layout Words.
+#[inline(never)]
+pub(super) fn halves(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    let layer = Layer::of(step);
+    let (offsets, work) = work.split_at_mut_checked(layer.inside().len())?;
+    layer.offsets(offsets)?;
+    let offsets = Offsets::new(offsets);
+    let weights = layer.weights(<[ChannelWeights]>::ref_from_bytes(step.bytes).ok()?)?;
+    for column in 0..output.value().width.get().into() {
+        let sums = sums_of(work, step.channels.len())?;
+        layer.add_padding(sums);
+        let pixels = layer.pixels(column)?;
+        words::depthwise(weights, step.weights.taps, pixels, offsets, sums.as_chunks_mut().0);
+        output.put(column, step.first, sums, step.channels);
+    }
+    Some(())
+}
+
+/// A row of some of any number of channels and outputs.
+#[inline(never)]
+pub(super) fn taps(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    let layer = Layer::of(step);
+    let inputs = step.weights.inputs;
+    let multiplier = step.weights.outputs.checked_div(inputs)?.max(1);
+    for column in 0..output.value().width.get().into() {
+        let sums = sums_of(work, step.channels.len())?;
+        layer.add_padding(sums);
+        for line in layer.lines.inside() {
+            let from = layer.lines.offset(line) as usize + layer.window(column);
+            let from = step.rows.ring().get(from..)?;
+            let taps = line * layer.columns..(line + 1) * layer.columns;
+            for (tap, from) in taps.zip(from.chunks(inputs.max(1))) {
+                for (output, sum) in (step.first..).zip(sums.iter_mut()) {
+                    let value = from.get(output.checked_div(multiplier)?);
+                    let value = value.copied().map_or(0, i32::from);
+                    *sum += value * i32::from(step.weights.get(step.bytes, output, tap));
+                }
+            }
+        }
+        output.put(column, step.first, sums, step.channels);
+    }
+    Some(())
+}
+
+/// Sums of zero.
+fn sums_of(work: &mut [u32], count: usize) -> Option<&mut [i32]> {
+    let sums = work.get_mut(..count)?;
+    sums.fill(0);
+    <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()
+}
+
 struct Layer<'a> {
     step: &'a Step<'a>,
-    weights: &'a Weights,
     /// Of the kernel.
     columns: usize,
     lines: Lines<'a>,
-    /// The first output.
-    first: usize,
 }
 
-impl Layer<'_> {
-    /// Adds what the kernel rows outside the map count, where the padding's bytes are not zero.
-    fn add_padding(&self, outputs: usize, sums: &mut [i32]) {
+impl<'a> Layer<'a> {
+    fn of(step: &'a Step<'a>) -> Self {
+        Self { step, columns: step.geometry().kernel[1], lines: step.lines() }
+    }
+
+    /// The taps that are inside the map.
+    fn inside(&self) -> Range<usize> {
+        let Range { start, end } = self.lines.inside();
+        start * self.columns..end * self.columns
+    }
+
+    /// Adds what the kernel rows outside the map count, where the padding's bytes are not zero: to all places.
+    #[inline(never)]
+    fn add_padding(&self, sums: &mut [i32]) {
         let zero = i32::from(self.step.rows.value.zero);
         if zero == 0 {
             return;
         }
-        for row in self.lines.outside() {
-            for tap in row * self.columns..(row + 1) * self.columns {
-                for sums in sums.chunks_mut(outputs.max(1)) {
-                    for (output, sum) in (self.first..).zip(sums) {
-                        *sum += zero * i32::from(self.weights.get(self.step.bytes, output, tap));
-                    }
+        let Weights { taps, .. } = self.step.weights;
+        for tap in (0..taps).filter(|tap| !self.inside().contains(tap)) {
+            for sums in sums.chunks_mut(self.step.channels.len().max(1)) {
+                for (output, sum) in (self.step.first..).zip(sums) {
+                    *sum += zero * i32::from(self.step.weights.get(self.step.bytes, output, tap));
                 }
             }
         }
@@ -95,7 +136,7 @@ impl Layer<'_> {
             let mut at = self.lines.offset(line) + start as u32;
             for offset in offsets {
                 *offset = T::try_from(at).ok()?;
-                at += self.weights.inputs as u32;
+                at += self.step.weights.inputs as u32;
             }
         }
         Some(())
@@ -103,65 +144,18 @@ impl Layer<'_> {
 
     /// Where the window of a column begins in each line.
     fn window(&self, column: usize) -> usize {
-        let geometry = &self.step.geometry;
+        let geometry = self.step.geometry();
         self.step.rows.window(column, geometry.stride[1], geometry.padding[2])
     }
 
     /// What is held, from where a place's window is as far from as that of column 0 from the beginning.
     fn pixels(&self, column: usize) -> Option<&[u8]> {
-        let at = column * self.step.geometry.stride[1] * self.weights.inputs;
-        self.step.rows.ring().get(at + self.first..)
+        let at = column * self.step.geometry().stride[1] * self.step.weights.inputs;
+        self.step.rows.ring().get(at + self.step.first..)
     }
 
     /// Of the weights `[four channels][tap]` those from the first output and the first tap on.
-    fn inside<'w, T>(&self, weights: &'w [T]) -> Option<&'w [T]> {
-        let first = self.first / BLOCK * self.weights.taps;
-        weights.get(first + self.lines.inside().start * self.columns..)
-    }
-
-    fn blocks(
-        &self,
-        [column, places]: [usize; 2],
-        offsets: &[u16],
-        sums: &mut [i32],
-    ) -> Option<()> {
-        let weights = <[Block]>::ref_from_bytes(self.step.bytes).ok()?;
-        let window = bytes::Window {
-            map: self.pixels(column)?,
-            offsets,
-            place_bytes: self.step.geometry.stride[1] * self.weights.inputs,
-            places,
-            blocks: (sums.len() / BLOCK).checked_div(places)?,
-        };
-        let weights = self.inside(weights)?;
-        bytes::depthwise(weights, self.weights.taps, &window, sums.as_chunks_mut().0);
-        Some(())
-    }
-
-    fn halves(&self, column: usize, offsets: &[u32], sums: &mut [i32]) -> Option<()> {
-        let weights = <[ChannelWeights]>::ref_from_bytes(self.step.bytes).ok()?;
-        let (weights, taps) = (self.inside(weights)?, self.weights.taps);
-        let offsets = Offsets::new(offsets);
-        words::depthwise(weights, taps, self.pixels(column)?, offsets, sums.as_chunks_mut().0);
-        Some(())
-    }
-
-    /// Any number of channels and outputs.
-    fn taps(&self, column: usize, sums: &mut [i32]) -> Option<()> {
-        let inputs = self.weights.inputs;
-        let multiplier = self.weights.outputs.checked_div(inputs)?.max(1);
-        for line in self.lines.inside() {
-            let from = self.lines.offset(line) as usize + self.window(column);
-            let from = self.step.rows.ring().get(from..)?;
-            let taps = line * self.columns..(line + 1) * self.columns;
-            for (tap, from) in taps.zip(from.chunks(inputs.max(1))) {
-                for (output, sum) in (self.first..).zip(sums.iter_mut()) {
-                    let value = from.get(output.checked_div(multiplier)?);
-                    let value = value.copied().map_or(0, i32::from);
-                    *sum += value * i32::from(self.weights.get(self.step.bytes, output, tap));
-                }
-            }
-        }
-        Some(())
+    fn weights<'w, T>(&self, weights: &'w [T]) -> Option<&'w [T]> {
+        weights.get(self.step.first / BLOCK * self.step.weights.taps + self.inside().start..)
     }
 }

@@ -54,9 +54,9 @@ impl<'m> Output<'m> {
         start..start + count
     }
 
-    /// Copies `count` channels from `first` on from the column before.
-    pub(super) fn repeat(&mut self, column: usize, first: usize, count: usize) {
-        let [from, to] = [column.wrapping_sub(1), column].map(|it| self.place(it, first, count));
+    /// Copies `count` channels from `first` on from one column to a later one.
+    pub(super) fn repeat(&mut self, columns: [usize; 2], first: usize, count: usize) {
+        let [from, to] = columns.map(|column| self.place(column, first, count));
         match self {
             Self::Row { bytes, .. } => {
                 let Some((before, after)) = bytes.split_at_mut_checked(to.start) else { return };
@@ -67,9 +67,11 @@ impl<'m> Output<'m> {
                 let [_, height, width] = value.shape();
                 let places = logits.chunks_mut((height * width).max(1));
                 for map in places.skip(first).take(count) {
-                    let at = *row * width + column;
-                    if let Some([from, to]) = map.get_mut(at.wrapping_sub(1)..=at) {
-                        *to = *from;
+                    let [from, to] = columns.map(|column| *row * width + column);
+                    if let Some(&sum) = map.get(from)
+                        && let Some(to) = map.get_mut(to)
+                    {
+                        *to = sum;
                     }
                 }
             }

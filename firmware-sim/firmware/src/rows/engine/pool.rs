@@ -8,7 +8,7 @@ use crate::rows::format::Geometry;
 /// Row `row` of the largest of each window, of what is inside the map.
 #[inline(never)]
 pub(super) fn largest(step: &Step<'_>, output: &mut Output<'_>) -> Option<()> {
-    let Step { geometry, rows, number: row, .. } = step;
+    let (geometry, rows, row) = (&step.geometry(), &step.rows, step.number);
     let channels = usize::from(rows.value.channels.get());
     let places = output.bytes().chunks_mut(channels.max(1));
     for (column, largest) in places.enumerate() {
@@ -29,7 +29,7 @@ pub(super) fn largest(step: &Step<'_>, output: &mut Output<'_>) -> Option<()> {
 /// Row `row` of the mean of each window.
 #[inline(never)]
 pub(super) fn mean(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
-    let Step { geometry, rows, number: row, channels, .. } = step;
+    let (geometry, rows, row) = (&step.geometry(), &step.rows, step.number);
     let sums = work.get_mut(..rows.value.channels.get().into())?;
     let first = row * geometry.stride[0];
     for column in 0..output.value().width.get().into() {
@@ -37,7 +37,7 @@ pub(super) fn mean(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -
         for row in first..first + geometry.kernel[0] {
             add_row(geometry, [row, column], rows, sums);
         }
-        output.put_alike(column, signed(sums), channels.first()?);
+        output.put_alike(column, signed(sums), step.channels.first()?);
     }
     Some(())
 }
@@ -49,7 +49,8 @@ pub(super) fn streamed_mean(
     sums: &mut [u32],
     output: &mut Output<'_>,
 ) -> Option<()> {
-    let &Step { ref geometry, ref rows, number: step, channels, .. } = step;
+    let (geometry, rows, channels) = (&step.geometry(), &step.rows, step.channels);
+    let step = step.number;
     let value = output.value();
     let sums = sums.get_mut(..value.row_len())?;
     let height = geometry.kernel[0];

@@ -12,16 +12,11 @@ pub(super) struct Rows<'m> {
     ring: &'m [u8],
     /// What they are rows of.
     pub(super) value: &'m Value,
-    /// The first row that may be asked for, and where it lies.
-    first: usize,
-    first_slot: usize,
 }
 
 impl<'m> Rows<'m> {
-    /// The rows from `first` on.
-    pub(super) fn new(ring: &'m [u8], value: &'m Value, first: usize) -> Self {
-        let first_slot = first.checked_rem(value.rows.get().into()).unwrap_or_default();
-        Self { ring, value, first, first_slot }
+    pub(super) const fn new(ring: &'m [u8], value: &'m Value) -> Self {
+        Self { ring, value }
     }
 
     /// Row `row` with its padding; `None` above and below the map.
@@ -44,9 +39,7 @@ impl<'m> Rows<'m> {
         if row >= self.value.height.get().into() {
             return None;
         }
-        let held = usize::from(self.value.rows.get());
-        let slot = self.first_slot + row.checked_sub(self.first)?;
-        let slot = if slot < held { slot } else { slot - held };
+        let slot = row.checked_rem(self.value.rows.get().into())?;
         Some(slot * self.value.stride())
     }
 

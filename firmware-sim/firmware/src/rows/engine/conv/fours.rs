@@ -2,8 +2,9 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{Group, WINDOW};
+use super::WINDOW;
 use crate::kernels::words::{self, Offsets, Pair, Tile, gathered_pairs};
+use crate::rows::engine::Step;
 use crate::rows::engine::output::Output;
 use crate::rows::format::POOL;
 
@@ -29,53 +30,62 @@ impl<'m> Work<'m> {
     }
 }
 
-impl Group<'_> {
-    #[inline(never)]
-    pub(super) fn by_fours(&self, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
-        let kernel_rows = self.step.geometry.kernel[0];
-        let Work { rows, sums, patch } = Work::of(work, kernel_rows, self.channels.len())?;
-        let places = self.places(output);
-        self.place_rows(PLACES.min(places), rows);
-        for place in (0..places).step_by(PLACES) {
-            let count = PLACES.min(places - place);
-            if count < PLACES {
-                self.place_rows(count, rows);
-            }
-            let [_, start] = self.window(place);
-            self.sum_up_fours(self.step.rows.ring().get(start..)?, rows, sums, patch)?;
-            if self.step.geometry.pooled {
-                output.put_largest(place / WINDOW, self.first, sums, self.channels);
-            } else {
-                for index in 0..count {
-                    output.put_place(place + index, self.first, sums, index, self.channels);
-                }
+/// Any places.
+#[inline(never)]
+pub(in crate::rows::engine) fn by_fours(
+    step: &Step<'_>,
+    work: &mut [u32],
+    output: &mut Output<'_>,
+) -> Option<()> {
+    let kernel_rows = step.geometry().kernel[0];
+    let Work { rows, sums, patch } = Work::of(work, kernel_rows, step.channels.len())?;
+    let places = step.places(output);
+    step.place_rows(PLACES.min(places), rows);
+    for place in (0..places).step_by(PLACES) {
+        let count = PLACES.min(places - place);
+        if count < PLACES {
+            step.place_rows(count, rows);
+        }
+        step.sum_up_fours(place, rows, sums, patch)?;
+        if step.record.pooled != 0 {
+            output.put_largest(place / WINDOW, step.first, sums, step.channels);
+        } else {
+            for index in 0..count {
+                output.put_place(place + index, step.first, sums, index, step.channels);
             }
         }
-        Some(())
     }
+    Some(())
+}
 
+impl Step<'_> {
     /// Sets where the kernel rows lie at the first `count` places; at the others as at the first.
+    #[inline(never)]
     fn place_rows(&self, count: usize, rows: &mut [[u32; PLACES]]) {
+        let lines = self.lines();
         let [_, start] = self.window(0);
         for place in 0..PLACES {
             let [line, at] = self.window(if place < count { place } else { 0 });
             for (row, places) in rows.iter_mut().enumerate() {
                 if let Some(offset) = places.get_mut(place) {
-                    *offset = self.lines.offset(line + row) + (at - start) as u32;
+                    *offset = lines.offset(line + row) + (at - start) as u32;
                 }
             }
         }
     }
 
-    /// Sums of products at four places.
+    /// Sums of products at four places from `place` on.
+    #[inline(never)]
     fn sum_up_fours(
         &self,
-        pixels: &[u8],
+        place: usize,
         rows: &[[u32; PLACES]],
         sums: &mut [Tile],
         patch: &mut [[Pair; PLACES]],
     ) -> Option<()> {
         sums.fill([0; 8]);
+        let [_, start] = self.window(place);
+        let pixels = self.rows.ring().get(start..)?;
         let mut words = self.words()?;
         let [at_once, run] = self.weights.chunk(self.chunk());
         for (number, rows) in rows.chunks(at_once.max(1)).enumerate() {
@@ -84,8 +94,8 @@ impl Group<'_> {
                 let run = run.min(self.weights.run - skip);
                 let patch = patch.get_mut(..gathered_pairs(rows.len(), run))?;
                 words::gather_places(pixels.get(skip..)?, Offsets::of_places(rows), run, patch);
-                if self.lines.outside().next().is_some() {
-                    self.pad(number * at_once, rows.len(), run, patch);
+                if self.lines().outside().next().is_some() {
+                    self.pad_fours([number * at_once, rows.len()], run, patch);
                 }
                 words::four_places(words, self.weights.words(), patch, sums);
                 words = words.get(patch.len()..)?;
@@ -96,14 +106,15 @@ impl Group<'_> {
     }
 
     /// Fills in the padding of kernel rows above and below the map, for which another row was gathered.
-    fn pad(&self, first: usize, rows: usize, run: usize, patch: &mut [[Pair; PLACES]]) {
-        let padding = self.step.rows.padding();
+    #[inline(never)]
+    fn pad_fours(&self, [first, rows]: [usize; 2], run: usize, patch: &mut [[Pair; PLACES]]) {
+        let padding = self.rows.padding();
         let (pairs, left) = (run / 4 * 2, run % 4);
         let Some((whole, halves)) = patch.split_at_mut_checked(pairs * rows) else { return };
         for row in 0..rows {
             for place in 0..PLACES {
                 let [line, _] = self.window(place);
-                if self.lines.is_inside(line + first + row) {
+                if self.lines().is_inside(line + first + row) {
                     continue;
                 }
                 for places in whole.iter_mut().skip(row * pairs).take(pairs) {

@@ -2,8 +2,9 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{Group, WINDOW};
-use crate::kernels::bytes::{self, Block};
+use super::WINDOW;
+use crate::kernels::bytes::{self, Block, Triple};
+use crate::rows::engine::Step;
 use crate::rows::engine::output::Output;
 use crate::rows::format::BLOCK;
 
@@ -33,123 +34,130 @@ impl<'m> Work<'m> {
     }
 }
 
-impl Group<'_> {
-    #[inline(never)] // as the others: their locals are not on the stack at once
-    pub(super) fn by_threes(&self, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
-        let mut work = Work::of(work, self.lines.count(), self.channels.len())?;
-        self.lines.offsets(work.lines);
-        let weights = <[Block]>::ref_from_bytes(self.step.bytes).ok()?;
-        let weights = weights.get(self.first / BLOCK * self.weights.taps..)?;
-        let places = self.places(output);
-        let mut place = 0;
-        while place < places {
-            let count = PLACES.min(places - place);
-            if count == 1 {
-                self.sum_up_one(weights, place, &mut work)?;
-            } else {
-                self.sum_up_three(weights, place, count, &mut work)?;
-            }
-            for index in 0..count {
-                self.put(place + index, [index, if count == 1 { 1 } else { PLACES }], &mut work, output);
-            }
-            place += count;
+/// Any places.
+#[inline(never)]
+pub(in crate::rows::engine) fn by_threes(
+    step: &Step<'_>,
+    work: &mut [u32],
+    output: &mut Output<'_>,
+) -> Option<()> {
+    let mut work = Work::of(work, step.lines().count(), step.channels.len())?;
+    step.lines().offsets(work.lines);
+    let places = step.places(output);
+    let mut place = 0;
+    while place < places {
+        let count = PLACES.min(places - place);
+        if count == 1 {
+            step.sum_up_one(place, &mut work)?;
+        } else {
+            step.sum_up_three([place, count], &mut work)?;
         }
-        Some(())
+        for index in 0..count {
+            // Requantisation is monotonic, so the largest of four requantised sums is the requantised largest one
+            let is_pooled = step.record.pooled != 0;
+            let is_next = is_pooled && !place.is_multiple_of(WINDOW);
+            if count == 1 {
+                take_largest(is_next, work.place, &*work.sums);
+            } else {
+                let sums = work.sums.as_chunks::<PLACES>().0;
+                take_largest(is_next, work.place, sums.iter().map(|places| &places[index]));
+            }
+            place += 1;
+            if !is_pooled {
+                output.put(place - 1, step.first, work.place, step.channels);
+            } else if place.is_multiple_of(WINDOW) {
+                output.put(place / WINDOW - 1, step.first, work.place, step.channels);
+            }
+        }
+    }
+    Some(())
+}
+
+/// Takes the sums of a place, or what of them is larger.
+fn take_largest<'s>(
+    is_next: bool,
+    largest: &mut [i32],
+    sums: impl IntoIterator<Item = &'s i32>,
+) {
+    for (largest, &sum) in largest.iter_mut().zip(sums) {
+        *largest = if is_next { sum.max(*largest) } else { sum };
+    }
+}
+
+impl Step<'_> {
+    /// The weights of the outputs.
+    fn blocks(&self) -> Option<&[Block]> {
+        let weights = <[Block]>::ref_from_bytes(self.bytes).ok()?;
+        weights.get(self.first / BLOCK * self.weights.taps..)
     }
 
     /// Sums of products at `count` places from `place` on.
-    fn sum_up_three(
-        &self,
-        weights: &[Block],
-        place: usize,
-        count: usize,
-        work: &mut Work<'_>,
-    ) -> Option<()> {
+    #[inline(never)]
+    fn sum_up_three(&self, [place, count]: [usize; 2], work: &mut Work<'_>) -> Option<()> {
         work.sums.fill(0);
         let sums = work.sums.as_chunks_mut().0.as_chunks_mut().0;
         let windows =
             [0, 1, 2].map(|index| self.window(place + if index < count { index } else { 0 }));
-        let taps = self.weights.taps;
-        for first in (0..taps).step_by(self.chunk().max(1)) {
+        let (weights, taps) = (self.blocks()?, self.weights.taps);
+        let mut first = 0;
+        while first < taps {
             let patch = work.patch.get_mut(..self.chunk().min(taps - first))?;
-            if self.gather_triples(windows, work.lines, first, patch) {
+            let mut any = 0;
+            let mut rest = &mut *patch;
+            for [row, skip, take] in self.kernel_rows(first, rest.len()) {
+                let (cells, after) = rest.split_at_mut_checked(take)?;
+                rest = after;
+                let runs = windows.map(|window| self.run(window, work.lines, row, [skip, take]));
+                any |= gather_triples(runs, self.rows.value.zero, cells);
+            }
+            // most of a digit's picture is background
+            if any != 0 {
                 bytes::three_places(weights.get(first..)?, taps, patch, sums);
             }
+            first += patch.len();
         }
         Some(())
     }
 
     /// Sums of products at one place.
-    fn sum_up_one(&self, weights: &[Block], place: usize, work: &mut Work<'_>) -> Option<()> {
+    #[inline(never)]
+    fn sum_up_one(&self, place: usize, work: &mut Work<'_>) -> Option<()> {
         let sums = work.sums.get_mut(..work.place.len())?.as_chunks_mut().0;
         sums.fill([0; BLOCK]);
         let window = self.window(place);
         let patch = work.patch.as_mut_bytes();
-        let (taps, most) = (self.weights.taps, patch.len().max(1));
-        for first in (0..taps).step_by(most) {
+        let (weights, taps, most) = (self.blocks()?, self.weights.taps, patch.len());
+        let mut first = 0;
+        while first < taps {
             let patch = patch.get_mut(..most.min(taps - first))?;
             let mut rest = &mut *patch;
             for [row, skip, take] in self.kernel_rows(first, rest.len()) {
                 let (bytes, after) = rest.split_at_mut_checked(take)?;
                 rest = after;
-                match self.run(window, work.lines, row, skip, take) {
+                match self.run(window, work.lines, row, [skip, take]) {
                     Some(run) => bytes.iter_mut().zip(run).for_each(|(to, &from)| *to = from),
-                    None => bytes.fill(self.step.rows.value.zero),
+                    None => bytes.fill(self.rows.value.zero),
                 }
             }
             bytes::one_place(weights.get(first..)?, taps, patch, sums);
+            first += patch.len().max(1);
         }
         Some(())
     }
 
     /// The activations of kernel row `row` from `skip` bytes on, `take` bytes; `None` above and below the map.
-    #[inline]
     fn run(
         &self,
         [line, start]: [usize; 2],
         lines: &[u32],
         row: usize,
-        skip: usize,
-        take: usize,
+        [skip, take]: [usize; 2],
     ) -> Option<&[u8]> {
-        if !self.lines.is_inside(line + row) {
+        if !self.lines().is_inside(line + row) {
             return None;
         }
         let offset = *lines.get(line + row)? as usize;
-        self.step.rows.ring().get(offset + start + skip..)?.get(..take)
-    }
-
-    /// Fills `patch` with the activations of the taps from `first` on, and tells whether any is not zero.
-    fn gather_triples(
-        &self,
-        windows: [[usize; 2]; PLACES],
-        lines: &[u32],
-        first: usize,
-        patch: &mut [u32],
-    ) -> bool {
-        let mut any = 0;
-        let mut rest = &mut *patch;
-        for [row, skip, take] in self.kernel_rows(first, rest.len()) {
-            let Some((cells, after)) = core::mem::take(&mut rest).split_at_mut_checked(take) else {
-                break;
-            };
-            rest = after;
-            let inside = windows.map(|window| self.run(window, lines, row, skip, take));
-            if let [Some(a), Some(b), Some(c)] = inside {
-                for (((cell, &a), &b), &c) in cells.iter_mut().zip(a).zip(b).zip(c) {
-                    *cell = bytes::triple([a, b, c]);
-                    any |= *cell;
-                }
-            } else {
-                let zero = self.step.rows.value.zero;
-                for (index, cell) in cells.iter_mut().enumerate() {
-                    let at = |row: Option<&[u8]>| row.and_then(|row| row.get(index).copied());
-                    *cell = bytes::triple(inside.map(|row| at(row).unwrap_or(zero)));
-                    any |= *cell;
-                }
-            }
-        }
-        any != 0
+        self.rows.ring().get(offset + start + skip..)?.get(..take)
     }
 
     /// The kernel rows that `len` taps from `first` on are of, each with its bytes to skip and to take.
@@ -164,26 +172,23 @@ impl Group<'_> {
             (take > 0).then_some(next)
         })
     }
+}
 
-    /// Hands on the sums of place `place`, of which the first lies at `index`, the next `stride` after it.
-    fn put(
-        &self,
-        place: usize,
-        [index, stride]: [usize; 2],
-        work: &mut Work<'_>,
-        output: &mut Output<'_>,
-    ) {
-        let sums = work.sums.get(index..).unwrap_or_default().iter().step_by(stride);
-        let is_pooled = self.step.geometry.pooled;
-        // Requantisation is monotonic, so the largest of four requantised sums is the requantised largest one
-        let is_first = !is_pooled || place.is_multiple_of(WINDOW);
-        for (largest, &sum) in work.place.iter_mut().zip(sums) {
-            *largest = if is_first { sum } else { sum.max(*largest) };
+/// Fills `cells` with the activations of three runs, `zero` where there is none, and gives the bits that are in any.
+#[inline(never)] // alone, it has all registers
+fn gather_triples(runs: [Option<&[u8]>; PLACES], zero: u8, cells: &mut [Triple]) -> Triple {
+    let mut any = 0;
+    if let [Some(a), Some(b), Some(c)] = runs {
+        for (((cell, &a), &b), &c) in cells.iter_mut().zip(a).zip(b).zip(c) {
+            *cell = bytes::triple([a, b, c]);
+            any |= *cell;
         }
-        if !is_pooled {
-            output.put(place, self.first, work.place, self.channels);
-        } else if place % WINDOW == WINDOW - 1 {
-            output.put(place / WINDOW, self.first, work.place, self.channels);
+    } else {
+        for (index, cell) in cells.iter_mut().enumerate() {
+            let at = |run: Option<&[u8]>| run.and_then(|run| run.get(index).copied());
+            *cell = bytes::triple(runs.map(|run| at(run).unwrap_or(zero)));
+            any |= *cell;
         }
     }
+    any
 }

@@ -2,10 +2,12 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{Group, WINDOW};
+use super::WINDOW;
 use crate::kernels::grey;
 use crate::kernels::words::{Offsets, Tile, WindowPatch, Word, gather_window};
+use crate::rows::engine::Step;
 use crate::rows::engine::output::Output;
+use crate::rows::engine::rows::Lines;
 use crate::rows::format::POOL;
 
 /// Working memory of a step.
@@ -26,77 +28,83 @@ impl<'m, const SIDE: usize> Work<'m, SIDE> {
     }
 }
 
-impl Group<'_> {
-    /// Of several channels.
-    #[inline(never)] // as the others: their locals are not on the stack at once
-    pub(super) fn windows<const SIDE: usize>(
-        &self,
-        work: &mut [u32],
-        output: &mut Output<'_>,
-        multiply: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
-    ) -> Option<()> {
-        let Work { lines, sums, patches } = Work::of(work, self.channels.len())?;
-        let patches = patches.get_mut(..self.chunk() / 2)?;
-        self.lines.offsets(lines);
-        let (lines, padding) = (Offsets::new(lines), self.step.rows.padding());
-        let [_, start] = self.window(0);
-        let inputs = self.weights.inputs;
-        let all = self.words()?;
-        for column in 0..output.value().width.get().into() {
-            let mut pixels = self.step.rows.ring().get(start + column * POOL * inputs..)?;
-            let mut words = all;
+/// Windows of several channels.
+#[inline(never)] // as the others: their locals are not on the stack at once
+pub(in crate::rows::engine) fn windows<const SIDE: usize>(
+    step: &Step<'_>,
+    work: &mut [u32],
+    output: &mut Output<'_>,
+    multiply: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
+) -> Option<()> {
+    let Work { lines, sums, patches } = Work::of(work, step.channels.len())?;
+    let patches = patches.get_mut(..step.chunk() / 2)?;
+    step.lines().offsets(lines);
+    for column in 0..output.value().width.get().into() {
+        sums.fill([0; 8]);
+        let [_, start] = step.window(column * WINDOW);
+        let mut pixels = step.rows.ring().get(start..)?;
+        let mut words = step.words()?;
+        for _ in (0..step.weights.inputs).step_by(step.chunk().max(1)) {
+            gather_window(pixels, Offsets::new(lines), step.weights.inputs, patches);
+            pad(step, patches);
+            multiply(words, step.weights.words(), patches, sums);
+            pixels = pixels.get(step.chunk()..)?;
+            words = words.get(patches.len() * (SIDE - 1) * (SIDE - 1)..)?;
+        }
+        output.put_largest(column, step.first, sums, step.channels);
+    }
+    Some(())
+}
+
+/// Fills in the rows above and below the map, for which others were gathered.
+fn pad<const SIDE: usize>(step: &Step<'_>, patches: &mut [WindowPatch<SIDE>]) {
+    let lines = step.lines();
+    if lines.inside().len() < SIDE {
+        for line in lines.outside() {
+            for row in patches.iter_mut().filter_map(|patch| patch.get_mut(line)) {
+                *row = [step.rows.padding(); SIDE];
+            }
+        }
+    }
+}
+
+/// Windows of one channel.
+#[inline(never)]
+pub(in crate::rows::engine) fn grey(
+    step: &Step<'_>,
+    work: &mut [u32],
+    output: &mut Output<'_>,
+) -> Option<()> {
+    let Work { lines, sums, patches } = Work::of(work, step.channels.len())?;
+    let patch = patches.first_mut()?;
+    step.lines().offsets(lines);
+    let offsets = Offsets::new(lines);
+    let [_, start] = step.window(0);
+    // the column of a blank window
+    let mut blank = None;
+    for column in 0..output.value().width.get().into() {
+        let pixels = step.rows.ring().get(start + column * POOL..)?;
+        if grey::gather(pixels, offsets, patch) | pad_grey(step.lines(), step.rows.value.zero, patch)
+        {
+            grey::convolve(step.words()?, patch, sums);
+        } else if let Some(from) = blank {
+            // most of a digit's picture is background: 0 times anything, again and again
+            output.repeat([from, column], step.first, step.channels.len());
+            continue;
+        } else {
             sums.fill([0; 8]);
-            for _ in (0..inputs).step_by(self.chunk().max(1)) {
-                gather_window(pixels, lines, inputs, patches);
-                for line in self.lines.outside() {
-                    for patch in &mut *patches {
-                        *patch.get_mut(line)? = [padding; SIDE];
-                    }
-                }
-                multiply(words, self.weights.words(), patches, sums);
-                pixels = pixels.get(self.chunk()..)?;
-                words = words.get(patches.len() * (SIDE - 1) * (SIDE - 1)..)?;
-            }
-            output.put_largest(column, self.first, sums, self.channels);
+            blank = Some(column);
         }
-        Some(())
+        output.put_largest(column, step.first, sums, step.channels);
     }
+    Some(())
+}
 
-    /// Of one channel.
-    #[inline(never)]
-    pub(super) fn grey(&self, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
-        let Work { lines, sums, patches } = Work::of(work, self.channels.len())?;
-        let patch = patches.first_mut()?;
-        self.lines.offsets(lines);
-        let (offsets, padding) = (Offsets::new(lines), self.step.rows.value.zero);
-        let [_, start] = self.window(0);
-        let words = self.words()?;
-        let mut was_blank = false;
-        for column in 0..output.value().width.get().into() {
-            let pixels = self.step.rows.ring().get(start + column * POOL..)?;
-            // most of a digit's picture is background: 0 times anything
-            let mut is_blank = !grey::gather(pixels, offsets, patch);
-            for line in self.lines.outside() {
-                grey::fill_row(patch, line, padding);
-                is_blank &= padding == 0;
-            }
-            if !is_blank {
-                grey::convolve(words, patch, sums);
-            } else if was_blank {
-                output.repeat(column, self.first, self.channels.len());
-                continue;
-            } else {
-                sums.fill([0; 8]);
-            }
-            was_blank = is_blank;
-            output.put_largest(column, self.first, sums, self.channels);
-        }
-        Some(())
+/// Fills in the rows above and below the map, and tells whether there are any that are not zero.
+fn pad_grey(lines: Lines<'_>, padding: u8, patch: &mut grey::Patch) -> bool {
+    if lines.inside().len() == grey::SIDE {
+        return false;
     }
-
-    /// The words of the group's outputs.
-    pub(super) fn words(&self) -> Option<&[Word]> {
-        let words = <[Word]>::ref_from_bytes(self.step.bytes).ok()?;
-        words.get(self.first / 2 * self.weights.words()..)
-    }
+    lines.outside().for_each(|line| grey::fill_row(patch, line, padding));
+    padding != 0
 }
