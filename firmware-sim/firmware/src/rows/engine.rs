@@ -163,7 +163,8 @@ impl<'m> Frame<'_, 'm> {
     /// Computes the next step of `layer`.
     #[inline(never)]
     fn compute(&mut self, layer: usize) -> Option<()> {
-        let Job { step, work, output } = &mut self.job(layer)?;
+        let mut job = self.job(layer);
+        let Job { step, work, output } = job.as_mut()?;
         let all = step.channels;
         loop {
             step.channels = all.get(step.first..)?;

@@ -8,7 +8,6 @@ use crate::kernels::words::{Offsets, Tile, WindowPatch, Word, gather_window};
 use crate::rows::engine::Step;
 use crate::rows::engine::output::Output;
 use crate::rows::engine::rows::Lines;
-use crate::rows::format::POOL;
 
 /// Working memory of a step.
 struct Work<'m, const SIDE: usize> {
@@ -36,27 +35,40 @@ pub(in crate::rows::engine) fn windows<const SIDE: usize>(
     output: &mut Output<'_>,
     multiply: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
 ) -> Option<()> {
-    let Work { lines, sums, patches } = Work::of(work, step.channels.len())?;
-    let patches = patches.get_mut(..step.chunk() / 2)?;
-    step.lines().offsets(lines);
+    let mut work = Work::of(work, step.channels.len())?;
+    step.lines().offsets(work.lines);
     for column in 0..output.value().width.get().into() {
-        sums.fill([0; 8]);
-        let [_, start] = step.window(column * WINDOW);
-        let mut pixels = step.rows.ring().get(start..)?;
-        let mut words = step.words()?;
-        for _ in (0..step.weights.inputs).step_by(step.chunk().max(1)) {
-            gather_window(pixels, Offsets::new(lines), step.weights.inputs, patches);
-            pad(step, patches);
-            multiply(words, step.weights.words(), patches, sums);
-            pixels = pixels.get(step.chunk()..)?;
-            words = words.get(patches.len() * (SIDE - 1) * (SIDE - 1)..)?;
-        }
-        output.put_largest(column, step.first, sums, step.channels);
+        sum_up(step, column, &mut work, multiply)?;
+        output.put_largest(column, step.first, work.sums, step.channels);
+    }
+    Some(())
+}
+
+/// Sums of products of a window, of some channels at a time.
+#[inline(never)]
+fn sum_up<const SIDE: usize>(
+    step: &Step<'_>,
+    column: usize,
+    work: &mut Work<'_, SIDE>,
+    multiply: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
+) -> Option<()> {
+    let patches = work.patches.get_mut(..step.chunk() / 2)?;
+    let [_, start] = step.window(column * WINDOW);
+    let mut pixels = step.rows.ring().get(start..)?;
+    let mut words = step.words()?;
+    work.sums.fill([0; 8]);
+    for _ in (0..step.weights.inputs).step_by(step.chunk().max(1)) {
+        gather_window(pixels, Offsets::new(work.lines), step.weights.inputs, patches);
+        pad(step, patches);
+        multiply(words, step.weights.words(), patches, work.sums);
+        pixels = pixels.get(step.chunk()..)?;
+        words = words.get(patches.len() * (SIDE - 1) * (SIDE - 1)..)?;
     }
     Some(())
 }
 
 /// Fills in the rows above and below the map, for which others were gathered.
+#[inline(never)]
 fn pad<const SIDE: usize>(step: &Step<'_>, patches: &mut [WindowPatch<SIDE>]) {
     let lines = step.lines();
     if lines.inside().len() < SIDE {
@@ -75,32 +87,47 @@ pub(in crate::rows::engine) fn grey(
     work: &mut [u32],
     output: &mut Output<'_>,
 ) -> Option<()> {
-    let Work { lines, sums, patches } = Work::of(work, step.channels.len())?;
-    let patch = patches.first_mut()?;
-    step.lines().offsets(lines);
-    let offsets = Offsets::new(lines);
-    let [_, start] = step.window(0);
+    let mut work = Work::of(work, step.channels.len())?;
+    step.lines().offsets(work.lines);
     // the column of a blank window
     let mut blank = None;
     for column in 0..output.value().width.get().into() {
-        let pixels = step.rows.ring().get(start + column * POOL..)?;
-        if grey::gather(pixels, offsets, patch) | pad_grey(step.lines(), step.rows.value.zero, patch)
-        {
-            grey::convolve(step.words()?, patch, sums);
-        } else if let Some(from) = blank {
-            // most of a digit's picture is background: 0 times anything, again and again
+        let is_blank = sum_up_grey(step, column, &mut work)?;
+        if is_blank && let Some(from) = blank {
             output.repeat([from, column], step.first, step.channels.len());
             continue;
-        } else {
-            sums.fill([0; 8]);
+        }
+        if is_blank {
             blank = Some(column);
         }
-        output.put_largest(column, step.first, sums, step.channels);
+        output.put_largest(column, step.first, work.sums, step.channels);
     }
     Some(())
 }
 
+/// Sums of products of a window of one channel; whether all of it is zero.
+#[inline(never)]
+fn sum_up_grey(
+    step: &Step<'_>,
+    column: usize,
+    work: &mut Work<'_, { grey::SIDE }>,
+) -> Option<bool> {
+    let patch = work.patches.first_mut()?;
+    let [_, start] = step.window(column * WINDOW);
+    let pixels = step.rows.ring().get(start..)?;
+    let is_inked = grey::gather(pixels, Offsets::new(work.lines), patch);
+    let is_padded = pad_grey(step.lines(), step.rows.value.zero, patch);
+    if is_inked || is_padded {
+        grey::convolve(step.words()?, patch, work.sums);
+    } else {
+        // most of a digit's picture is background: 0 times anything
+        work.sums.fill([0; 8]);
+    }
+    Some(!(is_inked || is_padded))
+}
+
 /// Fills in the rows above and below the map, and tells whether there are any that are not zero.
+#[inline(never)]
 fn pad_grey(lines: Lines<'_>, padding: u8, patch: &mut grey::Patch) -> bool {
     if lines.inside().len() == grey::SIDE {
         return false;
