@@ -108,12 +108,13 @@ impl<'a> Lines<'a> {
         self.rows.offset(row).unwrap_or_default() as u32
     }
 
-    /// Where each line begins.
+    /// Where each line begins; whether any is outside the map.
     #[inline(never)]
-    pub(super) fn offsets(&self, offsets: &mut [u32]) {
+    pub(super) fn offsets(&self, offsets: &mut [u32]) -> bool {
         for (line, offset) in offsets.iter_mut().enumerate() {
             *offset = self.offset(line);
         }
+        self.inside().len() < self.count
     }
 }
 

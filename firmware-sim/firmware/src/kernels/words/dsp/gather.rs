@@ -32,6 +32,7 @@ pub fn gather_places(
 }
 
 /// See [`super::super::gather_window`].
+#[inline(never)] // its checks are done with when it is called
 pub fn gather_window<const SIDE: usize>(
     pixels: &[u8],
     rows: Offsets<'_>,

@@ -7,7 +7,7 @@ use crate::kernels::grey;
 use crate::kernels::words::{Offsets, Tile, WindowPatch, Word, gather_window};
 use crate::rows::engine::Step;
 use crate::rows::engine::output::Output;
-use crate::rows::engine::rows::Lines;
+use crate::rows::format::POOL;
 
 /// Working memory of a step.
 struct Work<'m, const SIDE: usize> {
@@ -36,9 +36,9 @@ pub(in crate::rows::engine) fn windows<const SIDE: usize>(
     multiply: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
 ) -> Option<()> {
     let mut work = Work::of(work, step.channels.len())?;
-    step.lines().offsets(work.lines);
+    let is_padded = step.lines().offsets(work.lines);
     for column in 0..output.value().width.get().into() {
-        sum_up(step, column, &mut work, multiply)?;
+        sum_up(step, column, is_padded, &mut work, multiply)?;
         output.put_largest(column, step.first, work.sums, step.channels);
     }
     Some(())
@@ -49,6 +49,7 @@ pub(in crate::rows::engine) fn windows<const SIDE: usize>(
 fn sum_up<const SIDE: usize>(
     step: &Step<'_>,
     column: usize,
+    is_padded: bool,
     work: &mut Work<'_, SIDE>,
     multiply: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
 ) -> Option<()> {
@@ -59,7 +60,9 @@ fn sum_up<const SIDE: usize>(
     work.sums.fill([0; 8]);
     for _ in (0..step.weights.inputs).step_by(step.chunk().max(1)) {
         gather_window(pixels, Offsets::new(work.lines), step.weights.inputs, patches);
-        pad(step, patches);
+        if is_padded {
+            pad(step, patches);
+        }
         multiply(words, step.weights.words(), patches, work.sums);
         pixels = pixels.get(step.chunk()..)?;
         words = words.get(patches.len() * (SIDE - 1) * (SIDE - 1)..)?;
@@ -70,12 +73,9 @@ fn sum_up<const SIDE: usize>(
 /// Fills in the rows above and below the map, for which others were gathered.
 #[inline(never)]
 fn pad<const SIDE: usize>(step: &Step<'_>, patches: &mut [WindowPatch<SIDE>]) {
-    let lines = step.lines();
-    if lines.inside().len() < SIDE {
-        for line in lines.outside() {
-            for row in patches.iter_mut().filter_map(|patch| patch.get_mut(line)) {
-                *row = [step.rows.padding(); SIDE];
-            }
+    for line in step.lines().outside() {
+        for row in patches.iter_mut().filter_map(|patch| patch.get_mut(line)) {
+            *row = [step.rows.padding(); SIDE];
         }
     }
 }
@@ -88,11 +88,13 @@ pub(in crate::rows::engine) fn grey(
     output: &mut Output<'_>,
 ) -> Option<()> {
     let mut work = Work::of(work, step.channels.len())?;
-    step.lines().offsets(work.lines);
+    let is_padded = step.lines().offsets(work.lines);
+    let [_, start] = step.window(0);
     // the column of a blank window
     let mut blank = None;
     for column in 0..output.value().width.get().into() {
-        let is_blank = sum_up_grey(step, column, &mut work)?;
+        let pixels = step.rows.ring().get(start + column * POOL..)?;
+        let is_blank = sum_up_grey(step, pixels, is_padded, &mut work)?;
         if is_blank && let Some(from) = blank {
             output.repeat([from, column], step.first, step.channels.len());
             continue;
@@ -109,29 +111,28 @@ pub(in crate::rows::engine) fn grey(
 #[inline(never)]
 fn sum_up_grey(
     step: &Step<'_>,
-    column: usize,
+    pixels: &[u8],
+    is_padded: bool,
     work: &mut Work<'_, { grey::SIDE }>,
 ) -> Option<bool> {
     let patch = work.patches.first_mut()?;
-    let [_, start] = step.window(column * WINDOW);
-    let pixels = step.rows.ring().get(start..)?;
-    let is_inked = grey::gather(pixels, Offsets::new(work.lines), patch);
-    let is_padded = pad_grey(step.lines(), step.rows.value.zero, patch);
-    if is_inked || is_padded {
-        grey::convolve(step.words()?, patch, work.sums);
-    } else {
+    let mut is_blank = !grey::gather(pixels, Offsets::new(work.lines), patch);
+    if is_padded {
+        is_blank &= pad_grey(step, patch);
+    }
+    if is_blank {
         // most of a digit's picture is background: 0 times anything
         work.sums.fill([0; 8]);
+    } else {
+        grey::convolve(step.words()?, patch, work.sums);
     }
-    Some(!(is_inked || is_padded))
+    Some(is_blank)
 }
 
-/// Fills in the rows above and below the map, and tells whether there are any that are not zero.
+/// Fills in the rows above and below the map, and tells whether they are zero.
 #[inline(never)]
-fn pad_grey(lines: Lines<'_>, padding: u8, patch: &mut grey::Patch) -> bool {
-    if lines.inside().len() == grey::SIDE {
-        return false;
-    }
-    lines.outside().for_each(|line| grey::fill_row(patch, line, padding));
-    padding != 0
+fn pad_grey(step: &Step<'_>, patch: &mut grey::Patch) -> bool {
+    let padding = step.rows.value.zero;
+    step.lines().outside().for_each(|line| grey::fill_row(patch, line, padding));
+    padding == 0
 }
