@@ -51,15 +51,29 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let target = env::var("TARGET").expect("cargo sets it");
     let riscv = target.starts_with("riscv32");
-    let default = if riscv { "virt" } else { "mps2-an386" };
+    // ARMv8-M bounds the stack by a register, and its boards have a secure alias of all they have
+    let v8m = target.starts_with("thumbv8m");
+    println!("cargo::rustc-check-cfg=cfg(armv8m)");
+    if v8m {
+        println!("cargo::rustc-cfg=armv8m");
+    }
+    let default = match () {
+        () if riscv => "virt",
+        () if v8m => "mps2-an505",
+        () => "mps2-an386",
+    };
     let board = env::var("BOARD").unwrap_or_else(|_| default.into());
-    // QEMU, hw/arm/mps2.c and hw/riscv/virt.c
+    // QEMU, hw/arm/mps2.c, hw/arm/mps2-tz.c and hw/riscv/virt.c
     let (flash, ram, images) = match board.as_str() {
         "mps2-an385" | "mps2-an386" => (0, 0x2000_0000, 0x2100_0000_u32),
         "mps2-an500" => (0, 0x2000_0000, 0x6000_0000),
+        // the secure aliases of two of its memories, where it starts
+        "mps2-an505" => (0x1000_0000, 0x3800_0000, 0x8000_0000),
         // one memory, which begins with where the processor starts; a megabyte is left below what stands for RAM
         "virt" => (0x8000_0000_u32, 0x8080_0000_u32, 0x8100_0000),
-        other => panic!("BOARD={other} is none of mps2-an385, mps2-an386, mps2-an500, virt"),
+        other => {
+            panic!("BOARD={other} is none of mps2-an385, mps2-an386, mps2-an500, mps2-an505, virt")
+        }
     };
     let model = env::var("MODEL_Q8").expect("MODEL_Q8 is the path of a .q8 model");
     println!("cargo::rerun-if-changed={model}");

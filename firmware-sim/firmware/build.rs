@@ -2,14 +2,32 @@
 
 use std::env;
 
+/// Cores of ARMv8-M that have the DSP extension unless told otherwise, as `-C target-cpu` names them.
+const DSP_CORES: [&str; 4] = ["cortex-m33", "cortex-m35p", "cortex-m55", "cortex-m85"];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!(r#"cargo::rustc-check-cfg=cfg(kernels, values("portable", "dsp", "mla"))"#);
+    println!("cargo::rustc-check-cfg=cfg(armv8m)");
     let target = env::var("TARGET").expect("cargo sets it");
+    if target.starts_with("thumbv8m.main-") {
+        println!("cargo::rustc-cfg=armv8m");
+    }
     let kernels = if target.starts_with("thumbv7em-") {
         "dsp"
     } else if target.starts_with("thumbv7m-") {
         "mla"
+    } else if target.starts_with("thumbv8m.main-") {
+        if flags_have_dsp() {
+            "dsp"
+        } else {
+            println!(
+                "cargo::warning=slow portable kernels: if the core has DSP instructions, as most \
+                 Cortex-M33 do, build with RUSTFLAGS='-C target-cpu=cortex-m33'"
+            );
+            "portable"
+        }
     } else {
         "portable"
     };
@@ -25,4 +43,19 @@ fn main() {
         _ => "portable",
     };
     println!(r#"cargo::rustc-cfg=bytes_kernels="{bytes_kernels}""#);
+}
+
+/// Whether the compiler is told of a core, or a feature, with DSP instructions. ARMv8-M leaves them to the core.
+fn flags_have_dsp() -> bool {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    // `-C name=value` comes as one piece or as two
+    let values = || flags.split('\x1f').map(|flag| flag.trim_start_matches("-C").trim());
+    let last = |name| values().filter_map(|flag| flag.strip_prefix(name)).next_back();
+    let mut features = values().filter_map(|flag| flag.strip_prefix("target-feature="));
+    let feature = features
+        .by_ref()
+        .flat_map(|list| list.split(','))
+        .filter_map(|feature| ["+dsp", "-dsp"].contains(&feature).then_some(feature == "+dsp"));
+    let core = last("target-cpu=").is_some_and(|core| DSP_CORES.contains(&core));
+    feature.last().unwrap_or(core)
 }

@@ -10,12 +10,16 @@ use cortex_m_rt::{ExceptionFrame, exception};
 
 use crate::{console, memory};
 
-/// The CMSDK APB timer 0 of the MPS2 boards: counts down at 25 MHz, 32 bits.
+/// The CMSDK APB timer 0 of the MPS2 boards: counts down at the processor's clock, 32 bits.
 /// Arm DDI 0479C, section 4.3: <https://developer.arm.com/documentation/ddi0479/c>.
-const CONTROL: *mut u32 = 0x4000_0000 as *mut u32;
-const VALUE: *mut u32 = 0x4000_0004 as *mut u32;
-const RELOAD: *mut u32 = 0x4000_0008 as *mut u32;
+const TIMER: usize = if cfg!(armv8m) { 0x5000_0000 } else { 0x4000_0000 };
+const CONTROL: *mut u32 = TIMER as *mut u32;
+const VALUE: *mut u32 = (TIMER + 4) as *mut u32;
+const RELOAD: *mut u32 = (TIMER + 8) as *mut u32;
 const ENABLE: u32 = 1;
+
+/// Nanoseconds of a tick: 25 MHz, on AN505 20 MHz.
+pub const TICK_NS: i32 = if cfg!(armv8m) { 50 } else { 40 };
 
 /// Lets the counter run.
 pub fn start_counter() {
@@ -27,7 +31,7 @@ pub fn start_counter() {
     }
 }
 
-/// Ticks of 40 ns.
+/// Ticks of [`TICK_NS`].
 #[must_use]
 pub fn counter() -> u32 {
     // SAFETY: as above; reading changes nothing.
@@ -47,7 +51,7 @@ pub fn spin(turns: u32) {
     }
 }
 
-/// Interrupts every `period` ticks of the processor's clock, 25 MHz, for the action of [`on_row!`](crate::on_row).
+/// Interrupts every `period` ticks of the processor's clock, for the action of [`on_row!`](crate::on_row).
 pub fn start_row_clock(period: u32) {
     // SAFETY: nothing else uses this timer.
     let mut timer = unsafe { Peripherals::steal() }.SYST;
@@ -73,6 +77,7 @@ macro_rules! on_row {
 /// zeros and write nothing where there is no memory.
 ///
 /// A region of the memory protection unit: Arm DDI 0403E, section B3.5.
+#[cfg(not(armv8m))]
 pub fn guard_stack() {
     const MEGABYTE: u32 = 19 << 1; // 2^(19 + 1) bytes
     const ENABLE: u32 = 1;
@@ -88,6 +93,13 @@ pub fn guard_stack() {
     }
     cortex_m::asm::dsb();
     cortex_m::asm::isb();
+}
+
+/// Sets the limit of the stack, so that an overflow is a fault at once: Arm DDI 0553, section B3.21.
+#[cfg(armv8m)]
+pub fn guard_stack() {
+    // SAFETY: the stack, which ends here, is nowhere below it.
+    unsafe { cortex_m::register::msplim::write(memory::stack_end() as u32) };
 }
 
 /// Where the stack ends at present.

@@ -15,6 +15,9 @@ use crate::memory::{self, TestImages};
 /// `hw/intc/riscv_aclint.c`.
 const MTIMECMP: *mut [u32; 2] = 0x0200_4000 as *mut [u32; 2];
 
+/// Nanoseconds of a tick of the counter, in QEMU 7.2: see [`counter`].
+pub const TICK_NS: i32 = 1;
+
 /// Lets the counter run, which it does by itself.
 pub fn start_counter() {}
 

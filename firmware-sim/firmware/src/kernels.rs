@@ -26,6 +26,21 @@
 //!   . . . . . .
 //! ```
 
+/// Lets naked functions have DSP instructions: they are assembled apart from the crate, without `-C target-cpu`.
+#[cfg(all(kernels = "dsp", armv8m))]
+macro_rules! dsp_core {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+/// ARMv7E-M has them anyway.
+#[cfg(all(kernels = "dsp", not(armv8m)))]
+macro_rules! dsp_core {
+    () => {
+        ""
+    };
+}
+
 pub mod bytes;
 pub mod grey;
 pub mod portable;

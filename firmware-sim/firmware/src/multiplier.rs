@@ -78,29 +78,34 @@ impl Multiplier {
     /// Cannot overflow: `|acc · mantissa| ≤ 2⁶²` and the rounding term is at most 2⁶¹.
     #[must_use]
     pub const fn requantize_around(self, acc: i32, zero: u8) -> u8 {
-        let product = acc as i64 * self.mantissa as i64;
-        let rounded = if self.shift > 32 {
-            // As below: the low half has no part in the rounding but to be cut off. Half the work in 32 bits.
-            let high = (product >> 32) as i32;
-            (high + ((1 << (self.shift - 32)) >> 1)) >> (self.shift - 32)
+        let places = (self.shift as u32).wrapping_sub(33);
+        let rounded = if places < 30 {
+            // The low half has no part in the rounding but to be cut off: half the work in 32 bits.
+            let high = ((acc as i64 * self.mantissa as i64) >> 32) as i32;
+            ((high >> places) + 1 + 2 * zero as i32) >> 1
         } else {
-            let rounded = (product + (1 << (self.shift - 1))) >> self.shift;
-            // out of a byte whatever `zero` is
-            if rounded < -256 {
-                -256
-            } else if rounded > 255 {
-                255
-            } else {
-                rounded as i32
-            }
+            self.rounded(acc) + zero as i32
         };
-        let rounded = rounded + zero as i32;
         if rounded < 0 {
             0
         } else if rounded > 255 {
             255
         } else {
             rounded as u8
+        }
+    }
+
+    /// `round(acc · self)`, as far out of a byte as it may be, by more than any `zero`: for multipliers that are rare.
+    #[cold]
+    #[inline(never)]
+    const fn rounded(self, acc: i32) -> i32 {
+        let rounded = (acc as i64 * self.mantissa as i64 + (1 << (self.shift - 1))) >> self.shift;
+        if rounded < -256 {
+            -256
+        } else if rounded > 255 {
+            255
+        } else {
+            rounded as i32
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod plan;
 mod answer;
 mod engine;
 mod record;
+mod routine;
 mod schedule;
 mod weights;
 

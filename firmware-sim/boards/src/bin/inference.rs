@@ -28,8 +28,12 @@ fn with_camera<T>(action: impl FnOnce(&mut Camera) -> T) -> Option<T> {
     })
 }
 
-/// What the sensor sees after the last image: a row of a blank frame.
-static BLANK_ROW: PixelRow = [0; DIMENSIONS.row_len];
+/// What the sensor sees after the last image: a row of a blank frame. Aligned as the images are, so that a row of whole
+/// words is copied without a call, which would need more of the stack.
+static BLANK_ROW: Aligned = Aligned([0; DIMENSIONS.row_len]);
+
+#[repr(align(4))]
+struct Aligned(PixelRow);
 
 boards::on_row!(take_row);
 
@@ -39,7 +43,7 @@ fn take_row() {
     // only changed here: an interrupt, which nothing interrupts
     static SEEN: AtomicUsize = AtomicUsize::new(0);
     let seen = SEEN.load(Ordering::Relaxed);
-    let pixels = TestImages::loaded().rows.get(seen).unwrap_or(&BLANK_ROW);
+    let pixels = TestImages::loaded().rows.get(seen).unwrap_or(&BLANK_ROW.0);
     SEEN.store(seen + 1, Ordering::Relaxed);
     with_camera(|camera| camera.on_row(pixels));
 }

@@ -10,9 +10,9 @@ use boards::console::{self, FAILED};
 use boards::machine::{self, entry};
 use boards::memory;
 use firmware::geometry::MAPS2;
-use firmware::kernels::words::{self, ChannelWeights, MAX_BLOCK, Taps, Tile, Word, portable};
+use firmware::kernels::words::{self, ChannelWeights, MAX_BLOCK, Offsets, Tile, Word, portable};
 use firmware::kernels::{self, Pair};
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// Random layers of each kind.
 const ROUNDS: u32 = 200;
@@ -103,7 +103,7 @@ fn dense_is_equal(work: &mut Work, random: &mut Random) -> bool {
     start(work, random);
     work.bytes.fill_with(|| random.byte());
     let (inputs, width) = (random.below(200), random.below(MAX_BLOCK + 2));
-    let words = random.words((inputs + 3) / 4 * 2 * width.min(MAX_BLOCK));
+    let words = random.words(inputs.div_ceil(4) * 2 * width.min(MAX_BLOCK));
     let Work { fast, plain, bytes, .. } = work;
     let start = random.below(4);
     let (Some(inputs), Some(fast), Some(plain)) = (
@@ -124,13 +124,14 @@ fn depthwise_is_equal(work: &mut Work, random: &mut Random) -> bool {
     let mut offsets = [0; 27];
     offsets.fill_with(|| random.below(580) as u32);
     let (len, groups) = ([9, 27, random.below(27)][random.below(3) % 3], random.below(6));
-    let weights = random.words(2 * len * groups).as_chunks().0;
+    let stride = len + random.below(4) % 3;
+    let weights = random.words(2 * stride * groups).as_chunks().0;
     let (Some(offsets), [mut fast, mut plain]) = (offsets.get(..len), [[[7; 4]; 6]; 2]) else {
         return false;
     };
-    let taps = Taps::new(offsets);
-    words::depthwise(weights, &work.bytes, taps, &mut fast);
-    portable::depthwise(weights, &work.bytes, taps, &mut plain);
+    let taps = Offsets::new(offsets);
+    words::depthwise(weights, stride, &work.bytes, taps, &mut fast);
+    portable::depthwise(weights, stride, &work.bytes, taps, &mut plain);
     fast == plain
 }
 
@@ -139,29 +140,37 @@ fn gathered_is_equal(work: &mut Work, random: &mut Random) -> bool {
     start(work, random);
     work.bytes.fill_with(|| random.byte());
     let Work { fast, plain, bytes, .. } = work;
-    let runs = [(); 4].map(|()| {
-        let start = random.below(500);
-        bytes.get(start..start + random.below(100)).unwrap_or_default()
-    });
-    let len = random.below(40);
+    let (rows, run) = (random.below(6), random.below(21));
+    // a sixth begin too late
+    let last = 580 + random.below(6) / 5 * 40;
+    let mut starts = [[0; 4]; 6];
+    starts.as_flattened_mut().fill_with(|| random.below(last) as u32);
+    let missing = random.below(6) / 5;
     let [fast, plain] = [fast, plain].map(|tiles| tiles.as_flattened_mut());
-    let (Some(places), Some(plain_places)) =
-        (fast.as_chunks_mut().0.get_mut(..len), plain.as_chunks_mut().0.get_mut(..len))
-    else {
+    let len = (words::gathered_pairs(rows, run)).saturating_sub(missing);
+    let (Some(places), Some(plain_places), Some(starts)) = (
+        fast.as_chunks_mut().0.get_mut(..len),
+        plain.as_chunks_mut().0.get_mut(..len),
+        starts.get(..rows),
+    ) else {
         return false;
     };
-    words::gather_places(runs, places);
-    portable::gather_places(runs, plain_places);
-    if fast != plain {
-        return false;
-    }
-    let (step, y) = (random.below(70), random.below(7));
-    let Some(row) = bytes.get(random.below(300)..) else { return false };
-    words::gather_window::<4>(row, step, y, fast.as_chunks_mut().0.as_chunks_mut().0);
-    portable::gather_window::<4>(row, step, y, plain.as_chunks_mut().0.as_chunks_mut().0);
-    words::gather_window::<6>(row, step, y, fast.as_chunks_mut().0.as_chunks_mut().0);
-    portable::gather_window::<6>(row, step, y, plain.as_chunks_mut().0.as_chunks_mut().0);
-    fast == plain
+    let offsets = Offsets::of_places(starts);
+    words::gather_places(bytes, offsets, run, places);
+    portable::gather_places(bytes, offsets, run, plain_places);
+    let places_are_equal = fast == plain;
+    let (step, rows) = (random.below(70), 4 + random.below(6) / 5);
+    let starts = starts.as_flattened();
+    let Some(starts) = starts.get(..rows) else { return places_are_equal };
+    let offsets = Offsets::new(starts);
+    words::gather_window::<4>(bytes, offsets, step, fast.as_chunks_mut().0.as_chunks_mut().0);
+    portable::gather_window::<4>(bytes, offsets, step, plain.as_chunks_mut().0.as_chunks_mut().0);
+    let windows_are_equal = fast == plain;
+    let starts = [5, 3, 100, 17, 90, 21];
+    let offsets = Offsets::new(&starts);
+    words::gather_window::<6>(bytes, offsets, step, fast.as_chunks_mut().0.as_chunks_mut().0);
+    portable::gather_window::<6>(bytes, offsets, step, plain.as_chunks_mut().0.as_chunks_mut().0);
+    places_are_equal && windows_are_equal && fast == plain
 }
 
 /// Prints the instructions of an action, what it did, and its stack.
@@ -169,8 +178,8 @@ fn gathered_is_equal(work: &mut Work, random: &mut Random) -> bool {
 fn measure(name: &CStr, products: usize, action: &mut dyn FnMut()) {
     let empty = measured(&mut || {});
     let full = measured(action);
-    // a tick is 40 ns, an instruction 64 ns
-    let instructions = (full.0 - empty.0) * 40 / 64;
+    // an instruction is 64 ns
+    let instructions = (full.0 - empty.0) * machine::TICK_NS / 64;
     console::line(name, &[instructions, products as i32, full.1 - empty.1]);
 }
 
@@ -188,7 +197,7 @@ fn measured(action: &mut dyn FnMut()) -> (i32, i32) {
 #[inline(never)]
 fn measure_places(work: &mut Work, random: &mut Random) {
     work.patch.fill_with(|| random.pair());
-    let Work { fast, patch, bytes, .. } = work;
+    let Work { fast, patch, .. } = &mut *work;
     let flash = random.words(4 * 25 * PAIRS);
     let places = patch.as_chunks().0;
     for (name, len) in [
@@ -201,14 +210,14 @@ fn measure_places(work: &mut Work, random: &mut Random) {
         measure(name, len * 16 * PAIRS, &mut || words::four_places(flash, len, places, fast));
     }
     let patches = patch.as_chunks().0.as_chunks().0;
-    for (name, len) in [(c"window5(1)", 1), (c"window5(4)", 4)] {
+    for (name, len) in [(c"window5(1)", 1), (c"window5(2)", 2), (c"window5(4)", 4)] {
         let Some(patches) = patches.get(..len) else { return };
         measure(name, len * 25 * 16 * PAIRS, &mut || {
             words::window5(flash, len * 25, patches, fast);
         });
     }
     let patches = patch.as_chunks().0.as_chunks().0;
-    for (name, len) in [(c"window3(1)", 1), (c"window3(4)", 4)] {
+    for (name, len) in [(c"window3(1)", 1), (c"window3(2)", 2), (c"window3(4)", 4)] {
         let Some(patches) = patches.get(..len) else { return };
         measure(name, len * 9 * 16 * PAIRS, &mut || words::window3(flash, len * 9, patches, fast));
     }
@@ -216,19 +225,45 @@ fn measure_places(work: &mut Work, random: &mut Random) {
     if let (Some(weights), Some(patch)) = (weights.first(), patches_of_conv2(patch)) {
         measure(c"old_conv2", 25 * 16 * PAIRS, &mut || kernels::conv2(weights, patch, fast));
     }
-    let Some((run, _)) = bytes.split_first_chunk::<64>() else { return };
-    measure(c"gather_places", 4 * 64, &mut || {
-        words::gather_places([run; 4], patch.as_chunks_mut().0.get_mut(..32).unwrap_or_default());
-    });
-    measure(c"gather_places(12)", 4 * 12, &mut || {
-        words::gather_places([run; 4], patch.as_chunks_mut().0.get_mut(..6).unwrap_or_default());
-    });
-    measure(c"gather_window(6)", 6 * 8, &mut || {
-        words::gather_window::<6>(bytes, 20, 1, patch.as_chunks_mut().0.as_chunks_mut().0);
-    });
-    measure(c"gather_window(4)", 4 * 16, &mut || {
-        words::gather_window::<4>(bytes, 20, 1, patch.as_chunks_mut().0.as_chunks_mut().0);
-    });
+    measure_gather(work, random);
+}
+
+#[inline(never)]
+fn measure_gather(work: &mut Work, random: &mut Random) {
+    let Work { patch, bytes, .. } = work;
+    bytes.fill_with(|| random.byte());
+    let starts: [[u32; 4]; 5] =
+        core::array::from_fn(|row| [0, 20, 40, 60].map(|place| (50 * row + place) as u32));
+    let places = patch.as_chunks_mut().0;
+    for (name, rows, run) in [
+        (c"gather-1x64", 1, 64),
+        (c"gather-3x24", 3, 24),
+        (c"gather-3x9", 3, 9),
+        (c"gather-5x5", 5, 5),
+        (c"gather-5x12", 5, 12),
+        (c"gather-1x12", 1, 12),
+    ] {
+        let Some(starts) = starts.get(..rows) else { return };
+        let offsets = Offsets::of_places(starts);
+        measure(name, 4 * rows * run, &mut || words::gather_places(bytes, offsets, run, places));
+    }
+    let starts = [0, 50, 100, 150, 200, 250];
+    for (name, len) in [(c"gather-window5(2)", 2), (c"gather-window5(4)", 4)] {
+        let patches = patch.as_chunks_mut().0.as_chunks_mut().0;
+        let Some(patches) = patches.get_mut(..len) else { return };
+        let offsets = Offsets::new(&starts);
+        measure(name, len * 72, &mut || {
+            words::gather_window::<6>(bytes, offsets, 20, patches);
+        });
+    }
+    for (name, len) in [(c"gather-window3(2)", 2), (c"gather-window3(8)", 8)] {
+        let patches = patch.as_chunks_mut().0.as_chunks_mut().0;
+        let Some(patches) = patches.get_mut(..len) else { return };
+        let offsets = Offsets::new(starts.first_chunk::<4>().map_or(&[], |starts| starts));
+        measure(name, len * 32, &mut || {
+            words::gather_window::<4>(bytes, offsets, 20, patches);
+        });
+    }
 }
 
 fn patches_of_conv2(patch: &[Pair; 144]) -> Option<&[[Pair; 6]; 6]> {
@@ -283,14 +318,25 @@ fn measure_dense(work: &mut Work, random: &mut Random) {
 
 #[inline(never)]
 fn measure_depthwise(work: &mut Work, random: &mut Random) {
-    work.bytes.fill_with(|| random.byte());
-    let mut sums = [[0; 4]; 4];
+    let Work { fast, bytes, .. } = work;
+    bytes.fill_with(|| random.byte());
     let offsets: [u32; 25] = core::array::from_fn(|tap| (tap * 20) as u32);
-    let weights: &[ChannelWeights] = random.words(2 * 25 * 4).as_chunks().0;
-    for (name, taps) in [(c"depthwise(9)", 9), (c"depthwise(6)", 6), (c"depthwise(25)", 25)] {
-        let Some(offsets) = offsets.get(..taps) else { return };
-        let of = Taps::new(offsets);
-        measure(name, taps * 16, &mut || words::depthwise(weights, &work.bytes, of, &mut sums));
+    let weights: &[ChannelWeights] = random.words(2 * 25 * 16).as_chunks().0;
+    let Ok(sums) = <[[i32; 4]]>::mut_from_bytes(fast.as_mut_bytes()) else { return };
+    for (name, taps, channels) in [
+        (c"depthwise(9x64)", 9, 64),
+        (c"depthwise(9x8)", 9, 8),
+        (c"depthwise(6x64)", 6, 64),
+        (c"depthwise(25x64)", 25, 64),
+    ] {
+        let (Some(offsets), Some(sums)) = (offsets.get(..taps), sums.get_mut(..channels / 4))
+        else {
+            return;
+        };
+        let of = Offsets::new(offsets);
+        measure(name, taps * channels, &mut || {
+            words::depthwise(weights, taps, bytes, of, sums);
+        });
     }
 }
 

@@ -73,6 +73,7 @@ unsafe extern "C" fn conv1_tiles(
     accumulators: *mut [WindowAccumulators; MAPS1 / 2],
 ) {
     naked_asm!(
+        dsp_core!(),
         "add r3, r2, #{accumulators_len}",
         "push {{r2-r11, lr}}", // [sp] is the next accumulators, [sp + 4] their end
         "2:",
@@ -113,6 +114,7 @@ unsafe extern "C" fn conv2_tiles(
     accumulators: *mut [WindowAccumulators; MAPS2 / 2],
 ) {
     naked_asm!(
+        dsp_core!(),
         "add r3, r2, #{accumulators_len}",
         "push {{r2-r11, lr}}", // [sp] is the next accumulators, [sp + 4] their end
         "2:",
@@ -153,6 +155,7 @@ unsafe extern "C" fn dense_block(
     end: *const Pair,
 ) {
     naked_asm!(
+        dsp_core!(),
         "push {{r2-r11, lr}}", // [sp] is accumulators, [sp + 4] the end of the pairs
         ".irp accumulator, r4, r5, r6, r7, r8, r9, r10, r11, r12, lr",
         "mov \\accumulator, #0",

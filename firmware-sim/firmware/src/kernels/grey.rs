@@ -14,7 +14,7 @@
 #![cfg_attr(kernels = "dsp", allow(unsafe_code))]
 
 use super::Pair;
-use super::words::{Tile, Word};
+use super::words::{Offsets, Tile, Word};
 
 /// Side of the kernel.
 const KERNEL: usize = 5;
@@ -31,29 +31,58 @@ pub const SIDE: usize = KERNEL + 1;
 pub type Patch = [[Pair; SIDE]; SIDE];
 
 /// Lays out the pixels of a window, and tells whether any is not zero.
-#[inline(never)] // short of registers, it would be spread over twice the stack
-pub fn gather(rows: &[[u8; SIDE]; SIDE], patch: &mut Patch) -> bool {
-    if *rows == [[0; SIDE]; SIDE] {
-        return false;
+///
+/// `rows` says where the window's rows begin in `pixels`. Nothing is done unless all of these are there.
+#[must_use]
+pub fn gather(pixels: &[u8], rows: Offsets<'_>, patch: &mut Patch) -> bool {
+    let Some(rows) = rows.within(pixels.len(), SIDE) else { return false };
+    #[cfg(not(kernels = "dsp"))]
+    return gather_portably(pixels, rows, patch);
+    // SAFETY: it reads `SIDE` bytes from each of `rows`, which is inside, and writes the whole of `patch`.
+    #[cfg(kernels = "dsp")]
+    unsafe {
+        gather_rows(pixels.as_ptr(), rows, patch) != 0
     }
+}
+
+/// Safe code for any target.
+pub fn gather_portably(pixels: &[u8], rows: &[u32; SIDE], patch: &mut Patch) -> bool {
+    let rows = rows.map(|offset| {
+        let row = pixels.get(offset as usize..).and_then(|pixels| pixels.first_chunk());
+        row.map_or([0; SIDE], |row| row.map(Pair::from))
+    });
     let [stacked @ .., last, last_below] = patch;
     for (cells, rows) in stacked.iter_mut().zip(rows.windows(2)) {
         let [above, below] = rows else { continue };
-        for ((cell, &above), &below) in cells.iter_mut().zip(above).zip(below) {
-            *cell = Pair::from(above) | Pair::from(below) << 16;
+        for ((cell, above), below) in cells.iter_mut().zip(above).zip(below) {
+            *cell = above | below << 16;
         }
     }
     let [.., row, below] = rows;
-    interleave(*row, last);
-    interleave(*below, last_below);
-    true
+    for ([p0, p1, p2, p3, p4, p5], cells) in [(row, last), (below, last_below)] {
+        *cells = [p0 | p1 << 16, p1 | p2 << 16, p2 | p3 << 16, p3 | p4 << 16, p4, p5];
+    }
+    rows != [[0; SIDE]; SIDE]
 }
 
-/// Pixels with the ones to their right, but the last two with zero: they meet the kernel's last element, which has no
-/// partner.
-fn interleave(row: [u8; SIDE], cells: &mut [Pair; SIDE]) {
-    let [p0, p1, p2, p3, p4, p5] = row.map(Pair::from);
-    *cells = [p0 | p1 << 16, p1 | p2 << 16, p2 | p3 << 16, p3 | p4 << 16, p4, p5];
+/// Sets the pixels of a row of the window: for rows above and below the map, for which others were gathered.
+pub fn fill_row(patch: &mut Patch, row: usize, pixel: u8) {
+    let pixel = Pair::from(pixel);
+    let [stacked @ .., last, last_below] = patch;
+    for (number, cells) in stacked.iter_mut().enumerate() {
+        for cell in cells {
+            if number == row {
+                *cell = *cell & !0xffff | pixel;
+            } else if number + 1 == row {
+                *cell = *cell & 0xffff | pixel << 16;
+            }
+        }
+    }
+    let last = if row + 1 == SIDE { last_below } else { last };
+    if row + 2 >= SIDE {
+        *last = [pixel | pixel << 16; SIDE];
+        *last.last_chunk_mut().unwrap_or(&mut [0; 2]) = [pixel; 2];
+    }
 }
 
 /// Sets the sums of all pairs of outputs; `words` is `[pair of outputs][word]`.
@@ -113,6 +142,7 @@ unsafe extern "C" fn convolve_tiles(
     end: *mut Tile,
 ) {
     core::arch::naked_asm!(
+        dsp_core!(),
         "push {{r2-r11, lr}}", // [sp] is the next sums, [sp + 4] their end
         "2:",
         ".irp sum, r4, r5, r6, r7, r8, r9, r10, r11",
@@ -139,5 +169,73 @@ unsafe extern "C" fn convolve_tiles(
         "cmp r12, lr",
         "bne 2b",
         "pop {{r2-r11, pc}}",
+    )
+}
+
+/// Row by row: pixels with those above them, which stay in registers; then those of the last two rows side by side.
+///
+/// ```text
+/// r0       pixels, then whether any is not zero     r4, r5, r6     pixels 0 and 2, 1 and 3, 4 and 5 of a row
+/// r1, r2   next offset, next cells                  r7, r8, r9     of the other of two rows
+/// r12      pixels                                   r3, r10, r11   cells
+/// ```
+#[cfg(kernels = "dsp")]
+#[unsafe(naked)]
+unsafe extern "C" fn gather_rows(
+    pixels: *const u8,
+    rows: *const [u32; SIDE],
+    patch: *mut Patch,
+) -> u32 {
+    core::arch::naked_asm!(
+        dsp_core!(),
+        "push {{r4-r11, lr}}",
+        "mov r12, r0",
+        "mov r0, #0",
+        ".macro load even, odd, last",
+        "ldr r3, [r1], #4",
+        "add r3, r3, r12",
+        "ldrh \\last, [r3, #4]",
+        "ldr r3, [r3]",
+        "orr r0, r0, r3",
+        "orr r0, r0, \\last",
+        "orr \\last, \\last, \\last, lsl #8",
+        "uxtb16 \\last, \\last",
+        "uxtb16 \\even, r3",
+        "uxtb16 \\odd, r3, ror #8",
+        ".endm",
+        ".macro stack even, odd, last, even_below, odd_below, last_below",
+        "load \\even_below, \\odd_below, \\last_below",
+        "pkhbt r3, \\even, \\even_below, lsl #16",
+        "pkhbt r10, \\odd, \\odd_below, lsl #16",
+        "pkhtb r11, \\even_below, \\even, asr #16",
+        "pkhtb lr, \\odd_below, \\odd, asr #16",
+        "stm r2!, {{r3, r10, r11, lr}}",
+        "pkhbt r3, \\last, \\last_below, lsl #16",
+        "pkhtb r10, \\last_below, \\last, asr #16",
+        "stm r2!, {{r3, r10}}",
+        ".endm",
+        ".macro neighbours even, odd, last",
+        "pkhbt r3, \\even, \\odd, lsl #16",
+        "pkhbt r10, \\odd, \\even", // with the upper half of the even ones
+        "pkhtb r11, \\odd, \\even, asr #16",
+        "lsr lr, \\odd, #16",
+        "pkhbt lr, lr, \\last, lsl #16",
+        "stm r2!, {{r3, r10, r11, lr}}",
+        "uxth r3, \\last",
+        "lsr r10, \\last, #16",
+        "stm r2!, {{r3, r10}}",
+        ".endm",
+        "load r4, r5, r6",
+        "stack r4, r5, r6, r7, r8, r9",
+        "stack r7, r8, r9, r4, r5, r6",
+        "stack r4, r5, r6, r7, r8, r9",
+        "stack r7, r8, r9, r4, r5, r6",
+        "neighbours r4, r5, r6",
+        "load r4, r5, r6",
+        "neighbours r4, r5, r6",
+        ".purgem load",
+        ".purgem stack",
+        ".purgem neighbours",
+        "pop {{r4-r11, pc}}",
     )
 }

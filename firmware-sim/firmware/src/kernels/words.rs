@@ -12,7 +12,8 @@
 //!
 //! Four neighbouring bytes 0, 1, 2, 3 make the pairs (0, 2) and (1, 3), one instruction each. So of four neighbouring
 //! taps (channels of a place, inputs of a dense layer) the first word weighs 0 and 2, the second 1 and 3. Taps are
-//! filled up to a multiple of four by weights of zero.
+//! filled up to a multiple of four by weights of zero; the bytes that these meet may be any, but must be there: up to
+//! three after the last. [`gather_places`] needs none, see [`gathered_taps`].
 //!
 //! ```text
 //! taps      0    1    2    3    4    5    6    7
@@ -58,19 +59,37 @@ pub type ChannelWeights = [u32; 2];
 /// Maximum of pairs of outputs in a block of [`dense`].
 pub const MAX_BLOCK: usize = 4;
 
-/// Where the bytes of a depthwise layer's taps begin, counted from the first byte of the pixels that a kernel is given.
+/// Where taps or rows of a kernel begin, in bytes from the first of the pixels that are given with them. In a ring of
+/// rows they are not evenly spaced.
+///
+/// They hold for a whole row of outputs: for another place give pixels that begin later.
 #[derive(Debug, Clone, Copy)]
-pub struct Taps<'a> {
-    offsets: &'a [u32],
+pub struct Offsets<'a, T = u32> {
+    offsets: &'a [T],
     /// Maximum of the offsets.
     reach: u32,
 }
 
-impl<'a> Taps<'a> {
-    /// Taps in the order of their weights; any may be missing, if its weights are as well.
+impl<'a> Offsets<'a> {
+    /// One offset for each tap or row.
     #[must_use]
+    #[inline(never)]
     pub fn new(offsets: &'a [u32]) -> Self {
         Self { offsets, reach: offsets.iter().fold(0, |reach, &offset| reach.max(offset)) }
+    }
+    /// All of them, if there are `N` and each is followed by `run` of `len` bytes.
+    pub(super) fn within<const N: usize>(&self, len: usize, run: usize) -> Option<&'a [u32; N]> {
+        let end = (self.reach as usize).saturating_add(run);
+        if end <= len { self.offsets.try_into().ok() } else { None }
+    }
+}
+
+impl<'a> Offsets<'a, [u32; 4]> {
+    /// For each row one offset for each of four places.
+    #[must_use]
+    pub fn of_places(offsets: &'a [[u32; 4]]) -> Self {
+        let Offsets { reach, .. } = Offsets::new(offsets.as_flattened());
+        Self { offsets, reach }
     }
 }
 
@@ -100,51 +119,95 @@ pub fn window3(words: &[Word], stride: usize, patches: &[WindowPatch<4>], sums: 
 /// left as they are.
 ///
 /// `words` is `[pair of inputs][pair of outputs]`, as wide as `sums` is long. What exceeds a multiple of four inputs,
-/// and inputs without words, are left out. A pair of zeros costs next to nothing.
+/// and inputs without words, are left out. A pair of zeros is passed over: it pays to have inputs that are zero together
+/// two apart.
 pub fn dense(words: &[Word], inputs: &[u8], sums: &mut [[u32; 2]]) {
     chosen::dense(words, inputs, sums);
 }
 
 /// Adds the products of a depthwise layer at one place to `sums`, `[four channels][channel]`.
 ///
-/// `weights` is `[four channels][tap]`. The activation of channel `c` at a tap is the byte `c` after the tap's offset
-/// in `pixels`. To move on to another place, begin `pixels` elsewhere. Four channels of which a byte lies outside are
-/// left as they are, and so are those after them.
-pub fn depthwise(weights: &[ChannelWeights], pixels: &[u8], taps: Taps<'_>, sums: &mut [[i32; 4]]) {
-    chosen::depthwise(weights, pixels, taps, sums);
+/// The weights of four channels `f` are the first, one for each of `taps`, from `weights[f * stride]` on. So where a
+/// kernel's rows are above or below the map, begin `weights` at the first row that is not, and leave out their taps.
+/// The activation of channel `c` at a tap is the byte `c` after the tap's offset in `pixels`. Four channels of which a
+/// byte lies outside are left as they are, and so are those after them. Nine taps side by side are fastest.
+pub fn depthwise(
+    weights: &[ChannelWeights],
+    stride: usize,
+    pixels: &[u8],
+    taps: Offsets<'_>,
+    sums: &mut [[i32; 4]],
+) {
+    chosen::depthwise(weights, stride, pixels, taps, sums);
 }
 
-/// Makes the pairs of four places, for [`four_places`].
+/// Makes the pairs of four places, for [`four_places`], from a kernel's rows of `run` bytes each.
 ///
-/// Each of `runs` is the bytes of one place, one after the other; what is missing at the end of `patch` is zero. An
-/// odd last pair of `patch` is left as it is.
-pub fn gather_places(runs: [&[u8]; 4], patch: &mut [[Pair; 4]]) {
-    chosen::gather_places(runs, patch);
+/// `rows` says where each row begins at each place. First come the fours of bytes of all rows, two pairs each; what is
+/// left of each row, up to three bytes, is paired one after the other. So no taps are filled up but the last half pair,
+/// which is left as it is. Nothing is done unless `pixels` has all bytes and `patch` all pairs, [`gathered_pairs`].
+///
+/// ```text
+/// three rows of five bytes    0 1 2 3 4   5 6 7 8 9   10 11 12 13 14
+/// pairs                       (0, 2) (1, 3)  (5, 7) (6, 8)  (10, 12) (11, 13)  (4, 9) (14, -)
+/// ```
+pub fn gather_places(
+    pixels: &[u8],
+    rows: Offsets<'_, [u32; 4]>,
+    run: usize,
+    patch: &mut [[Pair; 4]],
+) {
+    chosen::gather_places(pixels, rows, run, patch);
 }
 
-/// Makes row `y` of the patches of a window, of four channels for every two patches.
+/// Pairs of taps that [`gather_places`] makes of this many rows of `run` bytes.
+#[must_use]
+pub const fn gathered_pairs(rows: usize, run: usize) -> usize {
+    let left = rows.saturating_mul(run % 4);
+    rows.saturating_mul(run / 4 * 2).saturating_add(left.div_ceil(2))
+}
+
+/// The taps, counted row by row, of the two halves of a pair that [`gather_places`] makes; a half may have none.
+#[must_use]
+pub const fn gathered_taps(pair: usize, rows: usize, run: usize) -> [Option<usize>; 2] {
+    let (fours, left) = (run / 4, run % 4);
+    let whole = rows * fours * 2;
+    if pair < whole {
+        let (row, four) = (pair / 2 / fours, pair / 2 % fours);
+        let tap = row * run + 4 * four + pair % 2;
+        return [Some(tap), Some(tap + 2)];
+    }
+    let number = 2 * (pair - whole);
+    [left_over(number, rows, run, left), left_over(number + 1, rows, run, left)]
+}
+
+/// The tap of this number among those that no four of bytes has.
+const fn left_over(number: usize, rows: usize, run: usize, left: usize) -> Option<usize> {
+    if number < rows * left { Some(number / left * run + run - left + number % left) } else { None }
+}
+
+/// Makes the patches of a window, of four channels for every two patches.
 ///
-/// `row` begins with the first channel of the window's first column; a column begins `step` bytes after the one
-/// before it. What is missing is zero. An odd last patch, and a `y` outside, are left as they are.
+/// `rows` says where each row of the window begins: the first of these channels in the first column. A column begins
+/// `step` bytes after the one before it. Nothing is done unless `pixels` has all bytes, four by four channels, and
+/// `rows` one offset for each row. An odd last patch is left as it is.
 pub fn gather_window<const SIDE: usize>(
-    row: &[u8],
+    pixels: &[u8],
+    rows: Offsets<'_>,
     step: usize,
-    y: usize,
     patches: &mut [WindowPatch<SIDE>],
 ) {
-    chosen::gather_window(row, step, y, patches);
+    chosen::gather_window(pixels, rows, step, patches);
+}
+
+/// How many of `pixels` a window's patches are made of: up to the last channel of the last column, from the last row on.
+fn window_reach<const SIDE: usize>(rows: Offsets<'_>, step: usize, patches: usize) -> usize {
+    let read = step.saturating_mul(SIDE.saturating_sub(1)).saturating_add(patches / 2 * 4);
+    read.saturating_add(rows.reach as usize)
 }
 
 /// The pairs that four neighbouring bytes make.
 const fn pairs(bytes: [u8; 4]) -> [Pair; 2] {
     let bytes = u32::from_le_bytes(bytes);
     [bytes & 0x00ff_00ff, bytes >> 8 & 0x00ff_00ff]
-}
-
-/// The four bytes from `start` on; what is missing is zero.
-fn bytes_at(bytes: &[u8], start: usize) -> [u8; 4] {
-    let bytes = bytes.get(start..).unwrap_or_default();
-    let mut four = [0; 4];
-    four.iter_mut().zip(bytes).for_each(|(cell, &byte)| *cell = byte);
-    four
 }

@@ -4,15 +4,18 @@ mod add;
 mod conv;
 mod dense;
 mod depthwise;
+mod output;
 mod pool;
 mod rows;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::format::{Kind, Layers, Model};
+use super::format::{Channel, Geometry, Model, Record, Routine, Value, Weights};
 use super::plan;
 use super::schedule::Cursor;
-use rows::{Output, Rows};
+use crate::kernels::words;
+use output::Output;
+use rows::{Lines, Rows};
 
 /// Outputs of the last layer, in units of its scale: scores of the classes, or raw outputs `[channel][row][column]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +86,8 @@ impl<'m> Frame<'_, 'm> {
             let rows_at = self.model.header().rows_at.get() as usize;
             let all = self.scratch.get_mut(rows_at..)?.as_mut_bytes();
             let ring = all.get_mut(input.offset.get() as usize..)?.get_mut(..input.len())?;
-            rows::with_padding(rows::slot(ring, input, number)?, input).copy_from_slice_of(row);
+            let inside = rows::inside(rows::slot(ring, input, number)?, input);
+            inside.iter_mut().zip(row).for_each(|(to, &from)| *to = from);
             self.count(0);
         }
         Some(())
@@ -97,14 +101,11 @@ impl<'m> Frame<'_, 'm> {
     }
 
     /// Does the next thing that is due, a row of one layer: for those who do something in between, or measure.
+    #[inline]
     pub fn step(&mut self) -> Progress {
-        let layers = self.model.layers();
-        let mut cursor = self.cursor;
-        let next = layers.next(self.steps(), &mut cursor);
-        self.cursor = cursor;
-        match next {
+        match self.next() {
             Some(layer) => {
-                let computed = self.compute(layer, layers);
+                let computed = self.compute(layer);
                 debug_assert!(computed.is_some(), "the model was checked");
                 self.count(layer + 1);
                 Progress::Computed(layer)
@@ -112,6 +113,14 @@ impl<'m> Frame<'_, 'm> {
             None if self.is_complete() => Progress::Ready,
             None => Progress::NeedsRow,
         }
+    }
+
+    /// The layer that comes next.
+    fn next(&mut self) -> Option<usize> {
+        let mut cursor = self.cursor;
+        let next = self.model.layers().next(self.steps(), &mut cursor);
+        self.cursor = cursor;
+        next
     }
 
     /// Does all that is due.
@@ -152,37 +161,67 @@ impl<'m> Frame<'_, 'm> {
     }
 
     /// Computes the next step of `layer`.
-    fn compute(&mut self, layer: usize, layers: Layers<'_>) -> Option<()> {
-        let step = usize::from(*self.steps().get(layer + 1)?);
-        let header = self.model.header();
+    #[inline(never)]
+    fn compute(&mut self, layer: usize) -> Option<()> {
+        let mut job = self.job(layer);
+        let Job { step, work, output } = job.as_mut()?;
+        let all = step.channels;
+        loop {
+            step.channels = all.get(step.first..)?;
+            step.channels = step.channels.get(..step.group).unwrap_or(step.channels);
+            match step.routine {
+                Routine::Grey => conv::grey(step, work, output)?,
+                Routine::Window3 => conv::windows(step, work, output, words::window3)?,
+                Routine::Window5 => conv::windows(step, work, output, words::window5)?,
+                Routine::Fours => conv::by_fours(step, work, output)?,
+                Routine::Threes => conv::by_threes(step, work, output)?,
+                Routine::DenseWords => dense::pairs(step, work, output)?,
+                Routine::DenseBlocks => dense::blocks(step, work, output)?,
+                Routine::DepthwiseHalves => depthwise::halves(step, work, output)?,
+                Routine::DepthwiseBlocks => depthwise::blocks(step, work, output)?,
+                Routine::DepthwiseTaps => depthwise::taps(step, work, output)?,
+                Routine::MaxPool => pool::largest(step, output)?,
+                Routine::AveragePool => pool::mean(step, work, output)?,
+                Routine::StreamedPool => pool::streamed_mean(step, work, output)?,
+                Routine::Add => add::row(step, work, output)?,
+            }
+            step.first += step.channels.len();
+            if step.first >= all.len() {
+                return Some(());
+            }
+        }
+    }
+
+    /// What the next step of `layer` computes by, where it works, and where its results go.
+    #[inline(never)] // its locals are not on the stack while it is done
+    fn job(&mut self, layer: usize) -> Option<Job<'_>> {
+        let (header, layers) = (self.model.header(), self.model.layers());
+        let number = usize::from(*self.steps().get(layer + 1)?);
         let record = layers.records.get(layer)?;
-        let geometry = layers.geometry(layer)?;
-        let input = layers.value(geometry.source)?;
-        let row = geometry.rows_after(step);
-        let channels = self.model.channels(layer);
-        let bytes = self.model.weights(layer);
+        let input = layers.value(record.source.into())?;
+        let geometry = record.geometry(input);
+        let row = geometry.rows_after(number);
+        let (channels, bytes) = self.model.parts(layer)?;
+        let routine = layers.routine(layer)?;
 
         let (words, all) = self.scratch.split_at_mut_checked(header.rows_at.get() as usize)?;
         let (words, work) = words.split_at_mut_checked(header.work_at.get() as usize)?;
-        let (logits, sums) = words
-            .get_mut(plan::logits_at(layers.records.len())..)?
-            .split_at_mut_checked(self.model.outputs())?;
-        // of a streamed pool
-        let sums_at = plan::logits_at(layers.records.len()) + self.model.outputs();
-        let sums = match usize::from(record.sums.get()).checked_sub(sums_at) {
-            Some(at) => sums.get_mut(at..)?,
-            None => &mut [],
+        let logits_at = plan::logits_at(layers.records.len());
+        let sums_at = logits_at + self.model.outputs();
+        let (words, sums) = words.split_at_mut_checked(sums_at)?;
+        let logits = words.get_mut(logits_at..)?;
+        let work = match usize::from(record.sums.get()).checked_sub(sums_at) {
+            Some(at) if routine == Routine::StreamedPool => sums.get_mut(at..)?,
+            _ => work,
         };
         let all = all.as_mut_bytes();
-        let range = |value: &super::format::Value| {
+        let range = |value: &Value| {
             let start = value.offset.get() as usize;
             start..start + value.len()
         };
-        let is_last = layer + 1 == layers.records.len();
-        let [first, _] = geometry.needs(step);
         // of an addition, whose values may be one and the same
-        let other = layers.value(geometry.other)?;
-        let is_double = geometry.kind == Kind::Add && geometry.other != geometry.source;
+        let other = layers.value(record.other.into())?;
+        let is_double = routine == Routine::Add && record.other != record.source;
         let output = &record.output;
         let (rings, held) = if is_double {
             let [source, other, held] =
@@ -192,41 +231,67 @@ impl<'m> Frame<'_, 'm> {
             let [source, held] = all.get_disjoint_mut([range(input), range(output)]).ok()?;
             ([&*source, &*source], held)
         };
-        let rows = Rows::new(rings[0], input, first);
-        let mut output = if is_last {
+        let output = if layer + 1 == layers.records.len() {
             Output::Logits { logits, value: output, row }
         } else {
-            Output::Row { bytes: rows::slot(held, output, row)?, value: output }
+            let is_paired = record.paired != 0;
+            Output::Row { bytes: rows::slot(held, output, row)?, value: output, is_paired }
         };
-        match geometry.kind {
-            Kind::Conv => {
-                let [chunk, group] = [record.chunk, record.group].map(|it| it.get().into());
-                let weights = layers.weights(layer)?;
-                let is_copied = plan::is_copied(record, input);
-                conv::Layer { geometry, weights, chunk, group, is_copied, bytes, channels }.row(
-                    step,
-                    &rows,
-                    work,
-                    &mut output,
-                )
-            }
-            Kind::Depthwise => {
-                let layer = (&geometry, &layers.weights(layer)?);
-                depthwise::row(layer, step, bytes, channels, &rows, work, &mut output)
-            }
-            Kind::Dense => {
-                let weights = layers.weights(layer)?;
-                dense::outputs(&weights, bytes, channels, &rows, work, &mut output)
-            }
-            Kind::MaxPool => pool::largest(&geometry, step, &rows, &mut output),
-            Kind::AveragePool if geometry.is_streamed() => {
-                pool::streamed_mean(&geometry, step, channels, &rows, sums, &mut output)
-            }
-            Kind::AveragePool => pool::mean(&geometry, step, channels, &rows, work, &mut output),
-            Kind::Add => {
-                let others = Rows::new(rings[1], other, first);
-                add::row(step, bytes, channels, [&rows, &others], work, &mut output)
-            }
-        }
+        let step = Step {
+            routine,
+            number,
+            record,
+            weights: layers.weights(layer).unwrap_or(Weights::NONE),
+            bytes,
+            channels,
+            first: 0,
+            group: plan::group(record, routine),
+            rows: Rows::new(rings[0], input),
+            other: Rows::new(rings[1], other),
+        };
+        Some(Job { step, work, output })
+    }
+}
+
+/// All that a step needs.
+struct Job<'a> {
+    step: Step<'a>,
+    work: &'a mut [u32],
+    output: Output<'a>,
+}
+
+/// A step of a layer: what it computes by, what it takes, and for which outputs.
+struct Step<'a> {
+    routine: Routine,
+    /// How many the layer has done.
+    number: usize,
+    record: &'a Record,
+    weights: Weights,
+    /// The weights of all outputs as they lie in the file.
+    bytes: &'a [u8],
+    /// Of the outputs that are computed now.
+    channels: &'a [Channel],
+    /// The first of these.
+    first: usize,
+    /// How many are computed at once.
+    group: usize,
+    rows: Rows<'a>,
+    /// Of the second value of an addition.
+    other: Rows<'a>,
+}
+
+impl Step<'_> {
+    /// The layer in numbers.
+    #[inline(always)] // whoever needs a few does not make the others
+    fn geometry(&self) -> Geometry {
+        self.record.geometry(self.rows.value)
+    }
+
+    /// The lines of the input under the windows of the row.
+    fn lines(&self) -> Lines<'_> {
+        let Geometry { kernel, stride, padding, .. } = self.geometry();
+        let rows = self.geometry().rows_at_once();
+        let count = (rows - 1) * stride[0] + kernel[0];
+        Lines::new(&self.rows, self.number * rows * stride[0], padding[0], count)
     }
 }

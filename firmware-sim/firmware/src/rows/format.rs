@@ -13,10 +13,12 @@
 //! the rows, columns and channels of what it takes. How weights lie: see [`Weights`].
 
 mod check;
+mod crc;
 mod emit;
 
 pub use super::answer::Limits;
 pub use super::record::{Channel, Geometry, Kind, POOL, Record, Value, ZERO_POINTS};
+pub use super::routine::Routine;
 pub use super::schedule::{Layers, MAX_LAYERS, Need, Rehearsal};
 pub use super::weights::{BLOCK, Layout, Order, Weights};
 pub use check::{accumulator_bound, chunk_bound};
@@ -25,7 +27,6 @@ pub use emit::{Part, emit, file_len};
 use core::fmt;
 use core::ops::Range;
 
-use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -47,9 +48,6 @@ pub const MAX_POOLED_STRIDE: usize = 4;
 pub const MAX_SIDE: u16 = 256;
 /// Most maps, and values of a vector.
 pub const MAX_CHANNELS: u16 = 4096;
-
-/// Bit by bit: checked once a start, where a table would cost 1 KiB of flash.
-const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 /// What stands before the layers.
 #[derive(Debug, Clone, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -219,7 +217,7 @@ const fn shape(flash: &[u8], value: usize) -> [usize; 3] {
 /// The CRC-32 that a file ends with, of all its bytes before.
 #[must_use]
 pub fn checksum(content: &[u8]) -> u32 {
-    CRC.checksum(content)
+    crc::crc32(content)
 }
 
 impl<'a> Model<'a> {
@@ -291,7 +289,7 @@ impl<'a> Model<'a> {
         self.parts(layer).map_or(&[], |(_, weights)| weights)
     }
 
-    fn parts(&self, layer: usize) -> Option<(&'a [Channel], &'a [u8])> {
+    pub(super) fn parts(&self, layer: usize) -> Option<(&'a [Channel], &'a [u8])> {
         let record = self.records.get(layer)?;
         let range = data(self.layers(), layer)?;
         let (channels, weights) =

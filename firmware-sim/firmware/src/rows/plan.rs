@@ -5,15 +5,16 @@
 //! ```
 
 use super::format::{
-    BLOCK, CHUNK_LIMIT, Kind, Layers, Layout, MAX_LAYERS, Order, Record, Rehearsal, Value, Weights,
-    chunk_bound,
+    BLOCK, CHUNK_LIMIT, Kind, Layers, Layout, MAX_LAYERS, Order, Record, Rehearsal, Routine, Value,
+    Weights, chunk_bound,
 };
+use crate::kernels::words::gathered_pairs;
 
 /// Most words that a model may ask for: 1 MiB, far more than any microcontroller has to spare.
 pub const MAX_SCRATCH_WORDS: usize = 1 << 18;
 
-/// Words of the patch of [`Order::Grey`].
-pub const GREY_PATCH: usize = 36;
+/// Outputs that a depthwise layer sums up at once, at most.
+pub const DEPTHWISE_OUTPUTS: usize = 64;
 
 /// Blocks of outputs that a dense layer sums up at once, at most.
 pub const DENSE_BLOCKS: usize = 8;
@@ -62,23 +63,34 @@ pub fn work_words(layers: Layers<'_>, layer: usize) -> Option<usize> {
     Some(match kind {
         Kind::Conv => {
             let weights = layers.weights(layer)?;
-            let group = usize::from(record.group.get()).min(outputs.next_multiple_of(BLOCK));
+            let group = usize::from(record.group.get());
             let chunk = usize::from(record.chunk.get());
-            let patch = match weights.order {
-                // a triple for each tap
-                Order::Blocks => chunk.min(weights.taps),
-                Order::Windows(side) => chunk / 2 * (side + 1) * (side + 1),
-                Order::Grey => GREY_PATCH,
-                // four places of each pair of taps, and their bytes where these are not in one piece
-                _ => {
-                    let chunk = chunk.min(weights.taps.next_multiple_of(BLOCK));
-                    2 * chunk + if is_copied(record, input) { chunk } else { 0 }
+            let kernel_rows = usize::from(record.kernel[0]);
+            let lines = kernel_rows + usize::from(record.pooled) * usize::from(record.stride[0]);
+            match weights.order {
+                Order::Blocks => {
+                    let group = group.min(outputs).next_multiple_of(BLOCK);
+                    lines + 4 * group + chunk.min(weights.taps)
                 }
-            };
-            let places = if weights.order == Order::Blocks { 3 } else { 4 };
-            group + places * group + patch
+                order => {
+                    let [lines, patch] = match order {
+                        Order::Windows(_) => [lines, chunk / 2 * lines * lines],
+                        Order::Grey => [lines, lines * lines],
+                        // four places of each
+                        _ => {
+                            let [rows, run] = weights.chunk(chunk);
+                            [4 * kernel_rows, 4 * gathered_pairs(rows, run)]
+                        }
+                    };
+                    lines + 4 * group.min(outputs).next_multiple_of(2) + patch
+                }
+            }
         }
-        Kind::Depthwise => outputs + usize::from(record.kernel[0]) * usize::from(record.kernel[1]),
+        Kind::Depthwise => {
+            let weights = layers.weights(layer)?;
+            let places = if weights.order == Order::Blocks { 3 } else { 1 };
+            places * outputs.min(DEPTHWISE_OUTPUTS) + weights.taps
+        }
         Kind::Dense => BLOCK * outputs.div_ceil(BLOCK).min(DENSE_BLOCKS),
         Kind::AveragePool => input.channels.get().into(),
         Kind::MaxPool => 0,
@@ -86,13 +98,19 @@ pub fn work_words(layers: Layers<'_>, layer: usize) -> Option<usize> {
     })
 }
 
-/// Whether the activations that a convolution takes at one place have to be brought together before four at a time can
-/// be made pairs of: where a kernel row is of another number of bytes, or where padding is not zero.
+/// Outputs that are computed at once.
 #[must_use]
-pub fn is_copied(record: &Record, input: &Value) -> bool {
-    let span = usize::from(record.kernel[1]) * usize::from(input.channels.get());
-    let [top, bottom, ..] = record.padding;
-    !span.is_multiple_of(4) || (input.zero != 0 && (top, bottom) != (0, 0))
+pub fn group(record: &Record, routine: Routine) -> usize {
+    match routine {
+        Routine::DenseWords | Routine::DenseBlocks => BLOCK * DENSE_BLOCKS,
+        Routine::DepthwiseHalves | Routine::DepthwiseBlocks | Routine::DepthwiseTaps => {
+            DEPTHWISE_OUTPUTS
+        }
+        Routine::MaxPool | Routine::AveragePool | Routine::StreamedPool | Routine::Add => {
+            record.channels()
+        }
+        _ => record.group.get().into(),
+    }
 }
 
 /// Columns of padding left and right that the readers of value `number` want, and the last of these, counted from 1.
@@ -113,6 +131,25 @@ pub fn surroundings(layers: Layers<'_>, number: usize) -> [u8; 3] {
         }
     }
     found
+}
+
+/// Whether what a layer gives lies with its columns in pairs:
+/// `[row][pair of columns][pair of channels][column][channel]`.
+///
+/// A dense layer passes over pairs of zeros, and more neighbours of one channel are zeros together than channels of one
+/// place are. So the output of a pooled convolution does that only dense layers take.
+#[must_use]
+pub fn pairs_columns(layers: Layers<'_>, layer: usize) -> bool {
+    let Some(record) = layers.records.get(layer) else { return false };
+    let is_dense = |taker: usize| {
+        let takes = layers.geometry(taker).filter(|geometry| geometry.takes(layer + 1));
+        takes.map(|geometry| geometry.kind == Kind::Dense)
+    };
+    let [channels, _, width] = record.output.shape();
+    channels.is_multiple_of(2)
+        && width.is_multiple_of(2)
+        && layers.weights(layer).is_some_and(|it| matches!(it.order, Order::Windows(_)))
+        && (0..layers.records.len()).filter_map(is_dense).min() == Some(true)
 }
 
 /// Whether two values are needed at one time and lie at one place.
@@ -141,7 +178,8 @@ pub fn tile(layers: Layers<'_>, layer: usize, weights: &[i8]) -> Option<[usize; 
     if record.kind != Kind::Conv.code() {
         return Some([0; 2]);
     }
-    let Weights { order, outputs, taps, inputs } = layers.weights(layer)?;
+    let weights_of = layers.weights(layer)?;
+    let Weights { order, outputs, taps, run, .. } = weights_of;
     let equal = |all: usize, most: usize, unit: usize| {
         let parts = all.div_ceil(most.max(1)).max(1);
         all.div_ceil(parts).next_multiple_of(unit)
@@ -150,11 +188,13 @@ pub fn tile(layers: Layers<'_>, layer: usize, weights: &[i8]) -> Option<[usize; 
         Order::Blocks => chunk(weights, taps),
         // of the channels, of which each has the whole window
         Order::Windows(_) => BLOCK,
-        Order::Grey => taps.next_multiple_of(BLOCK),
-        _ => equal(taps, CHUNK_TAPS, BLOCK),
+        Order::Grey => taps,
+        _ if !run.is_multiple_of(4) => taps,
+        _ if run > CHUNK_TAPS => equal(run, CHUNK_TAPS, BLOCK),
+        _ => equal(weights_of.rows(), CHUNK_TAPS / run.max(1), 1) * run,
     };
-    let _ = inputs;
-    Some([chunk, equal(outputs, GROUP, BLOCK)])
+    let unit = if order == Order::Blocks { BLOCK } else { 2 };
+    Some([chunk, equal(outputs, GROUP, unit)])
 }
 
 /// Taps that may be summed up at once by threes: see [`CHUNK_LIMIT`].

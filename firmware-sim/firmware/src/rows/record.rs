@@ -158,8 +158,10 @@ pub struct Record {
     pub group: U16,
     /// Where the sums of a [`Geometry::is_streamed`] pool lie, in words from the beginning of scratch. Else 0.
     pub sums: U16,
+    /// 1 if the columns of what it gives lie in pairs, see [`super::plan::pairs_columns`]; else 0.
+    pub paired: u8,
     /// 0.
-    pub reserved: U16,
+    pub reserved: u8,
     /// Where its channels and weights lie, in bytes from the beginning of the file.
     pub data: U32,
     /// What it gives.
@@ -313,6 +315,7 @@ impl Geometry {
 impl Record {
     /// What follows from the record, which was checked, and from the value that it takes.
     #[must_use]
+    #[inline(always)] // whoever needs a few of its numbers does not make the others
     pub fn geometry(&self, input: &Value) -> Geometry {
         Geometry {
             kind: Kind::of_code(self.kind).unwrap_or(Kind::Dense),

@@ -57,6 +57,7 @@ impl<'a> Layers<'a> {
 
     /// A layer in numbers.
     #[must_use]
+    #[inline(always)]
     pub fn geometry(&self, layer: usize) -> Option<Geometry> {
         let record = self.records.get(layer)?;
         Some(record.geometry(self.value(record.source.into())?))
@@ -66,7 +67,9 @@ impl<'a> Layers<'a> {
     #[must_use]
     pub fn weights(&self, layer: usize) -> Option<Weights> {
         let record = self.records.get(layer)?;
-        Weights::of(self.layout, record, self.value(record.source.into())?)
+        let source = usize::from(record.source).checked_sub(1);
+        let is_paired = source.and_then(|it| self.records.get(it)).is_some_and(|it| it.paired != 0);
+        Weights::of(self.layout, record, self.value(record.source.into())?, is_paired)
     }
 
     /// Rows of value `number` that are there: `steps` are the image's rows, then the steps that each layer has done.

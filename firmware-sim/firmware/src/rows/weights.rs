@@ -10,10 +10,12 @@
 //! | Words | 5×5 pooled convolution of one channel | [`Order::Grey`] |
 //! | Words | 5×5 or 3×3 pooled convolution of four channels each | [`Order::Windows`] |
 //! | Words | any other convolution | [`Order::Fours`] |
-//! | Words | dense | [`Order::DenseWords`] |
+//! | Words | dense, of columns in pairs | [`Order::DenseColumns`] |
+//! | Words | any other dense | [`Order::DenseWords`] |
 //! | Words | depthwise | [`Order::Halves`] |
 
 use super::record::{Kind, Record, Value};
+use crate::kernels::words::gathered_pairs;
 
 /// Outputs of a block, whose weights lie side by side.
 pub const BLOCK: usize = 4;
@@ -60,7 +62,7 @@ pub enum Order {
     Taps,
     /// `[block of four outputs][tap][output]`, a byte each.
     Blocks,
-    /// `[pair of outputs][pair of taps]`, words.
+    /// `[pair of outputs][pair of taps]`, words; the pairs are those of [`crate::kernels::words::gathered_taps`].
     Fours,
     /// `[pair of outputs][pair of channels][column][row]`, words; kernels of this side.
     Windows(usize),
@@ -68,6 +70,8 @@ pub enum Order {
     Grey,
     /// `[block of outputs][pair of taps][pair of outputs]`, words.
     DenseWords,
+    /// The same, with the taps as a value lies whose columns lie in pairs: see [`super::plan::pairs_columns`].
+    DenseColumns,
     /// `[four channels][tap][two words]`, 16 bits each.
     Halves,
 }
@@ -83,6 +87,8 @@ pub struct Weights {
     pub taps: usize,
     /// Input channels.
     pub inputs: usize,
+    /// Taps of a kernel row: of all its columns and channels, which lie side by side.
+    pub run: usize,
 }
 
 /// Where one weight lies.
@@ -104,9 +110,12 @@ const GREY: usize = 5;
 const GREY_WORDS: usize = (GREY * GREY).div_ceil(2);
 
 impl Weights {
-    /// Of this layer; `None` of a kind without weights.
+    /// Of a layer that has none.
+    pub const NONE: Self = Self { order: Order::Factors, outputs: 0, taps: 0, inputs: 0, run: 0 };
+
+    /// Of this layer; `None` of a kind without weights. `is_paired` says how the columns of `input` lie.
     #[must_use]
-    pub fn of(layout: Layout, record: &Record, input: &Value) -> Option<Self> {
+    pub fn of(layout: Layout, record: &Record, input: &Value, is_paired: bool) -> Option<Self> {
         let kind = Kind::of_code(record.kind)?;
         let inputs = usize::from(input.channels.get());
         let outputs = record.channels();
@@ -131,11 +140,12 @@ impl Weights {
                     Order::Fours
                 }
             }
+            (Kind::Dense, Layout::Words) if is_paired => Order::DenseColumns,
             (Kind::Dense, Layout::Words) => Order::DenseWords,
             (Kind::Depthwise, Layout::Words) => Order::Halves,
             (Kind::MaxPool | Kind::AveragePool, _) => return None,
         };
-        Some(Self { order, outputs, taps: record.taps(input), inputs })
+        Some(Self { order, outputs, taps: record.taps(input), inputs, run: columns * inputs })
     }
 
     /// Bytes in the file; `None` if they are more than there can be.
@@ -147,7 +157,11 @@ impl Weights {
             Order::Taps => outputs.checked_mul(taps),
             Order::Blocks => outputs.checked_next_multiple_of(BLOCK)?.checked_mul(taps),
             Order::Halves => outputs.checked_mul(taps)?.checked_mul(2),
-            Order::Fours | Order::Windows(_) | Order::Grey | Order::DenseWords => {
+            Order::Fours
+            | Order::Windows(_)
+            | Order::Grey
+            | Order::DenseWords
+            | Order::DenseColumns => {
                 let words = outputs.div_ceil(2).checked_mul(self.words())?;
                 words.checked_mul(size_of::<u32>())
             }
@@ -155,18 +169,37 @@ impl Weights {
         bytes?.checked_next_multiple_of(size_of::<u32>())
     }
 
+    /// Kernel rows, and the taps of each, that a chunk of this many taps has; of [`Order::Fours`].
+    #[must_use]
+    pub fn chunk(&self, taps: usize) -> [usize; 2] {
+        match taps.checked_div(self.run) {
+            Some(rows) if rows > 0 => [rows.min(self.rows()), self.run],
+            _ => [1, taps],
+        }
+    }
+
+    /// Kernel rows.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        match self.taps.checked_div(self.run) {
+            Some(rows) => rows,
+            None => 0,
+        }
+    }
+
     /// Words of a pair of outputs.
     #[must_use]
     pub const fn words(&self) -> usize {
         match self.order {
             Order::Grey => GREY_WORDS,
+            Order::Fours => gathered_pairs(self.rows(), self.run),
             _ => self.taps.next_multiple_of(4) / 2,
         }
     }
 
     /// Where the weight of a tap to an output lies.
     fn place(&self, output: usize, tap: usize) -> Place {
-        let Self { order, outputs, taps, inputs } = *self;
+        let Self { order, outputs, taps, inputs, run } = *self;
         // of a word that belongs to two outputs
         let in_word = |word: usize, half: usize| {
             let at = size_of::<u32>() * word + 2 * half;
@@ -174,19 +207,29 @@ impl Weights {
         };
         let row = output / 2 * self.words();
         // of four neighbours 0, 1, 2, 3 the first word has 0 and 2, the second 1 and 3
-        let [pair, half] = [tap / 4 * 2 + tap % 2, tap / 2 % 2];
+        let neighbours = |tap: usize| [tap / 4 * 2 + tap % 2, tap / 2 % 2];
         match order {
             Order::Factors => Place::Byte(0),
             Order::Taps => Place::Byte(tap * outputs + output),
             Order::Blocks => Place::Byte((output / BLOCK * taps + tap) * BLOCK + output % BLOCK),
-            Order::Fours => in_word(row + pair, half),
+            Order::Fours => {
+                let fours = run / 4 * 4;
+                let (y, x) = (tap / run.max(1), tap % run.max(1));
+                if x < fours {
+                    let [pair, half] = neighbours(y * fours + x);
+                    in_word(row + pair, half)
+                } else {
+                    let number = y * (run - fours) + x - fours;
+                    in_word(row + self.rows() * fours / 2 + number / 2, number % 2)
+                }
+            }
             Order::Windows(side) => {
                 let inputs = inputs.max(1);
                 let (channel, element) = (tap % inputs, tap / inputs);
                 let side = side.max(1);
                 let (y, x) = (element / side, element % side);
-                let pair = channel / 4 * 2 + channel % 2;
-                in_word(row + (pair * side + x) * side + y, channel / 2 % 2)
+                let [pair, half] = neighbours(channel);
+                in_word(row + (pair * side + x) * side + y, half)
             }
             Order::Grey => {
                 let (y, x) = (tap / GREY, tap % GREY);
@@ -196,7 +239,13 @@ impl Weights {
                     in_word(row + (GREY - 1) / 2 * GREY + x / 2, x % 2)
                 }
             }
-            Order::DenseWords => {
+            Order::DenseWords | Order::DenseColumns => {
+                let inputs = inputs.max(1);
+                let (column, channel) = (tap / inputs, tap % inputs);
+                let [pair, half] = neighbours(match order {
+                    Order::DenseWords => tap,
+                    _ => (column / 2 * inputs + channel / 2 * 2 + column % 2) * 2 + channel % 2,
+                });
                 let block = output / (2 * DENSE_PAIRS);
                 let before = block * DENSE_PAIRS;
                 let width = (outputs.div_ceil(2) - before).min(DENSE_PAIRS);
@@ -217,13 +266,52 @@ impl Weights {
             let bytes = bytes.get(at..).and_then(|bytes| bytes.first_chunk());
             i16::from_le_bytes(*bytes.unwrap_or(&[0; 2]))
         };
-        let even = |at: usize| i32::from(half(at) as i8);
         match self.place(output, tap) {
             Place::Byte(at) => bytes.get(at).map_or(0, |byte| byte.cast_signed().into()),
             Place::Half(at) => half(at),
-            Place::Even(at) => even(at) as i16,
-            // in 32 bits: 256 · 128 does not fit in 16
-            Place::Odd(at) => ((i32::from(half(at)) - even(at)) >> 8) as i16,
+            Place::Even(at) => (half(at) as i8).into(),
+            Place::Odd(at) => odd(half(at).to_le_bytes()),
+        }
+    }
+
+    /// Gives each weight of an output, and zeros that fill up, in the order in which they lie.
+    pub fn each(&self, bytes: &[u8], output: usize, mut action: impl FnMut(i16)) {
+        let place = self.place(output, 0);
+        let (at, step, count) = match (place, self.order) {
+            (Place::Byte(at), Order::Taps) => (at, self.outputs, self.taps),
+            (Place::Byte(at), _) => (at, BLOCK, self.taps),
+            (Place::Half(at), _) => (at, 2 * size_of::<u32>(), self.taps),
+            (Place::Even(at) | Place::Odd(at), Order::DenseWords | Order::DenseColumns) => {
+                let before = output / (2 * DENSE_PAIRS) * DENSE_PAIRS;
+                let width = (self.outputs.div_ceil(2) - before).min(DENSE_PAIRS);
+                (at, size_of::<u32>() * width, self.words())
+            }
+            (Place::Even(at) | Place::Odd(at), _) => (at, size_of::<u32>(), self.words()),
+        };
+        let weights = bytes.get(at..).unwrap_or_default().chunks(step.max(1)).take(count);
+        match place {
+            Place::Byte(_) => {
+                for weight in weights.filter_map(<[u8]>::first) {
+                    action(weight.cast_signed().into());
+                }
+            }
+            Place::Half(_) => {
+                weights
+                    .filter_map(<[u8]>::first_chunk)
+                    .for_each(|&half| action(i16::from_le_bytes(half)));
+            }
+            Place::Even(_) => {
+                for &[a, _, b, _] in weights.filter_map(<[u8]>::first_chunk) {
+                    action(a.cast_signed().into());
+                    action(b.cast_signed().into());
+                }
+            }
+            Place::Odd(_) => {
+                for &[a0, a1, b0, b1] in weights.filter_map(<[u8]>::first_chunk) {
+                    action(odd([a0, a1]));
+                    action(odd([b0, b1]));
+                }
+            }
         }
     }
 
@@ -244,4 +332,11 @@ impl Weights {
             Place::Odd(at) => half(at, &|even| even.wrapping_add(i16::from(weight) << 8)),
         }
     }
+}
+
+/// The odd of two weights that share 16 bits.
+const fn odd(half: [u8; 2]) -> i16 {
+    let even = half[0].cast_signed() as i32;
+    // in 32 bits: 256 · 128 does not fit in 16
+    ((i16::from_le_bytes(half) as i32 - even) >> 8) as i16
 }

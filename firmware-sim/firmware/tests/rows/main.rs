@@ -95,6 +95,7 @@ fn every_kind_of_layer_and_every_way_through_it_is_met() {
         Order::Windows(5),
         Order::Grey,
         Order::DenseWords,
+        Order::DenseColumns,
         Order::Halves,
     ] {
         let count = orders.iter().filter(|&&met| met == order).count();

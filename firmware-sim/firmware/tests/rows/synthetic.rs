@@ -61,7 +61,10 @@ fn record(kind: Kind, source: usize) -> Record {
 
 impl Network {
     pub(crate) fn random(random: &mut Random) -> Self {
-        let shape = if random.one_in(8) {
+        let is_classifier = random.one_in(8);
+        let shape = if is_classifier {
+            [1, random.range(16, 20), random.range(16, 20)]
+        } else if random.one_in(8) {
             [random.range(1, 60), 1, 1]
         } else {
             [random.range(1, 4), random.range(1, 20), random.range(1, 20)]
@@ -69,6 +72,9 @@ impl Network {
         let zero = if random.one_in(3) { 128 } else { 0 };
         let mut network =
             Self { input: value(shape, zero), records: vec![], weights: vec![], channels: vec![] };
+        if is_classifier {
+            network.classifier(random);
+        }
         for _ in 0..random.range(0, 4) {
             network.grow(random);
         }
@@ -139,6 +145,19 @@ impl Network {
             let record = self.windowed(random, kind, from, None);
             self.push(random, record);
         }
+    }
+
+    /// Layers that are made for each other: of a picture of one channel.
+    fn classifier(&mut self, random: &mut Random) {
+        for (number, side) in [5, [3, 5][random.range(0, 1)]].into_iter().enumerate() {
+            let [_, height, width] = self.value(number).shape();
+            let mut pooled = record(Kind::Conv, number);
+            (pooled.kernel, pooled.pooled) = ([side as u8; 2], 1);
+            let sides = [height, width].map(|length| (length + 1 - side) / 2);
+            pooled.output = value([4 * random.range(1, 4), sides[0], sides[1]], 0);
+            self.push(random, pooled);
+        }
+        self.dense(random, 2);
     }
 
     /// The last layer, of any kind but [`Kind::MaxPool`].

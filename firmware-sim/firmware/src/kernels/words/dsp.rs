@@ -1,7 +1,8 @@
 //! ARM's DSP extension, which Cortex-M4, M7 and M33 have: two products of 16 bits an instruction.
 //!
 //! Whole loops are written out since each uses all fourteen registers. Functions follow the AAPCS: arguments in r0 to
-//! r3, more of them on the stack, and r4 to r11 and lr are put back.
+//! r3, more of them on the stack, and r4 to r11 and lr are put back. Bytes may lie anywhere, so four of them are loaded
+//! from any address, which these cores do unless told to trap (`CCR.UNALIGN_TRP`).
 //!
 //! ```text
 //!            four_places, windows              dense                       depthwise
@@ -19,6 +20,7 @@ mod depthwise;
 mod gather;
 
 use core::arch::naked_asm;
+use core::ops::Range;
 
 pub use dense::dense;
 pub use depthwise::depthwise;
@@ -28,51 +30,68 @@ use super::{Pair, Tile, WindowPatch, Word};
 
 /// See [`super::four_places`].
 pub fn four_places(words: &[Word], stride: usize, patch: &[[Pair; 4]], sums: &mut [Tile]) {
-    let Some((sums, gap)) = rows(words, stride, patch.len(), sums) else { return };
-    let (patch, sums) = (patch.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: for each of `sums` it reads the whole of `patch` and as many words, of which `rows` says that they are
-    // there, and leaves out `gap` bytes; it reads and writes the whole of `sums`. None of them is empty.
-    unsafe {
-        four_places_rows(words.as_ptr(), patch.start, sums.start, sums.end, gap, patch.end);
-    }
+    let pairs = patch.as_flattened().as_ptr_range();
+    // SAFETY: for the whole patch it reads as many words.
+    unsafe { add_rows(four_places_rows, words, stride, patch.len(), pairs, sums) }
 }
 
 /// See [`super::window5`].
 pub fn window5(words: &[Word], stride: usize, patches: &[WindowPatch<6>], sums: &mut [Tile]) {
-    let len = patches.len().saturating_mul(25);
-    let Some((sums, gap)) = rows(words, stride, len, sums) else { return };
-    let (patches, sums) = (patches.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: as in `four_places`, with 25 words for a patch.
-    unsafe {
-        window5_rows(words.as_ptr(), patches.start, sums.start, sums.end, gap, patches.end);
-    }
+    let pairs = before(patches.as_flattened().as_flattened());
+    // SAFETY: for each patch it reads 25 words; `patches` are what it reads from 8 bytes after the pairs on.
+    unsafe { add_rows(window5_rows, words, stride, 25 * patches.len(), pairs, sums) }
 }
 
 /// See [`super::window3`].
 pub fn window3(words: &[Word], stride: usize, patches: &[WindowPatch<4>], sums: &mut [Tile]) {
-    let len = patches.len().saturating_mul(9);
-    let Some((sums, gap)) = rows(words, stride, len, sums) else { return };
-    let (patches, sums) = (patches.as_ptr_range(), sums.as_mut_ptr_range());
-    // SAFETY: as in `four_places`, with 9 words for a patch.
-    unsafe {
-        window3_rows(words.as_ptr(), patches.start, sums.start, sums.end, gap, patches.end);
-    }
+    let pairs = before(patches.as_flattened().as_flattened());
+    // SAFETY: for each patch it reads 9 words; `patches` are what it reads from 8 bytes after the pairs on.
+    unsafe { add_rows(window3_rows, words, stride, 9 * patches.len(), pairs, sums) }
 }
 
-/// The sums of which all words are there, and the bytes from the end of a pair of outputs' words to the next one's,
-/// which may be negative; `None` if there is nothing to add.
-fn rows<'s>(
+/// Eight bytes before the first pair, and before the end of the last: so the last two pairs of a patch lie as far from
+/// where r1 is as the next patch does, and the load of these can move it there.
+fn before(pairs: &[Pair]) -> Range<*const Pair> {
+    let Range { start, end } = pairs.as_ptr_range();
+    start.wrapping_byte_sub(8)..end.wrapping_byte_sub(8)
+}
+
+/// Takes words, the pairs, sums and their end, the bytes from the end of a row of words to the next row, which may be
+/// negative, and the end of the pairs.
+type RowsKernel =
+    unsafe extern "C" fn(*const Word, *const Pair, *mut Tile, *mut Tile, usize, *const Pair);
+
+/// Adds to the sums of which all words are there.
+///
+/// # Safety
+///
+/// For each of its sums the kernel reads all pairs, which must be there, and `len` words.
+#[inline(never)] // one for three kernels
+unsafe fn add_rows(
+    kernel: RowsKernel,
     words: &[Word],
     stride: usize,
     len: usize,
-    sums: &'s mut [Tile],
-) -> Option<(&'s mut [Tile], usize)> {
-    let spare = words.len().checked_sub(len)?;
-    // without a stride the same words serve all
-    let rows = spare.checked_div(stride).map_or(usize::MAX, |more| more.saturating_add(1));
-    let sums = sums.get_mut(..rows.min(sums.len()))?;
+    pairs: Range<*const Pair>,
+    sums: &mut [Tile],
+) {
+    let rows = rows(words.len(), stride, len);
+    let Some(sums) = sums.get_mut(..rows.min(sums.len())) else { return };
+    if len == 0 || sums.is_empty() {
+        return;
+    }
     let gap = stride.wrapping_sub(len).wrapping_mul(size_of::<Word>());
-    (len > 0 && !sums.is_empty()).then_some((sums, gap))
+    let sums = sums.as_mut_ptr_range();
+    // SAFETY: `sums`, which are not empty, are at most `rows`, so that `len` words are there for each; it reads and
+    // writes the whole of `sums`. The caller vouches for the pairs, of which there are some since `len` is not zero.
+    unsafe { kernel(words.as_ptr(), pairs.start, sums.start, sums.end, gap, pairs.end) }
+}
+
+/// How many rows of `len` there are in so many words, from a `stride` to the next; without a stride the same words serve
+/// any number.
+fn rows(words: usize, stride: usize, len: usize) -> usize {
+    let Some(spare) = words.checked_sub(len) else { return 0 };
+    spare.checked_div(stride).map_or(usize::MAX, |more| more.saturating_add(1))
 }
 
 /// Lays out the stack and begins the first row, at label 4. Then on the stack:
@@ -112,28 +131,29 @@ macro_rules! end_rows {
     };
 }
 
-/// Takes eight pairs of taps at once; a row begins in the middle if they are no multiple of eight.
+/// Takes sixteen pairs of taps at once; a row begins in the middle if they are no multiple of sixteen.
 #[unsafe(naked)]
 unsafe extern "C" fn four_places_rows(
     words: *const Word,
-    patch: *const [Pair; 4],
+    pairs: *const Pair,
     sums: *mut Tile,
     sums_end: *mut Tile,
     gap: usize,
-    patch_end: *const [Pair; 4],
+    pairs_end: *const Pair,
 ) {
     naked_asm!(
+        dsp_core!(),
         begin_rows!(),
-        // where to begin: 3f - ((taps - 1) % 8 + 1) · bytes of a tap, an address of Thumb code
+        // where to begin: 3f - ((taps - 1) % 16 + 1) · bytes of a tap, an address of Thumb code
         "ldr r4, [sp, #56]",
         "sub r4, r4, r1",
         "sub r4, r4, #16",
-        "ubfx r4, r4, #4, #3",
+        "ubfx r4, r4, #4, #4",
         "add r4, r4, #1",
         "adr.w r5, 2f",
         "adr.w r6, 3f",
         "sub r5, r6, r5",
-        "lsr r5, r5, #3",
+        "lsr r5, r5, #4",
         "mls r4, r4, r5, r6",
         "orr r4, r4, #1",
         "str r4, [sp, #52]",
@@ -141,7 +161,7 @@ unsafe extern "C" fn four_places_rows(
         "ldm r12, {{r4-r11}}",
         "ldr pc, [sp, #52]",
         "2:",
-        ".rept 8",
+        ".rept 16",
         "ldr r12, [r0], #4",
         "ldm r1!, {{r2, r3}}",
         "sxtb16 lr, r12",
@@ -165,18 +185,19 @@ unsafe extern "C" fn four_places_rows(
 #[unsafe(naked)]
 unsafe extern "C" fn window5_rows(
     words: *const Word,
-    patches: *const WindowPatch<6>,
+    pairs: *const Pair,
     sums: *mut Tile,
     sums_end: *mut Tile,
     gap: usize,
-    patches_end: *const WindowPatch<6>,
+    pairs_end: *const Pair,
 ) {
     naked_asm!(
+        dsp_core!(),
         begin_rows!(),
         "4:",
         "ldm r12, {{r4-r11}}",
         "2:",
-        ".irp column, 0, 4, 8, 12, 16",
+        ".irp column, 8, 12, 16, 20, 24",
         "ldrd r2, r3, [r1, #\\column]",
         ".irp row, 24, 48, 72, 96, 120",
         "ldr r12, [r0], #4",
@@ -185,14 +206,17 @@ unsafe extern "C" fn window5_rows(
         "smlad r5, lr, r2, r5",
         "smlad r6, r12, r3, r6",
         "smlad r7, lr, r3, r7",
+        ".if \\row + \\column == 144",
+        "ldrd r2, r3, [r1, #144]!", // on to the next patch
+        ".else",
         "ldrd r2, r3, [r1, #\\row + \\column]",
+        ".endif",
         "smlad r8, r12, r2, r8",
         "smlad r9, lr, r2, r9",
         "smlad r10, r12, r3, r10",
         "smlad r11, lr, r3, r11",
         ".endr",
         ".endr",
-        "add r1, r1, #144",
         end_rows!(),
     )
 }
@@ -201,18 +225,19 @@ unsafe extern "C" fn window5_rows(
 #[unsafe(naked)]
 unsafe extern "C" fn window3_rows(
     words: *const Word,
-    patches: *const WindowPatch<4>,
+    pairs: *const Pair,
     sums: *mut Tile,
     sums_end: *mut Tile,
     gap: usize,
-    patches_end: *const WindowPatch<4>,
+    pairs_end: *const Pair,
 ) {
     naked_asm!(
+        dsp_core!(),
         begin_rows!(),
         "4:",
         "ldm r12, {{r4-r11}}",
         "2:",
-        ".irp column, 0, 4, 8",
+        ".irp column, 8, 12, 16",
         "ldrd r2, r3, [r1, #\\column]",
         ".irp row, 16, 32, 48",
         "ldr r12, [r0], #4",
@@ -221,14 +246,17 @@ unsafe extern "C" fn window3_rows(
         "smlad r5, lr, r2, r5",
         "smlad r6, r12, r3, r6",
         "smlad r7, lr, r3, r7",
+        ".if \\row + \\column == 64",
+        "ldrd r2, r3, [r1, #64]!", // on to the next patch
+        ".else",
         "ldrd r2, r3, [r1, #\\row + \\column]",
+        ".endif",
         "smlad r8, r12, r2, r8",
         "smlad r9, lr, r2, r9",
         "smlad r10, r12, r3, r10",
         "smlad r11, lr, r3, r11",
         ".endr",
         ".endr",
-        "add r1, r1, #64",
         end_rows!(),
     )
 }

@@ -1,6 +1,9 @@
 //! Safe code for any target: what the kernels compute, and what the others are tested against.
 
-use super::{ChannelWeights, MAX_BLOCK, Pair, Taps, Tile, WindowPatch, Word, bytes_at, pairs};
+use super::{
+    ChannelWeights, MAX_BLOCK, Offsets, Pair, Tile, WindowPatch, Word, gathered_pairs, pairs,
+    window_reach,
+};
 
 /// See [`super::four_places`].
 pub fn four_places(words: &[Word], stride: usize, patch: &[[Pair; 4]], sums: &mut [Tile]) {
@@ -65,12 +68,15 @@ pub fn dense(words: &[Word], inputs: &[u8], sums: &mut [[u32; 2]]) {
 }
 
 /// See [`super::depthwise`].
-pub fn depthwise(weights: &[ChannelWeights], pixels: &[u8], taps: Taps<'_>, sums: &mut [[i32; 4]]) {
-    let len = taps.offsets.len();
-    if len == 0 {
-        return;
-    }
-    for (group, (weights, sums)) in weights.chunks_exact(len).zip(sums).enumerate() {
+pub fn depthwise(
+    weights: &[ChannelWeights],
+    stride: usize,
+    pixels: &[u8],
+    taps: Offsets<'_>,
+    sums: &mut [[i32; 4]],
+) {
+    let rows = rows(weights, stride, taps.offsets.len());
+    for (group, (weights, sums)) in rows.zip(sums).enumerate() {
         let end = (taps.reach as usize).saturating_add(4 * group + 4);
         if end > pixels.len() {
             return;
@@ -91,39 +97,66 @@ pub fn depthwise(weights: &[ChannelWeights], pixels: &[u8], taps: Taps<'_>, sums
 }
 
 /// See [`super::gather_places`].
-pub fn gather_places(runs: [&[u8]; 4], patch: &mut [[Pair; 4]]) {
-    gather_places_from(0, runs, patch);
-}
-
-/// From the four bytes of each run with this number on.
-pub(super) fn gather_places_from(first: usize, runs: [&[u8]; 4], patch: &mut [[Pair; 4]]) {
-    for (number, taps) in patch.as_chunks_mut::<2>().0.iter_mut().enumerate().skip(first) {
-        let [even, odd] = taps;
-        for ((even, odd), run) in even.iter_mut().zip(odd).zip(runs) {
-            [*even, *odd] = pairs(bytes_at(run, 4 * number));
+pub fn gather_places(
+    pixels: &[u8],
+    rows: Offsets<'_, [u32; 4]>,
+    run: usize,
+    patch: &mut [[Pair; 4]],
+) {
+    let Offsets { offsets: rows, reach } = rows;
+    let (fours, left) = (run / 4, run % 4);
+    if patch.len() < gathered_pairs(rows.len(), run)
+        || pixels.len() < (reach as usize).saturating_add(run)
+    {
+        return;
+    }
+    let Some((whole, halves)) = patch.split_at_mut_checked(2 * fours * rows.len()) else { return };
+    let whole = whole.as_chunks_mut::<2>().0;
+    for place in 0..4 {
+        let starts = || rows.iter().filter_map(move |starts| starts.get(place));
+        let bytes = |start: u32, number| bytes_at(pixels, start as usize + number);
+        let found = starts().flat_map(|&start| (0..fours).map(move |four| bytes(start, 4 * four)));
+        for ([even, odd], four) in whole.iter_mut().zip(found) {
+            if let (Some(even), Some(odd)) = (even.get_mut(place), odd.get_mut(place)) {
+                [*even, *odd] = pairs(four);
+            }
+        }
+        let found =
+            starts().flat_map(|&start| (0..left).map(move |byte| (start, 4 * fours + byte)));
+        for (number, (start, byte)) in found.enumerate() {
+            let byte = pixels.get(start as usize + byte).copied().unwrap_or_default();
+            if let Some(pair) = halves.get_mut(number / 2).and_then(|pairs| pairs.get_mut(place)) {
+                let shift = number % 2 * 16;
+                *pair = *pair & !(0xffff << shift) | u32::from(byte) << shift;
+            }
         }
     }
 }
 
 /// See [`super::gather_window`].
 pub fn gather_window<const SIDE: usize>(
-    row: &[u8],
+    pixels: &[u8],
+    rows: Offsets<'_>,
     step: usize,
-    y: usize,
     patches: &mut [WindowPatch<SIDE>],
 ) {
-    for (group, patches) in patches.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-        let [even, odd] = patches;
-        let (Some(even), Some(odd)) = (even.get_mut(y), odd.get_mut(y)) else { return };
-        for (x, (even, odd)) in even.iter_mut().zip(odd).enumerate() {
-            let start = x.saturating_mul(step).saturating_add(4 * group);
-            [*even, *odd] = pairs(bytes_at(row, start));
+    if rows.offsets.len() != SIDE || pixels.len() < window_reach::<SIDE>(rows, step, patches.len())
+    {
+        return;
+    }
+    for (group, [even, odd]) in patches.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        for ((even, odd), &start) in even.iter_mut().zip(odd).zip(rows.offsets) {
+            let start = (start as usize).saturating_add(4 * group);
+            for (x, (even, odd)) in even.iter_mut().zip(odd).enumerate() {
+                let start = x.saturating_mul(step).saturating_add(start);
+                [*even, *odd] = pairs(bytes_at(pixels, start));
+            }
         }
     }
 }
 
-/// The words of pairs of outputs, as many as are there.
-fn rows(words: &[Word], stride: usize, len: usize) -> impl Iterator<Item = &[Word]> {
+/// The words of pairs of outputs, or the weights of fours of channels, as many as are there.
+fn rows<W>(words: &[W], stride: usize, len: usize) -> impl Iterator<Item = &[W]> {
     let mut next = Some(words);
     core::iter::from_fn(move || {
         let words = next?;
@@ -152,4 +185,9 @@ const fn low(halves: u32) -> i32 {
 
 const fn high(halves: u32) -> i32 {
     halves.cast_signed() >> 16
+}
+
+/// The four bytes from `start` on; there are.
+fn bytes_at(bytes: &[u8], start: usize) -> [u8; 4] {
+    bytes.get(start..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default()
 }

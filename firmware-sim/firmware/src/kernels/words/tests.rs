@@ -59,15 +59,16 @@ const fn packed([even, odd]: [i32; 2]) -> [u32; 2] {
     [(odd * 256).wrapping_add(even).cast_unsigned(), even.cast_unsigned()]
 }
 
-/// The word of two taps of outputs `2 * pair` and the next.
-fn word(weights: &[Vec<i8>], pair: usize, [a, b]: [usize; 2]) -> Word {
-    let of = |tap: usize| [weights[2 * pair][tap], weights[2 * pair + 1][tap]];
+/// The word of two taps, or fewer, of outputs `2 * pair` and the next.
+fn word(weights: &[Vec<i8>], pair: usize, [a, b]: [Option<usize>; 2]) -> Word {
+    let weight = |output: usize, tap: Option<usize>| tap.map_or(0, |tap| weights[output][tap]);
+    let of = |tap| [weight(2 * pair, tap), weight(2 * pair + 1, tap)];
     Word::from_le_bytes(pack([of(a), of(b)]))
 }
 
-/// The two taps of each word, for taps that lie side by side.
-fn neighbours(taps: usize) -> impl Iterator<Item = [usize; 2]> {
-    (0..taps / 4).flat_map(|four| [[4 * four, 4 * four + 2], [4 * four + 1, 4 * four + 3]])
+/// The two taps of each word, for a multiple of four that lie side by side.
+fn neighbours(taps: usize) -> impl Iterator<Item = [Option<usize>; 2]> {
+    (0..taps / 2).map(move |pair| gathered_taps(pair, 1, taps))
 }
 
 fn dot(weights: &[i8], activations: impl IntoIterator<Item = u8>) -> i64 {
@@ -81,22 +82,32 @@ fn plus(start: [i32; 2], sums: [i64; 2]) -> [i64; 2] {
 #[test]
 fn four_places_are_plain_sums() {
     let random = &mut Random(1);
-    for round in 0..300 {
-        let (taps, pairs) =
-            (4 * random.below(if round % 2 == 0 { 4 } else { 30 }), random.below(4));
+    for _ in 0..300 {
+        let (rows, run, pairs) = (random.below(6), random.below(21), random.below(4));
+        let taps = rows * run;
         let weights = random.weights(2 * pairs, taps);
-        let bytes: [Vec<u8>; 4] = core::array::from_fn(|_| random.activations(taps));
-        let mut patch = vec![[7; 4]; taps / 2];
-        gather_places(bytes.each_ref().map(|bytes| &bytes[..]), &mut patch);
-        let stride = taps / 2 + random.below(3);
-        let words: Vec<Word> = (0..pairs)
-            .flat_map(|pair| {
-                let mut row: Vec<_> =
-                    neighbours(taps).map(|taps| word(&weights, pair, taps)).collect();
-                row.resize(stride, 99);
-                row
-            })
+        let pixels = random.activations(200);
+        let starts: Vec<[u32; 4]> =
+            (0..rows).map(|_| [(); 4].map(|()| random.below(200 - run + 1) as u32)).collect();
+        let mut patch = vec![[0; 4]; gathered_pairs(rows, run)];
+        gather_places(&pixels, Offsets::of_places(&starts), run, &mut patch);
+        let mut taps_seen: Vec<usize> = (0..patch.len())
+            .flat_map(|pair| gathered_taps(pair, rows, run).into_iter().flatten())
             .collect();
+        taps_seen.sort_unstable();
+        assert!(taps_seen.into_iter().eq(0..taps));
+        let stride = patch.len() + random.below(3);
+        let mut words = vec![];
+        for pair in 0..pairs {
+            for taps in 0..patch.len() {
+                words.push(word(&weights, pair, gathered_taps(taps, rows, run)));
+            }
+            words.resize((pair + 1) * stride, 99);
+        }
+        let bytes = [0, 1, 2, 3].map(|place| -> Vec<u8> {
+            let rows = starts.iter().map(|starts| starts[place] as usize);
+            rows.flat_map(|start| pixels[start..start + run].to_vec()).collect()
+        });
         let starts: Vec<[[i32; 2]; 4]> =
             (0..pairs).map(|_| core::array::from_fn(|_| random.start())).collect();
         let mut sums: Vec<Tile> =
@@ -127,15 +138,18 @@ fn windows_are_plain_sums<const KERNEL: usize, const SIDE: usize>(
         let weights = random.weights(2 * pairs, taps);
         let rows: [Vec<u8>; SIDE] = core::array::from_fn(|_| random.activations(SIDE * channels));
         let mut patches = vec![[[7; SIDE]; SIDE]; 2 * fours];
-        for (y, row) in rows.iter().enumerate() {
-            gather_window(row, channels, y, &mut patches);
-        }
+        let starts: [u32; SIDE] = core::array::from_fn(|y| (y * SIDE * channels) as u32);
+        gather_window(&rows.concat(), Offsets::new(&starts), channels, &mut patches);
         let mut words = vec![];
         for pair in 0..pairs {
             for channels_of_word in neighbours(channels) {
                 for (x, y) in (0..KERNEL).flat_map(|x| (0..KERNEL).map(move |y| (x, y))) {
                     let first = (y * KERNEL + x) * channels;
-                    words.push(word(&weights, pair, channels_of_word.map(|c| first + c)));
+                    words.push(word(
+                        &weights,
+                        pair,
+                        channels_of_word.map(|c| c.map(|c| first + c)),
+                    ));
                 }
             }
             words.push(99);
@@ -201,20 +215,19 @@ fn depthwise_sums_are_plain_sums() {
         let pixels = random.activations(channels * (taps + 3));
         let offsets: Vec<u32> =
             (0..taps).map(|_| random.below(pixels.len() - channels + 1) as u32).collect();
+        let stride = taps + random.below(3);
         let mut words = vec![];
         for four in weights.as_chunks::<4>().0 {
-            for tap in 0..taps {
+            words.extend((0..taps).map(|tap| {
                 let half = |c: usize| i16::from(four[c][tap]).to_le_bytes();
-                words.push(
-                    [[half(0), half(2)], [half(1), half(3)]].map(|halves| {
-                        u32::from_le_bytes(halves.as_flattened().try_into().unwrap())
-                    }),
-                );
-            }
+                [[half(0), half(2)], [half(1), half(3)]]
+                    .map(|halves| u32::from_le_bytes(halves.as_flattened().try_into().unwrap()))
+            }));
+            words.extend(vec![[99; 2]; stride - taps]);
         }
         let start = random.start()[0];
         let mut sums = vec![[start; 4]; groups];
-        depthwise(&words, &pixels, Taps::new(&offsets), &mut sums);
+        depthwise(&words, stride, &pixels, Offsets::new(&offsets), &mut sums);
         for (c, &sum) in sums.as_flattened().iter().enumerate() {
             let seen = offsets.iter().map(|&offset| pixels[offset as usize + c]);
             assert_eq!(i64::from(sum), i64::from(start) + dot(&weights[c], seen));
@@ -248,10 +261,10 @@ fn what_is_not_there_is_left_out() {
     window3(&[1; 8], 9, &[[[1; 4]; 4]], &mut sums[1..]);
     assert_eq!(sums[1..], [[5; 8]; 2]);
     let mut sums = [[5; 4]; 2];
-    depthwise(&[[1; 2]; 4], &[1; 9], Taps::new(&[0, 2]), &mut sums);
+    depthwise(&[[1; 2]; 4], 2, &[1; 9], Offsets::new(&[0, 2]), &mut sums);
     assert_ne!(sums[0], [5; 4]);
     assert_eq!(sums[1], [5; 4]);
-    depthwise(&[[1; 2]; 4], &[1; 9], Taps::new(&[u32::MAX, 6]), &mut sums[1..]);
+    depthwise(&[[1; 2]; 4], 2, &[1; 9], Offsets::new(&[u32::MAX, 6]), &mut sums[1..]);
     assert_eq!(sums[1], [5; 4]);
     let mut sums = [[5; 2]; MAX_BLOCK + 1];
     dense(&[1; 4 * MAX_BLOCK - 1], &[1; 8], &mut sums);
@@ -259,19 +272,25 @@ fn what_is_not_there_is_left_out() {
 }
 
 #[test]
-fn bytes_that_are_missing_are_zero() {
-    let mut patch = [[9; 4]; 5];
-    gather_places([&[1, 2, 3, 4, 5], &[], &[1; 8], &[1; 9]], &mut patch);
-    assert_eq!(patch[0], [0x0003_0001, 0, 0x0001_0001, 0x0001_0001]);
-    assert_eq!(patch[1], [0x0004_0002, 0, 0x0001_0001, 0x0001_0001]);
-    assert_eq!(patch[2], [5, 0, 0x0001_0001, 0x0001_0001]);
-    assert_eq!(patch[3], [0, 0, 0x0001_0001, 0x0001_0001]);
-    assert_eq!(patch[4], [9; 4]);
+fn gathering_needs_all_bytes() {
+    let pixels = [1, 2, 3, 4, 5, 6];
+    let rows = [[0, 1, 1, 0], [0, 0, 0, 1]];
+    let mut patch = [[9; 4]; 6];
+    gather_places(&pixels, Offsets::of_places(&rows), 6, &mut patch);
+    gather_places(&pixels, Offsets::of_places(&rows), 5, &mut patch[..4]);
+    gather_places(&pixels, Offsets::of_places(&[[0, 0, 0, u32::MAX]]), 5, &mut patch);
+    assert_eq!(patch, [[9; 4]; 6]);
+    gather_places(&pixels, Offsets::of_places(&rows), 5, &mut patch);
+    assert_eq!(patch[0], [0x0003_0001, 0x0004_0002, 0x0004_0002, 0x0003_0001]);
+    assert_eq!(patch[3], [0x0004_0002, 0x0004_0002, 0x0004_0002, 0x0005_0003]);
+    assert_eq!(patch[4], [0x0005_0005, 0x0005_0006, 0x0005_0006, 0x0006_0005]);
+    assert_eq!(patch[5], [9; 4]);
     let mut patches = [[[9; 4]; 4]; 3];
-    gather_window(&[1, 2, 3, 4, 5, 6, 7, 8, 9], 4, 1, &mut patches);
-    assert_eq!(patches[0], [[9; 4], [0x0003_0001, 0x0007_0005, 9, 0], [9; 4], [9; 4]]);
-    assert_eq!(patches[1], [[9; 4], [0x0004_0002, 0x0008_0006, 0, 0], [9; 4], [9; 4]]);
-    assert_eq!(patches[2], [[9; 4]; 4]);
-    gather_window(&[1; 20], usize::MAX, 4, &mut patches);
-    assert_eq!(patches[2], [[9; 4]; 4]);
+    let [rows, few] = [&[0, 0, 1, 1][..], &[0, 0, 1]];
+    gather_window(&[1; 10], Offsets::new(rows), 2, &mut patches);
+    gather_window(&[1; 20], Offsets::new(few), 2, &mut patches);
+    gather_window(&[1; 20], Offsets::new(rows), usize::MAX, &mut patches);
+    assert_eq!(patches, [[[9; 4]; 4]; 3]);
+    gather_window(&[1; 11], Offsets::new(rows), 2, &mut patches);
+    assert_eq!(patches, [[[0x0001_0001; 4]; 4], [[0x0001_0001; 4]; 4], [[9; 4]; 4]]);
 }

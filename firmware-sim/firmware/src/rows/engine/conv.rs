@@ -1,8 +1,8 @@
-//! A convolution over all channels: one row of outputs, or of pooled outputs.
+//! A convolution over all channels: one row of some outputs, or of pooled outputs.
 //!
 //! A few places at a time, a chunk of taps at a time: their activations are gathered into a patch once, and multiplied
 //! with the weights of a group of outputs. Of a row that is pooled the places come window by window, so that of each
-//! output only the largest sum of one window is held:
+//! output only the sums of one window are held:
 //!
 //! ```text
 //! place     0  1 │ 4  5 │ 8  9 │        by fours: the windows;  by threes: 0 1 2, 3 4 5, 6 7 8, …
@@ -11,130 +11,48 @@
 
 mod fours;
 mod threes;
+mod windows;
 
-use super::rows::{Output, Rows};
-use crate::rows::format::{Channel, Geometry, MAX_KERNEL, MAX_POOLED_STRIDE, Order, POOL, Weights};
+pub(super) use fours::by_fours;
+pub(super) use threes::by_threes;
+pub(super) use windows::{grey, windows};
+
+use zerocopy::FromBytes;
+
+use super::Step;
+use super::output::Output;
+use crate::kernels::words::Word;
+use crate::rows::format::POOL;
 
 /// Places of a pooling window.
 const WINDOW: usize = POOL * POOL;
 
-/// What a convolution computes by.
-pub(super) struct Layer<'a> {
-    pub(super) geometry: Geometry,
-    pub(super) weights: Weights,
-    /// Taps that are summed up at once.
-    pub(super) chunk: usize,
-    /// Outputs that are.
-    pub(super) group: usize,
-    /// See [`plan::is_copied`](crate::rows::plan::is_copied).
-    pub(super) is_copied: bool,
-    /// The weights as they lie in the file.
-    pub(super) bytes: &'a [u8],
-    pub(super) channels: &'a [Channel],
-}
-
-/// Most rows of the input that a row of outputs needs: see [`MAX_KERNEL`].
-const LINES: usize = MAX_KERNEL + MAX_POOLED_STRIDE;
-
-/// A row of some outputs.
-struct Group<'a> {
-    layer: &'a Layer<'a>,
-    /// The first output.
-    first: usize,
-    channels: &'a [Channel],
-    rows: Rows<'a>,
-    /// Rows of the input under the kernel, with their padding; empty above and below the map.
-    lines: [&'a [u8]; LINES],
-}
-
-/// Where a window of the input lies.
-#[derive(Debug, Clone, Copy, Default)]
-struct Window {
-    /// The first of its lines.
-    line: usize,
-    /// Where it begins in each, in bytes.
-    start: usize,
-}
-
-impl Layer<'_> {
-    /// Row `row`.
-    pub(super) fn row(
-        &self,
-        row: usize,
-        rows: &Rows<'_>,
-        work: &mut [u32],
-        output: &mut Output<'_>,
-    ) -> Option<()> {
-        output.bytes();
-        let Geometry { kernel: [height, _], stride: [down, _], padding: [top, ..], .. } =
-            self.geometry;
-        let at_once = self.geometry.rows_at_once();
-        let mut lines: [&[u8]; LINES] = [&[]; LINES];
-        let first_line = row * at_once * down;
-        for (index, line) in lines.iter_mut().enumerate().take((at_once - 1) * down + height) {
-            // above the map it wraps around, and there is no such row
-            *line = rows.row((first_line + index).wrapping_sub(top)).unwrap_or_default();
-        }
-        let mut first = 0;
-        for channels in self.channels.chunks(self.group.max(1)) {
-            let group = Group { layer: self, first, channels, rows: *rows, lines };
-            match self.weights.order {
-                Order::Blocks => group.by_threes(work, output)?,
-                _ => group.by_fours(work, output)?,
-            }
-            first += channels.len();
-        }
-        Some(())
-    }
-}
-
-impl Group<'_> {
+impl Step<'_> {
     /// Places of the row.
     fn places(&self, output: &Output<'_>) -> usize {
         let width = usize::from(output.value().width.get());
-        if self.layer.geometry.pooled { width * WINDOW } else { width }
+        if self.record.pooled != 0 { width * WINDOW } else { width }
     }
 
-    /// The window of a place.
-    fn window(&self, place: usize) -> Window {
-        let Geometry { pooled, stride: [down, across], padding: [_, _, left, _], .. } =
-            self.layer.geometry;
-        let [row, column] = if pooled {
+    /// Where a place's window is: the first of its lines, and where it begins in each, in bytes.
+    fn window(&self, place: usize) -> [usize; 2] {
+        let [down, across] = self.geometry().stride;
+        let [row, column] = if self.record.pooled != 0 {
             [place % WINDOW / POOL, place / WINDOW * POOL + place % POOL]
         } else {
             [0, place]
         };
-        Window { line: row * down, start: self.rows.window(column, across, left) }
+        [row * down, self.rows.window(column, across, self.record.padding[2].into())]
     }
 
-    /// The windows of `N` places from `place` on; of those from `end` on that of the first.
-    fn windows<const N: usize>(&self, place: usize, end: usize) -> [Window; N] {
-        core::array::from_fn(|index| {
-            self.window(if place + index < end { place + index } else { place })
-        })
+    /// Taps that are summed up at once.
+    fn chunk(&self) -> usize {
+        self.record.chunk.get().into()
     }
 
-    /// Bytes of a kernel row: of all its columns and channels, which lie side by side.
-    fn span(&self) -> usize {
-        self.layer.geometry.kernel[1] * self.layer.weights.inputs
-    }
-
-    /// Row `row` of a window from `skip` bytes on, `len` bytes; `None` if it is above or below the map.
-    #[inline]
-    fn bytes(&self, window: Window, row: usize, skip: usize, len: usize) -> Option<&[u8]> {
-        self.lines.get(window.line + row)?.get(window.start + skip..)?.get(..len)
-    }
-
-    /// The kernel rows that `len` taps from `first` on are of, each with its bytes to skip and to take.
-    fn kernel_rows(&self, first: usize, len: usize) -> impl Iterator<Item = [usize; 3]> + use<> {
-        let span = self.span();
-        let mut row = first.checked_div(span).unwrap_or_default();
-        let (mut skip, mut left) = (first - row * span, len);
-        core::iter::from_fn(move || {
-            let take = left.min(span - skip);
-            let next = [row, skip, take];
-            (row, skip, left) = (row + 1, 0, left - take);
-            (take > 0).then_some(next)
-        })
+    /// The words of the outputs.
+    fn words(&self) -> Option<&[Word]> {
+        let words = <[Word]>::ref_from_bytes(self.bytes).ok()?;
+        words.get(self.first / 2 * self.weights.words()..)
     }
 }

@@ -1,84 +1,46 @@
-//! A dense layer: all outputs in one step, some blocks of them at a time.
+//! A dense layer: some blocks of outputs at a time.
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::rows::{Output, Rows};
+use super::Step;
+use super::output::Output;
 use crate::kernels::bytes::{self, Block};
-use crate::kernels::unpack_accumulators;
 use crate::kernels::words::{self, Word};
-use crate::rows::format::{BLOCK, Channel, Order, Weights};
-use crate::rows::plan::DENSE_BLOCKS;
+use crate::rows::format::BLOCK;
 use crate::rows::weights::DENSE_PAIRS;
 
-/// All outputs of the rows of the input, which are all there.
+/// By the layout Bytes.
 #[inline(never)]
-pub(super) fn outputs(
-    weights: &Weights,
-    bytes: &[u8],
-    channels: &[Channel],
-    rows: &Rows<'_>,
-    work: &mut [u32],
-    output: &mut Output<'_>,
-) -> Option<()> {
-    let inputs = rows.all();
-    match weights.order {
-        Order::Blocks => blocks(weights, bytes, channels, inputs, work, output),
-        _ => pairs(weights, bytes, channels, inputs, output),
-    }
-}
-
-fn blocks(
-    weights: &Weights,
-    bytes: &[u8],
-    channels: &[Channel],
-    inputs: &[u8],
-    work: &mut [u32],
-    output: &mut Output<'_>,
-) -> Option<()> {
-    let mut weights_left = <[Block]>::ref_from_bytes(bytes).ok()?;
-    let mut first = 0;
-    for channels in channels.chunks(BLOCK * DENSE_BLOCKS) {
-        let blocks = channels.len().div_ceil(BLOCK);
-        let sums = work.get_mut(..blocks * BLOCK)?;
-        sums.fill(0);
-        let sums = <[[i32; BLOCK]]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
-        bytes::one_place(weights_left, weights.taps, inputs, sums);
-        weights_left = weights_left.get(weights.taps * blocks..)?;
-        output.put(0, first, sums.as_flattened(), channels);
-        first += channels.len();
-    }
+pub(super) fn blocks(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    let (taps, outputs) = (step.weights.taps, step.channels.len());
+    let weights = <[Block]>::ref_from_bytes(step.bytes).ok()?.get(step.first / BLOCK * taps..)?;
+    let sums = work.get_mut(..outputs.next_multiple_of(BLOCK))?;
+    sums.fill(0);
+    let sums = <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
+    bytes::one_place(weights, taps, step.rows.ring(), sums.as_chunks_mut().0);
+    output.put(0, step.first, sums, step.channels);
     Some(())
 }
 
-fn pairs(
-    weights: &Weights,
-    bytes: &[u8],
-    channels: &[Channel],
-    inputs: &[u8],
-    output: &mut Output<'_>,
-) -> Option<()> {
-    let mut words_left = <[Word]>::ref_from_bytes(bytes).ok()?;
+/// By the layout Words.
+#[inline(never)]
+pub(super) fn pairs(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    let (inputs, width) = (step.rows.ring(), step.weights.words());
+    let words = <[Word]>::ref_from_bytes(step.bytes).ok()?;
+    let mut words = words.get(step.first / 2 * width..)?;
     // the last inputs, filled up to four
-    let whole = inputs.len() / 4 * 4;
+    let (whole, rest) = inputs.as_chunks::<4>();
     let mut last = [0; 4];
-    let rest = inputs.get(whole..)?;
     last.iter_mut().zip(rest).for_each(|(to, &from)| *to = from);
-    let mut first = 0;
-    for channels in channels.chunks(2 * DENSE_PAIRS) {
-        let mut sums = [[0; 2]; DENSE_PAIRS];
-        let pairs = channels.len().div_ceil(2);
-        let sums = sums.get_mut(..pairs)?;
-        words::dense(words_left, inputs, sums);
+    let sums = work.get_mut(..step.channels.len().next_multiple_of(2))?.as_chunks_mut().0;
+    sums.fill([0; 2]);
+    for sums in sums.chunks_mut(DENSE_PAIRS) {
+        words::dense(words, inputs, sums);
         if !rest.is_empty() {
-            words::dense(words_left.get(whole / 2 * pairs..)?, &last, sums);
+            words::dense(words.get(2 * whole.len() * sums.len()..)?, &last, sums);
         }
-        words_left = words_left.get(weights.words() * pairs..)?;
-        let mut plain = [[0; 2]; DENSE_PAIRS];
-        for (plain, sums) in plain.iter_mut().zip(&*sums) {
-            *plain = unpack_accumulators(sums);
-        }
-        output.put(0, first, plain.as_flattened(), channels);
-        first += channels.len();
+        words = words.get(width * sums.len()..)?;
     }
+    output.put_block(step.first, sums, step.channels);
     Some(())
 }

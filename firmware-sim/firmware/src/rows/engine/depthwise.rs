@@ -1,152 +1,161 @@
 //! A convolution of each channel by itself.
 
+use core::ops::Range;
+
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::rows::{Output, Rows};
+use super::Step;
+use super::output::Output;
+use super::rows::Lines;
 use crate::kernels::bytes::{self, Block};
-use crate::kernels::words::{self, ChannelWeights};
-use crate::rows::format::{BLOCK, Channel, Geometry, Order, Weights};
+use crate::kernels::words::{self, ChannelWeights, Offsets};
+use crate::rows::format::{BLOCK, Weights};
 
-/// Row `row`.
+/// Places that are computed at once in the layout Bytes.
+const PLACES: usize = 3;
+
+/// A row of some channels, by the layout Bytes: a few places at a time.
 #[inline(never)]
-pub(super) fn row(
-    (geometry, weights): (&Geometry, &Weights),
-    row: usize,
-    bytes: &[u8],
-    channels: &[Channel],
-    rows: &Rows<'_>,
-    work: &mut [u32],
-    output: &mut Output<'_>,
-) -> Option<()> {
-    output.bytes();
-    let (sums, offsets) = work.split_at_mut_checked(channels.len())?;
-    let sums = <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
-    let layer = Layer { geometry, weights, bytes, rows, row };
-    // kernel rows above and below the map
-    let [top, height] = [geometry.padding[0], usize::from(rows.value.height.get())];
-    let first = top.saturating_sub(row * geometry.stride[0]).min(geometry.kernel[0]);
-    let last = (height + top).saturating_sub(row * geometry.stride[0]).min(geometry.kernel[0]);
-    for column in 0..output.value().width.get().into() {
-        sums.fill(0);
-        layer.add_padding(first, last, sums);
-        match weights.order {
-            Order::Blocks => layer.blocks(column, first, last, offsets, sums)?,
-            Order::Halves => layer.halves(column, first, last, offsets, sums)?,
-            _ => layer.taps(column, first, last, sums)?,
+pub(super) fn blocks(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    let layer = Layer::of(step);
+    let (offsets, work) = work.split_at_mut_checked(layer.inside().len())?;
+    let offsets = <[u16]>::mut_from_bytes(offsets.as_mut_bytes()).ok()?;
+    let offsets = offsets.get_mut(..layer.inside().len())?;
+    layer.offsets(offsets)?;
+    let weights = layer.weights(<[Block]>::ref_from_bytes(step.bytes).ok()?)?;
+    let place_bytes = step.geometry().stride[1] * step.weights.inputs;
+    let outputs = step.channels.len();
+    let width = usize::from(output.value().width.get());
+    let mut column = 0;
+    while column < width {
+        let places = PLACES.min(width - column);
+        let sums = sums_of(work, places * outputs)?;
+        layer.add_padding(sums);
+        let (map, blocks) = (layer.pixels(column)?, outputs / BLOCK);
+        let window = bytes::Window { map, offsets, place_bytes, places, blocks };
+        bytes::depthwise(weights, step.weights.taps, &window, sums.as_chunks_mut().0);
+        for sums in sums.chunks(outputs.max(1)) {
+            output.put(column, step.first, sums, step.channels);
+            column += 1;
         }
-        output.put(column, 0, sums, channels);
     }
     Some(())
 }
 
-struct Layer<'a> {
-    geometry: &'a Geometry,
-    weights: &'a Weights,
-    bytes: &'a [u8],
-    rows: &'a Rows<'a>,
-    row: usize,
+/// A row of some channels, by the layout Words.
+#[inline(never)]
+pub(super) fn halves(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    let layer = Layer::of(step);
+    let (offsets, work) = work.split_at_mut_checked(layer.inside().len())?;
+    layer.offsets(offsets)?;
+    let offsets = Offsets::new(offsets);
+    let weights = layer.weights(<[ChannelWeights]>::ref_from_bytes(step.bytes).ok()?)?;
+    for column in 0..output.value().width.get().into() {
+        let sums = sums_of(work, step.channels.len())?;
+        layer.add_padding(sums);
+        let pixels = layer.pixels(column)?;
+        words::depthwise(weights, step.weights.taps, pixels, offsets, sums.as_chunks_mut().0);
+        output.put(column, step.first, sums, step.channels);
+    }
+    Some(())
 }
 
-impl Layer<'_> {
-    /// Adds what the kernel rows outside the map count, where the padding's bytes are not zero.
-    fn add_padding(&self, first: usize, last: usize, sums: &mut [i32]) {
-        let zero = i32::from(self.rows.value.zero);
+/// A row of some of any number of channels and outputs.
+#[inline(never)]
+pub(super) fn taps(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    let layer = Layer::of(step);
+    let inputs = step.weights.inputs;
+    let multiplier = step.weights.outputs.checked_div(inputs)?.max(1);
+    for column in 0..output.value().width.get().into() {
+        let sums = sums_of(work, step.channels.len())?;
+        layer.add_padding(sums);
+        for line in layer.lines.inside() {
+            let from = layer.lines.offset(line) as usize + layer.window(column);
+            let from = step.rows.ring().get(from..)?;
+            let taps = line * layer.columns..(line + 1) * layer.columns;
+            for (tap, from) in taps.zip(from.chunks(inputs.max(1))) {
+                for (output, sum) in (step.first..).zip(sums.iter_mut()) {
+                    let value = from.get(output.checked_div(multiplier)?);
+                    let value = value.copied().map_or(0, i32::from);
+                    *sum += value * i32::from(step.weights.get(step.bytes, output, tap));
+                }
+            }
+        }
+        output.put(column, step.first, sums, step.channels);
+    }
+    Some(())
+}
+
+/// Sums of zero.
+fn sums_of(work: &mut [u32], count: usize) -> Option<&mut [i32]> {
+    let sums = work.get_mut(..count)?;
+    sums.fill(0);
+    <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()
+}
+
+struct Layer<'a> {
+    step: &'a Step<'a>,
+    /// Of the kernel.
+    columns: usize,
+    lines: Lines<'a>,
+}
+
+impl<'a> Layer<'a> {
+    fn of(step: &'a Step<'a>) -> Self {
+        Self { step, columns: step.geometry().kernel[1], lines: step.lines() }
+    }
+
+    /// The taps that are inside the map.
+    fn inside(&self) -> Range<usize> {
+        let Range { start, end } = self.lines.inside();
+        start * self.columns..end * self.columns
+    }
+
+    /// Adds what the kernel rows outside the map count, where the padding's bytes are not zero: to all places.
+    #[inline(never)]
+    fn add_padding(&self, sums: &mut [i32]) {
+        let zero = i32::from(self.step.rows.value.zero);
         if zero == 0 {
             return;
         }
-        let columns = self.geometry.kernel[1];
-        for row in (0..first).chain(last..self.geometry.kernel[0]) {
-            for tap in row * columns..(row + 1) * columns {
-                for (output, sum) in sums.iter_mut().enumerate() {
-                    *sum += zero * i32::from(self.weights.get(self.bytes, output, tap));
+        let Weights { taps, .. } = self.step.weights;
+        for tap in (0..taps).filter(|tap| !self.inside().contains(tap)) {
+            for sums in sums.chunks_mut(self.step.channels.len().max(1)) {
+                for (output, sum) in (self.step.first..).zip(sums) {
+                    *sum += zero * i32::from(self.step.weights.get(self.step.bytes, output, tap));
                 }
             }
         }
     }
 
-    /// Where each tap of kernel rows `first` to before `last` lies, for the place in column 0.
-    fn offsets<T: TryFrom<usize>>(
-        &self,
-        first: usize,
-        last: usize,
-        offsets: &mut [T],
-    ) -> Option<()> {
-        let columns = self.geometry.kernel[1];
-        for (index, offset) in offsets.iter_mut().enumerate() {
-            let kernel_row = first + index.checked_div(columns)?;
-            let column = index - (kernel_row - first) * columns;
-            let row = self.row * self.geometry.stride[0] + kernel_row;
-            let at = self.rows.offset(row.wrapping_sub(self.geometry.padding[0]))?
-                + self.rows.window(0, 1, self.geometry.padding[2])
-                + column * self.weights.inputs;
-            *offset = T::try_from(at).ok()?;
-        }
-        let _ = last;
-        Some(())
-    }
-
-    fn blocks(
-        &self,
-        column: usize,
-        first: usize,
-        last: usize,
-        offsets: &mut [u32],
-        sums: &mut [i32],
-    ) -> Option<()> {
-        let columns = self.geometry.kernel[1];
-        let count = (last - first) * columns;
-        let offsets = <[u16]>::mut_from_bytes(offsets.as_mut_bytes()).ok()?.get_mut(..count)?;
-        self.offsets(first, last, offsets)?;
-        let weights = <[Block]>::ref_from_bytes(self.bytes).ok()?.get(first * columns..)?;
-        let place_bytes = self.geometry.stride[1] * self.weights.inputs;
-        let window = bytes::Window {
-            map: self.rows.ring().get(column * place_bytes..)?,
-            offsets,
-            place_bytes,
-            places: 1,
-            blocks: sums.len() / BLOCK,
-        };
-        bytes::depthwise(weights, self.weights.taps, &window, sums.as_chunks_mut().0);
-        Some(())
-    }
-
-    fn halves(
-        &self,
-        column: usize,
-        first: usize,
-        last: usize,
-        offsets: &mut [u32],
-        sums: &mut [i32],
-    ) -> Option<()> {
-        let columns = self.geometry.kernel[1];
-        let offsets = offsets.get_mut(..(last - first) * columns)?;
-        if offsets.len() < self.weights.taps {
-            return self.taps(column, first, last, sums);
-        }
-        self.offsets(first, last, offsets)?;
-        let weights = <[ChannelWeights]>::ref_from_bytes(self.bytes).ok()?;
-        let place_bytes = self.geometry.stride[1] * self.weights.inputs;
-        let pixels = self.rows.ring().get(column * place_bytes..)?;
-        words::depthwise(weights, pixels, words::Taps::new(offsets), sums.as_chunks_mut().0);
-        Some(())
-    }
-
-    /// Any number of channels and outputs.
-    fn taps(&self, column: usize, first: usize, last: usize, sums: &mut [i32]) -> Option<()> {
-        let inputs = self.weights.inputs;
-        let multiplier = sums.len().checked_div(inputs)?.max(1);
-        let start = self.rows.window(column, self.geometry.stride[1], self.geometry.padding[2]);
-        let columns = self.geometry.kernel[1];
-        for tap in first * columns..last * columns {
-            let kernel_row = tap.checked_div(columns)?;
-            let row = self.row * self.geometry.stride[0] + kernel_row;
-            let from = self.rows.row(row.wrapping_sub(self.geometry.padding[0]))?;
-            let from = from.get(start + (tap - kernel_row * columns) * inputs..)?;
-            for (output, sum) in sums.iter_mut().enumerate() {
-                let value = from.get(output.checked_div(multiplier)?).copied().map_or(0, i32::from);
-                *sum += value * i32::from(self.weights.get(self.bytes, output, tap));
+    /// Where each tap lies, for the place in column 0.
+    fn offsets<T: TryFrom<u32>>(&self, offsets: &mut [T]) -> Option<()> {
+        let start = self.window(0);
+        let rows = offsets.chunks_mut(self.columns.max(1));
+        for (line, offsets) in self.lines.inside().zip(rows) {
+            let mut at = self.lines.offset(line) + start as u32;
+            for offset in offsets {
+                *offset = T::try_from(at).ok()?;
+                at += self.step.weights.inputs as u32;
             }
         }
         Some(())
+    }
+
+    /// Where the window of a column begins in each line.
+    fn window(&self, column: usize) -> usize {
+        let geometry = self.step.geometry();
+        self.step.rows.window(column, geometry.stride[1], geometry.padding[2])
+    }
+
+    /// What is held, from where a place's window is as far from as that of column 0 from the beginning.
+    fn pixels(&self, column: usize) -> Option<&[u8]> {
+        let at = column * self.step.geometry().stride[1] * self.step.weights.inputs;
+        self.step.rows.ring().get(at + self.step.first..)
+    }
+
+    /// Of the weights `[four channels][tap]` those from the first output and the first tap on.
+    fn weights<'w, T>(&self, weights: &'w [T]) -> Option<&'w [T]> {
+        weights.get(self.step.first / BLOCK * self.step.weights.taps + self.inside().start..)
     }
 }

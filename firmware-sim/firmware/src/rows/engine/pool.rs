@@ -1,16 +1,14 @@
 //! Pooling that is a layer of its own.
 
-use super::rows::{Output, Rows};
-use crate::rows::format::{Channel, Geometry};
+use super::Step;
+use super::output::Output;
+use super::rows::Rows;
+use crate::rows::format::Geometry;
 
 /// Row `row` of the largest of each window, of what is inside the map.
 #[inline(never)]
-pub(super) fn largest(
-    geometry: &Geometry,
-    row: usize,
-    rows: &Rows<'_>,
-    output: &mut Output<'_>,
-) -> Option<()> {
+pub(super) fn largest(step: &Step<'_>, output: &mut Output<'_>) -> Option<()> {
+    let (geometry, rows, row) = (&step.geometry(), &step.rows, step.number);
     let channels = usize::from(rows.value.channels.get());
     let places = output.bytes().chunks_mut(channels.max(1));
     for (column, largest) in places.enumerate() {
@@ -30,23 +28,16 @@ pub(super) fn largest(
 
 /// Row `row` of the mean of each window.
 #[inline(never)]
-pub(super) fn mean(
-    geometry: &Geometry,
-    row: usize,
-    channels: &[Channel],
-    rows: &Rows<'_>,
-    work: &mut [u32],
-    output: &mut Output<'_>,
-) -> Option<()> {
+pub(super) fn mean(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    let (geometry, rows, row) = (&step.geometry(), &step.rows, step.number);
     let sums = work.get_mut(..rows.value.channels.get().into())?;
     let first = row * geometry.stride[0];
-    output.bytes();
     for column in 0..output.value().width.get().into() {
         sums.fill(0);
         for row in first..first + geometry.kernel[0] {
             add_row(geometry, [row, column], rows, sums);
         }
-        output.put_alike(column, signed(sums), channels.first()?);
+        output.put_alike(column, signed(sums), step.channels.first()?);
     }
     Some(())
 }
@@ -54,20 +45,18 @@ pub(super) fn mean(
 /// Adds a row to the sums `[column][channel]` of windows that do not overlap, and hands on their means after the last.
 #[inline(never)]
 pub(super) fn streamed_mean(
-    geometry: &Geometry,
-    step: usize,
-    channels: &[Channel],
-    rows: &Rows<'_>,
+    step: &Step<'_>,
     sums: &mut [u32],
     output: &mut Output<'_>,
 ) -> Option<()> {
+    let (geometry, rows, channels) = (&step.geometry(), &step.rows, step.channels);
+    let step = step.number;
     let value = output.value();
     let sums = sums.get_mut(..value.row_len())?;
     let height = geometry.kernel[0];
     let in_window = step - geometry.rows_after(step) * height;
     if in_window == 0 {
         sums.fill(0);
-        output.bytes();
     }
     let row = geometry.rows_after(step) * geometry.stride[0] + in_window;
     let columns = sums.chunks_mut(usize::from(value.channels.get()).max(1));

@@ -1,6 +1,9 @@
-//! Rows of a value as they are held, and where a step's results go.
+//! Rows of a value as they are held.
 
-use crate::rows::format::{Channel, Value};
+use core::ops::Range;
+
+use crate::kernels::words::Pair;
+use crate::rows::format::Value;
 
 /// Rows of a value, to be read.
 #[derive(Debug, Clone, Copy)]
@@ -9,16 +12,11 @@ pub(super) struct Rows<'m> {
     ring: &'m [u8],
     /// What they are rows of.
     pub(super) value: &'m Value,
-    /// The first row that may be asked for, and where it lies.
-    first: usize,
-    first_slot: usize,
 }
 
 impl<'m> Rows<'m> {
-    /// The rows from `first` on.
-    pub(super) fn new(ring: &'m [u8], value: &'m Value, first: usize) -> Self {
-        let first_slot = first.checked_rem(value.rows.get().into()).unwrap_or_default();
-        Self { ring, value, first, first_slot }
+    pub(super) const fn new(ring: &'m [u8], value: &'m Value) -> Self {
+        Self { ring, value }
     }
 
     /// Row `row` with its padding; `None` above and below the map.
@@ -26,9 +24,9 @@ impl<'m> Rows<'m> {
         self.ring.get(self.offset(row)?..)?.get(..self.value.stride())
     }
 
-    /// All rows, of a value that is held whole and has no padding.
-    pub(super) fn all(&self) -> &'m [u8] {
-        self.ring
+    /// What a padding holds, as a pair of taps.
+    pub(super) fn padding(&self) -> Pair {
+        Pair::from(self.value.zero) * 0x0001_0001
     }
 
     /// All that is held.
@@ -41,9 +39,7 @@ impl<'m> Rows<'m> {
         if row >= self.value.height.get().into() {
             return None;
         }
-        let held = usize::from(self.value.rows.get());
-        let slot = self.first_slot + row.checked_sub(self.first)?;
-        let slot = if slot < held { slot } else { slot - held };
+        let slot = row.checked_rem(self.value.rows.get().into())?;
         Some(slot * self.value.stride())
     }
 
@@ -60,132 +56,89 @@ impl<'m> Rows<'m> {
     }
 }
 
-/// The place of row `row` among those that are held.
+/// Lines of the input under a row of windows, from the padding above the map to the one below it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lines<'a> {
+    rows: &'a Rows<'a>,
+    /// Row of the map that the first of them would be, plus `above`.
+    first: usize,
+    /// Rows of padding above the map.
+    above: usize,
+    count: usize,
+    /// The first that is inside the map, and the one after the last that is.
+    inside: [usize; 2],
+}
+
+impl<'a> Lines<'a> {
+    /// `count` lines from `first` on, which is counted with the rows of padding above.
+    pub(super) fn new(rows: &'a Rows<'a>, first: usize, above: usize, count: usize) -> Self {
+        let end = usize::from(rows.value.height.get()) + above;
+        let inside = [above, end].map(|row| row.saturating_sub(first).min(count));
+        Self { rows, first, above, count, inside }
+    }
+
+    /// How many they are.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether a line is inside the map.
+    pub(super) fn is_inside(&self, line: usize) -> bool {
+        let [start, end] = self.inside;
+        (start..end).contains(&line)
+    }
+
+    /// The lines that are.
+    pub(super) const fn inside(&self) -> Range<usize> {
+        let [start, end] = self.inside;
+        start..end
+    }
+
+    /// Those that are not.
+    pub(super) fn outside(&self) -> impl Iterator<Item = usize> + Clone + use<> {
+        let [start, end] = self.inside;
+        (0..start).chain(end..self.count)
+    }
+
+    /// Where a line begins in what is held; of a line outside the map, where the next one inside does.
+    pub(super) fn offset(&self, line: usize) -> u32 {
+        let [start, end] = self.inside;
+        let line = line.min(end.saturating_sub(1)).max(start);
+        let row = (self.first + line).wrapping_sub(self.above);
+        self.rows.offset(row).unwrap_or_default() as u32
+    }
+
+    /// Where each line begins; whether any is outside the map.
+    #[inline(never)]
+    pub(super) fn offsets(&self, offsets: &mut [u32]) -> bool {
+        for (line, offset) in offsets.iter_mut().enumerate() {
+            *offset = self.offset(line);
+        }
+        self.inside().len() < self.count
+    }
+}
+
+/// The place of row `row` among those that are held, with its padding filled.
 pub(super) fn slot<'m>(ring: &'m mut [u8], value: &Value, row: usize) -> Option<&'m mut [u8]> {
     let stride = value.stride();
     let slot = row.checked_rem(value.rows.get().into())?;
-    ring.get_mut(slot * stride..)?.get_mut(..stride)
+    let row = ring.get_mut(slot * stride..)?.get_mut(..stride)?;
+    fill_padding(row, value);
+    Some(row)
 }
 
-/// A row to be written.
-pub(super) struct Inside<'m>(&'m mut [u8]);
-
-/// Fills a row's padding, which what lay there before may have left otherwise, and gives what is between.
-pub(super) fn with_padding<'m>(row: &'m mut [u8], value: &Value) -> Inside<'m> {
+/// Fills a row's padding, which what lay there before may have left otherwise.
+fn fill_padding(row: &mut [u8], value: &Value) {
     let channels = usize::from(value.channels.get());
-    let (left, right) = (usize::from(value.left) * channels, usize::from(value.right) * channels);
-    let Some((left, rest)) = row.split_at_mut_checked(left) else { return Inside(&mut []) };
-    let end = rest.len().saturating_sub(right);
-    let Some((inside, right)) = rest.split_at_mut_checked(end) else { return Inside(&mut []) };
-    left.fill(value.zero);
-    right.fill(value.zero);
-    Inside(inside)
+    let left = row.get_mut(..usize::from(value.left) * channels);
+    left.unwrap_or_default().fill(value.zero);
+    let right = row.len().saturating_sub(usize::from(value.right) * channels);
+    row.get_mut(right..).unwrap_or_default().fill(value.zero);
 }
 
-impl<'m> Inside<'m> {
-    /// Writes all of it.
-    pub(super) fn copy_from_slice_of(self, values: &[u8]) {
-        for (byte, &value) in self.0.iter_mut().zip(values) {
-            *byte = value;
-        }
-    }
-
-    /// All of it.
-    pub(super) fn into_bytes(self) -> &'m mut [u8] {
-        self.0
-    }
-}
-
-/// Where the results of a step go.
-#[derive(Debug)]
-pub(super) enum Output<'m> {
-    /// Into a row that later layers take.
-    Row {
-        /// The row with its padding.
-        bytes: &'m mut [u8],
-        /// What it is a row of.
-        value: &'m Value,
-    },
-    /// Out: they are the last layer's.
-    Logits {
-        /// `[channel][row][column]`
-        logits: &'m mut [u32],
-        /// What they are.
-        value: &'m Value,
-        /// Which row.
-        row: usize,
-    },
-}
-
-impl<'m> Output<'m> {
-    /// What the results are.
-    pub(super) const fn value(&self) -> &'m Value {
-        match self {
-            Self::Row { value, .. } | Self::Logits { value, .. } => value,
-        }
-    }
-
-    /// The row without its padding, which is filled; empty if it is the last layer's.
-    pub(super) fn bytes(&mut self) -> &mut [u8] {
-        match self {
-            Self::Row { bytes, value } => with_padding(bytes, value).into_bytes(),
-            Self::Logits { .. } => &mut [],
-        }
-    }
-
-    /// The bytes of the channels from `first` on at column `column`, and the byte that stands for 0; `None` if the results
-    /// are the last layer's.
-    pub(super) fn place(&mut self, column: usize, first: usize) -> Option<(&mut [u8], u8)> {
-        let value = self.value();
-        let channels = usize::from(value.channels.get());
-        let at = (column + usize::from(value.left)) * channels;
-        match self {
-            Self::Row { bytes, .. } => {
-                Some((bytes.get_mut(at..)?.get_mut(..channels)?.get_mut(first..)?, value.zero))
-            }
-            Self::Logits { .. } => None,
-        }
-    }
-
-    /// Takes the sums of products of consecutive channels, from `first` on, at column `column`; without biases.
-    #[inline(never)]
-    pub(super) fn put(&mut self, column: usize, first: usize, sums: &[i32], channels: &[Channel]) {
-        self.put_by(column, first, sums, channels.iter());
-    }
-
-    /// Takes the sums of all channels at column `column`, which have one multiplier.
-    #[inline(never)]
-    pub(super) fn put_alike(&mut self, column: usize, sums: &[i32], channel: &Channel) {
-        self.put_by(column, 0, sums, core::iter::repeat(channel));
-    }
-
-    #[inline(always)]
-    fn put_by<'c>(
-        &mut self,
-        column: usize,
-        first: usize,
-        sums: &[i32],
-        channels: impl Iterator<Item = &'c Channel>,
-    ) {
-        let value = self.value();
-        match self {
-            Self::Row { bytes, .. } => {
-                let at = (column + usize::from(value.left)) * usize::from(value.channels.get());
-                let bytes = bytes.get_mut(at + first..).unwrap_or_default();
-                for ((byte, &sum), channel) in bytes.iter_mut().zip(sums).zip(channels) {
-                    *byte = channel.activation(sum, value.zero);
-                }
-            }
-            Self::Logits { logits, row, .. } => {
-                let [_, height, width] = value.shape();
-                let at = first * height * width + *row * width + column;
-                let logits = logits.get_mut(at..).unwrap_or_default().iter_mut();
-                // a width or height of 0 was refused
-                let step = (height * width).max(1);
-                for ((logit, &sum), channel) in logits.step_by(step).zip(sums).zip(channels) {
-                    *logit = sum.wrapping_add(channel.bias.get()).cast_unsigned();
-                }
-            }
-        }
-    }
+/// A row without its padding.
+pub(super) fn inside<'m>(row: &'m mut [u8], value: &Value) -> &'m mut [u8] {
+    let start = usize::from(value.left) * usize::from(value.channels.get());
+    let inside = row.get_mut(start..).and_then(|row| row.get_mut(..value.row_len()));
+    inside.unwrap_or_default()
 }

@@ -18,6 +18,9 @@ use crate::multiplier::Multiplier;
 /// Bits of the positive, normal numbers of IEEE 754 binary32: exponents 1 to 254.
 const POSITIVE: Range<u32> = 1 << 23..255 << 23;
 
+/// Most weights of an output: of a byte each, more than there is memory for.
+const MAX_TAPS: usize = 4 * plan::MAX_SCRATCH_WORDS;
+
 /// Largest byte.
 const MAX_ACTIVATION: u64 = 255;
 
@@ -32,6 +35,10 @@ pub fn accumulator_bound(weights: impl IntoIterator<Item = i16>, bias: i32, zero
         sum += i64::from(weight);
         magnitudes += u64::from(weight.unsigned_abs());
     }
+    total_bound(sum, magnitudes, bias, zero)
+}
+
+fn total_bound(sum: i64, magnitudes: u64, bias: i32, zero: u8) -> u64 {
     (i64::from(bias) + i64::from(zero) * sum).unsigned_abs() + MAX_ACTIVATION * magnitudes
 }
 
@@ -163,14 +170,18 @@ fn check_layer(layers: Layers<'_>, record: &Record, number: u8) -> Option<Result
         && columns <= MAX_KERNEL
         && (!geometry.pooled || down <= MAX_POOLED_STRIDE);
     let tile_fits = if kind == Kind::Conv {
-        // outputs share words, and so do taps
+        let weights = layers.weights(number.into())?;
+        let run = weights.run;
+        let unit = if weights.order == Order::Blocks { BLOCK } else { 2 };
         chunk > 0
             && group > 0
-            && group.is_multiple_of(BLOCK)
-            && match layers.weights(number.into())?.order {
+            // outputs share words, and so do taps
+            && group.is_multiple_of(unit)
+            && match weights.order {
                 Order::Blocks => true,
                 Order::Windows(_) => chunk.is_multiple_of(BLOCK) && channels.is_multiple_of(chunk),
-                _ => chunk.is_multiple_of(BLOCK),
+                _ if !run.is_multiple_of(4) => chunk == weights.taps,
+                _ => chunk.is_multiple_of(4) && (chunk < run || chunk.is_multiple_of(run)),
             }
     } else {
         [chunk, group] == [0; 2]
@@ -183,7 +194,8 @@ fn check_layer(layers: Layers<'_>, record: &Record, number: u8) -> Option<Result
         && (kind == Kind::Add || other == 0)
         && tile_fits
         && (is_small || kind != Kind::Conv)
-        && record.reserved.get() == 0
+        && record.reserved == 0
+        && record.taps(input) <= MAX_TAPS
         && (record.sums.get() > 0) == geometry.is_streamed();
     (lengths_fit && shape_fits && zero_fits && flags_fit).then_some(Ok(()))
 }
@@ -221,25 +233,26 @@ fn bound(model: Model<'_>, number: u8, output: usize, bias: i32) -> Option<u64> 
         kind @ (Kind::Conv | Kind::Dense | Kind::Depthwise) => {
             let zero = layers.value(record.source.into())?.zero;
             let weights = layers.weights(number.into())?;
-            let chunk = usize::from(record.chunk.get());
+            let chunk = record.chunk.get();
             let is_packed = kind == Kind::Conv && weights.order == Order::Blocks;
-            let of_output = (0..weights.taps).map(|tap| weights.get(bytes, output, tap));
-            let mut magnitude = 0_u64;
-            let of_output = of_output.enumerate().map(|(tap, weight)| {
-                if tap.checked_rem(chunk) == Some(0) {
-                    magnitude = 0;
+            // none overflows: taps are at most `MAX_TAPS`
+            let (mut sum, mut magnitudes) = (0_i32, 0_u32);
+            let (mut in_chunk, mut left, mut largest) = (0, chunk, 0);
+            weights.each(bytes, output, |weight| {
+                sum += i32::from(weight);
+                let magnitude = u32::from(weight.unsigned_abs());
+                magnitudes += magnitude;
+                if is_packed {
+                    in_chunk += magnitude;
+                    left -= 1;
+                    if left == 0 {
+                        (largest, in_chunk, left) = (in_chunk.max(largest), 0, chunk);
+                    }
                 }
-                magnitude += u64::from(weight.unsigned_abs());
-                let fits = !is_packed || MAX_ACTIVATION * magnitude < CHUNK_LIMIT.into();
-                fits.then_some(weight)
             });
-            let mut all_fit = true;
-            let of_output = of_output.map(|weight| {
-                all_fit &= weight.is_some();
-                weight.unwrap_or_default()
-            });
-            let bound = accumulator_bound(of_output, bias, zero);
-            all_fit.then_some(bound)
+            let largest = u64::from(in_chunk.max(largest));
+            let fits = MAX_ACTIVATION * largest < CHUNK_LIMIT.into();
+            fits.then(|| total_bound(sum.into(), magnitudes.into(), bias, zero))
         }
         Kind::Add => {
             let factors = bytes.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes));
@@ -275,6 +288,11 @@ fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
         let input = layers.value(record.source.into()).ok_or(FormatError::Plan)?;
         if record.kind == Kind::Dense.code() && (input.left, input.right) != (0, 0) {
             return Err(FormatError::Plan);
+        }
+    }
+    for (number, record) in layers.records.iter().enumerate() {
+        if record.paired != u8::from(plan::pairs_columns(layers, number)) {
+            return Err(FormatError::Layer(number as u8));
         }
     }
     for number in 0..=layers.records.len() {

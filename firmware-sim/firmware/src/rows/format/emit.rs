@@ -44,7 +44,9 @@ pub fn emit(
     for layer in 0..records.len() {
         let layers = Layers { input: &header.input, records, layout };
         let [chunk, group] = plan::tile(layers, layer, parts.get(layer)?.weights)?;
+        let is_paired = plan::pairs_columns(layers, layer);
         let record = records.get_mut(layer)?;
+        record.paired = is_paired.into();
         record.chunk = u16::try_from(chunk).ok()?.into();
         record.group = u16::try_from(group).ok()?.into();
     }

@@ -35,6 +35,7 @@ unsafe extern "C" fn dense_4(
     inputs_end: *const [u8; 4],
 ) {
     naked_asm!(
+        dsp_core!(),
         "push {{r2-r11, lr}}", // [sp] is sums, [sp + 4] the end of the inputs
         // where to begin: 3f - (number of fours) · their bytes, an address of Thumb code
         "sub r4, r3, r1",
@@ -112,6 +113,7 @@ macro_rules! narrow {
             inputs_end: *const [u8; 4],
         ) {
             naked_asm!(
+                dsp_core!(),
                 "push {{r2, r4-r9, lr}}",
                 "mov lr, r3",
                 concat!("ldm r2, {{", $sums, "}}"),

@@ -1,34 +1,40 @@
 //! A depthwise layer: each product is an instruction of its own, since two taps of a channel never lie side by side.
 
 use core::arch::naked_asm;
+use core::ops::Range;
 
-use super::super::{ChannelWeights, Taps};
+use super::super::{ChannelWeights, Offsets};
+use super::rows;
 
 /// See [`super::super::depthwise`].
-pub fn depthwise(weights: &[ChannelWeights], pixels: &[u8], taps: Taps<'_>, sums: &mut [[i32; 4]]) {
-    let Taps { offsets, reach } = taps;
-    let weighed = weights.len().checked_div(offsets.len()).unwrap_or(0);
+pub fn depthwise(
+    weights: &[ChannelWeights],
+    stride: usize,
+    pixels: &[u8],
+    taps: Offsets<'_>,
+    sums: &mut [[i32; 4]],
+) {
+    let Offsets { offsets, reach } = taps;
+    let len = offsets.len();
     let inside = pixels.len().saturating_sub(reach as usize) / 4;
-    let groups = sums.len().min(weighed).min(inside);
-    let Some(sums) = sums.get_mut(..groups) else { return };
-    if sums.is_empty() {
+    let rows = rows(weights.len(), stride, len).min(inside);
+    let Some(sums) = sums.get_mut(..rows.min(sums.len())) else { return };
+    if sums.is_empty() || len == 0 {
         return;
     }
     let sums = sums.as_mut_ptr_range();
     let (weights, pixels) = (weights.as_ptr(), pixels.as_ptr());
     // SAFETY: for each of `sums` it reads all offsets, as many weights, and four bytes at each offset, of groups of
-    // channels that lie side by side: `groups` are all that are there. It reads and writes the whole of `sums`. None
-    // is empty: without offsets nothing is weighed.
+    // channels that lie side by side: `rows` are all that are there. It reads and writes the whole of `sums`. None is
+    // empty.
     unsafe {
-        match offsets {
-            [_, _, _, _, _, _, _, _, _] => {
-                depthwise_9(weights, offsets.as_ptr(), pixels, sums.start, sums.end);
-            }
-            _ => {
-                let threes = offsets.as_chunks::<3>().0.as_ptr_range().end.cast();
-                let end = offsets.as_ptr_range().end;
-                depthwise_any(weights, offsets.as_ptr(), pixels, sums.start, sums.end, threes, end);
-            }
+        if len == 9 && stride == 9 {
+            depthwise_9(weights, offsets.as_ptr(), pixels, sums.start, sums.end);
+        } else {
+            let threes = offsets.as_chunks::<3>().0.as_ptr_range().end.cast();
+            let Range { start, end } = offsets.as_ptr_range();
+            let gap = stride.wrapping_sub(len).wrapping_mul(size_of::<ChannelWeights>());
+            depthwise_any(weights, start, pixels, sums.start, sums.end, threes, end, gap);
         }
     }
 }
@@ -63,7 +69,7 @@ macro_rules! tap {
     };
 }
 
-/// Nine taps: a kernel of 3×3, all of it inside.
+/// Nine taps, and no gap between the weights: a kernel of 3×3, all of it inside.
 #[unsafe(naked)]
 unsafe extern "C" fn depthwise_9(
     weights: *const ChannelWeights,
@@ -73,6 +79,7 @@ unsafe extern "C" fn depthwise_9(
     sums_end: *mut [i32; 4],
 ) {
     naked_asm!(
+        dsp_core!(),
         "push {{r4-r11, lr}}",
         "4:",
         "ldm r3, {{r4-r7}}",
@@ -92,7 +99,7 @@ unsafe extern "C" fn depthwise_9(
     )
 }
 
-/// Any number of taps but zero: three at once, then one by one.
+/// Any number of taps but zero: three at once, then one by one. `gap` is the bytes between weights, or less than zero.
 #[unsafe(naked)]
 unsafe extern "C" fn depthwise_any(
     weights: *const ChannelWeights,
@@ -102,9 +109,12 @@ unsafe extern "C" fn depthwise_any(
     sums_end: *mut [i32; 4],
     threes_end: *const u32,
     offsets_end: *const u32,
+    gap: usize,
 ) {
     naked_asm!(
-        "push {{r1, r4-r11, lr}}", // [sp] is the first offset, [sp + 40] the end of sums, then of threes, of offsets
+        dsp_core!(),
+        // [sp] is the first offset, [sp + 40] the end of sums, then of threes, of offsets, and the gap
+        "push {{r1, r4-r11, lr}}",
         "4:",
         "ldm r3, {{r4-r7}}",
         "ldr lr, [sp, #44]",
@@ -128,6 +138,8 @@ unsafe extern "C" fn depthwise_any(
         "5:",
         "stm r3!, {{r4-r7}}",
         "ldr r1, [sp]",
+        "ldr lr, [sp, #52]",
+        "add r0, r0, lr",
         "add r2, r2, #4",
         "ldr lr, [sp, #40]",
         "cmp r3, lr",

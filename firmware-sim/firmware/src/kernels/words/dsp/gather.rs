@@ -2,66 +2,93 @@
 
 use core::arch::naked_asm;
 
-use super::super::portable::{self, gather_places_from};
-use super::super::{Pair, WindowPatch};
+use super::super::{Offsets, Pair, WindowPatch, gathered_pairs, window_reach};
 
 /// See [`super::super::gather_places`].
-pub fn gather_places(runs: [&[u8]; 4], patch: &mut [[Pair; 4]]) {
-    let fours = patch.len() / 2;
-    let whole = runs.iter().fold(fours, |fours, run| fours.min(run.len() / 4));
-    if let Some(patch) = patch.get_mut(..2 * whole)
-        && !patch.is_empty()
+pub fn gather_places(
+    pixels: &[u8],
+    rows: Offsets<'_, [u32; 4]>,
+    run: usize,
+    patch: &mut [[Pair; 4]],
+) {
+    let Offsets { offsets, reach } = rows;
+    let (fours, left) = (run / 4, run % 4);
+    if patch.len() < gathered_pairs(offsets.len(), run)
+        || pixels.len() < (reach as usize).saturating_add(run)
+        || offsets.is_empty()
     {
-        let patch = patch.as_mut_ptr_range();
-        let [r0, r1, r2, r3] = runs.map(<[u8]>::as_ptr);
-        // SAFETY: it writes the whole of `patch`, which is not empty, and reads half as many times four bytes of each
-        // run, of which `whole` says that they are there.
-        unsafe { gather_four(r0, r1, r2, r3, patch.start, patch.end) }
+        return;
     }
-    if whole < fours {
-        gather_places_from(whole, runs, patch);
+    let patch = patch.as_mut_ptr();
+    let halves = patch.wrapping_add(2 * fours * offsets.len()).cast();
+    let offsets = offsets.as_ptr_range();
+    // SAFETY: for each of `offsets`, not empty, it writes `2 * fours` pairs of each place from `patch` on, and `left`
+    // halves from `halves` on, which `gathered_pairs` says are there; it reads `run` bytes of each, and `reach` is the
+    // last of them.
+    unsafe {
+        let (pixels, row_len) = (pixels.as_ptr(), 32 * fours);
+        gather_rows(pixels, offsets.start, patch, offsets.end, halves, 2, row_len, left);
     }
 }
 
 /// See [`super::super::gather_window`].
+#[inline(never)] // its checks are done with when it is called
 pub fn gather_window<const SIDE: usize>(
-    row: &[u8],
+    pixels: &[u8],
+    rows: Offsets<'_>,
     step: usize,
-    y: usize,
     patches: &mut [WindowPatch<SIDE>],
 ) {
     let twos = patches.as_chunks_mut::<2>().0;
-    let read = step.saturating_mul(SIDE.saturating_sub(1)).saturating_add(4 * twos.len());
-    if read > row.len() || !matches!(SIDE, 4 | 6) || y >= SIDE || twos.is_empty() {
-        return portable::gather_window(row, step, y, patches);
+    if rows.offsets.len() != SIDE
+        || pixels.len() < window_reach::<SIDE>(rows, step, 2 * twos.len())
+        || twos.is_empty()
+    {
+        return;
     }
-    let twos = twos.as_mut_ptr_range();
-    let rows = twos.start.cast::<[Pair; SIDE]>().wrapping_add(y).cast();
-    let end = twos.end.cast::<[Pair; SIDE]>().wrapping_add(y).cast();
-    // SAFETY: from the first of `rows`, row `y` of a patch, to `end`, by two patches a step, it writes a row of each,
-    // which are there and not none. It reads four bytes a step of each column, `read` bytes in all.
-    unsafe {
-        if SIDE == 6 {
-            gather_six_columns(row.as_ptr(), step, rows, end);
-        } else {
-            gather_four_columns(row.as_ptr(), step, rows, end);
-        }
-    }
+    let gather = match SIDE {
+        4 => gather_four_columns,
+        6 => gather_six_columns,
+        _ => return,
+    };
+    let (rows, twos) = (rows.offsets.as_ptr(), twos.as_mut_ptr_range());
+    // SAFETY: it reads `SIDE` offsets and writes all patches from the first of `twos` to its end, which is another.
+    // From an offset on it reads four bytes for each two patches, of each column, which `window_reach` says are there.
+    unsafe { gather(pixels.as_ptr(), step, twos.start.cast(), twos.end.cast(), rows) }
 }
 
+/// Of each row first the fours: four bytes of each place become eight pairs. Then what is left, a byte of each place
+/// at a time, each half a pair: the next half is two bytes on, the one after it fourteen, and so on.
 #[unsafe(naked)]
-unsafe extern "C" fn gather_four(
-    run0: *const u8,
-    run1: *const u8,
-    run2: *const u8,
-    run3: *const u8,
+unsafe extern "C" fn gather_rows(
+    pixels: *const u8,
+    offsets: *const [u32; 4],
     patch: *mut [Pair; 4],
-    patch_end: *mut [Pair; 4],
+    offsets_end: *const [u32; 4],
+    halves: *mut u16,
+    to_next_half: usize,
+    row_len: usize,
+    left: usize,
 ) {
     naked_asm!(
-        "push {{r4-r11, lr}}",
-        "ldrd r12, lr, [sp, #36]",
+        dsp_core!(),
+        // [sp] is the pixels, [sp + 4] the next offsets, [sp + 8] their end, and from [sp + 48] on lie the other
+        // arguments: the next half, how far it is to the one after it, bytes of a row's fours of pairs, what is left
+        "push {{r0, r1, r3-r11, lr}}",
+        "mov r12, r2",
         "2:",
+        "ldm sp, {{r0, r1}}",
+        "ldm r1!, {{r4-r7}}",
+        "str r1, [sp, #4]",
+        "add r1, r0, r5",
+        "add r2, r0, r6",
+        "add r3, r0, r7",
+        "add r0, r0, r4",
+        "ldr lr, [sp, #56]",
+        "add lr, r12, lr",
+        "cmp r12, lr",
+        "beq 4f",
+        "3:",
         "ldr r4, [r0], #4",
         "ldr r5, [r1], #4",
         "ldr r6, [r2], #4",
@@ -76,14 +103,89 @@ unsafe extern "C" fn gather_four(
         "uxtb16 r7, r7",
         "stm r12!, {{r4-r11}}",
         "cmp r12, lr",
+        "bne 3b",
+        "4:",
+        "ldr r10, [sp, #60]",
+        "cmp r10, #0",
+        "beq 6f",
+        "ldrd r8, r9, [sp, #48]",
+        "5:",
+        "ldrb r4, [r0], #1",
+        "ldrb r5, [r1], #1",
+        "ldrb r6, [r2], #1",
+        "ldrb r7, [r3], #1",
+        "strh r4, [r8]",
+        "strh r5, [r8, #4]",
+        "strh r6, [r8, #8]",
+        "strh r7, [r8, #12]",
+        "add r8, r8, r9",
+        "rsb r9, r9, #16",
+        "subs r10, r10, #1",
+        "bne 5b",
+        "strd r8, r9, [sp, #48]",
+        "6:",
+        "ldrd r4, r5, [sp, #4]",
+        "cmp r4, r5",
         "bne 2b",
-        "pop {{r4-r11, pc}}",
+        "pop {{r0, r1, r3-r11, pc}}",
     )
 }
 
-/// Expands the bytes of two columns, in r4 and r5, into pairs of two patches.
+/// Lays out the registers for [`next_row`], at label 4:
+///
+/// ```text
+/// r0       next four channels of the row        r8, r9   next offset, end of offsets
+/// r1       step                                 r10      pixels
+/// r2, r3   next of the patches' rows, end       r11      the row of the first patch
+/// ```
+macro_rules! begin_window {
+    ($side:literal) => {
+        concat!(
+            "push {{r4-r11, lr}}
+             ldr r8, [sp, #36]
+             add r9, r8, #4 * ",
+            $side,
+            "
+             mov r10, r0
+             mov r11, r2
+             add r12, r1, r1, lsl #1 // three columns
+             add lr, r1, r1, lsl #2 // five
+             4:
+             ldr r0, [r8], #4
+             add r0, r0, r10
+             mov r2, r11",
+        )
+    };
+}
+
+/// Ends a loop over two patches at a time that begins at label 2, and one over rows that begins at label 4; returns
+/// after the last row.
+macro_rules! end_window {
+    ($side:literal) => {
+        concat!(
+            "add r2, r2, #8 * ",
+            $side,
+            " * ",
+            $side,
+            "
+             cmp r2, r3
+             bne 2b
+             add r11, r11, #4 * ",
+            $side,
+            "
+             add r3, r3, #4 * ",
+            $side,
+            "
+             cmp r8, r9
+             bne 4b
+             pop {{r4-r11, pc}}",
+        )
+    };
+}
+
+/// Makes pairs for two patches of the bytes of two columns, in r4 and r5.
 macro_rules! store_columns {
-    ($column:literal, $patch:literal) => {
+    ($side:literal, $column:literal) => {
         concat!(
             "uxtb16 r6, r4
              uxtb16 r7, r5
@@ -94,8 +196,10 @@ macro_rules! store_columns {
             "]
              strd r4, r5, [r2, #4 * ",
             $column,
-            " + ",
-            $patch,
+            " + 4 * ",
+            $side,
+            " * ",
+            $side,
             "]",
         )
     };
@@ -103,52 +207,47 @@ macro_rules! store_columns {
 
 #[unsafe(naked)]
 unsafe extern "C" fn gather_six_columns(
-    row: *const u8,
+    pixels: *const u8,
     step: usize,
-    patch_row: *mut Pair,
-    end: *mut Pair,
+    patches: *mut Pair,
+    patches_end: *mut Pair,
+    rows: *const u32,
 ) {
     naked_asm!(
-        "push {{r4-r7, lr}}",
-        "add r12, r1, r1, lsl #1", // three columns
-        "add lr, r1, r1, lsl #2",  // five
+        dsp_core!(),
+        begin_window!("6"),
         "2:",
         "ldr r4, [r0, r1, lsl #1]",
         "ldr r5, [r0, r12]",
-        store_columns!("2", "144"),
+        store_columns!("6", "2"),
         "ldr r4, [r0, r1, lsl #2]",
         "ldr r5, [r0, lr]",
-        store_columns!("4", "144"),
+        store_columns!("6", "4"),
         "ldr r5, [r0, r1]",
         "ldr r4, [r0], #4",
-        store_columns!("0", "144"),
-        "add r2, r2, #288",
-        "cmp r2, r3",
-        "bne 2b",
-        "pop {{r4-r7, pc}}",
+        store_columns!("6", "0"),
+        end_window!("6"),
     )
 }
 
 #[unsafe(naked)]
 unsafe extern "C" fn gather_four_columns(
-    row: *const u8,
+    pixels: *const u8,
     step: usize,
-    patch_row: *mut Pair,
-    end: *mut Pair,
+    patches: *mut Pair,
+    patches_end: *mut Pair,
+    rows: *const u32,
 ) {
     naked_asm!(
-        "push {{r4-r7, lr}}",
-        "add r12, r1, r1, lsl #1", // three columns
+        dsp_core!(),
+        begin_window!("4"),
         "2:",
         "ldr r4, [r0, r1, lsl #1]",
         "ldr r5, [r0, r12]",
-        store_columns!("2", "64"),
+        store_columns!("4", "2"),
         "ldr r5, [r0, r1]",
         "ldr r4, [r0], #4",
-        store_columns!("0", "64"),
-        "add r2, r2, #128",
-        "cmp r2, r3",
-        "bne 2b",
-        "pop {{r4-r7, pc}}",
+        store_columns!("4", "0"),
+        end_window!("4"),
     )
 }

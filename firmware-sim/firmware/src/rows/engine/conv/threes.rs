@@ -1,10 +1,11 @@
-//! Three places at a time, by the kernels of the layout Bytes.
+//! Three places at a time, by the kernels of the layout Bytes; one that is left by itself.
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{Group, WINDOW, Window};
-use crate::kernels::bytes::{self, Block};
-use crate::rows::engine::rows::Output;
+use super::WINDOW;
+use crate::kernels::bytes::{self, Block, Triple};
+use crate::rows::engine::Step;
+use crate::rows::engine::output::Output;
 use crate::rows::format::BLOCK;
 
 /// Places that are computed at once.
@@ -12,103 +13,178 @@ const PLACES: usize = 3;
 
 /// Working memory of a step.
 struct Work<'m> {
+    /// Where each line begins, from the first place's window on.
+    lines: &'m mut [u32],
     /// Of each output, the sum of one place, or the largest of a pooling window.
     place: &'m mut [i32],
-    /// `[block][output][place]`
-    sums: &'m mut [[[i32; PLACES]; BLOCK]],
+    /// `[block][output][place]`, or `[block][output]`
+    sums: &'m mut [i32],
     patch: &'m mut [u32],
 }
 
 impl<'m> Work<'m> {
-    fn of(words: &'m mut [u32], outputs: usize) -> Option<Self> {
+    fn of(words: &'m mut [u32], lines: usize, outputs: usize) -> Option<Self> {
         let outputs = outputs.next_multiple_of(BLOCK);
-        let (place, rest) = words.split_at_mut_checked(outputs)?;
+        let (lines, rest) = words.split_at_mut_checked(lines)?;
+        let (place, rest) = rest.split_at_mut_checked(outputs)?;
         let (sums, patch) = rest.split_at_mut_checked(outputs * PLACES)?;
         let place = <[i32]>::mut_from_bytes(place.as_mut_bytes()).ok()?;
-        let sums = <[[[i32; PLACES]; BLOCK]]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
-        Some(Self { place, sums, patch })
+        let sums = <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
+        Some(Self { lines, place, sums, patch })
     }
 }
 
-impl Group<'_> {
-    #[inline(never)] // as the others: their locals are not on the stack at once
-    pub(super) fn by_threes(&self, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
-        let mut work = Work::of(work, self.channels.len())?;
-        let weights = <[Block]>::ref_from_bytes(self.layer.bytes).ok()?;
-        let weights = weights.get(self.first / BLOCK * self.layer.weights.taps..)?;
-        let places = self.places(output);
-        let mut place = 0;
-        while place < places {
-            self.sum_up(weights, self.windows(place, places), &mut work)?;
-            for index in 0..PLACES.min(places - place) {
-                self.put(place + index, index, &mut work, output);
-            }
-            place += PLACES;
+/// Any places.
+#[inline(never)]
+pub(in crate::rows::engine) fn by_threes(
+    step: &Step<'_>,
+    work: &mut [u32],
+    output: &mut Output<'_>,
+) -> Option<()> {
+    let mut work = Work::of(work, step.lines().count(), step.channels.len())?;
+    step.lines().offsets(work.lines);
+    let places = step.places(output);
+    let mut place = 0;
+    while place < places {
+        let count = PLACES.min(places - place);
+        if count == 1 {
+            step.sum_up_one(place, &mut work)?;
+        } else {
+            step.sum_up_three([place, count], &mut work)?;
         }
-        Some(())
+        for index in 0..count {
+            // Requantisation is monotonic, so the largest of four requantised sums is the requantised largest one
+            let is_pooled = step.record.pooled != 0;
+            let is_next = is_pooled && !place.is_multiple_of(WINDOW);
+            if count == 1 {
+                take_largest(is_next, work.place, &*work.sums);
+            } else {
+                let sums = work.sums.as_chunks::<PLACES>().0;
+                take_largest(is_next, work.place, sums.iter().map(|places| &places[index]));
+            }
+            place += 1;
+            if !is_pooled {
+                output.put(place - 1, step.first, work.place, step.channels);
+            } else if place.is_multiple_of(WINDOW) {
+                output.put(place / WINDOW - 1, step.first, work.place, step.channels);
+            }
+        }
+    }
+    Some(())
+}
+
+/// Takes the sums of a place, or what of them is larger.
+fn take_largest<'s>(is_next: bool, largest: &mut [i32], sums: impl IntoIterator<Item = &'s i32>) {
+    for (largest, &sum) in largest.iter_mut().zip(sums) {
+        *largest = if is_next { sum.max(*largest) } else { sum };
+    }
+}
+
+impl Step<'_> {
+    /// The weights of the outputs.
+    fn blocks(&self) -> Option<&[Block]> {
+        let weights = <[Block]>::ref_from_bytes(self.bytes).ok()?;
+        weights.get(self.first / BLOCK * self.weights.taps..)
     }
 
-    /// Sums of products at these windows.
-    fn sum_up(
-        &self,
-        weights: &[Block],
-        windows: [Window; PLACES],
-        work: &mut Work<'_>,
-    ) -> Option<()> {
-        work.sums.as_flattened_mut().fill([0; PLACES]);
-        let taps = self.layer.weights.taps;
+    /// Sums of products at `count` places from `place` on.
+    #[inline(never)]
+    fn sum_up_three(&self, [place, count]: [usize; 2], work: &mut Work<'_>) -> Option<()> {
+        work.sums.fill(0);
+        let sums = work.sums.as_chunks_mut().0.as_chunks_mut().0;
+        let windows =
+            [0, 1, 2].map(|index| self.window(place + if index < count { index } else { 0 }));
+        let (weights, taps) = (self.blocks()?, self.weights.taps);
         let mut first = 0;
         while first < taps {
-            let patch = work.patch.get_mut(..self.layer.chunk.min(taps - first))?;
-            if self.gather_triples(windows, first, patch) {
-                bytes::three_places(weights.get(first..)?, taps, patch, work.sums);
+            let patch = work.patch.get_mut(..self.chunk().min(taps - first))?;
+            let mut any = 0;
+            let mut rest = &mut *patch;
+            for [row, skip, take] in self.kernel_rows(first, rest.len()) {
+                let (cells, after) = rest.split_at_mut_checked(take)?;
+                rest = after;
+                let runs = windows.map(|window| self.run(window, work.lines, row, [skip, take]));
+                any |= gather_triples(runs, self.rows.value.zero, cells);
+            }
+            // most of a digit's picture is background
+            if any != 0 {
+                bytes::three_places(weights.get(first..)?, taps, patch, sums);
             }
             first += patch.len();
         }
         Some(())
     }
 
-    /// Fills `patch` with the activations of the taps from `first` on, and tells whether any is not zero.
-    fn gather_triples(&self, windows: [Window; PLACES], first: usize, patch: &mut [u32]) -> bool {
-        let mut any = 0;
-        let mut rest = &mut *patch;
-        for [row, skip, take] in self.kernel_rows(first, rest.len()) {
-            let Some((cells, after)) = core::mem::take(&mut rest).split_at_mut_checked(take) else {
-                break;
-            };
-            rest = after;
-            let inside = windows.map(|window| self.bytes(window, row, skip, take));
-            if let [Some(a), Some(b), Some(c)] = inside {
-                for (((cell, &a), &b), &c) in cells.iter_mut().zip(a).zip(b).zip(c) {
-                    *cell = bytes::triple([a, b, c]);
-                    any |= *cell;
-                }
-            } else {
-                let zero = self.rows.value.zero;
-                for (index, cell) in cells.iter_mut().enumerate() {
-                    let at = |row: Option<&[u8]>| row.and_then(|row| row.get(index).copied());
-                    *cell = bytes::triple(inside.map(|row| at(row).unwrap_or(zero)));
-                    any |= *cell;
+    /// Sums of products at one place.
+    #[inline(never)]
+    fn sum_up_one(&self, place: usize, work: &mut Work<'_>) -> Option<()> {
+        let sums = work.sums.get_mut(..work.place.len())?.as_chunks_mut().0;
+        sums.fill([0; BLOCK]);
+        let window = self.window(place);
+        let patch = work.patch.as_mut_bytes();
+        let (weights, taps, most) = (self.blocks()?, self.weights.taps, patch.len());
+        let mut first = 0;
+        while first < taps {
+            let patch = patch.get_mut(..most.min(taps - first))?;
+            let mut rest = &mut *patch;
+            for [row, skip, take] in self.kernel_rows(first, rest.len()) {
+                let (bytes, after) = rest.split_at_mut_checked(take)?;
+                rest = after;
+                match self.run(window, work.lines, row, [skip, take]) {
+                    Some(run) => bytes.iter_mut().zip(run).for_each(|(to, &from)| *to = from),
+                    None => bytes.fill(self.rows.value.zero),
                 }
             }
+            bytes::one_place(weights.get(first..)?, taps, patch, sums);
+            first += patch.len().max(1);
         }
-        any != 0
+        Some(())
     }
 
-    /// Hands on the sums of place `place`, which lie at `index` of their tile.
-    fn put(&self, place: usize, index: usize, work: &mut Work<'_>, output: &mut Output<'_>) {
-        let sums = work.sums.as_flattened().iter();
-        let sums = sums.map(|places| places.get(index).copied().unwrap_or_default());
-        let is_pooled = self.layer.geometry.pooled;
-        // Requantisation is monotonic, so the largest of four requantised sums is the requantised largest one
-        let is_first = !is_pooled || place.is_multiple_of(WINDOW);
-        for (largest, sum) in work.place.iter_mut().zip(sums) {
-            *largest = if is_first { sum } else { sum.max(*largest) };
+    /// The activations of kernel row `row` from `skip` bytes on, `take` bytes; `None` above and below the map.
+    fn run(
+        &self,
+        [line, start]: [usize; 2],
+        lines: &[u32],
+        row: usize,
+        [skip, take]: [usize; 2],
+    ) -> Option<&[u8]> {
+        if !self.lines().is_inside(line + row) {
+            return None;
         }
-        if !is_pooled {
-            output.put(place, self.first, work.place, self.channels);
-        } else if place % WINDOW == WINDOW - 1 {
-            output.put(place / WINDOW, self.first, work.place, self.channels);
+        let offset = *lines.get(line + row)? as usize;
+        self.rows.ring().get(offset + start + skip..)?.get(..take)
+    }
+
+    /// The kernel rows that `len` taps from `first` on are of, each with its bytes to skip and to take.
+    fn kernel_rows(&self, first: usize, len: usize) -> impl Iterator<Item = [usize; 3]> + use<> {
+        let run = self.weights.run;
+        let mut row = first.checked_div(run).unwrap_or_default();
+        let (mut skip, mut left) = (first - row * run, len);
+        core::iter::from_fn(move || {
+            let take = left.min(run - skip);
+            let next = [row, skip, take];
+            (row, skip, left) = (row + 1, 0, left - take);
+            (take > 0).then_some(next)
+        })
+    }
+}
+
+/// Fills `cells` with the activations of three runs, `zero` where there is none, and gives the bits that are in any.
+#[inline(never)] // alone, it has all registers
+fn gather_triples(runs: [Option<&[u8]>; PLACES], zero: u8, cells: &mut [Triple]) -> Triple {
+    let mut any = 0;
+    if let [Some(a), Some(b), Some(c)] = runs {
+        for (((cell, &a), &b), &c) in cells.iter_mut().zip(a).zip(b).zip(c) {
+            *cell = bytes::triple([a, b, c]);
+            any |= *cell;
+        }
+    } else {
+        for (index, cell) in cells.iter_mut().enumerate() {
+            let at = |run: Option<&[u8]>| run.and_then(|run| run.get(index).copied());
+            *cell = bytes::triple(runs.map(|run| at(run).unwrap_or(zero)));
+            any |= *cell;
         }
     }
+    any
 }

@@ -1,0 +1,138 @@
+//! Windows of a pooling of stride 1, by the kernels of the layout Words that are made for them.
+
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::WINDOW;
+use crate::kernels::grey;
+use crate::kernels::words::{Offsets, Tile, WindowPatch, Word, gather_window};
+use crate::rows::engine::Step;
+use crate::rows::engine::output::Output;
+use crate::rows::format::POOL;
+
+/// Working memory of a step.
+struct Work<'m, const SIDE: usize> {
+    /// Where the rows of a window lie.
+    lines: &'m mut [u32; SIDE],
+    /// `[pair of outputs]`
+    sums: &'m mut [Tile],
+    patches: &'m mut [WindowPatch<SIDE>],
+}
+
+impl<'m, const SIDE: usize> Work<'m, SIDE> {
+    fn of(words: &'m mut [u32], outputs: usize) -> Option<Self> {
+        let (lines, rest) = words.split_first_chunk_mut()?;
+        let (sums, patch) = rest.split_at_mut_checked(outputs.next_multiple_of(2) * WINDOW)?;
+        let sums = <[Tile]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
+        Some(Self { lines, sums, patches: patch.as_chunks_mut().0.as_chunks_mut().0 })
+    }
+}
+
+/// Windows of several channels.
+#[inline(never)] // as the others: their locals are not on the stack at once
+pub(in crate::rows::engine) fn windows<const SIDE: usize>(
+    step: &Step<'_>,
+    work: &mut [u32],
+    output: &mut Output<'_>,
+    multiply: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
+) -> Option<()> {
+    let mut work = Work::of(work, step.channels.len())?;
+    let is_padded = step.lines().offsets(work.lines);
+    for column in 0..output.value().width.get().into() {
+        sum_up(step, column, is_padded, &mut work, multiply)?;
+        output.put_largest(column, step.first, work.sums, step.channels);
+    }
+    Some(())
+}
+
+/// Sums of products of a window, of some channels at a time.
+#[inline(never)]
+fn sum_up<const SIDE: usize>(
+    step: &Step<'_>,
+    column: usize,
+    is_padded: bool,
+    work: &mut Work<'_, SIDE>,
+    multiply: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
+) -> Option<()> {
+    let patches = work.patches.get_mut(..step.chunk() / 2)?;
+    let [_, start] = step.window(column * WINDOW);
+    let mut pixels = step.rows.ring().get(start..)?;
+    let mut words = step.words()?;
+    work.sums.fill([0; 8]);
+    for _ in (0..step.weights.inputs).step_by(step.chunk().max(1)) {
+        gather_window(pixels, Offsets::new(work.lines), step.weights.inputs, patches);
+        if is_padded {
+            pad(step, patches);
+        }
+        multiply(words, step.weights.words(), patches, work.sums);
+        pixels = pixels.get(step.chunk()..)?;
+        words = words.get(patches.len() * (SIDE - 1) * (SIDE - 1)..)?;
+    }
+    Some(())
+}
+
+/// Fills in the rows above and below the map, for which others were gathered.
+#[inline(never)]
+fn pad<const SIDE: usize>(step: &Step<'_>, patches: &mut [WindowPatch<SIDE>]) {
+    for line in step.lines().outside() {
+        for row in patches.iter_mut().filter_map(|patch| patch.get_mut(line)) {
+            *row = [step.rows.padding(); SIDE];
+        }
+    }
+}
+
+/// Windows of one channel.
+#[inline(never)]
+pub(in crate::rows::engine) fn grey(
+    step: &Step<'_>,
+    work: &mut [u32],
+    output: &mut Output<'_>,
+) -> Option<()> {
+    let mut work = Work::of(work, step.channels.len())?;
+    let is_padded = step.lines().offsets(work.lines);
+    let [_, start] = step.window(0);
+    // the column of a blank window
+    let mut blank = None;
+    for column in 0..output.value().width.get().into() {
+        let pixels = step.rows.ring().get(start + column * POOL..)?;
+        let is_blank = sum_up_grey(step, pixels, is_padded, &mut work)?;
+        if is_blank && let Some(from) = blank {
+            output.repeat([from, column], step.first, step.channels.len());
+            continue;
+        }
+        if is_blank {
+            blank = Some(column);
+        }
+        output.put_largest(column, step.first, work.sums, step.channels);
+    }
+    Some(())
+}
+
+/// Sums of products of a window of one channel; whether all of it is zero.
+#[inline(never)]
+fn sum_up_grey(
+    step: &Step<'_>,
+    pixels: &[u8],
+    is_padded: bool,
+    work: &mut Work<'_, { grey::SIDE }>,
+) -> Option<bool> {
+    let patch = work.patches.first_mut()?;
+    let mut is_blank = !grey::gather(pixels, Offsets::new(work.lines), patch);
+    if is_padded {
+        is_blank &= pad_grey(step, patch);
+    }
+    if is_blank {
+        // most of a digit's picture is background: 0 times anything
+        work.sums.fill([0; 8]);
+    } else {
+        grey::convolve(step.words()?, patch, work.sums);
+    }
+    Some(is_blank)
+}
+
+/// Fills in the rows above and below the map, and tells whether they are zero.
+#[inline(never)]
+fn pad_grey(step: &Step<'_>, patch: &mut grey::Patch) -> bool {
+    let padding = step.rows.value.zero;
+    step.lines().outside().for_each(|line| grey::fill_row(patch, line, padding));
+    padding == 0
+}

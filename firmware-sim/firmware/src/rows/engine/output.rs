@@ -1,0 +1,230 @@
+//! Where the results of a step go, and how sums of products become activations.
+
+use core::ops::Range;
+
+use super::rows;
+use crate::kernels::unpack_accumulators;
+use crate::kernels::words::Tile;
+use crate::rows::format::{Channel, POOL, Value};
+
+/// Where the results of a step go.
+#[derive(Debug)]
+pub(super) enum Output<'m> {
+    /// Into a row that later layers take.
+    Row {
+        /// The row with its padding.
+        bytes: &'m mut [u8],
+        /// What it is a row of.
+        value: &'m Value,
+        /// Whether its columns lie in pairs, see [`crate::rows::plan::pairs_columns`]; only of what goes to
+        /// [`Output::put_largest`].
+        is_paired: bool,
+    },
+    /// Out: they are the last layer's.
+    Logits {
+        /// `[channel][row][column]`
+        logits: &'m mut [u32],
+        /// What they are.
+        value: &'m Value,
+        /// Which row.
+        row: usize,
+    },
+}
+
+impl<'m> Output<'m> {
+    /// What the results are.
+    pub(super) const fn value(&self) -> &'m Value {
+        match self {
+            Self::Row { value, .. } | Self::Logits { value, .. } => value,
+        }
+    }
+
+    /// The row without its padding; empty if it is the last layer's.
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        match self {
+            Self::Row { bytes, value, .. } => rows::inside(bytes, value),
+            Self::Logits { .. } => &mut [],
+        }
+    }
+
+    /// Where the `count` channels from `first` on lie at column `column`.
+    fn place(&self, column: usize, first: usize, count: usize) -> Range<usize> {
+        let value = self.value();
+        let start = (column + usize::from(value.left)) * usize::from(value.channels.get()) + first;
+        start..start + count
+    }
+
+    /// Copies `count` channels from `first` on from one column to a later one.
+    pub(super) fn repeat(&mut self, columns: [usize; 2], first: usize, count: usize) {
+        let [from, to] = columns.map(|column| self.place(column, first, count));
+        match self {
+            Self::Row { bytes, .. } => {
+                let Some((before, after)) = bytes.split_at_mut_checked(to.start) else { return };
+                let from = before.get(from).unwrap_or_default();
+                after.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+            }
+            Self::Logits { logits, row, value } => {
+                let [_, height, width] = value.shape();
+                let places = logits.chunks_mut((height * width).max(1));
+                for map in places.skip(first).take(count) {
+                    let [from, to] = columns.map(|column| *row * width + column);
+                    if let Some(&sum) = map.get(from)
+                        && let Some(to) = map.get_mut(to)
+                    {
+                        *to = sum;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the largest sums of a pooling window.
+    ///
+    /// Requantisation is monotonic, so the largest of four requantised sums is the requantised largest one.
+    #[inline(never)]
+    pub(super) fn put_largest(
+        &mut self,
+        column: usize,
+        first: usize,
+        tiles: &[Tile],
+        channels: &[Channel],
+    ) {
+        match self {
+            Self::Row { bytes, value, is_paired: true } => {
+                let fours = (usize::from(value.channels.get()) * (column / POOL) + first) / 2;
+                let bytes = bytes.as_chunks_mut::<4>().0.get_mut(fours..).unwrap_or_default();
+                let bytes = bytes.iter_mut().filter_map(|four| match four.as_chunks_mut::<2>().0 {
+                    [left, _] if column.is_multiple_of(POOL) => Some(left),
+                    [_, right] => Some(right),
+                    _ => None,
+                });
+                fill(bytes, tiles, channels, value.zero, max_pool);
+            }
+            _ => self.put_pairs(column, first, tiles, channels, max_pool),
+        }
+    }
+
+    /// Takes the sums of one of four places.
+    #[inline(never)]
+    pub(super) fn put_place(
+        &mut self,
+        column: usize,
+        first: usize,
+        tiles: &[Tile],
+        place: usize,
+        channels: &[Channel],
+    ) {
+        self.put_pairs(column, first, tiles, channels, |tile| {
+            tile.as_chunks().0.get(place).map_or([0; 2], unpack_accumulators)
+        });
+    }
+
+    /// Takes the sums of a block of a dense layer.
+    #[inline(never)]
+    pub(super) fn put_block(&mut self, first: usize, sums: &[[u32; 2]], channels: &[Channel]) {
+        self.put_pairs(0, first, sums, channels, unpack_accumulators);
+    }
+
+    #[inline(always)]
+    fn put_pairs<T>(
+        &mut self,
+        column: usize,
+        first: usize,
+        tiles: &[T],
+        channels: &[Channel],
+        sums: impl Fn(&T) -> [i32; 2],
+    ) {
+        let place = self.place(column, first, channels.len());
+        let Self::Row { bytes, value, .. } = self else {
+            return self.put_each(column, first, tiles, channels, &sums);
+        };
+        let (bytes, last) = bytes.get_mut(place).unwrap_or_default().as_chunks_mut::<2>();
+        fill(bytes.iter_mut(), tiles, channels, value.zero, &sums);
+        if let ([byte], [.., channel], [.., tile]) = (last, channels, tiles) {
+            *byte = channel.activation(sums(tile)[0], value.zero);
+        }
+    }
+
+    /// The same of the last layer, which has few.
+    #[inline(never)]
+    fn put_each<T>(
+        &mut self,
+        column: usize,
+        first: usize,
+        tiles: &[T],
+        channels: &[Channel],
+        sums: &dyn Fn(&T) -> [i32; 2],
+    ) {
+        for (number, (tile, channels)) in tiles.iter().zip(channels.chunks(2)).enumerate() {
+            self.put(column, first + 2 * number, &sums(tile), channels);
+        }
+    }
+
+    /// Takes the sums of products of consecutive channels, from `first` on, at column `column`; without biases.
+    #[inline(never)]
+    pub(super) fn put(&mut self, column: usize, first: usize, sums: &[i32], channels: &[Channel]) {
+        self.put_by(column, first, sums, channels.iter());
+    }
+
+    /// Takes the sums of all channels at column `column`, which have one multiplier.
+    #[inline(never)]
+    pub(super) fn put_alike(&mut self, column: usize, sums: &[i32], channel: &Channel) {
+        self.put_by(column, 0, sums, core::iter::repeat(channel));
+    }
+
+    #[inline(always)]
+    fn put_by<'c>(
+        &mut self,
+        column: usize,
+        first: usize,
+        sums: &[i32],
+        channels: impl Iterator<Item = &'c Channel>,
+    ) {
+        let value = self.value();
+        match self {
+            Self::Row { bytes, .. } => {
+                let at = (column + usize::from(value.left)) * usize::from(value.channels.get());
+                let bytes = bytes.get_mut(at + first..).unwrap_or_default();
+                for ((byte, &sum), channel) in bytes.iter_mut().zip(sums).zip(channels) {
+                    *byte = channel.activation(sum, value.zero);
+                }
+            }
+            Self::Logits { logits, row, .. } => {
+                let [_, height, width] = value.shape();
+                let at = first * height * width + *row * width + column;
+                let logits = logits.get_mut(at..).unwrap_or_default().iter_mut();
+                // a width or height of 0 was refused
+                let step = (height * width).max(1);
+                for ((logit, &sum), channel) in logits.step_by(step).zip(sums).zip(channels) {
+                    *logit = sum.wrapping_add(channel.bias.get()).cast_unsigned();
+                }
+            }
+        }
+    }
+}
+
+/// The activations of pairs of outputs.
+#[inline(always)]
+fn fill<'m, T>(
+    bytes: impl Iterator<Item = &'m mut [u8; 2]>,
+    tiles: &[T],
+    channels: &[Channel],
+    zero: u8,
+    sums: impl Fn(&T) -> [i32; 2],
+) {
+    for ((bytes, [even, odd]), tile) in bytes.zip(channels.as_chunks().0).zip(tiles) {
+        let [a, b] = sums(tile);
+        *bytes = [even.activation(a, zero), odd.activation(b, zero)];
+    }
+}
+
+/// 2×2 max-pooling of the sums of two outputs.
+fn max_pool(&[w0, e0, w1, e1, w2, e2, w3, e3]: &Tile) -> [i32; 2] {
+    let largest = |[a, b, c, d]: [u32; 4]| {
+        let [a, b, c, d] = [a, b, c, d].map(u32::cast_signed);
+        a.max(b).max(c.max(d))
+    };
+    // 256 · the odd output's, which `unpack_accumulators` makes smaller
+    let odds = [w0.wrapping_sub(e0), w1.wrapping_sub(e1), w2.wrapping_sub(e2), w3.wrapping_sub(e3)];
+    [largest([e0, e1, e2, e3]), largest(odds) >> 8]
+}

@@ -1,0 +1,79 @@
+//! What computes a layer: a model may be linked with only those that it uses.
+
+use super::record::Kind;
+use super::schedule::Layers;
+use super::weights::Order;
+
+/// A routine of the engine, for one kind of layer with one order of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Routine {
+    /// Convolutions in [`Order::Grey`].
+    Grey,
+    /// Convolutions in [`Order::Windows`], of 3×3.
+    Window3,
+    /// Convolutions in [`Order::Windows`], of 5×5.
+    Window5,
+    /// Convolutions in [`Order::Fours`].
+    Fours,
+    /// Convolutions in [`Order::Blocks`].
+    Threes,
+    /// Dense layers in [`Order::DenseWords`] and [`Order::DenseColumns`].
+    DenseWords,
+    /// Dense layers in [`Order::Blocks`].
+    DenseBlocks,
+    /// Depthwise layers in [`Order::Halves`].
+    DepthwiseHalves,
+    /// Depthwise layers in [`Order::Blocks`].
+    DepthwiseBlocks,
+    /// Depthwise layers in [`Order::Taps`].
+    DepthwiseTaps,
+    /// The largest of each window.
+    MaxPool,
+    /// The mean of each window.
+    AveragePool,
+    /// The mean of each window, of rows as they come.
+    StreamedPool,
+    /// The sum of two values.
+    Add,
+}
+
+impl Routine {
+    /// Its bit in [`super::format::Header::routines`].
+    #[must_use]
+    pub const fn bit(self) -> u16 {
+        1 << self as u8
+    }
+}
+
+impl Layers<'_> {
+    /// What computes a layer.
+    #[must_use]
+    pub fn routine(&self, layer: usize) -> Option<Routine> {
+        let geometry = self.geometry(layer)?;
+        let order = self.weights(layer).map(|weights| weights.order);
+        Some(match (geometry.kind, order) {
+            (Kind::MaxPool, _) => Routine::MaxPool,
+            (Kind::AveragePool, _) if geometry.is_streamed() => Routine::StreamedPool,
+            (Kind::AveragePool, _) => Routine::AveragePool,
+            (Kind::Add, _) => Routine::Add,
+            (Kind::Dense, Some(Order::Blocks)) => Routine::DenseBlocks,
+            (Kind::Dense, _) => Routine::DenseWords,
+            (Kind::Depthwise, Some(Order::Blocks)) => Routine::DepthwiseBlocks,
+            (Kind::Depthwise, Some(Order::Halves)) => Routine::DepthwiseHalves,
+            (Kind::Depthwise, _) => Routine::DepthwiseTaps,
+            (Kind::Conv, Some(Order::Blocks)) => Routine::Threes,
+            (Kind::Conv, Some(Order::Grey)) => Routine::Grey,
+            (Kind::Conv, Some(Order::Windows(3))) => Routine::Window3,
+            (Kind::Conv, Some(Order::Windows(_))) => Routine::Window5,
+            (Kind::Conv, _) => Routine::Fours,
+        })
+    }
+
+    /// What computes all layers, as bits.
+    #[must_use]
+    pub fn routines(&self) -> u16 {
+        let routines = (0..self.records.len()).filter_map(|layer| self.routine(layer));
+        routines.fold(0, |bits, routine| bits | routine.bit())
+    }
+}
