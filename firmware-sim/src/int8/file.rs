@@ -56,9 +56,12 @@ impl Int8Network {
         let input = &model.header().input;
         let records = model.layers().records;
         let kinds = records.iter().enumerate().map(|(index, record)| {
-            let source = usize::from(record.source);
-            let input = model.layers().value(source).expect("it was checked");
-            (source, kind(record, input, index + 1 == records.len()))
+            let [source, other] = [record.source, record.other].map(usize::from);
+            let value = |number| model.layers().value(number).expect("it was checked");
+            let is_add = record.kind == Code::Add.code();
+            let are_positive = value(source).zero == 0 && (!is_add || value(other).zero == 0);
+            let is_last = index + 1 == records.len();
+            (source, kind(record, value(source), are_positive, is_last))
         });
         let architecture = Architecture::connected(input.shape(), kinds)
             .expect("the shapes of a model were checked");
@@ -213,12 +216,14 @@ fn encoding(value: &Value) -> Encoding {
 }
 
 /// The layer's kind; of what is not below 0, a `ReLU` made it so, or it does not matter.
-fn kind(record: &Record, input: &Value, is_last: bool) -> Kind {
+fn kind(record: &Record, input: &Value, inputs_are_positive: bool, is_last: bool) -> Kind {
     let size = |bytes: [u8; 2]| bytes.map(usize::from);
     let [top, bottom, left, right] = record.padding.map(usize::from);
     let padding = Padding { top, left, bottom, right };
-    let activation =
-        if record.output.zero == 0 && !is_last { Activation::Relu } else { Activation::None };
+    // sums and means of what is not below 0 are not either
+    let keeps_signs = matches!(Code::of_code(record.kind), Some(Code::AveragePool | Code::Add));
+    let is_cut = record.output.zero == 0 && !is_last && !(keeps_signs && inputs_are_positive);
+    let activation = if is_cut { Activation::Relu } else { Activation::None };
     let [channels, ..] = input.shape();
     let [maps, ..] = record.output.shape();
     let conv = |groups| {
