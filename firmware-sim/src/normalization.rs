@@ -101,7 +101,8 @@ mod tests {
             let pixels: Vec<f32> = (0..24_u8).map(|i| f32::from(i) * 11.0).collect();
             let normalized: Vec<f32> = (0..24)
                 .map(|at| {
-                    let (mean, std) = float_input.channels().cycle().nth(at / 12).unwrap();
+                    let of_channel = float_input.channels().nth(at / 12);
+                    let (mean, std) = of_channel.or(float_input.channels().next()).unwrap();
                     (pixels[at] / 255.0 - mean) / std
                 })
                 .collect();

@@ -129,7 +129,8 @@ fn compare(
             let own = &ours.activations[layer];
             let found = &activations[layer][index * own.len()..][..own.len()];
             let pooled = network.pooled(ours, layer);
-            let channels = model.channels(layer).len();
+            let channels = model.channels(layer);
+            let places = own.len() / channels.len();
             let mut equal = true;
             for (place, (&own, &found)) in own.iter().zip(found).enumerate() {
                 let difference = (own as u8).abs_diff(found);
@@ -139,8 +140,7 @@ fn compare(
                 }
                 (equal, compared.different) = (false, compared.different + 1);
                 if inputs_equal {
-                    let multiplier =
-                        model.channels(layer)[place * channels / own.len()].multiplier();
+                    let multiplier = channels[place / places].multiplier();
                     let exact = f64::from(pooled[place]) * f64::from(multiplier.mantissa())
                         / (1_u64 << multiplier.shift()) as f64;
                     let off = (exact - exact.floor() - 0.5).abs();
