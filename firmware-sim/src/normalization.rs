@@ -12,7 +12,7 @@ use super::error::Error;
 ///
 /// # Errors
 /// [`Error::FloatInput`] if `float_input` is of other channels.
-pub(crate) fn of_pixels(network: Network, float_input: FloatInput) -> Result<Network, Error> {
+pub(crate) fn of_pixels(network: &Network, float_input: FloatInput) -> Result<Network, Error> {
     let input = network.architecture().input();
     let mut numbers: Vec<[f64; 2]> = float_input
         .channels()
@@ -107,7 +107,7 @@ mod tests {
                 })
                 .collect();
             let expected = network.activations(&normalized).pop().unwrap();
-            let found = of_pixels(network, float_input).unwrap();
+            let found = of_pixels(&network, float_input).unwrap();
             assert_eq!(found.architecture().layers().len(), layers);
             let found = found.activations(&pixels).pop().unwrap();
             for (found, expected) in found.iter().zip(expected) {
@@ -119,7 +119,7 @@ mod tests {
             vec![Affine { weights: vec![1.0; 6], bias: vec![0.0; 2] }],
         );
         assert!(matches!(
-            of_pixels(network, each),
+            of_pixels(&network, each),
             Err(Error::FloatInput { found: 2, channels: 3 })
         ));
     }

@@ -30,7 +30,7 @@ impl Int8Network {
     /// # Errors
     /// [`Error::Memory`] if an inference would need too much, [`Error::Format`] if it is no valid model.
     pub fn emit(&self, header: Header) -> Result<Vec<u8>, Error> {
-        let mut records: Vec<Record> = self.layers.iter().map(|int8| self.record(int8)).collect();
+        let mut records: Vec<Record> = self.layers.iter().map(record).collect();
         let packed: Vec<Vec<u8>> = self.layers.iter().map(Int8Layer::packed).collect();
         let parts = self.layers.iter().zip(&packed);
         let parts: Vec<Part<'_>> =
@@ -79,46 +79,6 @@ impl Int8Network {
         };
         let layers = architecture.layers().iter().zip(records).enumerate().map(unpack).collect();
         Self { shape: input.shape(), input: encoding(input), layers }
-    }
-
-    fn record(&self, int8: &Int8Layer) -> Record {
-        let mut record = Record::new_zeroed();
-        let layer = &int8.layer;
-        let bytes = |sides: [usize; 2]| sides.map(|side| side as u8);
-        let around = |padding: Padding| {
-            [padding.top, padding.bottom, padding.left, padding.right].map(|side| side as u8)
-        };
-        record.source = layer.source() as u8;
-        (record.kernel, record.stride) = ([1; 2], [1; 2]);
-        let code = match layer.kind() {
-            Kind::Conv(conv) => {
-                record.kernel = bytes(conv.kernel);
-                record.stride = bytes(conv.stride);
-                record.padding = around(conv.padding);
-                record.pooled = u8::from(conv.pool);
-                if conv.groups == 1 {
-                    let taps = layer.fan_in();
-                    record.chunk = (plan::chunk(&int8.blocks(), taps) as u16).into();
-                    Code::Conv
-                } else {
-                    Code::Depthwise
-                }
-            }
-            Kind::Pool(pool) => {
-                record.kernel = bytes(pool.window);
-                record.stride = bytes(pool.stride);
-                record.padding = around(pool.padding);
-                if pool.mode == PoolMode::Max { Code::MaxPool } else { Code::AveragePool }
-            }
-            Kind::Add { other, .. } => {
-                record.other = other as u8;
-                Code::Add
-            }
-            Kind::Dense { .. } => Code::Dense,
-        };
-        record.kind = code.code();
-        record.output = value(layer.output(), int8.output);
-        record
     }
 }
 
@@ -197,6 +157,47 @@ fn factors(layer: &Layer, packed: &[u8]) -> [i32; 2] {
         (Kind::Add { .. }, &[one, other, ..]) => [one, other].map(i32::from_le_bytes),
         _ => [0; 2],
     }
+}
+
+/// A layer without its plan and place.
+fn record(int8: &Int8Layer) -> Record {
+    let mut record = Record::new_zeroed();
+    let layer = &int8.layer;
+    let bytes = |sides: [usize; 2]| sides.map(|side| side as u8);
+    let around = |padding: Padding| {
+        [padding.top, padding.bottom, padding.left, padding.right].map(|side| side as u8)
+    };
+    record.source = layer.source() as u8;
+    (record.kernel, record.stride) = ([1; 2], [1; 2]);
+    let code = match layer.kind() {
+        Kind::Conv(conv) => {
+            record.kernel = bytes(conv.kernel);
+            record.stride = bytes(conv.stride);
+            record.padding = around(conv.padding);
+            record.pooled = u8::from(conv.pool);
+            if conv.groups == 1 {
+                let taps = layer.fan_in();
+                record.chunk = (plan::chunk(&int8.blocks(), taps) as u16).into();
+                Code::Conv
+            } else {
+                Code::Depthwise
+            }
+        }
+        Kind::Pool(pool) => {
+            record.kernel = bytes(pool.window);
+            record.stride = bytes(pool.stride);
+            record.padding = around(pool.padding);
+            if pool.mode == PoolMode::Max { Code::MaxPool } else { Code::AveragePool }
+        }
+        Kind::Add { other, .. } => {
+            record.other = other as u8;
+            Code::Add
+        }
+        Kind::Dense { .. } => Code::Dense,
+    };
+    record.kind = code.code();
+    record.output = value(layer.output(), int8.output);
+    record
 }
 
 /// A value without its plan.
