@@ -63,9 +63,9 @@ impl FloatNetwork {
         }
         activations
     }
+}
 
-    /// The last of the layers' activations.
-    pub(crate) fn logits<'a>(&self, activations: &'a [Vec<f32>]) -> &'a [f32] {
-        activations.last().map_or(&[], Vec::as_slice)
-    }
+/// The last of the layers' activations.
+pub(crate) fn logits(activations: &[Vec<f32>]) -> &[f32] {
+    activations.last().map_or(&[], Vec::as_slice)
 }

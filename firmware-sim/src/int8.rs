@@ -16,6 +16,10 @@ pub(crate) use run::{CompiledInt8, CompiledSums, bound};
 
 use firmware::rows::format::Channel;
 use network::{Affine, Kind, Layer, Pool, PoolMode, Shape};
+use rayon::prelude::*;
+use runtime::Workspace;
+
+use super::samples::{Samples, units};
 
 /// What a value's bytes mean: `real = scale · (byte − zero)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,6 +75,25 @@ impl Int8Network {
     #[must_use]
     pub fn encoding(&self, number: usize) -> Encoding {
         number.checked_sub(1).map_or(self.input, |layer| self.layers[layer].output)
+    }
+
+    /// What every layer gives for each sample, of the shape that the network takes.
+    ///
+    /// # Panics
+    /// If one has another shape.
+    #[must_use]
+    pub fn run(&self, samples: Samples<'_>) -> Vec<Trace> {
+        let compiled = CompiledInt8::new(self);
+        let run = |workspace: &mut Workspace, index| {
+            compiled.run(&units(&samples.values(index), self.input), workspace)
+        };
+        (0..samples.len()).into_par_iter().map_init(Workspace::default, run).collect()
+    }
+
+    /// What a layer, counted from 0, requantises: its accumulators after a pooling that is part of it.
+    #[must_use]
+    pub fn pooled(&self, trace: &Trace, layer: usize) -> Vec<f32> {
+        self.layers[layer].layer.pool(trace.accumulators[layer].clone())
     }
 
     /// Real value of one unit of the last layer's sums.

@@ -12,7 +12,7 @@ use super::error::Error;
 ///
 /// # Errors
 /// [`Error::FloatInput`] if `float_input` is of other channels.
-pub(crate) fn of_pixels(network: Network, float_input: FloatInput) -> Result<Network, Error> {
+pub(crate) fn of_pixels(network: &Network, float_input: FloatInput) -> Result<Network, Error> {
     let input = network.architecture().input();
     let mut numbers: Vec<[f64; 2]> = float_input
         .channels()
@@ -101,12 +101,13 @@ mod tests {
             let pixels: Vec<f32> = (0..24_u8).map(|i| f32::from(i) * 11.0).collect();
             let normalized: Vec<f32> = (0..24)
                 .map(|at| {
-                    let (mean, std) = float_input.channels().cycle().nth(at / 12).unwrap();
+                    let of_channel = float_input.channels().nth(at / 12);
+                    let (mean, std) = of_channel.or(float_input.channels().next()).unwrap();
                     (pixels[at] / 255.0 - mean) / std
                 })
                 .collect();
             let expected = network.activations(&normalized).pop().unwrap();
-            let found = of_pixels(network, float_input).unwrap();
+            let found = of_pixels(&network, float_input).unwrap();
             assert_eq!(found.architecture().layers().len(), layers);
             let found = found.activations(&pixels).pop().unwrap();
             for (found, expected) in found.iter().zip(expected) {
@@ -118,7 +119,7 @@ mod tests {
             vec![Affine { weights: vec![1.0; 6], bias: vec![0.0; 2] }],
         );
         assert!(matches!(
-            of_pixels(network, each),
+            of_pixels(&network, each),
             Err(Error::FloatInput { found: 2, channels: 3 })
         ));
     }

@@ -34,7 +34,7 @@ mod tests {
     fn of_equal_scores_the_first_is_best_as_on_the_device() {
         assert_eq!(Ranking::of(&[1.0_f32, 3.0, 3.0, 2.5]), Ranking { class: 1, margin: 0.0 });
         assert_eq!(Ranking::of(&[5, 3, 4]), Ranking { class: 0, margin: 1.0 });
-        assert_eq!(Ranking::of(&[i32::MIN, i32::MAX]).margin, f64::from(u32::MAX));
+        assert_eq!(Ranking::of(&[i32::MIN, i32::MAX]).margin as u32, u32::MAX);
         assert_eq!(Ranking::of(&[7]), Ranking { class: 0, margin: 0.0 });
     }
 }

@@ -1,13 +1,14 @@
 //! Which networks the firmware takes, and all that keeps it from taking another.
 
-use std::fmt;
+mod reason;
+
+pub use reason::{Fault, Reason};
 
 use firmware::rows::format::{MAX_CHANNELS, MAX_LAYERS, MAX_OUTPUTS, MAX_SIDE};
 use network::lowering::{Lowered, Operation, lower};
 use network::onnx::Graph;
 use network::{Activation, Architecture, Conv, Kind, Layer, Network, Pool, PoolMode};
 use runtime::FloatInput;
-use safe_io::SingleLine;
 
 use super::error::Error;
 use super::normalization;
@@ -37,122 +38,6 @@ pub struct Supported {
     pub takes: Takes,
 }
 
-/// Something that keeps the firmware from taking a network: where, what, and what would mend it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reason {
-    /// The layer's name; empty of the whole network.
-    pub layer: String,
-    /// What is wrong.
-    pub fault: Fault,
-}
-
-/// What is wrong with a layer or a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fault {
-    /// Operators that are none of the firmware's layers.
-    Operators(String),
-    /// A reshape between two layers that both see pictures.
-    Reshaped,
-    /// A kernel of this height and width.
-    Kernel([usize; 2]),
-    /// A window of a pooling, or a stride.
-    Window([usize; 2]),
-    /// Groups of channels.
-    Groups {
-        /// How many.
-        groups: usize,
-        /// Of so many channels.
-        channels: usize,
-    },
-    /// As much padding as the kernel is large, so that a window may see nothing else.
-    Padding,
-    /// A mean of what is inside the map, where a window is partly outside.
-    AverageInside,
-    /// A max-pooling is the last layer.
-    LastIsMaxPool,
-    /// The last layer has this activation.
-    LastIsActivated(Activation),
-    /// A max-pooling with this activation, of a value that other layers take too or that was activated otherwise.
-    ActivatedMaxPool(Activation),
-    /// Too many layers.
-    Layers(usize),
-    /// Too many outputs.
-    Outputs(usize),
-    /// A shape that is too large.
-    Shape([usize; 3]),
-    /// More channels than pictures have.
-    PictureChannels(usize),
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { layer, fault } = self;
-        if !layer.is_empty() {
-            write!(f, "{layer} ")?;
-        }
-        let named = |activation: &Activation| match activation {
-            Activation::Relu6 => "ReLU6",
-            _ => "ReLU",
-        };
-        match fault {
-            Fault::Operators(names) => write!(
-                f,
-                "is {}: only convolutions, dense layers, poolings, sums and ReLU run there, so leave it out or compute it outside",
-                SingleLine(names)
-            ),
-            Fault::Reshaped => f.write_str(
-                "a reshape makes another picture between two layers: leave it out, or follow it by dense layers alone",
-            ),
-            Fault::Kernel([rows, columns]) => write!(
-                f,
-                "has a kernel of {rows}x{columns}, at most {MAX_KERNEL}x{MAX_KERNEL} runs: use several smaller ones"
-            ),
-            Fault::Window([rows, columns]) => write!(
-                f,
-                "has a window or stride of {rows}x{columns}, at most {MAX_WINDOW} runs: use several smaller ones"
-            ),
-            Fault::Groups { groups, channels } => write!(
-                f,
-                "has {groups} groups of {channels} channels: use 1, or {channels} for a depthwise convolution"
-            ),
-            Fault::Padding => {
-                f.write_str("is padded by as much as its kernel is large: use less padding")
-            }
-            Fault::AverageInside => f.write_str(
-                "averages what is inside of windows that are padded: count the padding too, or leave it out",
-            ),
-            Fault::LastIsMaxPool => {
-                f.write_str("is the last layer, which gives sums: let a dense layer follow")
-            }
-            Fault::LastIsActivated(activation) => write!(
-                f,
-                "is the last layer, which gives plain sums: leave out its {}",
-                named(activation)
-            ),
-            Fault::ActivatedMaxPool(activation) => write!(
-                f,
-                "has a {} after max-pooling a value that other layers take: put it before the pooling",
-                named(activation)
-            ),
-            Fault::Layers(found) => {
-                write!(f, "has {found} layers, at most {MAX_LAYERS} run: use fewer")
-            }
-            Fault::Outputs(found) => {
-                write!(f, "has {found} outputs, at most {MAX_OUTPUTS} fit: use fewer")
-            }
-            Fault::Shape([channels, height, width]) => write!(
-                f,
-                "has {channels} channels of {height}x{width}, at most {MAX_CHANNELS} channels of {MAX_SIDE}x{MAX_SIDE} fit: make pictures or layers smaller"
-            ),
-            Fault::PictureChannels(found) => write!(
-                f,
-                "takes pictures of {found} channels, at most {MAX_PICTURE_CHANNELS} fit: use fewer, or give numbers instead of pixels"
-            ),
-        }
-    }
-}
-
 /// The network of `graph`, whose float input, if it has one, is made of pixels by `float_input`.
 ///
 /// # Errors
@@ -176,7 +61,7 @@ pub fn read(graph: &Graph, float_input: Option<FloatInput>) -> Result<Supported,
     let takes = match float_input {
         Some(_) if whole.takes_pixels => return Err(Error::AlreadyPixels),
         Some(float_input) => {
-            network = normalization::of_pixels(network, float_input)?;
+            network = normalization::of_pixels(&network, float_input)?;
             Takes::Pixels
         }
         None if whole.takes_pixels => Takes::Pixels,

@@ -10,12 +10,13 @@ pub use layer::LayerFidelity;
 pub use verification::{Comparison, Verification};
 
 use firmware::rows::Model;
+use network::Layer;
 use network::onnx::Graph;
 use rayon::prelude::*;
 use runtime::{FloatInput, Workspace};
 
 use super::error::Error;
-use super::float::FloatNetwork;
+use super::float::{FloatNetwork, logits as logits_of};
 use super::identity;
 use super::int8::{CompiledInt8, Encoding, Int8Network, Trace};
 use super::ranking::Ranking;
@@ -114,7 +115,7 @@ pub fn compare(
     let network = Int8Network::of(int8);
     let takes = if network.input == Encoding::PIXEL { Takes::Pixels } else { Takes::Numbers };
     let architecture = float.float.network().architecture();
-    let of_float = architecture.layers().iter().map(|layer| layer.name());
+    let of_float = architecture.layers().iter().map(Layer::name);
     if takes != float.takes || !network.names().eq(of_float) {
         return Err(Error::Input);
     }
@@ -194,7 +195,7 @@ impl ModelPair<'_> {
             for (layer, tally) in tallies.iter_mut().enumerate() {
                 tally.record(&float[layer], &trace.activations[layer], &trace.accumulators[layer]);
             }
-            let float_logits = self.float.logits(&float);
+            let float_logits = logits_of(&float);
             let error =
                 |(&int8, &float): (&i32, &f32)| (f64::from(int8) * scale - f64::from(float)) as f32;
             logit_errors.extend(logits.iter().zip(float_logits).map(error));
@@ -235,6 +236,6 @@ impl ModelPair<'_> {
         };
         let first = trace.activations.iter().zip(1..).take(layer + 1).map(real).collect();
         let activations = self.float.network().activations_after(input, first);
-        Ranking::of(self.float.logits(&activations)).class
+        Ranking::of(logits_of(&activations)).class
     }
 }

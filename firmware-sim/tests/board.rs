@@ -7,8 +7,9 @@ use std::process::Command;
 
 use dataset::idx::Part;
 use firmware::format::File;
+use firmware::rows::Model;
 use firmware::{Answer, LayerId};
-use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine};
+use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, version_2};
 use firmware_sim::quantize::quantize;
 use fixtures::mnist_500;
 use runtime::{EMBEDDED_MODEL, Image};
@@ -17,7 +18,8 @@ use runtime::{EMBEDDED_MODEL, Image};
 /// margin, not to deserve it.
 fn model() -> Box<File> {
     let training = mnist_500(Part::Train).images;
-    quantize(EMBEDDED_MODEL, &training, &[&training[..]; 6].concat()).unwrap()
+    let q8 = quantize(EMBEDDED_MODEL, &training, &[&training[..]; 6].concat()).unwrap();
+    version_2(Model::parse(&q8).unwrap()).unwrap()
 }
 
 fn run(machine: Machine, images: &[Image], row_period: u32) -> BoardReport {

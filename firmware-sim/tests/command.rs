@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use firmware::format;
+use firmware::rows::Model;
 use fixtures::command::fails;
 use fixtures::mnist_500_folder;
 
@@ -52,7 +52,7 @@ fn mnist_500() -> String {
 fn a_model_is_made_and_verified() {
     let bench = Bench::new();
     bench.quantize();
-    assert_eq!(fs::read(bench.path("lenet.q8")).unwrap().len(), format::LEN);
+    assert!(Model::parse(&fs::read(bench.path("lenet.q8")).unwrap()).is_ok());
     let data = mnist_500();
     let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
     let output = bench.run(&verify);
@@ -115,7 +115,7 @@ fn a_model_is_written_in_three_forms_and_by_four_calibrations() {
     let bench = Bench::new();
     let data = mnist_500();
     let mut written = vec![];
-    for (form, start) in [("q8", "LNQ8"), ("onnx", "\u{8}\u{8}\u{12}"), ("rust", "//! LeNet")] {
+    for (form, start) in [("q8", "LNQ8"), ("onnx", "\u{8}\u{8}\u{12}"), ("rust", "//! An int8")] {
         let quantize =
             ["quantize", "lenet.onnx", "--data", &data, "--emit", form, "-o", "out"].to_vec();
         let output = bench.run(&quantize);

@@ -9,7 +9,7 @@ use std::thread;
 
 use dataset::idx;
 use dataset::idx::Part;
-use firmware::format;
+use firmware::rows::Model;
 use fixtures::command::refuses;
 use fixtures::mnist_500_folder;
 
@@ -113,7 +113,7 @@ fn models_come_through_pipes_and_a_full_output_is_told() {
     };
     assert!(quantize(&at("pipe")).output().unwrap().status.success());
     feed.join().unwrap().unwrap();
-    assert_eq!(fs::read(at("out.q8")).unwrap().len(), format::LEN);
+    assert!(Model::parse(&fs::read(at("out.q8")).unwrap()).is_ok());
 
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let output = quantize(&lenet()).stdout(full()).output().unwrap();

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use dataset::idx::Part;
-use firmware::{Model, Scratch};
+use firmware::rows::Model;
 use firmware_sim::quantize::quantize;
 use firmware_sim::source;
 use fixtures::{data, mnist_500};
@@ -193,15 +193,16 @@ mod lenet;
 
 fn main() {
     let model = lenet::model().expect("the source holds what was written");
-    let image = std::array::from_fn(|i| (i * 7 / 28) as u8);
-    println!("{:?}", model.infer(&image, &mut firmware::Scratch::new()).0);
+    let image: [u8; 784] = std::array::from_fn(|i| (i * 7 / 28) as u8);
+    let mut scratch = [0; lenet::SCRATCH_WORDS];
+    println!("{:?}", model.infer(&image, &mut scratch).expect("the image has its size").0);
 }
 "#;
 
 #[test]
 fn a_crate_elsewhere_holds_the_int8_model_as_source_and_gives_its_logits() {
     let q8 = quantize(EMBEDDED_MODEL, &mnist_500(Part::Train).images[..50], &[]).unwrap();
-    let model = Model::new(&q8).unwrap();
+    let model = Model::parse(&q8).unwrap();
     let source = source::emit(model);
     let elsewhere = Elsewhere::new(
         "firmware",
@@ -209,8 +210,9 @@ fn a_crate_elsewhere_holds_the_int8_model_as_source_and_gives_its_logits() {
         &[],
         &[("main.rs", DEVICE), ("lenet.rs", &source)],
     );
-    let image = std::array::from_fn(|i| (i * 7 / 28) as u8);
-    let logits = model.infer(&image, &mut Scratch::new()).0;
+    let image: [u8; 784] = std::array::from_fn(|i| (i * 7 / 28) as u8);
+    let mut scratch = vec![0; model.scratch_words()];
+    let logits = model.infer(&image, &mut scratch).unwrap().0;
     elsewhere.assert_depends_on_none_of(&["runtime ", "clap ", "rayon "]);
     assert_eq!(elsewhere.run(&[]), format!("{logits:?}\n"));
 }

@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 
 use dataset::idx;
 use dataset::idx::Part;
-use firmware::format::{Channel, File, Packed};
-use firmware::{LayerId, Logits, Model};
+use firmware::rows::Model;
 use firmware_sim::int8::Int8Network;
-use firmware_sim::onnx::{self, ACTIVATIONS};
+use firmware_sim::onnx;
 use firmware_sim::quantize::{calibration_images, quantize};
+use firmware_sim::{Ranking, Samples};
 use fixtures::mnist_500;
 use runtime::{Classifier, EMBEDDED_MODEL, Image};
 use tempfile::TempDir;
@@ -111,34 +111,26 @@ struct LayerComparison {
     max_off_half: f64,
 }
 
-/// The channels of the three layers that requantise.
-fn channels(file: &File) -> [Vec<Channel>; 3] {
-    [
-        file.conv1.channels().as_flattened().to_vec(),
-        file.conv2.channels().as_flattened().to_vec(),
-        file.dense1.channels().as_flattened().to_vec(),
-    ]
-}
-
 /// Compares image by image, and prints a line for each layer.
 fn compare(
     model: Model<'_>,
     images: &[Image],
     tensors: &[Vec<u8>],
     how: &str,
-) -> [LayerComparison; 3] {
+) -> Vec<LayerComparison> {
     let network = Int8Network::of(model);
-    let channels = channels(model.file());
-    let [activations @ .., logits] = tensors else { unreachable!("four tensors were asked for") };
+    let [activations @ .., logits] = tensors else { unreachable!("the logits are among them") };
     let logits = floats(logits);
-    let mut compared: [LayerComparison; 3] = Default::default();
-    for (index, image) in images.iter().enumerate() {
-        let ours = network.run(image);
+    let mut compared: Vec<LayerComparison> = vec![];
+    compared.resize_with(activations.len(), LayerComparison::default);
+    for (index, ours) in network.run(Samples::Images(images)).iter().enumerate() {
         let mut inputs_equal = true;
         for (layer, compared) in compared.iter_mut().enumerate() {
             let own = &ours.activations[layer];
             let found = &activations[layer][index * own.len()..][..own.len()];
-            let places = own.len() / channels[layer].len();
+            let pooled = network.pooled(ours, layer);
+            let channels = model.channels(layer);
+            let places = own.len() / channels.len();
             let mut equal = true;
             for (place, (&own, &found)) in own.iter().zip(found).enumerate() {
                 let difference = (own as u8).abs_diff(found);
@@ -148,9 +140,8 @@ fn compare(
                 }
                 (equal, compared.different) = (false, compared.different + 1);
                 if inputs_equal {
-                    let multiplier = channels[layer][place / places].multiplier();
-                    let exact = f64::from(ours.pooled[layer][place])
-                        * f64::from(multiplier.mantissa())
+                    let multiplier = channels[place / places].multiplier();
+                    let exact = f64::from(pooled[place]) * f64::from(multiplier.mantissa())
                         / (1_u64 << multiplier.shift()) as f64;
                     let off = (exact - exact.floor() - 0.5).abs();
                     compared.rounded += 1;
@@ -162,29 +153,29 @@ fn compare(
             inputs_equal &= equal;
         }
         let found = digit(&logits[index * 10..][..10]);
-        let [.., own] = &ours.activations[..] else { panic!("there are layers") };
-        let own = Logits(std::array::from_fn(|class| own[class] as i32)).digit();
+        let own = Ranking::of(&ours.logits()).class;
         assert_eq!(found, usize::from(own), "{how}, image {index}");
     }
     for (
-        layer,
+        name,
         LayerComparison { values, different, largest_difference, rounded, halves, max_off_half },
-    ) in LayerId::ALL.into_iter().zip(&compared)
+    ) in network.names().zip(&compared)
     {
         println!(
-            "int8, {how}, {}: {different} of {values} values differ, by {largest_difference} at most; of {rounded} with \
-             equal inputs {halves} are halves, the others within {max_off_half:.1e} of one",
-            layer.name()
+            "int8, {how}, {name}: {different} of {values} values differ, by {largest_difference} at most; of {rounded} with \
+             equal inputs {halves} are halves, the others within {max_off_half:.1e} of one"
         );
     }
     println!("int8, {how}: {} of {} digits equal", images.len(), images.len());
     compared
 }
 
-fn assert_int8_models_agree(python: &Path, q8: &File, images: &[Image]) {
-    let model = Model::new(q8).unwrap();
+fn assert_int8_models_agree(python: &Path, q8: &[u8], images: &[Image]) {
+    let model = Model::parse(q8).unwrap();
     let onnx = onnx::emit(model);
-    let run = |fused| onnx_runtime(python, &onnx, images, &ACTIVATIONS, fused);
+    let names = onnx::activations(model);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let run = |fused| onnx_runtime(python, &onnx, images, &names, fused);
     for (fused, how) in [(false, "by definition"), (true, "fused")] {
         for compared in compare(model, images, &run(fused), how) {
             assert!(compared.largest_difference <= 1, "{compared:?}");

@@ -1,10 +1,10 @@
 //! The committed model gives the same digits in float and in int8, and the same scores with all kernels.
 
 use dataset::idx::Part;
-use firmware::Model;
-use firmware_sim::identity;
+use firmware::rows::Model;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
+use firmware_sim::{Samples, identity};
 use fixtures::mnist_500;
 use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL, Image, Instructions, Kernels, Options};
@@ -22,13 +22,15 @@ const MIN_SQNR_DB: f64 = 39.0;
 fn int8_reads_what_float_reads() {
     let training = mnist_500(Part::Train).images;
     let q8 = quantize(EMBEDDED_MODEL, &training, &training).unwrap();
-    let int8 = Model::new(&q8).unwrap();
-    assert_eq!(int8.file().identity, identity(EMBEDDED_MODEL));
-    assert_eq!(int8.file().calibration_images, 500);
+    let int8 = Model::parse(&q8).unwrap();
+    assert_eq!(int8.header().identity, identity(EMBEDDED_MODEL));
+    assert_eq!(int8.header().calibration_images, 500);
     let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
     let test = mnist_500(Part::Test);
     let mut done = vec![];
-    let found = compare(&float, int8, &test, |images| done.push(images)).unwrap();
+    let samples = Samples::Images(&test.images);
+    let progress = |images| done.push(images);
+    let found = compare(&float, int8, samples, &test.labels, progress).unwrap();
     assert_eq!(found.images(), 500);
     assert!(
         found.agreements() >= MIN_AGREEMENTS,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use dataset::idx::Part;
-use firmware::Model;
+use firmware::rows::Model;
+use firmware_sim::Samples;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
 use fixtures::mnist_500;
@@ -52,8 +53,10 @@ fn a_few_images_become_a_float_model_and_an_int8_model_that_agree() {
     assert!(report.accuracy() > MIN_ACCURACY, "{report}");
 
     let q8 = quantize(&onnx, &training.images, &training.images).unwrap();
-    let int8 = Model::new(&q8).unwrap();
-    let found = compare(&FloatModel::parse(&onnx).unwrap(), int8, &test, |_| ()).unwrap();
+    let int8 = Model::parse(&q8).unwrap();
+    let float = FloatModel::parse(&onnx).unwrap();
+    let samples = Samples::Images(&test.images);
+    let found = compare(&float, int8, samples, &test.labels, |_| ()).unwrap();
     assert!(
         found.agreements() >= MIN_AGREEMENTS,
         "{:?}",

@@ -46,7 +46,7 @@ impl Int8Network {
     /// # Errors
     /// [`Error::Memory`] if an inference would need too much, [`Error::Format`] if it is no valid model.
     pub fn emit(&self, header: Header, layout: Layout) -> Result<Vec<u8>, Error> {
-        let mut records: Vec<Record> = self.layers.iter().map(|int8| self.record(int8)).collect();
+        let mut records: Vec<Record> = self.layers.iter().map(record).collect();
         let weights: Vec<Vec<i8>> = self.layers.iter().map(Int8Layer::weights_by_tap).collect();
         let parts = self.layers.iter().zip(&weights);
         let parts: Vec<Part<'_>> = parts
@@ -80,9 +80,12 @@ impl Int8Network {
         let input = &model.header().input;
         let records = model.layers().records;
         let kinds = records.iter().enumerate().map(|(index, record)| {
-            let source = usize::from(record.source);
-            let input = model.layers().value(source).expect("it was checked");
-            (source, kind(record, input, index + 1 == records.len()))
+            let [source, other] = [record.source, record.other].map(usize::from);
+            let value = |number| model.layers().value(number).expect("it was checked");
+            let is_add = record.kind == Code::Add.code();
+            let are_positive = value(source).zero == 0 && (!is_add || value(other).zero == 0);
+            let is_last = index + 1 == records.len();
+            (source, kind(record, value(source), are_positive, is_last))
         });
         let architecture = Architecture::connected(input.shape(), kinds)
             .expect("the shapes of a model were checked");
@@ -101,40 +104,6 @@ impl Int8Network {
         };
         let layers = architecture.layers().iter().zip(records).enumerate().map(unpack).collect();
         Self { shape: input.shape(), input: encoding(input), layers }
-    }
-
-    fn record(&self, int8: &Int8Layer) -> Record {
-        let mut record = Record::new_zeroed();
-        let layer = &int8.layer;
-        let bytes = |sides: [usize; 2]| sides.map(|side| side as u8);
-        let around = |padding: Padding| {
-            [padding.top, padding.bottom, padding.left, padding.right].map(|side| side as u8)
-        };
-        record.source = layer.source() as u8;
-        (record.kernel, record.stride) = ([1; 2], [1; 2]);
-        let code = match layer.kind() {
-            Kind::Conv(conv) => {
-                record.kernel = bytes(conv.kernel);
-                record.stride = bytes(conv.stride);
-                record.padding = around(conv.padding);
-                record.pooled = u8::from(conv.pool);
-                if conv.groups == 1 { Code::Conv } else { Code::Depthwise }
-            }
-            Kind::Pool(pool) => {
-                record.kernel = bytes(pool.window);
-                record.stride = bytes(pool.stride);
-                record.padding = around(pool.padding);
-                if pool.mode == PoolMode::Max { Code::MaxPool } else { Code::AveragePool }
-            }
-            Kind::Add { other, .. } => {
-                record.other = other as u8;
-                Code::Add
-            }
-            Kind::Dense { .. } => Code::Dense,
-        };
-        record.kind = code.code();
-        record.output = value(layer.output(), int8.output);
-        record
     }
 }
 
@@ -188,6 +157,41 @@ fn factors(layer: &Layer, packed: &[u8]) -> [i32; 2] {
     }
 }
 
+/// A layer without its plan and place.
+fn record(int8: &Int8Layer) -> Record {
+    let mut record = Record::new_zeroed();
+    let layer = &int8.layer;
+    let bytes = |sides: [usize; 2]| sides.map(|side| side as u8);
+    let around = |padding: Padding| {
+        [padding.top, padding.bottom, padding.left, padding.right].map(|side| side as u8)
+    };
+    record.source = layer.source() as u8;
+    (record.kernel, record.stride) = ([1; 2], [1; 2]);
+    let code = match layer.kind() {
+        Kind::Conv(conv) => {
+            record.kernel = bytes(conv.kernel);
+            record.stride = bytes(conv.stride);
+            record.padding = around(conv.padding);
+            record.pooled = u8::from(conv.pool);
+            if conv.groups == 1 { Code::Conv } else { Code::Depthwise }
+        }
+        Kind::Pool(pool) => {
+            record.kernel = bytes(pool.window);
+            record.stride = bytes(pool.stride);
+            record.padding = around(pool.padding);
+            if pool.mode == PoolMode::Max { Code::MaxPool } else { Code::AveragePool }
+        }
+        Kind::Add { other, .. } => {
+            record.other = other as u8;
+            Code::Add
+        }
+        Kind::Dense { .. } => Code::Dense,
+    };
+    record.kind = code.code();
+    record.output = value(layer.output(), int8.output);
+    record
+}
+
 /// A value without its plan.
 fn value([channels, height, width]: Shape, encoding: Encoding) -> Value {
     Value {
@@ -205,12 +209,14 @@ fn encoding(value: &Value) -> Encoding {
 }
 
 /// The layer's kind; of what is not below 0, a `ReLU` made it so, or it does not matter.
-fn kind(record: &Record, input: &Value, is_last: bool) -> Kind {
+fn kind(record: &Record, input: &Value, inputs_are_positive: bool, is_last: bool) -> Kind {
     let size = |bytes: [u8; 2]| bytes.map(usize::from);
     let [top, bottom, left, right] = record.padding.map(usize::from);
     let padding = Padding { top, left, bottom, right };
-    let activation =
-        if record.output.zero == 0 && !is_last { Activation::Relu } else { Activation::None };
+    // sums and means of what is not below 0 are not either
+    let keeps_signs = matches!(Code::of_code(record.kind), Some(Code::AveragePool | Code::Add));
+    let is_cut = record.output.zero == 0 && !is_last && !(keeps_signs && inputs_are_positive);
+    let activation = if is_cut { Activation::Relu } else { Activation::None };
     let [channels, ..] = input.shape();
     let [maps, ..] = record.output.shape();
     let conv = |groups| {

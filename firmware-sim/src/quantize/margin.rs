@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use runtime::Workspace;
 
-use crate::float::FloatNetwork;
+use crate::float::{FloatNetwork, logits as logits_of};
 use crate::int8::{CompiledInt8, Int8Network};
 use crate::ranking::Ranking;
 use crate::samples::{Samples, units};
@@ -62,7 +62,7 @@ fn max_disagreeing_margin(
         let input = batch.values(index);
         let activations = float.activations(&input, &mut workspace);
         let logits = compiled.run(&units(&input, int8.input), &mut workspace).logits();
-        let (float, int8) = (Ranking::of(float.logits(&activations)), Ranking::of(&logits));
+        let (float, int8) = (Ranking::of(logits_of(&activations)), Ranking::of(&logits));
         if float.class != int8.class {
             largest = largest.max(int8.margin as u32);
         }

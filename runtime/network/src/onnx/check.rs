@@ -98,13 +98,18 @@ impl Graph {
     }
 }
 
-/// Scores that the output has of one picture; `None` if it has not 2 to 256 real numbers along one axis.
+/// Outputs that are taken: a classifier has up to 256, and whoever runs one says so; others give raw numbers.
+const OUTPUTS: std::ops::RangeInclusive<usize> = 2..=1024;
+
+/// Numbers that the output has of one picture; `None` if these are not [`OUTPUTS`] real ones along one axis.
 fn classes(graph: &Graph, facts: &Facts) -> Option<usize> {
     let fact = facts.get(graph.outputs.first()?.name.as_str())?;
     let long: Vec<usize> = fact.shape.iter().copied().filter(|&length| length != 1).collect();
     match long[..] {
-        [classes @ 2..=256] if fact.element == Element::F32 && fact.value.is_none() => {
-            Some(classes)
+        [count]
+            if OUTPUTS.contains(&count) && fact.element == Element::F32 && fact.value.is_none() =>
+        {
+            Some(count)
         }
         _ => None,
     }

@@ -171,8 +171,10 @@ pub enum GraphFault {
         /// What that makes for one image.
         shape: Vec<usize>,
     },
-    /// The output is not one row of class scores per picture; an output that is not `float32` has no shape.
-    #[error("its output is {shape:?} for one picture, expected [1, classes] with 2 to 256 classes")]
+    /// The output is not one row of numbers per picture; an output that is not `float32` has no shape.
+    #[error(
+        "its output is {shape:?} for one picture, expected [1, outputs] with 2 to 1024 outputs"
+    )]
     Output {
         /// Shape of the output for one picture.
         shape: Vec<usize>,

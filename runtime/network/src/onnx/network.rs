@@ -30,13 +30,9 @@ impl Graph {
     ///
     /// Weights and biases are called after their layers, such as `conv1.weight`, `[out, in, rows, columns]`, and
     /// `dense1.bias`, `[out]`.
-    ///
-    /// # Panics
-    /// If a layer does not take what the one before it gives.
     #[must_use]
     pub fn of_network(network: &Network, normalization: Normalization, origin: Origin) -> Self {
         let architecture = network.architecture();
-        assert!(architecture.is_sequential(), "layers that take earlier values are not written");
         let [producer, producer_version] = origin.producer;
         let scalar = |name: &str, value| (name.into(), Tensor::scalar(Values::F32(vec![value])));
         let mut tensors: BTreeMap<String, Tensor> =
@@ -115,14 +111,23 @@ fn windows(
 }
 
 fn nodes(architecture: &Architecture) -> Vec<Node> {
-    let mut writer = Writer { nodes: vec![], value: "image".into(), relus: 0, pools: 0 };
+    let mut writer = Writer { nodes: vec![], value: "image".into(), relus: 0, pools: 0, flats: 0 };
     writer.node("Cast", &[], "pixels", &[("to", Attribute::Int(FLOAT))]);
     writer.node("Sub", &["offset"], "centred", &[]);
     writer.node("Mul", &["scale"], "normalized", &[]);
-    let mut is_vector = false;
+    // names of the values that layers take, and whether they are vectors already
+    let mut values = vec![(writer.value.clone(), false)];
     for layer in architecture.layers() {
-        writer.layer(layer, is_vector);
-        is_vector = matches!(layer.kind(), Kind::Dense { .. });
+        let (source, is_vector) = values[layer.source()].clone();
+        writer.value = source;
+        let other = layer.sources().nth(1).map(|other| values[other].0.clone());
+        writer.layer(layer, other.as_deref(), is_vector);
+        let gives_vector = match layer.kind() {
+            Kind::Dense { .. } => true,
+            Kind::Add { .. } => is_vector,
+            Kind::Conv(_) | Kind::Pool(_) => false,
+        };
+        values.push((writer.value.clone(), gives_vector));
     }
     if let Some(last) = writer.nodes.last_mut() {
         (last.name, last.outputs) = ("logits".into(), vec!["logits".into()]);
@@ -130,17 +135,18 @@ fn nodes(architecture: &Architecture) -> Vec<Node> {
     writer.nodes
 }
 
-/// Appends nodes, each of which reads what the one before it makes.
+/// Appends nodes, each of which reads what the one before it makes, unless it is told another value.
 struct Writer {
     nodes: Vec<Node>,
-    /// What the last node makes.
+    /// What the next node reads.
     value: String,
     relus: usize,
     pools: usize,
+    flats: usize,
 }
 
 impl Writer {
-    fn layer(&mut self, layer: &Layer, is_vector: bool) {
+    fn layer(&mut self, layer: &Layer, other: Option<&str>, is_vector: bool) {
         let [weight, bias] = parameter_names(layer);
         match layer.kind() {
             Kind::Conv(conv) => {
@@ -160,10 +166,18 @@ impl Writer {
                 let name = format!("pool{}", self.pools);
                 self.node(op, &[], &name, &settings);
             }
-            Kind::Add { .. } => unreachable!("each layer takes what the one before it gives"),
+            Kind::Add { .. } => {
+                let other: Vec<&str> = other.into_iter().collect();
+                self.node("Add", &other, layer.name(), &[]);
+            }
             Kind::Dense { .. } => {
                 if !is_vector {
-                    self.node("Flatten", &[], "flat", &[("axis", Attribute::Int(1))]);
+                    self.flats += 1;
+                    let name = match self.flats {
+                        1 => "flat".to_owned(),
+                        number => format!("flat{number}"),
+                    };
+                    self.node("Flatten", &[], &name, &[("axis", Attribute::Int(1))]);
                 }
                 let transposed = [("transB", Attribute::Int(1))];
                 self.node("Gemm", &[&weight, &bias], layer.name(), &transposed);
@@ -222,6 +236,29 @@ pub(super) mod tests {
         });
         let affine = affine.collect();
         Network::new(architecture, affine)
+    }
+
+    #[test]
+    fn layers_that_take_earlier_values_are_written() {
+        use Activation::{None, Relu};
+        let padded = Conv { padding: Padding::even(1), ..Conv::new(3, [3, 3]) };
+        let dense = |activation| Kind::Dense { outputs: 4, activation };
+        let kinds = [
+            (0, Kind::Conv(padded)),
+            (1, Kind::Conv(padded)),
+            (1, Kind::Add { other: 2, activation: Relu }),
+            (3, dense(None)),
+            (2, dense(Relu)),
+            (4, Kind::Add { other: 5, activation: None }),
+            (6, dense(None)),
+        ];
+        let architecture = Architecture::connected([3, 5, 6], kinds).unwrap();
+        let network = network(architecture.clone());
+        let plain = Normalization { offset: 0.0, scale: 1.0 };
+        let graph = Graph::parse(&Graph::of_network(&network, plain, origin()).emit()).unwrap();
+        assert_eq!(graph.network(&architecture), Some(network.clone()));
+        let lowered = crate::lowering::lower(&graph).unwrap().network().unwrap().network;
+        assert!(lowered == network, "{}", lowered.architecture());
     }
 
     #[test]
