@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::{env, fs};
 
-use firmware::rows::Dimensions;
+use firmware::Dimensions;
 
 /// All RAM there is for LeNet: the target of the whole exercise. Other networks get what they need.
 const RAM: u32 = 4096;

@@ -8,7 +8,7 @@ const DSP_CORES: [&str; 4] = ["cortex-m33", "cortex-m35p", "cortex-m55", "cortex
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
-    println!(r#"cargo::rustc-check-cfg=cfg(kernels, values("portable", "dsp", "mla"))"#);
+    println!(r#"cargo::rustc-check-cfg=cfg(kernels, values("portable", "dsp"))"#);
     println!("cargo::rustc-check-cfg=cfg(armv8m)");
     let target = env::var("TARGET").expect("cargo sets it");
     if target.starts_with("thumbv8m.main-") {
@@ -16,8 +16,6 @@ fn main() {
     }
     let kernels = if target.starts_with("thumbv7em-") {
         "dsp"
-    } else if target.starts_with("thumbv7m-") {
-        "mla"
     } else if target.starts_with("thumbv8m.main-") {
         if flags_have_dsp() {
             "dsp"

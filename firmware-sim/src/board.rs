@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use firmware::rows::format::{FormatError, Layout, Model};
+use firmware::format::{FormatError, Layout, Model};
 use safe_io::SingleLine;
 
 use crate::error::Error;
@@ -212,26 +212,28 @@ impl BoardBuilder {
     }
 
     /// Compares the kernels that are made for this machine with the portable ones, on the machine itself and with
-    /// `stack` bytes of stack: gives how many random tiles were equal. On [`Machine::V6m`] and [`Machine::Rv32imac`]
-    /// the two are the same code.
+    /// `stack` bytes of stack, by one of the programs `bytes` and `words`: gives how many random calls were equal.
     ///
     /// # Errors
     /// What is missing, or [`BoardError::Emulator`] if they differ or the stack is too small.
     pub fn check_kernels(
         &self,
         machine: Machine,
+        program: &str,
         file: &[u8],
         stack: u32,
     ) -> Result<u32, BoardError> {
         let folder = tempfile::tempdir()?;
         let model_path = folder.path().join("model.q8");
         std::fs::write(&model_path, file)?;
-        let image = self.build(machine, "kernels", &model_path, Some(stack))?;
+        let image = self.build(machine, program, &model_path, Some(stack))?;
         let mut equal = 0;
+        // the others are measurements
         for line in emulator::run(machine, &image, None)? {
             let line = line?;
-            let count = line.strip_prefix("equal ").and_then(|count| count.parse().ok());
-            equal = count.ok_or(BoardError::UnexpectedOutput(line))?;
+            if let Some(count) = line.strip_prefix("equal ") {
+                equal = count.parse().map_err(|_| BoardError::UnexpectedOutput(line.clone()))?;
+            }
         }
         Ok(equal)
     }

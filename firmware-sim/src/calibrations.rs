@@ -1,7 +1,7 @@
 //! Compares calibrations: on training images that none was calibrated on, to choose by, and on test images, to
 //! report.
 
-use firmware::rows::Model;
+use firmware::Model;
 use rayon::prelude::*;
 use runtime::{FloatInput, Workspace};
 

@@ -1,7 +1,7 @@
 //! Why a model cannot be made or compared.
 
 use dataset::ImageError;
-use firmware::rows::FormatError;
+use firmware::FormatError;
 use safe_io::SingleLine;
 
 use super::supported::{Reason, Takes};
@@ -113,7 +113,7 @@ pub enum Error {
     /// The memory cannot be planned.
     #[error(
         "an inference would need more than {} KiB of memory: make pictures or layers smaller",
-        firmware::rows::plan::MAX_SCRATCH_WORDS * size_of::<u32>() / 1024
+        firmware::plan::MAX_SCRATCH_WORDS * size_of::<u32>() / 1024
     )]
     Memory,
     /// The result would not be a valid model.

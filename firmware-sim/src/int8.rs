@@ -14,7 +14,7 @@ pub use file::Header;
 pub use run::Trace;
 pub(crate) use run::{CompiledInt8, CompiledSums, bound};
 
-use firmware::rows::format::Channel;
+use firmware::format::Channel;
 use network::{Affine, Kind, Layer, Pool, PoolMode, Shape};
 use rayon::prelude::*;
 use runtime::Workspace;

@@ -1,7 +1,7 @@
 //! Where a model's bytes go, before any board is touched: rows of each value in RAM, weights in flash.
 
-use firmware::rows::Model;
-use firmware::rows::format::{Channel, Weights};
+use firmware::Model;
+use firmware::format::{Channel, Weights};
 
 use super::int8::Int8Network;
 

@@ -1,7 +1,7 @@
 //! Names of layers.
 
-use firmware::rows::Model;
-use firmware::rows::format::Kind;
+use firmware::Model;
+use firmware::format::Kind;
 
 /// A name for each layer, its kind and a number: those that [`network::Layer::name`] gives.
 #[must_use]

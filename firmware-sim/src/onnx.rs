@@ -11,8 +11,8 @@
 
 use std::collections::BTreeMap;
 
+use firmware::Model;
 use firmware::multiplier::Multiplier;
-use firmware::rows::Model;
 use network::onnx::{Attribute, Graph, Node, Port, Tensor, Values};
 use network::{Conv, Kind, POOL, Padding, Pool, PoolMode};
 

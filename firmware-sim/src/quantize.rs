@@ -2,7 +2,7 @@
 //!
 //! With a scale `s` for every real value, `real ≈ s · q`:
 //! - a weight's scale is its output channel's largest magnitude over 127, or what keeps the channel's accumulators
-//!   within [`MAX_ACCUMULATOR`](firmware::rows::format::MAX_ACCUMULATOR) if that is more; the last layer has one scale
+//!   within [`MAX_ACCUMULATOR`](firmware::format::MAX_ACCUMULATOR) if that is more; the last layer has one scale
 //!   for all outputs, since its accumulators are compared with each other;
 //! - an activation's scale is the value's limit over 255, see [`RangeEstimator`], or over 127 where no `ReLU` stands and
 //!   values of both signs pass; a max-pooling hands its input's on;
@@ -25,7 +25,7 @@ pub use super::range_estimator::RangeEstimator;
 pub use margin::{MAX_CONFIDENT_DISAGREEMENTS, NEVER_CONFIDENT, max_disagreement_rate};
 
 use dataset::Image;
-use firmware::rows::format::Layout;
+use firmware::format::Layout;
 use network::onnx::Graph;
 use runtime::FloatInput;
 

@@ -1,7 +1,7 @@
 //! What goes into a network, to calibrate on or to compare answers on: pictures, or numbers.
 
 use dataset::Image;
-use firmware::rows::Model;
+use firmware::Model;
 
 use super::error::Error;
 use super::int8::Encoding;

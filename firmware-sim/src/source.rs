@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use firmware::rows::Model;
+use firmware::Model;
 
 /// How a module begins.
 pub const FIRST_LINE: &str = "//! An int8 network in ";
@@ -45,8 +45,8 @@ pub fn emit(model: Model<'_>) -> String {
          ///\n\
          /// # Errors\n\
          /// If flash does not hold what was written, or the crate is of another version.\n\
-         pub fn model() -> Result<firmware::rows::Model<'static>, firmware::rows::FormatError> {{\n    \
-             firmware::rows::Model::parse(&FILE.0)\n\
+         pub fn model() -> Result<firmware::Model<'static>, firmware::FormatError> {{\n    \
+             firmware::Model::parse(&FILE.0)\n\
          }}\n",
         calibration = header.calibration_images,
         margin = header.agreement_margin,

@@ -4,7 +4,7 @@ mod reason;
 
 pub use reason::{Fault, Reason};
 
-use firmware::rows::format::{MAX_CHANNELS, MAX_LAYERS, MAX_OUTPUTS, MAX_SIDE};
+use firmware::format::{MAX_CHANNELS, MAX_LAYERS, MAX_OUTPUTS, MAX_SIDE};
 use network::lowering::{Lowered, Operation, lower};
 use network::onnx::Graph;
 use network::{Activation, Architecture, Conv, Kind, Layer, Network, Pool, PoolMode};

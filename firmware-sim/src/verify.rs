@@ -9,7 +9,7 @@ mod verification;
 pub use layer::LayerFidelity;
 pub use verification::{Comparison, Verification};
 
-use firmware::rows::Model;
+use firmware::Model;
 use network::Layer;
 use network::onnx::Graph;
 use rayon::prelude::*;

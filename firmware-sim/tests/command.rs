@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use firmware::rows::Model;
+use firmware::Model;
 use fixtures::command::fails;
 use fixtures::mnist_500_folder;
 

@@ -1,7 +1,8 @@
 //! Networks other than LeNet: quantised, packed, run by the engine and by the host, or refused by all reasons.
 
 use dataset::Image;
-use firmware::rows::Model;
+use firmware::Model;
+use firmware::format::Layout;
 use firmware_sim::int8::{Header, Int8Network};
 use firmware_sim::memory::Memory;
 use firmware_sim::quantize::{Options, quantize, quantize_with};
@@ -189,13 +190,12 @@ fn networks_of_all_kinds_of_layers_run_as_float_does() {
             (q8.len(), model.scratch_words() * 4)
         );
         // what is unpacked packs to the same bytes
-        let header = model.header();
-        let stated = Header {
-            identity: header.identity,
-            calibration_images: header.calibration_images.get(),
-            confidence_margin: header.confidence_margin.get(),
-        };
-        assert!(Int8Network::of(model).emit(stated).unwrap() == q8);
+        let stated = Header::of(model);
+        for layout in [Layout::Bytes, Layout::Words] {
+            let other = Int8Network::of(model).emit(stated, layout).unwrap();
+            let model = Model::parse(&other).unwrap();
+            assert!(Int8Network::of(model).emit(stated, Layout::Bytes).unwrap() == q8);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::thread;
 
 use dataset::idx;
 use dataset::idx::Part;
-use firmware::rows::Model;
+use firmware::Model;
 use fixtures::command::refuses;
 use fixtures::mnist_500_folder;
 

@@ -1,7 +1,7 @@
 //! From the committed ONNX model to int8 and back: what is made, and what is refused.
 
 use dataset::idx::Part;
-use firmware::rows::Model;
+use firmware::Model;
 use firmware_sim::quantize::{CALIBRATION_IMAGES, NEVER_CONFIDENT, calibration_images, quantize};
 use firmware_sim::verify::{FloatModel, compare};
 use firmware_sim::{Error, Samples, identity};

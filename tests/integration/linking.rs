@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use dataset::idx::Part;
-use firmware::rows::Model;
+use firmware::Model;
 use firmware_sim::quantize::quantize;
 use firmware_sim::source;
 use fixtures::{data, mnist_500};

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use dataset::idx;
 use dataset::idx::Part;
-use firmware::rows::Model;
+use firmware::Model;
 use firmware_sim::int8::Int8Network;
 use firmware_sim::onnx;
 use firmware_sim::quantize::{calibration_images, quantize};

@@ -1,7 +1,7 @@
 //! The committed model gives the same digits in float and in int8, and the same scores with all kernels.
 
 use dataset::idx::Part;
-use firmware::rows::Model;
+use firmware::Model;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};
 use firmware_sim::{Samples, identity};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use dataset::idx::Part;
-use firmware::rows::Model;
+use firmware::Model;
 use firmware_sim::Samples;
 use firmware_sim::quantize::quantize;
 use firmware_sim::verify::{FloatModel, compare};

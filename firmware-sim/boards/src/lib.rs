@@ -17,7 +17,7 @@ pub use mps2 as machine;
 #[cfg(target_arch = "riscv32")]
 pub use virt as machine;
 
-use firmware::rows::Dimensions;
+use firmware::Dimensions;
 
 /// The bytes of the model in flash, where words of it are read in place.
 #[repr(align(4))]

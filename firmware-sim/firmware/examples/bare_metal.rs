@@ -5,52 +5,61 @@
 #![cfg_attr(panic = "abort", no_std)]
 #![forbid(unsafe_code)]
 
-use firmware::format::File;
-use firmware::geometry::{IMAGE_SIDE, PIXELS};
-use firmware::{Model, Scratch, format};
+use firmware::Model;
 
-type Flash = [u8; format::LEN];
+/// Room for any file and any image.
+type Flash = [u8; 1 << 20];
+/// Room for the memory of any model.
+type Scratch = [u32; 1 << 18];
 
-/// What is answered instead of a digit if `flash` holds no model.
-const NO_MODEL: u8 = u8::MAX;
+/// What is answered instead of a class if `flash` holds no model.
+const NO_MODEL: u16 = u16::MAX;
 
 // Kept although nothing calls them, so that the archive holds their whole call trees.
 #[used]
-static INFER: extern "C" fn(&Flash, &[u8; PIXELS], &mut Scratch) -> u8 = infer;
+static INFER: extern "C" fn(&Flash, usize, &Flash, usize, &mut Scratch) -> u16 = infer;
 #[used]
-static STREAM: extern "C" fn(&Flash, extern "C" fn(&mut [u8; IMAGE_SIDE]), &mut Scratch) -> u8 =
-    stream;
-#[used]
-static COPY: extern "C" fn(&[u8; 1 << 20], usize, &mut File) -> bool = copy;
+static STREAM: extern "C" fn(
+    &Flash,
+    usize,
+    extern "C" fn(&mut Flash) -> usize,
+    &mut Scratch,
+) -> u16 = stream;
 
 /// A whole image.
-extern "C" fn infer(flash: &Flash, image: &[u8; PIXELS], scratch: &mut Scratch) -> u8 {
-    Model::parse(flash).map_or(NO_MODEL, |model| model.infer(image, scratch).digit())
+extern "C" fn infer(
+    flash: &Flash,
+    length: usize,
+    image: &Flash,
+    size: usize,
+    scratch: &mut Scratch,
+) -> u16 {
+    let class = || {
+        let model = Model::parse(flash.get(..length)?).ok()?;
+        let logits = model.infer(image.get(..size)?, scratch)?;
+        Some(logits.answer(model).class)
+    };
+    class().unwrap_or(NO_MODEL)
 }
 
 /// Row by row, as from a camera.
 extern "C" fn stream(
     flash: &Flash,
-    read_row: extern "C" fn(&mut [u8; IMAGE_SIDE]),
+    length: usize,
+    read_row: extern "C" fn(&mut Flash) -> usize,
     scratch: &mut Scratch,
-) -> u8 {
-    let Ok(model) = Model::parse(flash) else { return NO_MODEL };
-    let mut frame = model.start(scratch);
-    let mut row = [0; IMAGE_SIDE];
-    while !frame.is_complete() {
-        read_row(&mut row);
-        frame.push_row(&row);
-    }
-    frame.finish().map_or(NO_MODEL, |logits| logits.digit())
-}
-
-/// A model of any claimed length, as from an update, into flash.
-extern "C" fn copy(update: &[u8; 1 << 20], length: usize, flash: &mut File) -> bool {
-    update
-        .get(..length)
-        .and_then(|update| Model::parse(update).ok())
-        .map(|model| flash.clone_from(model.file()))
-        .is_some()
+) -> u16 {
+    let class = || {
+        let model = Model::parse(flash.get(..length)?).ok()?;
+        let mut frame = model.start(scratch)?;
+        let mut row = [0; 1 << 20];
+        while !frame.is_complete() {
+            let length = read_row(&mut row);
+            frame.push_row(row.get(..length)?)?;
+        }
+        frame.finish().map(|logits| logits.class())
+    };
+    class().unwrap_or(NO_MODEL)
 }
 
 #[cfg(panic = "abort")]

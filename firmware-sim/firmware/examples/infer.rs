@@ -1,18 +1,17 @@
-//! Classifies an image on a computer: `cargo run -p firmware --example infer MODEL.q8 PIXELS`, with 784 bytes of
-//! pixels, 0 = background, 255 = ink.
+//! Classifies an image on a computer: `cargo run -p firmware --example infer MODEL.q8 IMAGE`, with the bytes that the
+//! model takes, `[row][column][channel]`.
 
 use std::{env, error::Error, fs};
 
-use firmware::{Answer, Model, Scratch};
+use firmware::Model;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let [model, image] = [1, 2].map(|index| env::args_os().nth(index).expect("MODEL.q8 PIXELS"));
+    let [model, image] = [1, 2].map(|index| env::args_os().nth(index).expect("MODEL.q8 IMAGE"));
     let flash = fs::read(model)?;
     let model = Model::parse(&flash)?;
-    let image = fs::read(image)?.try_into().map_err(|_| "an image has 784 bytes")?;
-    match model.infer(&image, &mut Scratch::new()).answer(model) {
-        Answer::Confident(class) => println!("{class}"),
-        Answer::Unsure => println!("unsure"),
-    }
+    let image = fs::read(image)?;
+    let mut scratch = vec![0; model.scratch_words()];
+    let logits = model.infer(&image, &mut scratch).ok_or("an image of another size")?;
+    println!("{:?}", logits.answer(model));
     Ok(())
 }

@@ -1,126 +1,111 @@
-//! The `.q8` file: a [`File`] as it lies in flash, and a [`Model`] once it is checked. Little-endian, of one
-//! length, used in place.
+//! The `.q8` file, version 3: any network of [`Kind`]s, used in place. Little-endian.
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 4 | [`MAGIC`] |
-//! | 4 | [`VERSION`] |
-//! | 16 | geometry: image side, kernel, pool, maps 1, maps 2, hidden, classes, 0; `u16` each |
-//! | 32 | SHA-256 of the ONNX file that it was made from |
-//! | 16 | scales of stage 1, stage 2, hidden and logits: `f32`, for people and the host; the device ignores them |
-//! | 4 | images it was calibrated on |
-//! | 4 | confidence margin: the smallest margin of an [`Answer::Confident`](crate::Answer::Confident) |
-//! | 4 layers | weights as [`words`], then a 16-byte [`Channel`] an output |
+//! | 108 | [`Header`] |
+//! | 52 a layer | [`Record`] |
+//! | of each layer, in order | 16 a [`Channel`], then weights, filled up with zeros to a multiple of four |
 //! | 4 | CRC-32 (ISO-HDLC, as in zip) of everything before |
 //!
-//! Every part is a multiple of four bytes long, so every number is aligned if the file is. It need not be.
+//! Every part is a multiple of four bytes long, so every number is aligned if the file is.
+//!
+//! Taps of a convolution are counted `[row][column][channel]`, as the rows of its input lie; those of a dense layer by
+//! the rows, columns and channels of what it takes. How weights lie: see [`Weights`].
 
-mod layer;
-pub mod words;
+mod check;
+mod crc;
+mod emit;
 
-pub use layer::{Channel, Convolution, Dense, MAX_ACCUMULATOR, Packed, accumulator_bound};
+pub use super::answer::Limits;
+pub use super::record::{Channel, Geometry, Kind, POOL, Record, Value, ZERO_POINTS};
+pub use super::routine::Routine;
+pub use super::schedule::{Layers, MAX_LAYERS, Need, Rehearsal};
+pub use super::weights::{BLOCK, Layout, Order, Weights};
+pub use check::{accumulator_bound, chunk_bound};
+pub use emit::{Part, emit, file_len};
 
 use core::fmt;
 use core::ops::Range;
 
-use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
-use zerocopy::little_endian::{U16, U32};
+use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
-use crate::geometry::{CLASSES, FLAT, HIDDEN, IMAGE_SIDE, KERNEL, MAPS1, MAPS2, POOL};
-use words::{BLOCK, CONV1_WORDS, CONV2_WORDS};
-
-/// 20 maps of one; the image has no second map to pair with, so its kernel's elements are paired.
-pub type Conv1 = Convolution<1, { MAPS1 / 2 }, CONV1_WORDS>;
-/// 50 maps of 20.
-pub type Conv2 = Convolution<{ MAPS1 / 2 }, { MAPS2 / 2 }, CONV2_WORDS>;
-/// 500 features of 800.
-pub type Dense1 = Dense<{ HIDDEN / (2 * BLOCK) }, { FLAT / 2 }>;
-/// Ten classes of 500.
-pub type Dense2 = Dense<{ CLASSES / (2 * BLOCK) }, { HIDDEN / 2 }>;
 
 /// What a file starts with.
 pub const MAGIC: [u8; 4] = *b"LNQ8";
-/// The layout that this library reads and writes.
-pub const VERSION: u32 = 2;
-/// Bytes of every file.
-pub const LEN: usize = size_of::<File>();
+/// The layout that this library reads.
+pub const VERSION: u32 = 3;
+/// Most outputs of a network.
+pub const MAX_OUTPUTS: usize = 1024;
+/// Largest magnitude of an accumulator: so that `f32`, which a host may compute in, is exact.
+pub const MAX_ACCUMULATOR: u32 = (1 << 23) - 1;
+/// What the sums of a chunk of taps stay below, so that three fit into two words: see [`crate::kernels`].
+pub const CHUNK_LIMIT: u32 = 1 << 20;
+/// Largest side of a convolution's kernel.
+pub const MAX_KERNEL: usize = 11;
+/// Largest stride down of a convolution that max-pooling is part of.
+pub const MAX_POOLED_STRIDE: usize = 4;
+/// Largest side of a map.
+pub const MAX_SIDE: u16 = 256;
+/// Most maps, and values of a vector.
+pub const MAX_CHANNELS: u16 = 4096;
 
-const GEOMETRY: [U16; 8] = [
-    U16::new(IMAGE_SIDE as u16),
-    U16::new(KERNEL as u16),
-    U16::new(POOL as u16),
-    U16::new(MAPS1 as u16),
-    U16::new(MAPS2 as u16),
-    U16::new(HIDDEN as u16),
-    U16::new(CLASSES as u16),
-    U16::ZERO,
-];
-
-/// Bits of the positive, normal numbers of IEEE 754 binary32: exponents 1 to 254.
-const POSITIVE: Range<u32> = 1 << 23..255 << 23;
-
-/// Bit by bit: checked once a start, where a table would cost 1 KiB of flash.
-const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
-
-/// The bytes of a file, not yet checked: see [`Model::new`].
+/// What stands before the layers.
 #[derive(Debug, Clone, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub struct File {
-    magic: [u8; 4],
-    version: U32,
-    geometry: [U16; 8],
+pub struct Header {
+    /// [`MAGIC`]
+    pub magic: [u8; 4],
+    /// [`VERSION`]
+    pub version: U32,
+    /// Bytes of the file.
+    pub length: U32,
+    /// Words of the caller's memory that an inference needs.
+    pub scratch_words: U32,
+    /// Where in it the working memory of a step begins, after the steps done, the logits and the sums of streamed pools.
+    pub work_at: U32,
+    /// Where in it the rows begin, after the working memory.
+    pub rows_at: U32,
+    /// Number of layers.
+    pub layers: u8,
+    /// A [`Layout::code`].
+    pub layout: u8,
+    /// 0.
+    pub reserved: [u8; 2],
     /// SHA-256 of the ONNX file that this was made from.
     pub identity: [u8; 32],
-    /// Real value of one unit of an activation or a logit.
-    pub scales: Scales,
-    /// Images of the training split that set the activations' scales.
+    /// Images that set the activations' scales.
     pub calibration_images: U32,
-    /// The smallest margin of the best logit over the next that makes an answer confident.
-    pub confidence_margin: U32,
-    /// Image to first maps.
-    pub conv1: Conv1,
-    /// First maps to second maps.
-    pub conv2: Conv2,
-    /// Second maps to hidden features.
-    pub dense1: Dense1,
-    /// Hidden features to logits; one scale for all, or they could not be compared.
-    pub dense2: Dense2,
-    crc: U32,
-}
-
-/// Real values of one unit, as the bits of positive `f32`s (`f32::from_bits`): the device has no use for them.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
-)]
-#[repr(C)]
-pub struct Scales {
-    /// Of an activation after the first pooling.
-    pub stage1: U32,
-    /// Of an activation after the second pooling.
-    pub stage2: U32,
-    /// Of an activation between the dense layers.
-    pub hidden: U32,
-    /// Of a logit.
-    pub logits: U32,
+    /// The smallest margin of the best logit over the next at which int8 and float give one class:
+    /// [`Answer::agrees`](super::Answer::agrees).
+    pub agreement_margin: U32,
+    /// [`Limits::rate`]
+    pub rate: U32,
+    /// [`Limits::sure`]
+    pub sure: U32,
+    /// [`Limits::unsure`]
+    pub unsure: U32,
+    /// What goes in.
+    pub input: Value,
 }
 
 /// A quantised network in place, which was checked: inference cannot fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Model<'a>(&'a File);
+pub struct Model<'a> {
+    flash: &'a [u8],
+    header: &'a Header,
+    records: &'a [Record],
+}
 
 /// Why bytes are not a valid model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FormatError {
-    /// The file has another length than [`LEN`].
+    /// The file is this long, its header says otherwise, or there is no room for one.
     Length(usize),
     /// The file does not start with [`MAGIC`].
     Magic([u8; 4]),
     /// The file has another layout than [`VERSION`].
     Version(u32),
-    /// The network has other sizes.
-    Geometry,
     /// The bytes were changed since the file was made.
     Checksum {
         /// What the file says.
@@ -128,50 +113,111 @@ pub enum FormatError {
         /// What its bytes give.
         computed: u32,
     },
-    /// A scale is not a positive, normal `f32`: its bits.
-    Scale(u32),
-    /// This layer has a multiplier out of range, or padding that is not zero.
-    Channel(&'static str),
-    /// A channel of this layer may exceed [`MAX_ACCUMULATOR`], or states another bound than its weights have.
-    Bound(&'static str),
+    /// The header has none or too many layers, a layout that is none, or a number that must be 0.
+    Header,
+    /// This value, 0 for the image, has a shape or a scale that is none, or other rows than the layers need.
+    Value(u8),
+    /// This layer, from 0, has a kind that is none, or lengths that do not fit.
+    Layer(u8),
+    /// This layer has a multiplier out of range, or a number that must be 0.
+    Channel(u8),
+    /// A channel of this layer may exceed [`MAX_ACCUMULATOR`] or a chunk [`CHUNK_LIMIT`], or another bound is stated.
+    Bound(u8),
+    /// The plan of memory has too little room, or two values at one place at once.
+    Plan,
 }
 
 impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Length(found) => write!(f, "{found} bytes, a .q8 model has {LEN}"),
+            Self::Length(found) => write!(f, "{found} bytes, its header says otherwise"),
             Self::Magic(found) => {
                 write!(f, "starts with {found:02x?}, a .q8 model with {MAGIC:02x?}")
             }
+            Self::Version(found @ 0..=2) => write!(
+                f,
+                "format version {found}, this program reads {VERSION}: make it anew from its ONNX file"
+            ),
             Self::Version(found) => {
                 write!(f, "format version {found}, this program reads {VERSION}")
             }
-            Self::Geometry => f.write_str("a network of other sizes"),
             Self::Checksum { stored, computed } => {
                 write!(f, "damaged: CRC-32 is {computed:#010x}, the file says {stored:#010x}")
             }
-            Self::Scale(bits) => write!(f, "scale {bits:#010x} is not a positive number"),
-            Self::Channel(layer) => {
-                write!(f, "{layer}: a multiplier is out of range, or padding is not zero")
+            Self::Header => f.write_str("the header has no layers, too many, or reserved bytes"),
+            Self::Value(0) => f.write_str("the image has another shape, scale or plan than it may"),
+            Self::Value(number) => {
+                write!(f, "layer {number} gives another shape, scale or plan than it may")
             }
-            Self::Bound(layer) => write!(f, "{layer}: an accumulator may overflow"),
+            Self::Layer(layer) => write!(f, "layer {}: lengths that do not fit", layer + 1),
+            Self::Channel(layer) => {
+                write!(f, "layer {}: a multiplier is out of range", layer + 1)
+            }
+            Self::Bound(layer) => write!(f, "layer {}: an accumulator may overflow", layer + 1),
+            Self::Plan => f.write_str("the plan of memory does not hold the network"),
         }
     }
 }
 
 impl core::error::Error for FormatError {}
 
-impl File {
-    /// Writes what follows from the rest: magic, version, geometry and checksum.
-    pub fn seal(&mut self) {
-        (self.magic, self.version, self.geometry) = (MAGIC, U32::new(VERSION), GEOMETRY);
-        self.crc = U32::new(self.checksum());
-    }
+/// Lengths that a firmware needs before it runs, for `static`s of just the right size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dimensions {
+    /// Words of memory that an inference needs.
+    pub scratch_words: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Bytes of a row: its pixels, and of each all channels.
+    pub row_len: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Outputs of the last layer.
+    pub outputs: usize,
+}
 
-    fn checksum(&self) -> u32 {
-        let bytes = self.as_bytes();
-        CRC.checksum(bytes.strip_suffix(self.crc.as_bytes()).unwrap_or(bytes))
+impl Dimensions {
+    /// What the header of a file says; zeros if it is none. Only [`Model::parse`] checks that it is true.
+    #[must_use]
+    pub const fn of(flash: &[u8]) -> Self {
+        let layers = byte(flash, core::mem::offset_of!(Header, layers)) as usize;
+        if word(flash, core::mem::offset_of!(Header, version)) != VERSION as usize {
+            return Self { scratch_words: 0, height: 0, row_len: 0, layers: 0, outputs: 0 };
+        }
+        let input = shape(flash, core::mem::offset_of!(Header, input));
+        let record = size_of::<Header>() + layers.saturating_sub(1) * size_of::<Record>();
+        let output = shape(flash, record + core::mem::offset_of!(Record, output));
+        Self {
+            scratch_words: word(flash, core::mem::offset_of!(Header, scratch_words)),
+            height: input[1],
+            row_len: input[0] * input[2],
+            layers,
+            outputs: output[0] * output[1] * output[2],
+        }
     }
+}
+
+const fn byte(flash: &[u8], index: usize) -> u8 {
+    if index < flash.len() { flash[index] } else { 0 }
+}
+
+const fn half(flash: &[u8], index: usize) -> usize {
+    u16::from_le_bytes([byte(flash, index), byte(flash, index + 1)]) as usize
+}
+
+const fn word(flash: &[u8], index: usize) -> usize {
+    half(flash, index) | half(flash, index + 2) << 16
+}
+
+/// A value's channels, height and width.
+const fn shape(flash: &[u8], value: usize) -> [usize; 3] {
+    [half(flash, value), half(flash, value + 2), half(flash, value + 4)]
+}
+
+/// The CRC-32 that a file ends with, of all its bytes before.
+#[must_use]
+pub fn checksum(content: &[u8]) -> u32 {
+    crc::crc32(content)
 }
 
 impl<'a> Model<'a> {
@@ -180,56 +226,90 @@ impl<'a> Model<'a> {
     /// # Errors
     /// A [`FormatError`] naming the first thing wrong. Never panics, whatever the bytes.
     pub fn parse(flash: &'a [u8]) -> Result<Self, FormatError> {
-        // what kind of file it is comes before its length: it makes the better message
-        if let Some((magic, _)) = flash.split_first_chunk()
-            && *magic != MAGIC
-        {
-            return Err(FormatError::Magic(*magic));
-        }
-        let file = File::ref_from_bytes(flash).map_err(|_| FormatError::Length(flash.len()))?;
-        Self::new(file)
+        check::check(flash)
     }
 
-    /// Checks what [`Self::parse`] checks.
-    ///
-    /// # Errors
-    /// A [`FormatError`] naming the first thing wrong.
-    pub fn new(file: &'a File) -> Result<Self, FormatError> {
-        if file.magic != MAGIC {
-            return Err(FormatError::Magic(file.magic));
-        }
-        if file.version != VERSION {
-            return Err(FormatError::Version(file.version.get()));
-        }
-        if file.geometry != GEOMETRY {
-            return Err(FormatError::Geometry);
-        }
-        let (stored, computed) = (file.crc.get(), file.checksum());
-        if stored != computed {
-            return Err(FormatError::Checksum { stored, computed });
-        }
-        let Scales { stage1, stage2, hidden, logits } = file.scales;
-        for scale in [stage1, stage2, hidden, logits] {
-            if !POSITIVE.contains(&scale.get()) {
-                return Err(FormatError::Scale(scale.get()));
-            }
-        }
-        layer::check(&file.conv1, "conv1")?;
-        layer::check(&file.conv2, "conv2")?;
-        layer::check(&file.dense1, "dense1")?;
-        layer::check(&file.dense2, "dense2")?;
-        if !file.conv1.last_tap_unpaired() {
-            return Err(FormatError::Channel("conv1"));
-        }
-        if !file.dense2.output_is_unscaled() {
-            return Err(FormatError::Channel("dense2"));
-        }
-        Ok(Self(file))
+    /// The model without its check.
+    const fn from_checked_parts(
+        flash: &'a [u8],
+        header: &'a Header,
+        records: &'a [Record],
+    ) -> Self {
+        Self { flash, header, records }
     }
 
-    /// The checked file.
+    /// The file's bytes.
     #[must_use]
-    pub const fn file(&self) -> &'a File {
-        self.0
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.flash
+    }
+
+    /// The file's header.
+    #[must_use]
+    pub const fn header(&self) -> &'a Header {
+        self.header
+    }
+
+    /// The limits of its verdicts.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        let Header { rate, sure, unsure, .. } = self.header;
+        Limits { rate: rate.get(), sure: sure.get(), unsure: unsure.get() }
+    }
+
+    /// The network without its weights.
+    #[must_use]
+    pub fn layers(&self) -> Layers<'a> {
+        // of a layout that is none nothing comes out of the check
+        let layout = Layout::of_code(self.header.layout).unwrap_or(Layout::Bytes);
+        Layers { input: &self.header.input, records: self.records, layout }
+    }
+
+    /// Words of memory that an inference needs.
+    #[must_use]
+    pub fn scratch_words(&self) -> usize {
+        self.header.scratch_words.get() as usize
+    }
+
+    /// Outputs of the last layer: logits of the classes, or raw outputs.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.records.last().map_or(0, |record| record.output.size())
+    }
+
+    /// The channels of a layer, one for each output channel, or one for all.
+    #[must_use]
+    pub fn channels(&self, layer: usize) -> &'a [Channel] {
+        self.parts(layer).map_or(&[], |(channels, _)| channels)
+    }
+
+    /// The weights of a layer as they lie in the file.
+    #[must_use]
+    pub fn weights(&self, layer: usize) -> &'a [u8] {
+        self.parts(layer).map_or(&[], |(_, weights)| weights)
+    }
+
+    pub(super) fn parts(&self, layer: usize) -> Option<(&'a [Channel], &'a [u8])> {
+        let record = self.records.get(layer)?;
+        let range = data(self.layers(), layer)?;
+        let (channels, weights) =
+            <[Channel]>::ref_from_prefix_with_elems(self.flash.get(range)?, record.channels())
+                .ok()?;
+        Some((channels, weights))
     }
 }
+
+/// Where a layer's channels and weights lie.
+fn data(layers: Layers<'_>, layer: usize) -> Option<Range<usize>> {
+    let record = layers.records.get(layer)?;
+    let start = record.data.get() as usize;
+    let channels = record.channels() * size_of::<Channel>();
+    let weights = match layers.weights(layer) {
+        Some(weights) => weights.len()?,
+        None => 0,
+    };
+    Some(start..start.checked_add(channels)?.checked_add(weights)?)
+}
+
+const _: () = assert!(size_of::<Header>() == 108 && size_of::<Record>() == 52);
+const _: () = assert!(size_of::<Value>() == 28);

@@ -6,14 +6,17 @@ mod answer;
 pub mod camera;
 mod engine;
 pub mod format;
-pub mod geometry;
 pub mod kernels;
 pub mod multiplier;
-pub mod rows;
+pub mod plan;
+mod record;
+mod routine;
+mod schedule;
+mod weights;
 
 #[cfg(test)]
 extern crate std;
 
-pub use answer::{Answer, Logits};
-pub use engine::{Frame, LayerId, Progress, Scratch};
-pub use format::Model;
+pub use answer::{Answer, Verdict};
+pub use engine::{Frame, Logits, Progress};
+pub use format::{Dimensions, FormatError, Model};

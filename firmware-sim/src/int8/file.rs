@@ -1,7 +1,7 @@
 //! An int8 network to a `.q8` file, version 3, and back.
 
-use firmware::rows::Model;
-use firmware::rows::format::{
+use firmware::Model;
+use firmware::format::{
     self, Channel, Kind as Code, Layers, Layout, Limits, Part, Record, Value, Weights, emit,
     file_len,
 };

@@ -1,6 +1,6 @@
 //! Runs an int8 network on the host.
 
-use firmware::rows::format::Channel;
+use firmware::format::Channel;
 use network::{Activation, Affine, Conv, Kind, Layer, Pool, PoolMode};
 use runtime::{CompiledLayer, Instructions, Workspace};
 

@@ -1,7 +1,7 @@
 //! Weights and biases of one layer as whole numbers.
 
+use firmware::format::{Channel, MAX_ACCUMULATOR, accumulator_bound};
 use firmware::multiplier::Multiplier;
-use firmware::rows::format::{Channel, MAX_ACCUMULATOR, accumulator_bound};
 use network::{Affine, Kind, Layer, Pool, PoolMode};
 
 use crate::error::Error;

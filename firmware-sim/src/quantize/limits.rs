@@ -1,6 +1,6 @@
 //! The float model's verdicts in whole numbers.
 
-use firmware::rows::format::Limits;
+use firmware::format::Limits;
 use network::onnx::Graph;
 use runtime::Calibration;
 

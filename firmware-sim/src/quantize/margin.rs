@@ -72,7 +72,7 @@ fn max_disagreeing_margin(
 
 #[cfg(test)]
 mod tests {
-    use firmware::rows::Model;
+    use firmware::Model;
     use network::onnx::Graph;
     use runtime::{EMBEDDED_MODEL, Image};
 

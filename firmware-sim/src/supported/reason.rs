@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use firmware::rows::format::{MAX_CHANNELS, MAX_LAYERS, MAX_OUTPUTS, MAX_SIDE};
+use firmware::format::{MAX_CHANNELS, MAX_LAYERS, MAX_OUTPUTS, MAX_SIDE};
 use network::Activation;
 use safe_io::SingleLine;
 

@@ -1,6 +1,6 @@
 //! What quantisation does to one layer's values.
 
-use firmware::rows::format::MAX_ACCUMULATOR;
+use firmware::format::MAX_ACCUMULATOR;
 
 use crate::int8::{Int8Layer, bound};
 
@@ -139,8 +139,8 @@ const fn signed_bits(magnitude: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use firmware::format::Channel;
     use firmware::multiplier::Multiplier;
-    use firmware::rows::format::Channel;
     use network::{Activation, Affine, Kind, Layer};
 
     use super::*;

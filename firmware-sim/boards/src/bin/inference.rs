@@ -13,7 +13,7 @@ use boards::DIMENSIONS;
 use boards::memory::{self, PixelRow, TestImages};
 use critical_section::Mutex;
 use firmware::camera;
-use firmware::rows::{Logits, Model, Progress};
+use firmware::{Logits, Model, Progress};
 
 type Camera = camera::Camera<{ DIMENSIONS.row_len }, { DIMENSIONS.height }>;
 type Row = camera::Row<{ DIMENSIONS.row_len }>;

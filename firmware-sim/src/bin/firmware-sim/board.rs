@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, ensure};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use dataset::idx::Part;
-use firmware::rows::{Logits, Model, Verdict};
+use firmware::{Logits, Model, Verdict};
 use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, max_images};
 use firmware_sim::memory::Memory;
 use firmware_sim::quantize::quantize;

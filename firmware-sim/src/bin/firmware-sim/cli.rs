@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use firmware::rows::format::Layout;
+use firmware::format::Layout;
 use firmware_sim::board::Machine;
 use firmware_sim::quantize::{Options, RangeEstimator};
 use runtime::FloatInput;

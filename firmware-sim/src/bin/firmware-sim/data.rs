@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail, ensure};
 use dataset::idx::{self, Part};
 use dataset::{Image, MNIST_SHAPE};
-use firmware::rows::Model;
+use firmware::Model;
 use firmware_sim::Samples;
 use firmware_sim::quantize::calibration_images;
 use rayon::prelude::*;

@@ -2,7 +2,7 @@
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use firmware::rows::Model;
+use firmware::Model;
 use firmware_sim::memory::{Memory, Row};
 
 /// Layers with the rows that are held of each, then totals.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use firmware::rows::format::MAGIC;
+use firmware::format::MAGIC;
 use firmware_sim::source;
 use network::onnx;
 use safe_io::{SingleLine, output};

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use dataset::idx::Part;
-use firmware::rows::Model;
+use firmware::Model;
 use firmware_sim::quantize::{
     MAX_CONFIDENT_DISAGREEMENTS, NEVER_CONFIDENT, Options, max_disagreement_rate, quantize_with,
 };

@@ -12,7 +12,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use dataset::idx::Part;
 use dataset::{Image, Interval};
-use firmware::rows::Model;
+use firmware::Model;
 use firmware_sim::identity;
 use firmware_sim::verify::{FloatModel, Verification, compare};
 use safe_io::{SingleLine, output};

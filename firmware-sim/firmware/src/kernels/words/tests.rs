@@ -4,7 +4,6 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::format::words::pack;
 use crate::kernels::unpack_accumulators;
 
 /// Marsaglia's xorshift, 32 bits: <https://doi.org/10.18637/jss.v008.i14>.
@@ -77,6 +76,13 @@ fn dot(weights: &[i8], activations: impl IntoIterator<Item = u8>) -> i64 {
 
 fn plus(start: [i32; 2], sums: [i64; 2]) -> [i64; 2] {
     [i64::from(start[0]) + sums[0], i64::from(start[1]) + sums[1]]
+}
+
+/// Weights `[input][output]`, each −127 to 127, as a word.
+fn pack([a, b]: [[i8; 2]; 2]) -> [u8; 4] {
+    let half = |[even, odd]: [i8; 2]| (i16::from(odd) * 256).wrapping_add(i16::from(even));
+    let [[a0, a1], [b0, b1]] = [half(a), half(b)].map(i16::to_le_bytes);
+    [a0, a1, b0, b1]
 }
 
 #[test]

@@ -4,10 +4,10 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::Step;
 use super::output::Output;
+use crate::format::BLOCK;
 use crate::kernels::bytes::{self, Block};
 use crate::kernels::words::{self, Word};
-use crate::rows::format::BLOCK;
-use crate::rows::weights::DENSE_PAIRS;
+use crate::weights::DENSE_PAIRS;
 
 /// By the layout Bytes.
 #[inline(never)]

@@ -7,9 +7,9 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::Step;
 use super::output::Output;
 use super::rows::Lines;
+use crate::format::{BLOCK, Weights};
 use crate::kernels::bytes::{self, Block};
 use crate::kernels::words::{self, ChannelWeights, Offsets};
-use crate::rows::format::{BLOCK, Weights};
 
 /// Places that are computed at once in the layout Bytes.
 const PLACES: usize = 3;

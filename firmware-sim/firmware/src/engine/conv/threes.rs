@@ -3,10 +3,10 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::WINDOW;
+use crate::engine::Step;
+use crate::engine::output::Output;
+use crate::format::BLOCK;
 use crate::kernels::bytes::{self, Block, Triple};
-use crate::rows::engine::Step;
-use crate::rows::engine::output::Output;
-use crate::rows::format::BLOCK;
 
 /// Places that are computed at once.
 const PLACES: usize = 3;
@@ -36,7 +36,7 @@ impl<'m> Work<'m> {
 
 /// Any places.
 #[inline(never)]
-pub(in crate::rows::engine) fn by_threes(
+pub(in crate::engine) fn by_threes(
     step: &Step<'_>,
     work: &mut [u32],
     output: &mut Output<'_>,

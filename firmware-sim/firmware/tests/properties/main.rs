@@ -5,8 +5,8 @@ mod format;
 mod oracle;
 mod synthetic;
 
-use firmware::rows::format::{Kind, Layout, MAX_LAYERS, Order, Rehearsal, Value};
-use firmware::rows::{Dimensions, Model, Progress};
+use firmware::format::{Kind, Layout, MAX_LAYERS, Order, Rehearsal, Value};
+use firmware::{Dimensions, Model, Progress};
 use proptest::prelude::*;
 use synthetic::{Network, Random};
 

@@ -21,8 +21,8 @@ use zerocopy::FromBytes;
 
 use super::Step;
 use super::output::Output;
+use crate::format::POOL;
 use crate::kernels::words::Word;
-use crate::rows::format::POOL;
 
 /// Places of a pooling window.
 const WINDOW: usize = POOL * POOL;

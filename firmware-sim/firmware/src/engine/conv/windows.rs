@@ -3,11 +3,11 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::WINDOW;
+use crate::engine::Step;
+use crate::engine::output::Output;
+use crate::format::POOL;
 use crate::kernels::grey;
 use crate::kernels::words::{Offsets, Tile, WindowPatch, Word, gather_window};
-use crate::rows::engine::Step;
-use crate::rows::engine::output::Output;
-use crate::rows::format::POOL;
 
 /// Working memory of a step.
 struct Work<'m, const SIDE: usize> {
@@ -29,7 +29,7 @@ impl<'m, const SIDE: usize> Work<'m, SIDE> {
 
 /// Windows of several channels.
 #[inline(never)] // as the others: their locals are not on the stack at once
-pub(in crate::rows::engine) fn windows<const SIDE: usize>(
+pub(in crate::engine) fn windows<const SIDE: usize>(
     step: &Step<'_>,
     work: &mut [u32],
     output: &mut Output<'_>,
@@ -82,7 +82,7 @@ fn pad<const SIDE: usize>(step: &Step<'_>, patches: &mut [WindowPatch<SIDE>]) {
 
 /// Windows of one channel.
 #[inline(never)]
-pub(in crate::rows::engine) fn grey(
+pub(in crate::engine) fn grey(
     step: &Step<'_>,
     work: &mut [u32],
     output: &mut Output<'_>,

@@ -3,9 +3,9 @@
 use core::ops::Range;
 
 use super::rows;
+use crate::format::{Channel, POOL, Value};
 use crate::kernels::unpack_accumulators;
 use crate::kernels::words::Tile;
-use crate::rows::format::{Channel, POOL, Value};
 
 /// Where the results of a step go.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) enum Output<'m> {
         bytes: &'m mut [u8],
         /// What it is a row of.
         value: &'m Value,
-        /// Whether its columns lie in pairs, see [`crate::rows::plan::pairs_columns`]; only of what goes to
+        /// Whether its columns lie in pairs, see [`crate::plan::pairs_columns`]; only of what goes to
         /// [`Output::put_largest`].
         is_paired: bool,
     },

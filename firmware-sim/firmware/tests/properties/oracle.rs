@@ -1,6 +1,6 @@
 //! What each layer computes, by its definition, in 128-bit integers that cannot overflow.
 
-use firmware::rows::format::{Channel, Kind, Record, Value};
+use firmware::format::{Channel, Kind, Record, Value};
 
 use crate::synthetic::Network;
 

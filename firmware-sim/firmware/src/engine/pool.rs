@@ -3,7 +3,7 @@
 use super::Step;
 use super::output::Output;
 use super::rows::Rows;
-use crate::rows::format::Geometry;
+use crate::format::Geometry;
 
 /// Row `row` of the largest of each window, of what is inside the map.
 #[inline(never)]

@@ -3,10 +3,10 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::WINDOW;
+use crate::engine::Step;
+use crate::engine::output::Output;
+use crate::format::POOL;
 use crate::kernels::words::{self, Offsets, Pair, Tile, gathered_pairs};
-use crate::rows::engine::Step;
-use crate::rows::engine::output::Output;
-use crate::rows::format::POOL;
 
 /// Places that are computed at once.
 const PLACES: usize = 4;
@@ -32,7 +32,7 @@ impl<'m> Work<'m> {
 
 /// Any places.
 #[inline(never)]
-pub(in crate::rows::engine) fn by_fours(
+pub(in crate::engine) fn by_fours(
     step: &Step<'_>,
     work: &mut [u32],
     output: &mut Output<'_>,

@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
+use crate::format::Value;
 use crate::kernels::words::Pair;
-use crate::rows::format::Value;
 
 /// Rows of a value, to be read.
 #[derive(Debug, Clone, Copy)]
