@@ -34,7 +34,7 @@ extern "C" fn infer(
     size: usize,
     scratch: &mut Scratch,
 ) -> u16 {
-    let class = || {
+    let mut class = || {
         let model = Model::parse(flash.get(..length)?).ok()?;
         let logits = model.infer(image.get(..size)?, scratch)?;
         Some(logits.answer(model).class)
@@ -49,7 +49,7 @@ extern "C" fn stream(
     read_row: extern "C" fn(&mut Flash) -> usize,
     scratch: &mut Scratch,
 ) -> u16 {
-    let class = || {
+    let mut class = || {
         let model = Model::parse(flash.get(..length)?).ok()?;
         let mut frame = model.start(scratch)?;
         let mut row = [0; 1 << 20];
