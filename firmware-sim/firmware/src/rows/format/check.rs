@@ -73,7 +73,6 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
     let layers = usize::from(header.layers);
     if layers == 0
         || layers > MAX_LAYERS
-        || header.reserved != [0; 2]
         || Layout::of_code(header.layout).is_none()
     {
         return Err(FormatError::Header);
@@ -99,6 +98,9 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
         check_channels(model, number)?;
     }
     check_plan(model)?;
+    if header.routines.get() != layers.routines() {
+        return Err(FormatError::Header);
+    }
     Ok(model)
 }
 
