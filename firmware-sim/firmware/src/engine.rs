@@ -34,19 +34,19 @@ pub enum Progress {
 
 /// An image that is coming in.
 #[derive(Debug)]
-pub struct Frame<'a, 'm> {
-    model: Model<'a>,
+pub struct Frame<'a, 'm, const ROUTINES: u16 = { u16::MAX }> {
+    model: Model<'a, ROUTINES>,
     /// Of the model's length.
     scratch: &'m mut [u32],
     cursor: Cursor,
 }
 
-impl<'a> Model<'a> {
+impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
     /// Begins an image; what `scratch` held does not matter.
     ///
     /// `None` if it has less than [`Model::scratch_words`].
     #[must_use]
-    pub fn start<'m>(&self, scratch: &'m mut [u32]) -> Option<Frame<'a, 'm>> {
+    pub fn start<'m>(&self, scratch: &'m mut [u32]) -> Option<Frame<'a, 'm, ROUTINES>> {
         let scratch = scratch.get_mut(..self.scratch_words())?;
         let steps = scratch.get_mut(..plan::logits_at(self.layers().records.len()))?;
         steps.fill(0);
@@ -70,7 +70,7 @@ impl<'a> Model<'a> {
     }
 }
 
-impl<'m> Frame<'_, 'm> {
+impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
     /// Takes the next row from the top, `[column][channel]`, after computing what the rows before it have made
     /// possible; rows after the last are ignored.
     ///
@@ -169,21 +169,42 @@ impl<'m> Frame<'_, 'm> {
         loop {
             step.channels = all.get(step.first..)?;
             step.channels = step.channels.get(..step.group).unwrap_or(step.channels);
+            let has = Model::<ROUTINES>::has;
             match step.routine {
-                Routine::Grey => conv::grey(step, work, output)?,
-                Routine::Window3 => conv::windows(step, work, output, words::window3)?,
-                Routine::Window5 => conv::windows(step, work, output, words::window5)?,
-                Routine::Fours => conv::by_fours(step, work, output)?,
-                Routine::Threes => conv::by_threes(step, work, output)?,
-                Routine::DenseWords => dense::pairs(step, work, output)?,
-                Routine::DenseBlocks => dense::blocks(step, work, output)?,
-                Routine::DepthwiseHalves => depthwise::halves(step, work, output)?,
-                Routine::DepthwiseBlocks => depthwise::blocks(step, work, output)?,
-                Routine::DepthwiseTaps => depthwise::taps(step, work, output)?,
-                Routine::MaxPool => pool::largest(step, output)?,
-                Routine::AveragePool => pool::mean(step, work, output)?,
-                Routine::StreamedPool => pool::streamed_mean(step, work, output)?,
-                Routine::Add => add::row(step, work, output)?,
+                Routine::Grey if has(Routine::Grey) => conv::grey(step, work, output)?,
+                Routine::Window3 if has(Routine::Window3) => {
+                    conv::windows(step, work, output, words::window3)?;
+                }
+                Routine::Window5 if has(Routine::Window5) => {
+                    conv::windows(step, work, output, words::window5)?;
+                }
+                Routine::Fours if has(Routine::Fours) => conv::by_fours(step, work, output)?,
+                Routine::Threes if has(Routine::Threes) => conv::by_threes(step, work, output)?,
+                Routine::DenseWords if has(Routine::DenseWords) => {
+                    dense::pairs(step, work, output)?;
+                }
+                Routine::DenseBlocks if has(Routine::DenseBlocks) => {
+                    dense::blocks(step, work, output)?;
+                }
+                Routine::DepthwiseHalves if has(Routine::DepthwiseHalves) => {
+                    depthwise::halves(step, work, output)?;
+                }
+                Routine::DepthwiseBlocks if has(Routine::DepthwiseBlocks) => {
+                    depthwise::blocks(step, work, output)?;
+                }
+                Routine::DepthwiseTaps if has(Routine::DepthwiseTaps) => {
+                    depthwise::taps(step, work, output)?;
+                }
+                Routine::MaxPool if has(Routine::MaxPool) => pool::largest(step, output)?,
+                Routine::AveragePool if has(Routine::AveragePool) => {
+                    pool::mean(step, work, output)?;
+                }
+                Routine::StreamedPool if has(Routine::StreamedPool) => {
+                    pool::streamed_mean(step, work, output)?;
+                }
+                Routine::Add if has(Routine::Add) => add::row(step, work, output)?,
+                // such a file was refused
+                _ => return None,
             }
             step.first += step.channels.len();
             if step.first >= all.len() {

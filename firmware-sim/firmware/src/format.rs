@@ -27,7 +27,7 @@ pub use emit::{Part, emit, file_len};
 use core::fmt;
 use core::ops::Range;
 
-use zerocopy::little_endian::U32;
+use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// What a file starts with.
@@ -69,8 +69,8 @@ pub struct Header {
     pub layers: u8,
     /// A [`Layout::code`].
     pub layout: u8,
-    /// 0.
-    pub reserved: [u8; 2],
+    /// The [`Routine::bit`]s of all layers.
+    pub routines: U16,
     /// SHA-256 of the ONNX file that this was made from.
     pub identity: [u8; 32],
     /// Images that set the activations' scales.
@@ -89,8 +89,11 @@ pub struct Header {
 }
 
 /// A quantised network in place, which was checked: inference cannot fail.
+///
+/// `ROUTINES` are the [`Routine::bit`]s of what is linked: all, or those of one file, [`Dimensions::routines`], which
+/// takes less flash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Model<'a> {
+pub struct Model<'a, const ROUTINES: u16 = { u16::MAX }> {
     flash: &'a [u8],
     header: &'a Header,
     records: &'a [Record],
@@ -113,8 +116,10 @@ pub enum FormatError {
         /// What its bytes give.
         computed: u32,
     },
-    /// The header has none or too many layers, a layout that is none, or a number that must be 0.
+    /// The header has none or too many layers, a layout that is none, or other routines than the layers have.
     Header,
+    /// The file needs these routines, [`Routine::bit`]s, which were not linked.
+    Routines(u16),
     /// This value, 0 for the image, has a shape or a scale that is none, or other rows than the layers need.
     Value(u8),
     /// This layer, from 0, has a kind that is none, or lengths that do not fit.
@@ -144,7 +149,10 @@ impl fmt::Display for FormatError {
             Self::Checksum { stored, computed } => {
                 write!(f, "damaged: CRC-32 is {computed:#010x}, the file says {stored:#010x}")
             }
-            Self::Header => f.write_str("the header has no layers, too many, or reserved bytes"),
+            Self::Header => {
+                f.write_str("the header has no layers, too many, or other routines than they need")
+            }
+            Self::Routines(bits) => write!(f, "needs routines that are not linked: {bits:#06x}"),
             Self::Value(0) => f.write_str("the image has another shape, scale or plan than it may"),
             Self::Value(number) => {
                 write!(f, "layer {number} gives another shape, scale or plan than it may")
@@ -174,15 +182,20 @@ pub struct Dimensions {
     pub layers: usize,
     /// Outputs of the last layer.
     pub outputs: usize,
+    /// The [`Routine::bit`]s of all layers.
+    pub routines: u16,
 }
 
 impl Dimensions {
+    const NONE: Self =
+        Self { scratch_words: 0, height: 0, row_len: 0, layers: 0, outputs: 0, routines: 0 };
+
     /// What the header of a file says; zeros if it is none. Only [`Model::parse`] checks that it is true.
     #[must_use]
     pub const fn of(flash: &[u8]) -> Self {
         let layers = byte(flash, core::mem::offset_of!(Header, layers)) as usize;
         if word(flash, core::mem::offset_of!(Header, version)) != VERSION as usize {
-            return Self { scratch_words: 0, height: 0, row_len: 0, layers: 0, outputs: 0 };
+            return Self::NONE;
         }
         let input = shape(flash, core::mem::offset_of!(Header, input));
         let record = size_of::<Header>() + layers.saturating_sub(1) * size_of::<Record>();
@@ -193,6 +206,7 @@ impl Dimensions {
             row_len: input[0] * input[2],
             layers,
             outputs: output[0] * output[1] * output[2],
+            routines: half(flash, core::mem::offset_of!(Header, routines)) as u16,
         }
     }
 }
@@ -228,14 +242,32 @@ impl<'a> Model<'a> {
     pub fn parse(flash: &'a [u8]) -> Result<Self, FormatError> {
         check::check(flash)
     }
+}
 
-    /// The model without its check.
-    const fn from_checked_parts(
-        flash: &'a [u8],
-        header: &'a Header,
-        records: &'a [Record],
-    ) -> Self {
-        Self { flash, header, records }
+impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
+    /// As [`Model::parse`], of a file that needs no other than these routines.
+    ///
+    /// ```no_run
+    /// # const FLASH: &[u8] = &[];
+    /// use firmware::{Dimensions, Model};
+    ///
+    /// let model = Model::<{ Dimensions::of(FLASH).routines }>::parse_linked(FLASH)?;
+    /// # Ok::<(), firmware::FormatError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those, and [`FormatError::Routines`].
+    pub fn parse_linked(flash: &'a [u8]) -> Result<Self, FormatError> {
+        let Model { flash, header, records } = check::check(flash)?;
+        match header.routines.get() & !ROUTINES {
+            0 => Ok(Self { flash, header, records }),
+            others => Err(FormatError::Routines(others)),
+        }
+    }
+
+    /// Whether a routine is linked.
+    pub(super) const fn has(routine: Routine) -> bool {
+        ROUTINES & routine.bit() != 0
     }
 
     /// The file's bytes.
@@ -296,6 +328,17 @@ impl<'a> Model<'a> {
             <[Channel]>::ref_from_prefix_with_elems(self.flash.get(range)?, record.channels())
                 .ok()?;
         Some((channels, weights))
+    }
+}
+
+impl<'a> Model<'a> {
+    /// The model without its check.
+    const fn from_checked_parts(
+        flash: &'a [u8],
+        header: &'a Header,
+        records: &'a [Record],
+    ) -> Self {
+        Self { flash, header, records }
     }
 }
 

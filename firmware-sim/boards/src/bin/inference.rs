@@ -13,7 +13,11 @@ use boards::DIMENSIONS;
 use boards::memory::{self, PixelRow, TestImages};
 use critical_section::Mutex;
 use firmware::camera;
-use firmware::{Logits, Model, Progress};
+use firmware::{Logits, Progress};
+
+/// With what this one model needs.
+type Model = firmware::Model<'static, { DIMENSIONS.routines }>;
+
 
 type Camera = camera::Camera<{ DIMENSIONS.row_len }, { DIMENSIONS.height }>;
 type Row = camera::Row<{ DIMENSIONS.row_len }>;
@@ -67,8 +71,8 @@ fn main() -> ! {
 }
 
 #[inline(never)] // its locals must not lie on the stack during inference
-fn model() -> Option<Model<'static>> {
-    Model::parse(boards::model()).ok()
+fn model() -> Option<Model> {
+    Model::parse_linked(boards::model()).ok()
 }
 
 fn fail(reason: &CStr) -> ! {
@@ -91,7 +95,7 @@ type Ticks = [u32; DIMENSIONS.layers + 1];
 
 struct Board<'m> {
     clock: Clock,
-    model: Model<'static>,
+    model: Model,
     scratch: &'m mut [u32],
 }
 

@@ -71,11 +71,7 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
         return Err(FormatError::Checksum { stored, computed });
     }
     let layers = usize::from(header.layers);
-    if layers == 0
-        || layers > MAX_LAYERS
-        || header.reserved != [0; 2]
-        || Layout::of_code(header.layout).is_none()
-    {
+    if layers == 0 || layers > MAX_LAYERS || Layout::of_code(header.layout).is_none() {
         return Err(FormatError::Header);
     }
     let (records, _) = <[Record]>::ref_from_prefix_with_elems(rest, layers).map_err(|_| length)?;
@@ -99,6 +95,9 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
         check_channels(model, number)?;
     }
     check_plan(model)?;
+    if header.routines.get() != layers.routines() {
+        return Err(FormatError::Header);
+    }
     Ok(model)
 }
 

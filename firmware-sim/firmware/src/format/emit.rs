@@ -51,7 +51,8 @@ pub fn emit(
         record.group = u16::try_from(group).ok()?.into();
     }
     let [work_at, rows_at, scratch_words] = plan::place(&mut header.input, records, layout)?;
-    (header.magic, header.version, header.reserved) = (MAGIC, VERSION.into(), [0; 2]);
+    (header.magic, header.version) = (MAGIC, VERSION.into());
+    header.routines = Layers { input: &header.input, records, layout }.routines().into();
     header.length = words(file.len())?;
     header.layers = u8::try_from(records.len()).ok()?;
     [header.work_at, header.rows_at, header.scratch_words] =

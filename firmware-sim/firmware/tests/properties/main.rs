@@ -39,6 +39,7 @@ fn assert_equal_in(network: &Network, layout: Layout, seed: u64, random: &mut Ra
         row_len: input.row_len(),
         layers: network.records.len(),
         outputs: network.records.last().unwrap().output.size(),
+        routines: model.layers().routines(),
     };
     assert_eq!(Dimensions::of(&file), dimensions);
     for _ in 0..2 {

@@ -12,18 +12,23 @@ use crate::kernels::words::{Offsets, Tile, WindowPatch, Word, gather_window};
 /// Working memory of a step.
 struct Work<'m, const SIDE: usize> {
     /// Where the rows of a window lie.
-    lines: &'m mut [u32; SIDE],
+    lines: Offsets<'m>,
+    /// Whether any is above or below the map.
+    is_padded: bool,
     /// `[pair of outputs]`
     sums: &'m mut [Tile],
     patches: &'m mut [WindowPatch<SIDE>],
 }
 
 impl<'m, const SIDE: usize> Work<'m, SIDE> {
-    fn of(words: &'m mut [u32], outputs: usize) -> Option<Self> {
-        let (lines, rest) = words.split_first_chunk_mut()?;
-        let (sums, patch) = rest.split_at_mut_checked(outputs.next_multiple_of(2) * WINDOW)?;
+    fn of(step: &Step<'_>, words: &'m mut [u32]) -> Option<Self> {
+        let (lines, rest) = words.split_at_mut_checked(SIDE)?;
+        let outputs = step.channels.len().next_multiple_of(2);
+        let (sums, patch) = rest.split_at_mut_checked(outputs * WINDOW)?;
         let sums = <[Tile]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
-        Some(Self { lines, sums, patches: patch.as_chunks_mut().0.as_chunks_mut().0 })
+        let patches = patch.as_chunks_mut().0.as_chunks_mut().0;
+        let is_padded = step.lines().offsets(lines);
+        Some(Self { lines: Offsets::new(lines), is_padded, sums, patches })
     }
 }
 
@@ -35,10 +40,9 @@ pub(in crate::engine) fn windows<const SIDE: usize>(
     output: &mut Output<'_>,
     multiply: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
 ) -> Option<()> {
-    let mut work = Work::of(work, step.channels.len())?;
-    let is_padded = step.lines().offsets(work.lines);
+    let mut work = Work::of(step, work)?;
     for column in 0..output.value().width.get().into() {
-        sum_up(step, column, is_padded, &mut work, multiply)?;
+        sum_up(step, column, &mut work, multiply)?;
         output.put_largest(column, step.first, work.sums, step.channels);
     }
     Some(())
@@ -49,7 +53,6 @@ pub(in crate::engine) fn windows<const SIDE: usize>(
 fn sum_up<const SIDE: usize>(
     step: &Step<'_>,
     column: usize,
-    is_padded: bool,
     work: &mut Work<'_, SIDE>,
     multiply: fn(&[Word], usize, &[WindowPatch<SIDE>], &mut [Tile]),
 ) -> Option<()> {
@@ -59,8 +62,8 @@ fn sum_up<const SIDE: usize>(
     let mut words = step.words()?;
     work.sums.fill([0; 8]);
     for _ in (0..step.weights.inputs).step_by(step.chunk().max(1)) {
-        gather_window(pixels, Offsets::new(work.lines), step.weights.inputs, patches);
-        if is_padded {
+        gather_window(pixels, work.lines, step.weights.inputs, patches);
+        if work.is_padded {
             pad(step, patches);
         }
         multiply(words, step.weights.words(), patches, work.sums);
@@ -87,14 +90,13 @@ pub(in crate::engine) fn grey(
     work: &mut [u32],
     output: &mut Output<'_>,
 ) -> Option<()> {
-    let mut work = Work::of(work, step.channels.len())?;
-    let is_padded = step.lines().offsets(work.lines);
+    let mut work = Work::of(step, work)?;
     let [_, start] = step.window(0);
     // the column of a blank window
     let mut blank = None;
     for column in 0..output.value().width.get().into() {
         let pixels = step.rows.ring().get(start + column * POOL..)?;
-        let is_blank = sum_up_grey(step, pixels, is_padded, &mut work)?;
+        let is_blank = sum_up_grey(step, pixels, &mut work)?;
         if is_blank && let Some(from) = blank {
             output.repeat([from, column], step.first, step.channels.len());
             continue;
@@ -112,12 +114,11 @@ pub(in crate::engine) fn grey(
 fn sum_up_grey(
     step: &Step<'_>,
     pixels: &[u8],
-    is_padded: bool,
     work: &mut Work<'_, { grey::SIDE }>,
 ) -> Option<bool> {
     let patch = work.patches.first_mut()?;
-    let mut is_blank = !grey::gather(pixels, Offsets::new(work.lines), patch);
-    if is_padded {
+    let mut is_blank = !grey::gather(pixels, work.lines, patch);
+    if work.is_padded {
         is_blank &= pad_grey(step, patch);
     }
     if is_blank {
