@@ -15,6 +15,7 @@ pub use run::Trace;
 pub(crate) use run::{CompiledInt8, CompiledSums, bound};
 
 use firmware::format::Channel;
+use firmware::multiplier::Multiplier;
 use network::{Affine, Kind, Layer, Pool, PoolMode, Shape};
 use rayon::prelude::*;
 use runtime::Workspace;
@@ -128,4 +129,9 @@ impl Int8Layer {
         }
         values
     }
+}
+
+/// What a multiplier multiplies by: exact, its mantissa has 31 bits.
+pub(crate) fn real(multiplier: Multiplier) -> f64 {
+    f64::from(multiplier.mantissa()) / (1_u64 << multiplier.shift()) as f64
 }

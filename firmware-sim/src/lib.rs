@@ -8,6 +8,7 @@
 
 pub mod board;
 pub mod calibrations;
+mod equalization;
 mod error;
 mod float;
 pub mod int8;

@@ -12,11 +12,10 @@
 use std::collections::BTreeMap;
 
 use firmware::Model;
-use firmware::multiplier::Multiplier;
 use network::onnx::{Attribute, Graph, Node, Port, Tensor, Values};
 use network::{Conv, Kind, POOL, Padding, Pool, PoolMode};
 
-use super::int8::{Encoding, Int8Layer, Int8Network};
+use super::int8::{Encoding, Int8Layer, Int8Network, real};
 
 /// Name of the graph's input.
 const INPUT: &str = "image";
@@ -246,9 +245,4 @@ fn window(pool: Pool) -> [(&'static str, Attribute); 3] {
         ("strides", ints(&pool.stride)),
         ("pads", pads(pool.padding)),
     ]
-}
-
-/// What a multiplier multiplies by: exact, its mantissa has 31 bits.
-fn real(multiplier: Multiplier) -> f64 {
-    f64::from(multiplier.mantissa()) / (1_u64 << multiplier.shift()) as f64
 }

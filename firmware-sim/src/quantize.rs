@@ -8,6 +8,7 @@
 //!   values of both signs pass; a max-pooling hands its input's on;
 //! - an accumulator's scale is the product of the weight's and the input's, and the bias is rounded to it;
 //! - the multiplier is the accumulator's scale over the activation's;
+//! - channels that only depthwise convolutions take are made equally large, see `equalization.rs`;
 //! - a sum of two values counts each by a factor of 15 bits, and a mean is a sum with one multiplier;
 //! - the confidence margin is the smallest margin of the logits from which int8 and float give the same class for all
 //!   images that it is measured on.

@@ -15,6 +15,7 @@ use network::onnx::Graph;
 use rayon::prelude::*;
 use runtime::{FloatInput, Workspace};
 
+use super::equalization;
 use super::error::Error;
 use super::float::{FloatNetwork, logits as logits_of};
 use super::identity;
@@ -131,7 +132,8 @@ pub fn compare(
         return Err(Error::Label { label, classes });
     }
     let compiled = CompiledInt8::new(&network);
-    let models = ModelPair { float: &float.float, int8, network: &network, compiled };
+    let factors = equalization::found(float.float.network(), &network);
+    let models = ModelPair { float: &float.float, int8, network: &network, compiled, factors };
     let mut tallies = models.tallies();
     let (mut comparisons, mut logit_errors) = (vec![], vec![]);
     for batches in samples.batches(float.float.batch()).chunks(PROGRESS) {
@@ -161,6 +163,8 @@ struct ModelPair<'a> {
     int8: Model<'a>,
     network: &'a Int8Network,
     compiled: CompiledInt8<'a>,
+    /// Of each layer's output channels: by how much int8's are multiplied.
+    factors: Vec<Vec<f32>>,
 }
 
 /// Results for some samples.
@@ -193,7 +197,8 @@ impl ModelPair<'_> {
             let engine = self.int8.infer(&bytes, &mut scratch).expect("the input has its shape");
             assert_eq!(logits, engine.0, "the engine and its definition are tested to be equal");
             for (layer, tally) in tallies.iter_mut().enumerate() {
-                tally.record(&float[layer], &trace.activations[layer], &trace.accumulators[layer]);
+                let float = self.multiplied(&float[layer], layer, |factor| factor);
+                tally.record(&float, &trace.activations[layer], &trace.accumulators[layer]);
             }
             let float_logits = logits_of(&float);
             let error =
@@ -228,13 +233,24 @@ impl ModelPair<'_> {
         }
     }
 
+    /// What a layer gives, each channel multiplied by what `of` makes of its factor.
+    fn multiplied(&self, values: &[f32], layer: usize, of: impl Fn(f32) -> f32) -> Vec<f32> {
+        let factors = &self.factors[layer];
+        let channels = values.chunks(values.len() / factors.len()).zip(factors);
+        let multiplied = |(values, &factor): (&[f32], &f32)| -> Vec<f32> {
+            let by = of(factor);
+            values.iter().map(|value| value * by).collect()
+        };
+        channels.flat_map(multiplied).collect()
+    }
+
     /// The class if all layers after `layer` are float's.
     fn finished_in_float(&self, layer: usize, input: &[f32], trace: &Trace) -> u16 {
-        let real = |(values, number): (&Vec<f32>, usize)| -> Vec<f32> {
-            let scale = self.network.encoding(number).scale;
-            values.iter().map(|value| value * scale).collect()
+        let real = |(layer, values): (usize, &Vec<f32>)| {
+            let scale = self.network.encoding(layer + 1).scale;
+            self.multiplied(values, layer, |factor| scale / factor)
         };
-        let first = trace.activations.iter().zip(1..).take(layer + 1).map(real).collect();
+        let first = trace.activations.iter().enumerate().take(layer + 1).map(real).collect();
         let activations = self.float.network().activations_after(input, first);
         Ranking::of(logits_of(&activations)).class
     }

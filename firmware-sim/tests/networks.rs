@@ -179,6 +179,14 @@ fn networks_of_all_kinds_of_layers_run_as_float_does() {
         let architecture = network.architecture();
         // random weights average out what images differ by; a wrong layer would leave nothing
         assert!(found.sqnr_db() > 18.0, "{} dB: {architecture}", found.sqnr_db());
+        for layer in &found.layers {
+            assert!(
+                layer.sqnr_db > 18.0,
+                "{} dB at {}: {architecture}",
+                layer.sqnr_db,
+                layer.layer
+            );
+        }
         let names: Vec<&str> = architecture.layers().iter().map(Layer::name).collect();
         assert!(found.layers.iter().map(|layer| layer.layer.as_str()).eq(names));
         let model = Model::parse(&q8).unwrap();

@@ -8,6 +8,7 @@ use runtime::Workspace;
 
 use super::layer::Quantized;
 use super::{Options, RangeEstimator};
+use crate::equalization;
 use crate::error::Error;
 use crate::int8::{CompiledSums, Encoding, Int8Layer, Int8Network};
 use crate::range_estimator::{Histogram, LEVELS, SIGNED_LEVELS};
@@ -44,20 +45,26 @@ pub(super) fn int8_network(
     let encoding = input.encoding;
     let mut values = vec![Some(input)];
     let mut done: Vec<Int8Layer> = vec![];
-    for (index, (layer, affine)) in network.layers().enumerate() {
+    let mut weights = network.affine().to_vec();
+    for (index, layer) in layers.iter().enumerate() {
         let sources: Vec<&Values> = layer
             .sources()
             .map(|source| values[source].as_ref().expect("it is held until its last reader"))
             .collect();
-        let pass = Pass::of(layer, affine, &sources);
+        let mut pass = Pass::of(layer, &weights[index], &sources);
         let inputs: Vec<Encoding> = sources.iter().map(|source| source.encoding).collect();
         let is_last = index + 1 == layers.len();
+        let zero = zero(layer, &inputs);
+        let activations = &pass.activations;
+        if let Some(factors) = equalization::factors(layers, index, zero, activations, estimator) {
+            equalization::apply(layers, index, &factors, &mut weights);
+            pass.multiply(&factors);
+        }
+        let affine = &weights[index];
         let output = match layer.kind() {
             _ if is_last => None,
             Kind::Pool(Pool { mode: PoolMode::Max, .. }) => Some(inputs[0]),
-            _ => {
-                Some(encoding_of(layer.name(), zero(layer, &inputs), &pass.activations, estimator)?)
-            }
+            _ => Some(encoding_of(layer.name(), zero, &pass.activations, estimator)?),
         };
         let mut quantized = Quantized::new(layer, affine, &inputs, output)?;
         let mut int8 = vec![];
@@ -148,6 +155,22 @@ impl Pass {
         };
         let (means, activations) = (0..sources[0].float.len()).into_par_iter().map(run).unzip();
         Self { means, activations }
+    }
+}
+
+impl Pass {
+    /// As if the layer's output channels were multiplied by these.
+    fn multiply(&mut self, factors: &[f32]) {
+        for (means, values) in self.means.iter_mut().zip(&mut self.activations) {
+            let places = values.len() / factors.len();
+            let channels = means.iter_mut().zip(values.chunks_mut(places));
+            for ((mean, values), &factor) in channels.zip(factors) {
+                *mean *= f64::from(factor);
+                for value in values {
+                    *value *= factor;
+                }
+            }
+        }
     }
 }
 
