@@ -2,8 +2,8 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 108 | [`Header`] |
-//! | 52 a layer | [`Record`] |
+//! | 112 | [`Header`] |
+//! | 56 a layer | [`Record`] |
 //! | of each layer, in order | 16 a [`Channel`], then weights, filled up with zeros to a multiple of four |
 //! | 4 | CRC-32 (ISO-HDLC, as in zip) of everything before |
 //!
@@ -61,7 +61,7 @@ pub struct Header {
     pub length: U32,
     /// Words of the caller's memory that an inference needs.
     pub scratch_words: U32,
-    /// Where in it the working memory of a step begins, after the steps done, the logits and the sums of streamed pools.
+    /// Where in it the working memory of a step begins, after the steps done and the sums of streamed pools.
     pub work_at: U32,
     /// Where in it the rows begin, after the working memory.
     pub rows_at: U32,
@@ -354,5 +354,5 @@ fn data(layers: Layers<'_>, layer: usize) -> Option<Range<usize>> {
     Some(start..start.checked_add(channels)?.checked_add(weights)?)
 }
 
-const _: () = assert!(size_of::<Header>() == 108 && size_of::<Record>() == 52);
-const _: () = assert!(size_of::<Value>() == 28);
+const _: () = assert!(size_of::<Header>() == 112 && size_of::<Record>() == 56);
+const _: () = assert!(size_of::<Value>() == 32);

@@ -299,31 +299,19 @@ fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
         let wrong = FormatError::Value(number as u8);
         let is_last = number == layers.records.len();
         let [left, right, reader] = plan::surroundings(layers, number);
-        if [value.left, value.right, value.reader] != [left, right, reader] {
-            return Err(wrong);
-        }
-        if is_last {
-            if !value.is_empty()
-                || value.size() > MAX_OUTPUTS
-                || value.offset.get() != 0
-                || value.lifetime.map(|time| time.get()) != [0; 2]
-            {
-                return Err(wrong);
-            }
-            continue;
-        }
         let need = Rehearsal::need(layers, number);
-        let offset = value.offset.get() as usize;
-        let is_held = usize::from(value.rows.get()) >= need.rows
-            && value.lifetime.map(|time| time.get()) == [need.from, need.to]
-            && offset.checked_add(value.len()).is_some_and(|end| end <= bytes);
-        if !is_held || reader == 0 {
+        let rows = usize::from(value.rows.get());
+        let is_planned = [value.left, value.right, value.reader] == [left, right, reader]
+            && value.lifetime.map(|time| time.get()) == [need.from, need.late, need.to]
+            && if is_last { rows == 0 && value.size() <= MAX_OUTPUTS } else { rows >= need.rows }
+            && plan::Held::of(layers, number).is_some_and(|held| held.place[2] <= bytes);
+        if !is_planned || (!is_last && reader == 0) {
             return Err(wrong);
         }
     }
-    let values = || (0..layers.records.len()).filter_map(|number| layers.value(number));
+    let values = || (0..=layers.records.len()).filter_map(|number| plan::Held::of(layers, number));
     for (index, value) in values().enumerate() {
-        if values().take(index).any(|other| plan::collide(value, other)) {
+        if values().take(index).any(|other| value.collides(&other)) {
             return Err(FormatError::Plan);
         }
     }
