@@ -134,12 +134,12 @@ impl Machine {
     /// that rows come while others are computed, so many that none is dropped.
     #[must_use]
     pub const fn row_period(self, macs: usize, rows: usize) -> u32 {
-        // instructions of all rows together, three times as many as are needed: some rows make others wait
+        // instructions of all rows together, five times as many as are needed: some rows make others wait
         let tenths_per_mac = match self {
-            Self::M4 | Self::M7 => 25,
-            Self::M3 => 50,
-            Self::Rv32imac => 80,
-            Self::V6m => 120,
+            Self::M4 | Self::M7 => 50,
+            Self::M3 => 80,
+            Self::Rv32imac => 150,
+            Self::V6m => 250,
         };
         let period = macs as u64 * tenths_per_mac / 10 / rows as u64 + 20_000;
         if period < MAX_ROW_PERIOD as u64 { period as u32 } else { MAX_ROW_PERIOD }
