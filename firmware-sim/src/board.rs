@@ -178,6 +178,9 @@ impl BoardBuilder {
     /// # Errors
     /// What is missing and how to get it, or what went wrong. A board that answers otherwise than the host is no
     /// error: see [`BoardReport::agreements`].
+    ///
+    /// # Panics
+    /// Never: images of another size are an error.
     pub fn run(
         &self,
         machine: Machine,

@@ -9,6 +9,8 @@ use firmware::Model;
 
 /// Room for any file and any image.
 type Flash = [u8; 1 << 20];
+/// Room for a row of any image.
+const MAX_ROW: usize = 4096;
 /// Room for the memory of any model.
 type Scratch = [u32; 1 << 18];
 
@@ -22,7 +24,7 @@ static INFER: extern "C" fn(&Flash, usize, &Flash, usize, &mut Scratch) -> u16 =
 static STREAM: extern "C" fn(
     &Flash,
     usize,
-    extern "C" fn(&mut Flash) -> usize,
+    extern "C" fn(&mut [u8; MAX_ROW]) -> usize,
     &mut Scratch,
 ) -> u16 = stream;
 
@@ -46,13 +48,13 @@ extern "C" fn infer(
 extern "C" fn stream(
     flash: &Flash,
     length: usize,
-    read_row: extern "C" fn(&mut Flash) -> usize,
+    read_row: extern "C" fn(&mut [u8; MAX_ROW]) -> usize,
     scratch: &mut Scratch,
 ) -> u16 {
     let mut class = || {
         let model = Model::parse(flash.get(..length)?).ok()?;
         let mut frame = model.start(scratch)?;
-        let mut row = [0; 1 << 20];
+        let mut row = [0; MAX_ROW];
         while !frame.is_complete() {
             let length = read_row(&mut row);
             frame.push_row(row.get(..length)?)?;

@@ -10,7 +10,7 @@ mod rows;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::format::{Channel, Geometry, Model, Record, Routine, Weights};
+use super::format::{Channel, Geometry, Model, OF_THIS_CORE, Record, Routine, Weights};
 use super::plan;
 use super::schedule::Cursor;
 use crate::kernels::words;
@@ -34,7 +34,7 @@ pub enum Progress {
 
 /// An image that is coming in.
 #[derive(Debug)]
-pub struct Frame<'a, 'm, const ROUTINES: u16 = { u16::MAX }> {
+pub struct Frame<'a, 'm, const ROUTINES: u16 = { OF_THIS_CORE }> {
     model: Model<'a, ROUTINES>,
     /// Of the model's length.
     scratch: &'m mut [u32],
@@ -197,7 +197,7 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
                 Routine::DepthwiseTaps if has(Routine::DepthwiseTaps) => {
                     depthwise::taps(step, work, output)?;
                 }
-                Routine::MaxPool if has(Routine::MaxPool) => pool::largest(step, output)?,
+                Routine::MaxPool if has(Routine::MaxPool) => pool::largest(step, output),
                 Routine::AveragePool if has(Routine::AveragePool) => {
                     pool::mean(step, work, output)?;
                 }
@@ -309,7 +309,8 @@ struct Step<'a> {
 
 impl Step<'_> {
     /// The layer in numbers.
-    #[inline(always)] // whoever needs a few does not make the others
+    #[expect(clippy::inline_always, reason = "whoever needs a few does not make the others")]
+    #[inline(always)]
     fn geometry(&self) -> Geometry {
         self.record.geometry(self.rows.value)
     }

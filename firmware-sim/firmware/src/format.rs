@@ -18,7 +18,7 @@ mod emit;
 
 pub use super::answer::Limits;
 pub use super::record::{Channel, Geometry, Kind, POOL, Record, Value, ZERO_POINTS};
-pub use super::routine::Routine;
+pub use super::routine::{OF_THIS_CORE, Routine};
 pub use super::schedule::{Layers, MAX_LAYERS, Need, Rehearsal};
 pub use super::weights::{BLOCK, Layout, Order, Weights};
 pub use check::{accumulator_bound, chunk_bound};
@@ -90,10 +90,10 @@ pub struct Header {
 
 /// A quantised network in place, which was checked: inference cannot fail.
 ///
-/// `ROUTINES` are the [`Routine::bit`]s of what is linked: all, or those of one file, [`Dimensions::routines`], which
-/// takes less flash.
+/// `ROUTINES` are the [`Routine::bit`]s of what is linked: all that [this core has](OF_THIS_CORE), or those of one file,
+/// [`Dimensions::routines`], which takes less flash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Model<'a, const ROUTINES: u16 = { u16::MAX }> {
+pub struct Model<'a, const ROUTINES: u16 = { OF_THIS_CORE }> {
     flash: &'a [u8],
     header: &'a Header,
     records: &'a [Record],
@@ -118,7 +118,8 @@ pub enum FormatError {
     },
     /// The header has none or too many layers, a layout that is none, or other routines than the layers have.
     Header,
-    /// The file needs these routines, [`Routine::bit`]s, which were not linked.
+    /// The file needs these routines, [`Routine::bit`]s, which are not there: it is laid out for other cores, or more is
+    /// in it than was linked.
     Routines(u16),
     /// This value, 0 for the image, has a shape or a scale that is none, or other rows than the layers need.
     Value(u8),
@@ -152,7 +153,10 @@ impl fmt::Display for FormatError {
             Self::Header => {
                 f.write_str("the header has no layers, too many, or other routines than they need")
             }
-            Self::Routines(bits) => write!(f, "needs routines that are not linked: {bits:#06x}"),
+            Self::Routines(bits) => write!(
+                f,
+                "laid out for another family of cores, or for more than is linked ({bits:#06x})"
+            ),
             Self::Value(0) => f.write_str("the image has another shape, scale or plan than it may"),
             Self::Value(number) => {
                 write!(f, "layer {number} gives another shape, scale or plan than it may")
@@ -240,7 +244,7 @@ impl<'a> Model<'a> {
     /// # Errors
     /// A [`FormatError`] naming the first thing wrong. Never panics, whatever the bytes.
     pub fn parse(flash: &'a [u8]) -> Result<Self, FormatError> {
-        check::check(flash)
+        Self::parse_linked(flash)
     }
 }
 
@@ -259,7 +263,7 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
     /// Those, and [`FormatError::Routines`].
     pub fn parse_linked(flash: &'a [u8]) -> Result<Self, FormatError> {
         let Model { flash, header, records } = check::check(flash)?;
-        match header.routines.get() & !ROUTINES {
+        match header.routines.get() & !(ROUTINES & OF_THIS_CORE) {
             0 => Ok(Self { flash, header, records }),
             others => Err(FormatError::Routines(others)),
         }
@@ -267,7 +271,7 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
 
     /// Whether a routine is linked.
     pub(super) const fn has(routine: Routine) -> bool {
-        ROUTINES & routine.bit() != 0
+        ROUTINES & OF_THIS_CORE & routine.bit() != 0
     }
 
     /// The file's bytes.
@@ -348,7 +352,7 @@ fn data(layers: Layers<'_>, layer: usize) -> Option<Range<usize>> {
     let start = record.data.get() as usize;
     let channels = record.channels() * size_of::<Channel>();
     let weights = match layers.weights(layer) {
-        Some(weights) => weights.len()?,
+        Some(weights) => weights.file_len()?,
         None => 0,
     };
     Some(start..start.checked_add(channels)?.checked_add(weights)?)

@@ -4,6 +4,8 @@
 //! words   │ steps done │ sums of streamed pools │ working memory of a step │ rows of all values, logits │
 //! ```
 
+use zerocopy::little_endian::U32;
+
 use super::format::{
     BLOCK, CHUNK_LIMIT, Kind, Layers, Layout, MAX_LAYERS, Order, Record, Rehearsal, Routine, Value,
     Weights, chunk_bound,
@@ -172,7 +174,7 @@ impl Held {
             (value.len(), value.stride().min(value.len()))
         };
         let end = start.checked_add(len)?;
-        Some(Self { place: [start, end - slot, end], time: value.lifetime.map(|it| it.get()) })
+        Some(Self { place: [start, end - slot, end], time: value.lifetime.map(U32::get) })
     }
 
     /// The same elsewhere.
@@ -205,7 +207,7 @@ impl Held {
 }
 
 /// Taps of a convolution that are summed up at once, at most: more need more memory, and save little.
-const CHUNK_TAPS: usize = 64;
+const CHUNK_TAPS: usize = 48;
 /// Outputs, at most.
 const GROUP: usize = 32;
 
@@ -245,8 +247,8 @@ fn chunk(weights: &[i8], taps: usize) -> usize {
         bounds.all(|bound| bound < CHUNK_LIMIT.into())
     };
     let most = taps.clamp(1, CHUNK_TAPS);
-    let equal = (taps.div_ceil(most)..=taps).map(|parts| taps.div_ceil(parts.max(1)));
-    equal.filter(|&chunk| fits(chunk)).next().unwrap_or(1)
+    let mut equal = (taps.div_ceil(most)..=taps).map(|parts| taps.div_ceil(parts.max(1)));
+    equal.find(|&chunk| fits(chunk)).unwrap_or(1)
 }
 
 /// Plans the memory: sets the rows that are held of each value, where they lie, and where sums do; of the shapes that

@@ -315,7 +315,11 @@ impl Geometry {
 impl Record {
     /// What follows from the record, which was checked, and from the value that it takes.
     #[must_use]
-    #[inline(always)] // whoever needs a few of its numbers does not make the others
+    #[expect(
+        clippy::inline_always,
+        reason = "whoever needs a few numbers does not make the others"
+    )]
+    #[inline(always)]
     pub fn geometry(&self, input: &Value) -> Geometry {
         Geometry {
             kind: Kind::of_code(self.kind).unwrap_or(Kind::Dense),

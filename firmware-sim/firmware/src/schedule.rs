@@ -57,6 +57,10 @@ impl<'a> Layers<'a> {
 
     /// A layer in numbers.
     #[must_use]
+    #[expect(
+        clippy::inline_always,
+        reason = "whoever needs a few numbers does not make the others"
+    )]
     #[inline(always)]
     pub fn geometry(&self, layer: usize) -> Option<Geometry> {
         let record = self.records.get(layer)?;

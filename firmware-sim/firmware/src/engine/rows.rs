@@ -95,9 +95,9 @@ impl<'a> Lines<'a> {
     }
 
     /// Those that are not.
-    pub(super) fn outside(&self) -> impl Iterator<Item = usize> + Clone + use<> {
-        let [start, end] = self.inside;
-        (0..start).chain(end..self.count)
+    pub(super) fn outside(&self) -> impl Iterator<Item = usize> + use<> {
+        let inside = self.inside();
+        (0..self.count).filter(move |line| !inside.contains(line))
     }
 
     /// Where a line begins in what is held; of a line outside the map, where the next one inside does.

@@ -6,6 +6,7 @@
 use core::ops::Range;
 
 use zerocopy::FromBytes;
+use zerocopy::little_endian::{U16, U32};
 
 use super::super::plan;
 use super::{
@@ -103,7 +104,7 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
 
 /// Whether a value has a shape, a scale and a plan that may be, on their own.
 fn check_value(value: &Value, number: u8) -> Result<(), FormatError> {
-    let [channels, height, width] = [value.channels, value.height, value.width].map(|l| l.get());
+    let [channels, height, width] = [value.channels, value.height, value.width].map(U16::get);
     let shape = (1..=MAX_CHANNELS).contains(&channels)
         && (1..=MAX_SIDE).contains(&height)
         && (1..=MAX_SIDE).contains(&width);
@@ -302,7 +303,7 @@ fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
         let need = Rehearsal::need(layers, number);
         let rows = usize::from(value.rows.get());
         let is_planned = [value.left, value.right, value.reader] == [left, right, reader]
-            && value.lifetime.map(|time| time.get()) == [need.from, need.late, need.to]
+            && value.lifetime.map(U32::get) == [need.from, need.late, need.to]
             && if is_last { rows == 0 && value.size() <= MAX_OUTPUTS } else { rows >= need.rows }
             && plan::Held::of(layers, number).is_some_and(|held| held.place[2] <= bytes);
         if !is_planned || (!is_last && reader == 0) {
