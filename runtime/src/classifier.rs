@@ -1,6 +1,6 @@
 //! A model, ready to classify: from a graph to predictions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +32,7 @@ pub const EMBEDDED_MODEL: &[u8] = include_bytes!("../lenet.onnx");
 /// How a model is to be run.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Options {
-    /// For models with float input; without it, pixels from 0 to 1.
+    /// For models with float input; without it, what the model's metadata say, or else pixels from 0 to 1.
     pub float_input: Option<FloatInput>,
     /// What becomes of pictures of another size; without it, what the model's metadata say.
     pub preprocess: Option<Preprocess>,
@@ -49,6 +49,7 @@ pub struct Options {
 pub struct Classifier {
     program: Arc<Program>,
     float_input: FloatInput,
+    assumes_normalization: bool,
     /// Buffers that no call is using.
     idle: Arc<Mutex<Vec<Buffers>>>,
     scores: Scores,
@@ -177,7 +178,10 @@ impl Classifier {
         names: Option<Vec<String>>,
         metadata: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
-        let float_input = options.float_input.unwrap_or_default();
+        // what a model that takes pixels says of its normalization happens in its own graph
+        let stated = if program.takes_pixels() { None } else { FloatInput::parse(metadata)? };
+        let stated = options.float_input.or(stated);
+        let float_input = stated.unwrap_or_default();
         float_input.check(shape[0])?;
         let preparation = Preparation::parse(shape, metadata)?;
         let preparation = preparation.with(options.preprocess, options.color)?;
@@ -190,6 +194,7 @@ impl Classifier {
             return Err(Error::OutputShape { found: vec![1, count] });
         }
         let mut classifier = Self {
+            assumes_normalization: stated.is_none() && !program.takes_pixels(),
             program: Arc::new(program),
             float_input,
             idle: Arc::default(),
@@ -233,15 +238,45 @@ impl Classifier {
             return Err(Error::Normalized { name: "image".into() });
         }
         float_input.check(self.input_shape()[0])?;
-        let mut classifier = Self { float_input, ..self.clone() };
+        let mut classifier = Self { float_input, assumes_normalization: false, ..self.clone() };
         classifier.try_out()?;
         Ok(classifier)
+    }
+
+    /// The same model, whose classes have these names, in the order of the scores; the weights are shared.
+    ///
+    /// ```
+    /// let names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    /// let classifier = runtime::Classifier::embedded().with_classes(&names)?;
+    /// assert_eq!(classifier.classes()[7], "seven");
+    /// # Ok::<(), runtime::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::ClassCount`] if there are not as many as classes, or [`Error::ClassTwice`] if two are equal.
+    pub fn with_classes(&self, names: &[impl AsRef<str>]) -> Result<Self, Error> {
+        let expected = self.classes.len();
+        if names.len() != expected {
+            return Err(Error::ClassCount { found: names.len(), expected });
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(name) = names.iter().map(AsRef::as_ref).find(|&name| !seen.insert(name)) {
+            return Err(Error::ClassTwice { name: name.to_owned() });
+        }
+        let classes = names.iter().map(|name| SingleLine(name.as_ref()).to_string()).collect();
+        Ok(Self { classes, ..self.clone() })
     }
 
     /// Whether pixels go in as they are, 0 to 255, so that there is no [`FloatInput`].
     #[must_use]
     pub fn takes_pixels(&self) -> bool {
         self.program.takes_pixels()
+    }
+
+    /// Whether pixels go into a float input as 0 to 1 only because neither [`Options`] nor the metadata say otherwise.
+    #[must_use]
+    pub const fn assumes_normalization(&self) -> bool {
+        self.assumes_normalization
     }
 
     /// Names of the classes, in the order of the scores; each safe to print, see [`SingleLine`].
@@ -349,8 +384,9 @@ impl Classifier {
         &self.program
     }
 
-    /// What happens to pixels before a network that takes floats.
-    pub(crate) const fn float_input(&self) -> FloatInput {
+    /// How pixels become what a model with float input takes; nothing happens to those of a model that takes pixels.
+    #[must_use]
+    pub const fn float_input(&self) -> FloatInput {
         self.float_input
     }
 }

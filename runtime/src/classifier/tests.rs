@@ -110,3 +110,33 @@ fn an_image_of_another_shape_is_refused_by_name() {
     let image = Image::from_gray(4, 1, &[0; 4]).unwrap();
     let _ = classifier.session(1).unwrap().predict(&[image]);
 }
+
+#[test]
+fn the_metadata_or_the_options_say_how_pixels_are_normalised() {
+    let white = Image::from_rgb(1, 1, &[255; 3]).unwrap();
+    let logits = |options, metadata: &[(&str, &str)]| {
+        let classifier = first_or_other_channels([3, 1, 1], options, metadata).unwrap();
+        (classifier.predict(&white).logits, classifier.assumes_normalization())
+    };
+    let own = [("normalization.mean", "0.5"), ("normalization.std", "0.25")];
+    assert_eq!(logits(Options::default(), &[]), (vec![1.0, 2.0], true));
+    assert_eq!(logits(Options::default(), &own), (vec![2.0, 4.0], false));
+    let given = Options { float_input: Some(FloatInput::default()), ..Options::default() };
+    assert_eq!(logits(given, &own), (vec![1.0, 2.0], false));
+    let of_two = [("normalization.mean", "0.5,0.5")];
+    let refused = first_or_other_channels([3, 1, 1], Options::default(), &of_two).unwrap_err();
+    assert!(matches!(refused, Error::FloatInputChannels { values: 2, channels: 3 }));
+}
+
+#[test]
+fn classes_are_given_names() {
+    let model = first_or_other_channels([3, 1, 1], Options::default(), &[]).unwrap();
+    let named = model.with_classes(&["rouge", "a\tb"]).unwrap();
+    assert_eq!(named.classes(), ["rouge", "a\\tb"]);
+    let white = Image::from_rgb(1, 1, &[255; 3]).unwrap();
+    assert_eq!(named.predict(&white).name(), "a\\tb");
+    let refused = model.with_classes(&["a"]).unwrap_err();
+    assert_eq!(format!("{refused:?}"), "1 class name; the model has 2 classes");
+    let refused = model.with_classes(&["a\n", "a\n"]).unwrap_err();
+    assert_eq!(refused.to_string(), "two classes are named `a\\n`");
+}

@@ -8,14 +8,13 @@ use comfy_table::{CellAlignment, Table};
 use dataset::idx::Part;
 use firmware_sim::calibrations::{Fidelity, Outcome, best, compare};
 use firmware_sim::quantize::{CALIBRATION_IMAGES, Options};
-use network::onnx::read_model;
 use safe_io::SingleLine;
 use serde_json::json;
 
 use crate::{cli, model};
 
 pub(crate) fn run(arguments: &cli::CompareCalibrations) -> anyhow::Result<()> {
-    let onnx = read_model(&arguments.model)?;
+    let onnx = model::read_onnx(&arguments.model)?;
     let folder = arguments.data.folder()?;
     let training = model::load_data(&folder, Part::Train)?;
     let test = model::load_data(&folder, Part::Test)?;

@@ -4,13 +4,26 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use dataset::MNIST_SHAPE;
 use dataset::idx::{self, Part, Split};
 use firmware::format::{self, File, FormatError};
 use indicatif::{ProgressBar, ProgressStyle};
+use network::onnx::read_model;
 use safe_io::SingleLine;
 use zerocopy::{FromZeros, IntoBytes};
+
+/// The bytes of an ONNX file.
+pub(crate) fn read_onnx(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = read_model(path)?;
+    if runtime::Baked::is_baked(&bytes) {
+        let name = SingleLine(path.display());
+        bail!(
+            "{name}: a baked model, which cannot be quantised; give the ONNX file that it was baked from"
+        );
+    }
+    Ok(bytes)
+}
 
 /// A file as it is, of the right length.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Box<File>> {

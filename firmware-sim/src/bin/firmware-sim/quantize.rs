@@ -11,7 +11,6 @@ use firmware_sim::quantize::{
     max_disagreement_rate, quantize_with,
 };
 use firmware_sim::{onnx, source};
-use network::onnx::read_model;
 use safe_io::{SingleLine, output};
 use zerocopy::IntoBytes;
 
@@ -25,7 +24,7 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     let folder = arguments.data.folder()?;
     let inputs = [vec![arguments.model.clone()], idx::paths(&folder, Part::Train)].concat();
     provenance::check(&arguments.output, &inputs, arguments.force, provenance::is_our_model)?;
-    let float = read_model(&arguments.model)?;
+    let float = model::read_onnx(&arguments.model)?;
     let training = model::load_data(&folder, Part::Train)?;
     let calibration = calibration_images(&training.images);
     let options =

@@ -16,7 +16,6 @@ use dataset::{Image, Interval};
 use firmware::Model;
 use firmware_sim::verify::{FloatModel, Verification, compare};
 use firmware_sim::{Error, identity};
-use network::onnx::read_model;
 use safe_io::{SingleLine, output};
 use sha2::{Digest, Sha256};
 use zerocopy::IntoBytes;
@@ -49,7 +48,7 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         let inputs = [models, idx::paths(&folder, Part::Test)].concat();
         provenance::check(path, &inputs, arguments.force, provenance::is_our_page)?;
     }
-    let onnx = read_model(&arguments.model)?;
+    let onnx = model::read_onnx(&arguments.model)?;
     let float = FloatModel::parse(&onnx).with_context(|| onnx_path.to_string())?;
     let file = model::read(&arguments.quantized)?;
     let int8 = Model::new(&file).with_context(|| q8_path.to_string())?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use network::onnx::{self, Graph, GraphFault};
 use runtime::{Baked, Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL, Kernels, Options};
 
+use crate::class_names;
 use crate::cli;
 use crate::hint::with_hint;
 use crate::stdin;
@@ -37,7 +38,11 @@ pub(crate) fn classifier(arguments: &cli::Model) -> anyhow::Result<Classifier> {
         None if arguments.kernels() == Kernels::Tract => File::embedded_onnx().parse()?,
         None => File::embedded().parse()?,
     };
-    source.classifier(arguments.options()?)
+    let classifier = source.classifier(arguments.options()?)?;
+    match &arguments.preparation.classes {
+        Some(names) => class_names::apply(&classifier, names),
+        None => Ok(classifier),
+    }
 }
 
 /// A model file that was read.

@@ -2,14 +2,11 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::path::Path;
 
 use runtime::{Classifier, Image, Prediction};
 use safe_io::SingleLine;
 
-use crate::cli;
-
-/// Pictures from which on it is told that they are all alike.
-const MIN_PICTURES: usize = 2;
 /// Differences of probabilities up to which predictions are alike.
 const ALIKE: f32 = 0.01;
 
@@ -18,12 +15,12 @@ pub(crate) fn print(note: fmt::Arguments) {
     let _ = writeln!(io::stderr(), "note: {note}"); // without a standard error nobody reads it
 }
 
-/// Tells which normalization is assumed where a model needs one and none was given.
-pub(crate) fn assumption(classifier: &Classifier, model: &cli::Model) {
-    if classifier.takes_pixels() || model.names_normalization() {
+/// Tells which normalization is assumed where a model needs one, and neither flags nor its file say which.
+pub(crate) fn assumption(classifier: &Classifier, model: Option<&Path>) {
+    if !classifier.assumes_normalization() {
         return;
     }
-    let name = model.file.as_ref().map(|path| path.display().to_string());
+    let name = model.map(|path| path.display().to_string());
     print(format_args!(
         "{} takes floats: pixels are given as 0 to 1; if it was trained otherwise, `runtime evaluate \
          --find-normalization` tells how, and --mean and --std say so",
@@ -60,9 +57,15 @@ impl Spread {
 
     /// Tells it if all were alike.
     pub(crate) fn note(&self) {
-        if self.pictures >= MIN_PICTURES && self.largest < ALIKE {
-            let question = if self.takes_pixels { "" } else { ": is the normalization right?" };
-            print(format_args!("the model's scores hardly depend on the picture{question}"));
+        if self.pictures == 0 || self.largest >= ALIKE {
+            return;
+        }
+        let question = if self.takes_pixels { "" } else { ": is the normalization right?" };
+        match self.pictures {
+            1 => print(format_args!(
+                "the model gives this picture the scores of a blank one{question}"
+            )),
+            _ => print(format_args!("the model's scores hardly depend on the picture{question}")),
         }
     }
 }
