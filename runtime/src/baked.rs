@@ -151,7 +151,7 @@ impl Baked {
         self.class_names.as_deref()
     }
 
-    /// The metadata of the ONNX file.
+    /// The metadata of the ONNX file, and what `runtime bake` was told besides.
     #[must_use]
     pub const fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata

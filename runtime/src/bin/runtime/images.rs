@@ -244,9 +244,10 @@ impl fmt::Display for Tally<'_> {
                 _ => "of no class",
             };
             let verdict = self.verdict(Verdict::NoDigit);
+            let s = if count == 1 { "" } else { "s" };
             writeln!(
                 f,
-                "\n{name}  {count} pictures: {none} called {verdict}, {unsure} unsure, {sure} sure"
+                "\n{name}  {count} picture{s}: {none} called {verdict}, {unsure} unsure, {sure} sure"
             )?;
         }
         if all.right < all.of {
@@ -256,7 +257,7 @@ impl fmt::Display for Tally<'_> {
             }
             let more = (all.of - all.right).saturating_sub(MAX_ERRORS);
             if more > 0 {
-                writeln!(f, "  and {more} more: --json lists all, --sheet draws them")?;
+                writeln!(f, "  and {more} more, which --json lists")?;
             }
         }
         if self.unread > 0 {
