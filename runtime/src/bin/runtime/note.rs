@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
+use runtime::preprocess::Preprocess;
 use runtime::{Classifier, Image, Prediction};
 use safe_io::SingleLine;
 
@@ -36,6 +37,8 @@ pub(crate) struct Spread {
     largest: f32,
     pictures: usize,
     takes_pixels: bool,
+    /// Whether a single picture tells: with a known normalization, one of nothing may well look like a blank one.
+    one_tells: bool,
 }
 
 impl Spread {
@@ -43,8 +46,14 @@ impl Spread {
         let shape = classifier.input_shape();
         let blank = Image::new(shape, vec![0; shape.iter().product::<usize>()]);
         let blank = blank.map(|image| classifier.predict(&image).probabilities);
-        let takes_pixels = classifier.takes_pixels();
-        Self { blank: blank.expect("models take images"), largest: 0.0, pictures: 0, takes_pixels }
+        let reads_digits = classifier.preparation().preprocess() == Preprocess::Digit;
+        Self {
+            blank: blank.expect("models take images"),
+            largest: 0.0,
+            pictures: 0,
+            takes_pixels: classifier.takes_pixels(),
+            one_tells: classifier.assumes_normalization() || reads_digits,
+        }
     }
 
     /// Takes the prediction of a picture on which something is.
@@ -57,7 +66,7 @@ impl Spread {
 
     /// Tells it if all were alike.
     pub(crate) fn note(&self) {
-        if self.pictures == 0 || self.largest >= ALIKE {
+        if self.pictures == 0 || self.largest >= ALIKE || (self.pictures == 1 && !self.one_tells) {
             return;
         }
         let question = if self.takes_pixels { "" } else { ": is the normalization right?" };

@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
         }
         match (seen, &show) {
             (Err(_), _) => code = ExitCode::FAILURE,
-            (Ok(seen), Some(Show::File(_))) => page.push(seen.row(&path)),
+            (Ok(seen), Some(Show::File(_))) => page.push(seen.row(&path, &classifier)),
             (Ok(seen), Some(Show::Terminal)) => {
                 writeln!(output, "{}", seen.in_terminal(&classifier))?;
             }
@@ -104,8 +104,12 @@ struct Seen {
 }
 
 impl Seen {
-    fn row(self, path: &Path) -> Row {
-        let title = SingleLine(path.display()).to_string();
+    fn row(self, path: &Path, classifier: &Classifier) -> Row {
+        let path = SingleLine(path.display());
+        let title = match self.reason(classifier) {
+            Some(reason) => format!("{path}: {reason}"),
+            None => path.to_string(),
+        };
         Row { title, steps: self.steps, prediction: self.prediction }
     }
 
