@@ -14,6 +14,7 @@ mod fuse;
 mod primitive;
 mod segments;
 mod size;
+mod spelling;
 mod translate;
 mod view;
 

@@ -229,9 +229,16 @@ fn attribute_faults(node: &Node) -> impl Iterator<Item = GraphFault> {
             Some(unknown_attribute(node, name))
         }
     });
+    // ONNX and ONNX Runtime differ in how much such a window pads
+    let is_same =
+        |mode: &Attribute| matches!(mode, Attribute::Text(mode) if mode.starts_with("SAME"));
+    let skips = |steps: &Attribute| matches!(steps, Attribute::Ints(steps) if steps.iter().any(|&step| step > 1));
+    let unclear = node.op == "AveragePool"
+        && node.attributes.get("auto_pad").is_some_and(is_same)
+        && node.attributes.get("dilations").is_some_and(skips);
     let needs_kernel = matches!(node.op.as_str(), "MaxPool" | "AveragePool");
     let missing = needs_kernel && !node.attributes.contains_key("kernel_shape");
-    wrong.chain(missing.then(|| fault("kernel_shape")))
+    wrong.chain(missing.then(|| fault("kernel_shape"))).chain(unclear.then(|| fault("auto_pad")))
 }
 
 fn unknown_attribute(node: &Node, attribute: &str) -> GraphFault {
@@ -246,6 +253,7 @@ fn is_within(name: &str, attribute: &Attribute) -> bool {
     match (name, attribute) {
         // a constant that is open to one side may be infinite; types are looked at with those of the inputs
         ("value_float", Attribute::Float(_)) | ("to", Attribute::Int(_)) => true,
+        ("min" | "max", Attribute::Float(value)) => !value.is_nan(),
         ("kernel_shape" | "strides" | "dilations", Attribute::Ints(values)) => {
             matches!(values.len(), 1 | 2)
                 && values.iter().all(|value| (1..=MAX_STEP).contains(value))
