@@ -111,19 +111,25 @@ fn is_of_pixels(graph: &Graph) -> bool {
     takes_pixels(&graph.inputs[0].element) == Some(true)
 }
 
+/// Operators that leave scores as they are, and in their order.
+const SAME_SCORES: [&str; 7] =
+    ["Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze"];
+
 /// The value before a softmax or sigmoid at the end of a graph, and what the scores are.
 fn scores<'g>(graph: &'g Graph, facts: &Facts) -> (&'g str, Scores) {
     let end = graph.outputs[0].name.as_str();
     let mut name = end;
-    let maker = |name: &str| {
-        graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|made| made == name))
-    };
     // what does not change the order of the scores may follow
-    while let Some(node) = maker(name) {
+    while let Some(node) = maker(graph, name) {
         let scores = match node.op.as_str() {
-            "Softmax" | "LogSoftmax" if is_over_all(node, facts, graph.opset) => Scores::Logits,
+            "Softmax" | "LogSoftmax"
+                if is_over_all(node, facts, graph.opset)
+                    && !may_be_shares(&node.inputs[0], graph, facts) =>
+            {
+                Scores::Logits
+            }
             "Sigmoid" => Scores::Independent,
-            "Identity" | "Dropout" | "Cast" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
+            op if SAME_SCORES.contains(&op) => {
                 name = &node.inputs[0];
                 continue;
             }
@@ -132,6 +138,25 @@ fn scores<'g>(graph: &'g Graph, facts: &Facts) -> (&'g str, Scores) {
         return (&node.inputs[0], scores);
     }
     (end, Scores::Logits)
+}
+
+/// Whether a value may be probabilities of sum 1. A softmax of those changes them, and who has only what it reads would take
+/// that for the answer.
+fn may_be_shares(name: &str, graph: &Graph, facts: &Facts) -> bool {
+    let Some(node) = maker(graph, name) else { return false };
+    let is_constant =
+        |name: &String| facts.get(name.as_str()).is_some_and(|fact| fact.value.is_some());
+    match node.op.as_str() {
+        "Softmax" => true,
+        // a softmax that is written out
+        "Div" => !node.inputs.iter().any(is_constant),
+        op if SAME_SCORES.contains(&op) => may_be_shares(&node.inputs[0], graph, facts),
+        _ => false,
+    }
+}
+
+fn maker<'g>(graph: &'g Graph, name: &str) -> Option<&'g Node> {
+    graph.nodes.iter().find(|node| node.outputs.first().is_some_and(|made| made == name))
 }
 
 /// Whether a softmax goes over all elements together, not over parts of them.
@@ -315,6 +340,30 @@ mod tests {
         let only_scaled = Normalization { offset: 0.0, scale: 0.25 };
         let steps = lowered(&self::graph(&network, only_scaled), &pixels(&network));
         assert_eq!(steps, ["Conv 3x3 2→4 pad 1", "Dense 120→3"]);
+    }
+
+    #[test]
+    fn a_softmax_of_probabilities_stays() {
+        let gemm = |output| node("MatMul", &["f", "w"], output);
+        let softmax = |input, output| node("Softmax", &[input], output);
+        let flatten = || node("Flatten", &["image"], "f");
+        let tensors: &[(&str, &[usize])] = &[("w", &[4, 3])];
+        let kept = |nodes_of: Vec<Node>| {
+            let graph = nodes(&[1, 2, 2], nodes_of, tensors).checked().unwrap();
+            let (name, _) = scores(&graph, &graph.analysed().unwrap().1);
+            name.to_owned()
+        };
+        let once =
+            vec![flatten(), gemm("g"), node("Identity", &["g"], "i"), softmax("i", "scores")];
+        assert_eq!(kept(once), "i");
+        let twice = vec![
+            flatten(),
+            gemm("g"),
+            softmax("g", "s"),
+            node("Identity", &["s"], "i"),
+            softmax("i", "scores"),
+        ];
+        assert_eq!(kept(twice), "scores");
     }
 
     /// A graph of these nodes from `image: float32 [batch, …shape]` to `scores`.

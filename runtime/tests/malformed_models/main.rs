@@ -3,6 +3,7 @@
 mod edit;
 mod second_file;
 
+use network::onnx::Graph;
 use runtime::{Classifier, EMBEDDED_MODEL, Error};
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::Dimension;
@@ -128,8 +129,17 @@ fn data_outside_the_file_is_never_looked_for() {
         });
         // a file may leave out where its data lie
         assert_graph_refused("lies in a second file", |graph| {
-            weights(graph).external_data = vec![location(path)];
+            let weights = weights(graph);
+            weights.raw_data.clear();
+            weights.external_data = vec![location(path)];
         });
+        // data in the file are those that ONNX Runtime takes
+        let inside = changed(|model| {
+            weights(model.graph.as_mut().unwrap()).external_data = vec![location(path)];
+        });
+        assert!(
+            Graph::parse(&inside).unwrap().tensors == Graph::parse(EMBEDDED_MODEL).unwrap().tensors
+        );
     }
 }
 
