@@ -109,11 +109,9 @@ impl Speller<'_> {
         let [mut starts, mut ends, mut axes] = [const { vec![] }; 3];
         for (axis, Range { start, step, length }) in ranges.into_iter().enumerate() {
             if step == 1 {
-                (
-                    starts.push(start as i64),
-                    ends.push((start + length) as i64),
-                    axes.push(axis as i64),
-                );
+                starts.push(start as i64);
+                ends.push((start + length) as i64);
+                axes.push(axis as i64);
                 continue;
             }
             let at = |index: usize| start as i64 + index as i64 * step as i64;

@@ -154,7 +154,7 @@ fn windows_that_pad_by_themselves_count_a_last_one_that_is_not_whole() {
 fn a_convolution_may_leave_out_places_of_a_reshaped_value() {
     let weights = Tensor::new(&[2, 1, 1, 1], Values::F32(vec![1.0, 2.0]));
     let strides = ("strides", Attribute::Ints(vec![2, 2]));
-    let node = Node::new("Conv", &["image", "weights"], "made", &[strides.clone()]);
+    let node = Node::new("Conv", &["image", "weights"], "made", std::slice::from_ref(&strides));
     let found = made(&node, &[1, 5, 1], 0.0, &[("weights", weights)]);
     assert_eq!(found, [0.0, 2.0, 4.0, 0.0, 4.0, 8.0]);
     let weights = Tensor::new(&[1, 1, 2, 1], Values::F32(vec![1.0, 10.0]));
