@@ -1,5 +1,7 @@
 //! Constants, which are weights and lengths.
 
+use network::onnx::Graph;
+use runtime::EMBEDDED_MODEL;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::{NodeProto, StringStringEntryProto, TensorProto};
 
@@ -18,8 +20,17 @@ fn data_outside_the_file_is_never_looked_for() {
         });
         // a file may leave out where its data lie
         assert_graph_refused("lies in a second file", |graph| {
-            weights(graph).external_data = vec![location(path)];
+            let weights = weights(graph);
+            weights.raw_data.clear();
+            weights.external_data = vec![location(path)];
         });
+        // data in the file are those that ONNX Runtime takes
+        let inside = changed(|model| {
+            weights(model.graph.as_mut().unwrap()).external_data = vec![location(path)];
+        });
+        assert!(
+            Graph::parse(&inside).unwrap().tensors == Graph::parse(EMBEDDED_MODEL).unwrap().tensors
+        );
     }
 }
 
