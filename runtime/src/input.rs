@@ -5,6 +5,7 @@ use std::array;
 use dataset::{Image, MAX_CHANNELS};
 
 use crate::error::Error;
+use crate::kernels::{Instructions, divide_by_255};
 use crate::preprocess::{Content, Prepared};
 
 /// What a model is shown: an [`Image`] of its size, or a picture that was [`Prepared`] for it.
@@ -134,7 +135,12 @@ impl FloatInput {
     }
 
     /// Appends the numbers of one image, `[channel][row][column]`.
-    pub(crate) fn append(&self, pixels: &[u8], floats: &mut Vec<f32>) {
+    pub(crate) fn append(&self, pixels: &[u8], instructions: Instructions, floats: &mut Vec<f32>) {
+        if self.channels().all(|channel| channel == (0.0, 1.0)) {
+            let begin = floats.len();
+            floats.resize(begin + pixels.len(), 0.0);
+            return divide_by_255(pixels, instructions, &mut floats[begin..]);
+        }
         let planes = pixels.chunks_exact(pixels.len() / self.count);
         for (plane, &(mean, std)) in planes.zip(&self.channels) {
             // looked up faster than divided
@@ -154,7 +160,7 @@ mod tests {
 
     fn floats(input: FloatInput, pixels: &[u8]) -> Vec<f32> {
         let mut floats = vec![9.0];
-        input.append(pixels, &mut floats);
+        input.append(pixels, Instructions::default(), &mut floats);
         floats.split_off(1)
     }
 

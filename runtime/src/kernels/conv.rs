@@ -39,7 +39,7 @@
 use std::ops::Range;
 
 use network::{Affine, Conv as Geometry, Kind, Layer, POOL};
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::{Clamp, ImageKernel, ImageTask, Instructions, Value, multiply_add, store};
 
@@ -165,6 +165,9 @@ impl Conv {
 
     /// One image: `input` is `[channel][row][column]`, `output` `[map][row][column]`.
     pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
+        // by itself, so that the tiles are not compiled for each kind of input
+        self.instructions.run(ShiftTask { planes: &self.planes, input, workspace });
+        let (input, workspace) = (&*workspace, &mut [][..]);
         self.instructions.run(ImageTask { kernel: self, input, workspace, output });
     }
 }
@@ -180,24 +183,49 @@ fn block(layer: &Layer, instructions: Instructions) -> usize {
     (min..=max).rev().min_by_key(unused).unwrap_or(max)
 }
 
-impl<V: Value> ImageKernel<V> for Conv {
+impl ImageKernel for Conv {
+    /// `planes` is the input in shifted planes.
     #[inline(always)]
-    fn run_image<S: Simd>(&self, simd: S, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
-        let layer = self;
-        let pool = layer.planes.step == POOL;
-        if pool {
-            shift::<V, POOL>(&layer.planes, input, workspace);
+    fn run_image<S: Simd>(&self, simd: S, planes: &[f32], _: &mut [f32], output: &mut [f32]) {
+        let pool = self.planes.step == POOL;
+        // a tile that the registers do not hold is not compiled
+        if S::REGISTER_COUNT >= 32 {
+            match (pool, self.block) {
+                (true, 4) => self.tiles::<S, 4, 4>(simd, planes, output),
+                (true, 5) => self.tiles::<S, 5, 4>(simd, planes, output),
+                (true, _) => self.tiles::<S, 6, 4>(simd, planes, output),
+                (false, 6) => self.tiles::<S, 6, 1>(simd, planes, output),
+                (false, 7) => self.tiles::<S, 7, 1>(simd, planes, output),
+                (false, _) => self.tiles::<S, 8, 1>(simd, planes, output),
+            }
         } else {
-            shift::<V, 1>(&layer.planes, input, workspace);
+            match (pool, self.block) {
+                (true, _) => self.tiles::<S, 2, 4>(simd, planes, output),
+                (false, 6) => self.tiles::<S, 6, 1>(simd, planes, output),
+                (false, 7) => self.tiles::<S, 7, 1>(simd, planes, output),
+                (false, _) => self.tiles::<S, 8, 1>(simd, planes, output),
+            }
         }
-        match (pool, layer.block) {
-            (true, 2) => layer.tiles::<S, 2, 4>(simd, workspace, output),
-            (true, 4) => layer.tiles::<S, 4, 4>(simd, workspace, output),
-            (true, 5) => layer.tiles::<S, 5, 4>(simd, workspace, output),
-            (true, _) => layer.tiles::<S, 6, 4>(simd, workspace, output),
-            (false, 6) => layer.tiles::<S, 6, 1>(simd, workspace, output),
-            (false, 7) => layer.tiles::<S, 7, 1>(simd, workspace, output),
-            (false, _) => layer.tiles::<S, 8, 1>(simd, workspace, output),
+    }
+}
+
+/// Puts an input into shifted planes.
+struct ShiftTask<'a, V> {
+    planes: &'a Planes,
+    input: &'a [V],
+    workspace: &'a mut [f32],
+}
+
+impl<V: Value> WithSimd for ShiftTask<'_, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { planes, input, workspace } = self;
+        if planes.step == POOL {
+            shift::<V, POOL>(planes, input, workspace);
+        } else {
+            shift::<V, 1>(planes, input, workspace);
         }
     }
 }

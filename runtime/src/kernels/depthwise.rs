@@ -150,7 +150,7 @@ fn period(channels: usize, lanes: usize) -> usize {
     period
 }
 
-impl ImageKernel<f32> for Depthwise {
+impl ImageKernel for Depthwise {
     #[inline(always)]
     fn run_image<S: Simd>(
         &self,

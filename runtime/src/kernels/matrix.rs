@@ -209,7 +209,7 @@ fn tile(vectors: usize, outputs: usize, pool: bool, instructions: Instructions) 
     fitting.copied().min_by_key(cost).unwrap_or(sizes[0])
 }
 
-impl ImageKernel<f32> for MatrixConv {
+impl ImageKernel for MatrixConv {
     #[inline(always)]
     fn run_image<S: Simd>(
         &self,
