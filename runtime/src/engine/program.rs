@@ -211,16 +211,19 @@ impl Program {
             let Buffers { workspace, pixels, input, slots } = buffers;
             let bytes = self.takes_pixels && self.first_reads_bytes;
             pixels.clear();
-            input.clear();
+            input.resize(if bytes { 0 } else { images.len() * self.inputs }, 0.0);
+            let mut numbers = input.chunks_exact_mut(self.inputs);
             for image in images {
                 let image = image.as_ref();
                 assert_eq!(image.len(), self.inputs, "pixels of an image");
-                if bytes {
-                    pixels.extend_from_slice(image);
-                } else if self.takes_pixels {
-                    input.extend(image.iter().copied().map(f32::from));
-                } else {
-                    float_input.append(image, self.instructions, input);
+                match numbers.next() {
+                    None => pixels.extend_from_slice(image),
+                    Some(numbers) if self.takes_pixels => {
+                        for (number, pixel) in numbers.iter_mut().zip(image) {
+                            *number = f32::from(*pixel);
+                        }
+                    }
+                    Some(numbers) => float_input.write(image, self.instructions, numbers),
                 }
             }
             for (number, step) in self.steps.iter().enumerate() {

@@ -215,7 +215,8 @@ fn assert_program_runs(input: Shape, kinds: Vec<(usize, Kind)>) {
                 if takes_pixels {
                     pixels.extend(image.iter().copied().map(f32::from));
                 } else {
-                    float_input.append(image, instructions, &mut pixels);
+                    pixels.resize(image.len(), 0.0);
+                    float_input.write(image, instructions, &mut pixels);
                 }
                 expected.extend(network.activations(&pixels).pop().unwrap());
             }

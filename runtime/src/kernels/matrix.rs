@@ -210,7 +210,9 @@ fn tile(vectors: usize, outputs: usize, pool: bool, instructions: Instructions) 
             + vectors % width * (1 + pixels + pixels);
         outputs.div_ceil(pixels) * blocks
     };
-    let fitting = sizes.iter().filter(|[width, _]| *width <= vectors.max(1));
+    // after blocks of four, single vectors would need tiles of their own
+    let fits = |width: usize| width <= vectors.max(1) && (width < 4 || vectors.is_multiple_of(4));
+    let fitting = sizes.iter().filter(|[width, _]| fits(*width));
     fitting.copied().min_by_key(cost).unwrap_or(sizes[0])
 }
 
@@ -260,14 +262,10 @@ impl MatrixConv {
                 (4, _, false) => run::<S, 4, 6, 1>(simd, &tiles, output),
                 (2, 8, false) => run::<S, 2, 8, 1>(simd, &tiles, output),
                 (2, _, false) => run::<S, 2, 9, 1>(simd, &tiles, output),
-                (_, 4, false) => run::<S, 1, 4, 1>(simd, &tiles, output),
-                (_, 5, false) => run::<S, 1, 5, 1>(simd, &tiles, output),
-                (_, 6, false) => run::<S, 1, 6, 1>(simd, &tiles, output),
                 (_, 8, false) => run::<S, 1, 8, 1>(simd, &tiles, output),
                 (_, _, false) => run::<S, 1, 9, 1>(simd, &tiles, output),
                 (4, _, true) => run::<S, 4, 4, WINDOW>(simd, &tiles, output),
                 (2, _, true) => run::<S, 2, 8, WINDOW>(simd, &tiles, output),
-                (_, 4, true) => run::<S, 1, 4, WINDOW>(simd, &tiles, output),
                 (_, _, true) => run::<S, 1, 8, WINDOW>(simd, &tiles, output),
             }
         } else {

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use network::POOL;
 use pulp::{Simd, WithSimd};
 
 use super::super::{multiply_add, store};
@@ -152,62 +151,46 @@ impl WithSimd for FinishTiles<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let tile = self.layer.tile;
-        match (tile.size(), tile.outputs) {
-            (4, _) => self.run::<S, 4, 2>(simd),
-            (6, 2) => self.run::<S, 6, 2>(simd),
-            (6, _) => self.run::<S, 6, 4>(simd),
-            _ => self.run::<S, 8, 4>(simd),
+        match (tile.size(), tile.outputs, self.layer.layer.kind().pool()) {
+            (4, _, false) => self.run::<S, 4, 2, 1>(simd),
+            (4, _, true) => self.run::<S, 4, 2, 2>(simd),
+            (6, 2, false) => self.run::<S, 6, 2, 1>(simd),
+            (6, 2, true) => self.run::<S, 6, 2, 2>(simd),
+            (6, _, false) => self.run::<S, 6, 4, 1>(simd),
+            (6, _, true) => self.run::<S, 6, 4, 2>(simd),
+            (_, _, false) => self.run::<S, 8, 4, 1>(simd),
+            (_, _, true) => self.run::<S, 8, 4, 2>(simd),
         }
     }
 }
 
 impl FinishTiles<'_> {
     #[inline(always)]
-    fn run<S: Simd, const SIZE: usize, const OUTPUTS: usize>(self, simd: S) {
+    fn run<S: Simd, const SIZE: usize, const OUTPUTS: usize, const STEP: usize>(self, simd: S) {
         let Self { layer, tiles, rows, maps: group, output } = self;
-        let all_maps = layer.layer.outputs();
-        let pool = layer.layer.kind().pool();
+        let [all_maps, height, width] = layer.layer.output();
         let biases = S::as_simd_f32s(&layer.bias[group.clone()]).0;
         for (number, tile) in tiles.clone().enumerate() {
-            let place = layer.place_of(tile);
+            let [y, x] = layer.place_of(tile).map(|at| at / STEP);
             for (vector, bias) in biases.iter().enumerate() {
                 let at = number * group.len() + vector * S::F32_LANES;
                 let length = group.len() * TILES;
                 let outputs = finish_tile::<S, SIZE, OUTPUTS>(simd, &rows[at..], length);
-                let first = group.start + vector * S::F32_LANES;
-                let maps = first..all_maps.min(first + S::F32_LANES);
-                if pool {
-                    write::<S, OUTPUTS, POOL>(simd, layer, place, &outputs, *bias, maps, output);
-                } else {
-                    write::<S, OUTPUTS, 1>(simd, layer, place, &outputs, *bias, maps, output);
+                let map = group.start + vector * S::F32_LANES;
+                let count = S::F32_LANES.min(all_maps - map);
+                for row in 0..OUTPUTS / STEP {
+                    for column in 0..OUTPUTS / STEP {
+                        // of the last tiles, a part is outside
+                        if y + row < height && x + column < width {
+                            let first = [row * STEP, column * STEP];
+                            let value = pool::<S, OUTPUTS, STEP>(simd, &outputs, first);
+                            let value = simd.add_f32s(value, *bias);
+                            let value = layer.clamp.apply(simd, value);
+                            let at = ((y + row) * width + x + column) * all_maps + map;
+                            store(simd, &mut output[at..at + count], value);
+                        }
+                    }
                 }
-            }
-        }
-    }
-}
-
-/// Writes the outputs of a tile, `[column][row]`, for one vector of maps: the largest of each square of `STEP`.
-#[inline(always)]
-fn write<S: Simd, const OUTPUTS: usize, const STEP: usize>(
-    simd: S,
-    layer: &Winograd,
-    place: [usize; 2],
-    outputs: &[[S::f32s; OUTPUTS]; OUTPUTS],
-    bias: S::f32s,
-    maps: Range<usize>,
-    output: &mut [f32],
-) {
-    let [all_maps, height, width] = layer.layer.output();
-    let [y, x] = place.map(|at| at / STEP);
-    for row in 0..OUTPUTS / STEP {
-        for column in 0..OUTPUTS / STEP {
-            // of the last tiles, a part is outside
-            if y + row < height && x + column < width {
-                let value = pool::<S, OUTPUTS, STEP>(simd, outputs, [row * STEP, column * STEP]);
-                let value = simd.add_f32s(value, bias);
-                let value = layer.clamp.apply(simd, value);
-                let pixel = &mut output[((y + row) * width + x + column) * all_maps..];
-                store(simd, &mut pixel[maps.clone()], value);
             }
         }
     }
