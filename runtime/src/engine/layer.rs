@@ -213,8 +213,8 @@ impl CompiledLayer {
         add(input, Some(other), activation, self.instructions, output);
     }
 
-    /// Whether [`Self::run_bytes`] takes bytes as they are: only the kernels of LeNet's first layers do, since each is
-    /// compiled once more for it.
+    /// Whether [`Self::run_bytes`] takes bytes as they are: only the kernels of LeNet's first layers do, since what reads
+    /// the input is compiled once more for it.
     pub(crate) const fn reads_bytes(&self) -> bool {
         matches!(self.kernel, Kernel::Conv(_) | Kernel::Dense(_))
     }

@@ -36,52 +36,15 @@
 //! Four inputs are loaded for 20 multiply-adds, so the loads hide behind them: the kernel runs at what the core's
 //! multipliers can do (`runtime bench --profile` prints how near).
 
+mod planes;
+
 use std::ops::Range;
 
 use network::{Affine, Conv as Geometry, Kind, Layer, POOL};
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::{Clamp, ImageKernel, ImageTask, Instructions, Value, multiply_add, store};
-
-/// How the input of a layer is laid out in shifted planes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Planes {
-    /// Channels, height and width of the input.
-    input: [usize; 3],
-    /// Shifts by which the input is copied.
-    shifts: usize,
-    /// Pixels from one output to the next: 2 with pooling, else 1.
-    step: usize,
-    /// Rows of one plane: what the output's rows need of every `step`th row of the input.
-    rows: usize,
-    /// Columns of one plane: those of the output.
-    columns: usize,
-}
-
-impl Planes {
-    fn of(layer: &Layer, kernel: [usize; 2]) -> Self {
-        let step = if layer.kind().pool() { POOL } else { 1 };
-        let [_, height, width] = layer.output();
-        Self {
-            input: layer.input(),
-            shifts: kernel[1] + step - 1,
-            step,
-            rows: height + (kernel[0] + step - 2) / step,
-            columns: width,
-        }
-    }
-
-    /// Floats of one input channel: a plane per shift and residue of the row.
-    const fn channel_length(&self) -> usize {
-        self.shifts * self.step * self.rows * self.columns
-    }
-
-    /// Where the inputs of the first output lie in a channel, for this row and column of the kernel.
-    const fn offset(&self, row: usize, column: usize) -> usize {
-        let plane = column * self.step + row % self.step;
-        (plane * self.rows + row / self.step) * self.columns
-    }
-}
+use planes::{Planes, ShiftTask};
 
 /// A layer with its weights packed for some instructions.
 #[derive(Debug)]
@@ -204,52 +167,6 @@ impl ImageKernel for Conv {
                 (false, 6) => self.tiles::<S, 6, 1>(simd, planes, output),
                 (false, 7) => self.tiles::<S, 7, 1>(simd, planes, output),
                 (false, _) => self.tiles::<S, 8, 1>(simd, planes, output),
-            }
-        }
-    }
-}
-
-/// Puts an input into shifted planes.
-struct ShiftTask<'a, V> {
-    planes: &'a Planes,
-    input: &'a [V],
-    workspace: &'a mut [f32],
-}
-
-impl<V: Value> WithSimd for ShiftTask<'_, V> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self { planes, input, workspace } = self;
-        if planes.step == POOL {
-            shift::<V, POOL>(planes, input, workspace);
-        } else {
-            shift::<V, 1>(planes, input, workspace);
-        }
-    }
-}
-
-/// Fills the workspace with shifted planes, but for the room for a channel of floats at its end.
-#[inline(always)]
-fn shift<V: Value, const STEP: usize>(planes: &Planes, input: &[V], workspace: &mut [f32]) {
-    let [channels, height, width] = planes.input;
-    let (workspace, room) = workspace.split_at_mut(workspace.len() - height * width);
-    let mut rows = workspace.chunks_exact_mut(planes.columns);
-    for channel in input.chunks_exact(height * width).take(channels) {
-        let channel = V::floats(channel, room);
-        for shift in 0..planes.shifts {
-            for residue in 0..STEP {
-                let plane = rows.by_ref().take(planes.rows);
-                for (to, row) in plane.zip((residue..).step_by(STEP)) {
-                    // an odd last row is in no window
-                    let Some(from) = channel.get(row * width + shift..(row + 1) * width) else {
-                        continue;
-                    };
-                    for (to, pixel) in to.iter_mut().zip(from.iter().step_by(STEP)) {
-                        *to = *pixel;
-                    }
-                }
             }
         }
     }
