@@ -12,11 +12,11 @@ use network::onnx::Graph;
 use safe_io::SingleLine;
 use safe_io::read::read_bounded;
 
-use crate::baked::{Baked, MAX_BAKED_BYTES};
+use crate::baked::{Baked, BakedFile, MAX_BAKED_BYTES};
 use crate::engine::{Buffers, Program};
 use crate::error::Error;
 use crate::input::{FloatInput, Input};
-use crate::kernels::Kernels;
+use crate::kernels::{Instructions, Kernels};
 use crate::prediction::{Calibration, Prediction};
 use crate::preprocess::{Color, Preparation, Prepared, Preprocess};
 
@@ -74,10 +74,25 @@ impl Classifier {
     /// [`Error::Empty`] or [`Error::Baked`] if it is refused, or what [`Self::of_baked`] says; never a panic, whatever
     /// the bytes.
     pub fn baked(bytes: &[u8]) -> Result<Self, Error> {
+        Self::baked_with(bytes, Options::default())
+    }
+
+    /// [`Self::baked`] of a model that does not say all about itself.
+    ///
+    /// It takes half of the memory of [`Baked::parse`] and [`Self::of_baked`]: there is one copy of the weights.
+    ///
+    /// # Errors
+    /// As [`Self::baked`].
+    pub fn baked_with(bytes: &[u8], options: Options) -> Result<Self, Error> {
         if bytes.is_empty() {
             return Err(Error::Empty);
         }
-        Self::of_baked(&Baked::parse(bytes)?, Options::default())
+        let BakedFile {
+            architecture, takes_pixels, scores, class_names, metadata, weights, ..
+        } = BakedFile::parse(bytes)?;
+        let instructions = check_baked(takes_pixels, options)?;
+        let program = Program::of_layers(&architecture, weights, takes_pixels, instructions);
+        Self::assemble(program, architecture.input(), options, scores, class_names, &metadata)
     }
 
     /// Builds the engine of a baked model, and runs it once.
@@ -86,14 +101,17 @@ impl Classifier {
     /// [`Error::NotFinite`] if it gives no numbers, [`Error::Normalized`] or [`Error::FloatInput`] if `options` do not
     /// fit, [`Error::NoGraph`] if these ask for tract, or [`Error::Calibration`] if that in the metadata is damaged.
     pub fn of_baked(baked: &Baked, options: Options) -> Result<Self, Error> {
-        let Kernels::Fused(instructions) = options.kernels else { return Err(Error::NoGraph) };
-        if baked.takes_pixels() && options.float_input.is_some() {
-            return Err(Error::Normalized { name: "image".into() });
-        }
+        let instructions = check_baked(baked.takes_pixels(), options)?;
         let program = Program::of_network(baked.network(), baked.takes_pixels(), instructions);
         let names = baked.class_names().map(<[String]>::to_vec);
-        let shape = baked.network().architecture().input();
-        Self::assemble(program, shape, options, baked.scores(), names, baked.metadata())
+        Self::assemble(
+            program,
+            baked.network().architecture().input(),
+            options,
+            baked.scores(),
+            names,
+            baked.metadata(),
+        )
     }
 
     /// Reads a model file: a baked model, or with the feature `tract` an ONNX file too.
@@ -118,12 +136,7 @@ impl Classifier {
             let classifier = Self::new(&graph.map_err(|error| error.in_file(path))?, options);
             return classifier.map_err(|error| error.in_file(path));
         }
-        let baked = match &bytes[..] {
-            [] => Err(Error::Empty),
-            bytes => Baked::parse(bytes).map_err(Error::from),
-        };
-        let classifier = baked.and_then(|baked| Self::of_baked(&baked, options));
-        classifier.map_err(|error| error.in_file(path))
+        Self::baked_with(&bytes, options).map_err(|error| error.in_file(path))
     }
 
     /// Builds the engine from the bytes of an ONNX file or of a baked model.
@@ -147,7 +160,6 @@ impl Classifier {
     /// metadata is damaged, what [`Preparation::parse`] says, or [`Error::Model`].
     #[cfg(feature = "tract")]
     pub fn new(graph: &Graph, options: Options) -> Result<Self, Error> {
-        use crate::kernels::Instructions;
         use network::lowering::{lower, whole_in_tract};
         let (lowered, instructions) = match options.kernels {
             Kernels::Tract => (whole_in_tract(graph)?, Instructions::default()),
@@ -389,6 +401,15 @@ impl Classifier {
     pub const fn float_input(&self) -> FloatInput {
         self.float_input
     }
+}
+
+/// What a baked model is run on, if options fit it.
+fn check_baked(takes_pixels: bool, options: Options) -> Result<Instructions, Error> {
+    let Kernels::Fused(instructions) = options.kernels else { return Err(Error::NoGraph) };
+    if takes_pixels && options.float_input.is_some() {
+        return Err(Error::Normalized { name: "image".into() });
+    }
+    Ok(instructions)
 }
 
 /// Whether scores are what a softmax gives.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use dataset::{Image, MAX_CHANNELS};
 
 use crate::error::Error;
+use crate::kernels::{Instructions, divide_by_255};
 use crate::preprocess::{Content, Prepared};
 
 /// What a model is shown: an [`Image`] of its size, or a picture that was [`Prepared`] for it.
@@ -169,13 +170,19 @@ impl FloatInput {
         }
     }
 
-    /// Appends the numbers of one image, `[channel][row][column]`.
-    pub(crate) fn append(&self, pixels: &[u8], floats: &mut Vec<f32>) {
-        let planes = pixels.chunks_exact(pixels.len() / self.count);
-        for (plane, &(mean, std)) in planes.zip(&self.channels) {
+    /// Writes the numbers of one image, `[channel][row][column]`.
+    pub(crate) fn write(&self, pixels: &[u8], instructions: Instructions, numbers: &mut [f32]) {
+        if self.channels().all(|channel| channel == (0.0, 1.0)) {
+            return divide_by_255(pixels, instructions, numbers);
+        }
+        let length = pixels.len() / self.count;
+        let planes = pixels.chunks_exact(length).zip(numbers.chunks_exact_mut(length));
+        for ((plane, numbers), (mean, std)) in planes.zip(self.channels()) {
             // looked up faster than divided
-            let numbers: [f32; 256] = array::from_fn(|pixel| apply(pixel as u8, mean, std));
-            floats.extend(plane.iter().map(|&pixel| numbers[usize::from(pixel)]));
+            let of_pixel: [f32; 256] = array::from_fn(|pixel| apply(pixel as u8, mean, std));
+            for (number, pixel) in numbers.iter_mut().zip(plane) {
+                *number = of_pixel[usize::from(*pixel)];
+            }
         }
     }
 }
@@ -189,9 +196,9 @@ mod tests {
     use super::*;
 
     fn floats(input: FloatInput, pixels: &[u8]) -> Vec<f32> {
-        let mut floats = vec![9.0];
-        input.append(pixels, &mut floats);
-        floats.split_off(1)
+        let mut floats = vec![9.0; pixels.len()];
+        input.write(pixels, Instructions::default(), &mut floats);
+        floats
     }
 
     #[test]

@@ -59,6 +59,9 @@ fn settings_are_in_range_of_one_type_and_given_once() {
     assert_graph_refused("Clip has no attribute `min` in this operator set", |graph| {
         append(graph, "Clip", &[], &[float("min", 0.5)]);
     });
+    assert_graph_refused("BatchNormalization has no attribute `spatial` in this", |graph| {
+        append(graph, "BatchNormalization", &["s", "s", "s", "s"], &[int("spatial", 1)]);
+    });
     assert_graph_refused("MatMul has no attribute `transB`", |graph| {
         constant(graph, "square", &[10, 10], &[0.5; 100]);
         append(graph, "MatMul", &["square"], &[int("transB", 1)]);

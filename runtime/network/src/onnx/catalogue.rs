@@ -134,6 +134,10 @@ pub(super) const SETTINGS_AS_INPUTS: &[(&str, i64, &[&str])] = &[
     ("Unsqueeze", 13, &["axes"]),
 ];
 
+/// Operators that lost settings, and the first operator set in which they have them no more.
+pub(super) const SETTINGS_LOST: &[(&str, i64, &[&str])] =
+    &[("BatchNormalization", 9, &["spatial"])];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::iter;
 use std::ops::RangeInclusive;
 
-use super::catalogue::{OPERATORS, SETTINGS_AS_INPUTS};
+use super::catalogue::{OPERATORS, SETTINGS_AS_INPUTS, SETTINGS_LOST};
 use super::input::{self, Layout};
 use super::shapes::{self, Element, Facts};
 use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Values, select};
@@ -201,6 +201,11 @@ fn check_operator(node: &Node) -> Result<(), GraphFault> {
 
 /// Whether settings stand where the operator set has them.
 fn check_settings(node: &Node, opset: i64) -> Result<(), GraphFault> {
+    let lost = SETTINGS_LOST.iter().filter(|(op, since, _)| *op == node.op && opset >= *since);
+    let mut lost = lost.flat_map(|(.., names)| *names);
+    if let Some(name) = lost.find(|name| node.attributes.contains_key(**name)) {
+        return Err(unknown_attribute(node, name));
+    }
     let Some((_, since, names)) = SETTINGS_AS_INPUTS.iter().find(|(op, ..)| *op == node.op) else {
         return Ok(());
     };
