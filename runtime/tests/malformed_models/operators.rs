@@ -60,7 +60,8 @@ fn settings_are_in_range_of_one_type_and_given_once() {
         append(graph, "Clip", &[], &[float("min", 0.5)]);
     });
     assert_graph_refused("BatchNormalization has no attribute `spatial` in this", |graph| {
-        append(graph, "BatchNormalization", &["s", "s", "s", "s"], &[int("spatial", 1)]);
+        constant(graph, "one", &[10], &[1.0; 10]);
+        append(graph, "BatchNormalization", &["one"; 4], &[int("spatial", 1)]);
     });
     assert_graph_refused("MatMul has no attribute `transB`", |graph| {
         constant(graph, "square", &[10, 10], &[0.5; 100]);
