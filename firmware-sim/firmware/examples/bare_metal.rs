@@ -5,63 +5,66 @@
 #![cfg_attr(panic = "abort", no_std)]
 #![forbid(unsafe_code)]
 
-use firmware::Model;
+use firmware::plan::MAX_SCRATCH_WORDS;
+use firmware::{Answer, Model, Progress};
 
 /// Room for any file and any image.
-type Flash = [u8; 1 << 20];
-/// Room for a row of any image.
-const MAX_ROW: usize = 4096;
+type Bytes = [u8; 1 << 20];
 /// Room for the memory of any model.
-type Scratch = [u32; 1 << 18];
+type Scratch = [u32; MAX_SCRATCH_WORDS];
+/// Room for a row of an image.
+type Row = [u8; 4096];
 
 /// What is answered instead of a class if `flash` holds no model.
-const NO_MODEL: u16 = u16::MAX;
+const NO_MODEL: u32 = u32::MAX;
 
 // Kept although nothing calls them, so that the archive holds their whole call trees.
 #[used]
-static INFER: extern "C" fn(&Flash, usize, &Flash, usize, &mut Scratch) -> u16 = infer;
+static INFER: extern "C" fn(&Bytes, usize, &Bytes, usize, &mut Scratch) -> u32 = infer;
 #[used]
-static STREAM: extern "C" fn(
-    &Flash,
-    usize,
-    extern "C" fn(&mut [u8; MAX_ROW]) -> usize,
-    &mut Scratch,
-) -> u16 = stream;
+static STREAM: extern "C" fn(&Bytes, usize, extern "C" fn(&mut Row) -> usize, &mut Scratch) -> u32 =
+    stream;
 
 /// A whole image.
 extern "C" fn infer(
-    flash: &Flash,
+    flash: &Bytes,
     length: usize,
-    image: &Flash,
+    image: &Bytes,
     size: usize,
     scratch: &mut Scratch,
-) -> u16 {
-    let mut class = || {
+) -> u32 {
+    let mut answer = || {
         let model = Model::parse(flash.get(..length)?).ok()?;
         let logits = model.infer(image.get(..size)?, scratch)?;
-        Some(logits.answer(model).class)
+        Some(packed(logits.answer(model)))
     };
-    class().unwrap_or(NO_MODEL)
+    answer().unwrap_or(NO_MODEL)
 }
 
 /// Row by row, as from a camera.
 extern "C" fn stream(
-    flash: &Flash,
+    flash: &Bytes,
     length: usize,
-    read_row: extern "C" fn(&mut [u8; MAX_ROW]) -> usize,
+    read_row: extern "C" fn(&mut Row) -> usize,
     scratch: &mut Scratch,
-) -> u16 {
-    let mut class = || {
+) -> u32 {
+    let mut answer = || {
         let model = Model::parse(flash.get(..length)?).ok()?;
         let mut frame = model.start(scratch)?;
-        let mut row = [0; MAX_ROW];
+        let mut row: Row = [0; 4096];
         while !frame.is_complete() {
+            while let Progress::Computed(_) = frame.step() {}
             let length = read_row(&mut row);
             frame.push_row(row.get(..length)?)?;
         }
-        frame.finish().map(|logits| logits.class())
+        Some(packed(frame.finish()?.answer(model)))
     };
-    class().unwrap_or(NO_MODEL)
+    answer().unwrap_or(NO_MODEL)
+}
+
+/// All that is answered, so that none of it is left out.
+fn packed(answer: Answer) -> u32 {
+    u32::from(answer.class) | (answer.verdict as u32) << 16 | u32::from(answer.agrees) << 24
 }
 
 #[cfg(panic = "abort")]

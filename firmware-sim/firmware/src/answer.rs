@@ -82,7 +82,7 @@ impl Logits<'_> {
 
     /// What they mean to `model`, which gave them.
     #[must_use]
-    pub fn answer(&self, model: Model<'_>) -> Answer {
+    pub fn answer<const ROUTINES: u16>(&self, model: Model<'_, ROUTINES>) -> Answer {
         let (class, margin) = self.ranked();
         let best = self.0.get(usize::from(class)).copied().unwrap_or_default();
         let others = self.0.iter().enumerate().filter(|(other, _)| *other != usize::from(class));

@@ -118,6 +118,8 @@ pub enum FormatError {
     },
     /// The header has none or too many layers, a layout that is none, or other routines than the layers have.
     Header,
+    /// The file does not lie at a multiple of four, where words of weights are read in place; see [`Layout::Words`].
+    Alignment,
     /// The file needs these routines, [`Routine::bit`]s, which are not there: it is laid out for other cores, or more is
     /// in it than was linked.
     Routines(u16),
@@ -153,6 +155,7 @@ impl fmt::Display for FormatError {
             Self::Header => {
                 f.write_str("the header has no layers, too many, or other routines than they need")
             }
+            Self::Alignment => f.write_str("does not lie at a multiple of four: align it"),
             Self::Routines(bits) => write!(
                 f,
                 "laid out for another family of cores, or for more than is linked ({bits:#06x})"
@@ -163,7 +166,7 @@ impl fmt::Display for FormatError {
             }
             Self::Layer(layer) => write!(f, "layer {}: lengths that do not fit", layer + 1),
             Self::Channel(layer) => {
-                write!(f, "layer {}: a multiplier is out of range", layer + 1)
+                write!(f, "layer {}: a multiplier is out of range, or a number is not 0", layer + 1)
             }
             Self::Bound(layer) => write!(f, "layer {}: an accumulator may overflow", layer + 1),
             Self::Plan => f.write_str("the plan of memory does not hold the network"),
@@ -239,7 +242,8 @@ pub fn checksum(content: &[u8]) -> u32 {
 }
 
 impl<'a> Model<'a> {
-    /// Checks `flash` once, so that inference has nothing left to fail on. Copies nothing.
+    /// Checks `flash` once, so that inference has nothing left to fail on. Copies nothing; a file of [`Layout::Words`]
+    /// must lie at a multiple of four.
     ///
     /// # Errors
     /// A [`FormatError`] naming the first thing wrong. Never panics, whatever the bytes.

@@ -14,6 +14,8 @@
 //! | Words | any other dense | [`Order::DenseWords`] |
 //! | Words | depthwise | [`Order::Halves`] |
 
+use core::ops::Range;
+
 use super::record::{Kind, Record, Value};
 use crate::kernels::words::gathered_pairs;
 
@@ -197,7 +199,16 @@ impl Weights {
         }
     }
 
-    /// Where the weight of a tap to an output lies.
+    /// Taps that fill the words of an output up. What they meet may be any byte, so they must weigh nothing.
+    #[must_use]
+    pub const fn filling(&self) -> Range<usize> {
+        match self.order {
+            Order::Fours | Order::Grey | Order::DenseWords => self.taps..2 * self.words(),
+            _ => 0..0,
+        }
+    }
+
+    /// Where the weight of a tap to an output lies; of [`Self::filling`] too.
     fn place(&self, output: usize, tap: usize) -> Place {
         let Self { order, outputs, taps, inputs, run } = *self;
         // of a word that belongs to two outputs
@@ -214,7 +225,8 @@ impl Weights {
             Order::Blocks => Place::Byte((output / BLOCK * taps + tap) * BLOCK + output % BLOCK),
             Order::Fours => {
                 let fours = run / 4 * 4;
-                let (y, x) = (tap / run.max(1), tap % run.max(1));
+                let y = (tap / run.max(1)).min(self.rows().saturating_sub(1));
+                let x = tap - y * run;
                 if x < fours {
                     let [pair, half] = neighbours(y * fours + x);
                     in_word(row + pair, half)
@@ -232,7 +244,8 @@ impl Weights {
                 in_word(row + (pair * side + x) * side + y, half)
             }
             Order::Grey => {
-                let (y, x) = (tap / GREY, tap % GREY);
+                let y = (tap / GREY).min(GREY - 1);
+                let x = tap - y * GREY;
                 if y + 1 < GREY {
                     in_word(row + y / 2 * GREY + x, y % 2)
                 } else {

@@ -4,20 +4,18 @@
 //! on changes of them, with stable Rust.
 
 pub mod changes;
+/// Shared with the tests of the engine.
+#[path = "../../../firmware-sim/firmware/tests/properties/definition/mod.rs"]
+mod definition;
 
 use std::io::Cursor;
 
 use dataset::idx;
-use firmware::format::{Channel, File, LEN, Packed, Scales};
-use firmware::multiplier::Multiplier;
-use firmware::{Model, Scratch};
 use image::{DynamicImage, ImageFormat};
 use network::onnx::{Attribute, Graph, Tensor, Values};
 use runtime::picture::{self, Limits};
 use runtime::preprocess::{self, Color, Content, Preparation, Preprocess};
-use runtime::{Baked, Classifier, IMAGE_SIDE, Image, Kernels, Options, PIXELS};
-use zerocopy::little_endian::U32;
-use zerocopy::{FromZeros, IntoBytes};
+use runtime::{Baked, Classifier, Image, Kernels, Options, PIXELS};
 
 /// Maximum difference of a sum in another order, as a part of the largest it can be: 1,000 terms by 2⁻²⁴ each.
 const SUM_ORDER: f64 = 1e-4;
@@ -151,73 +149,8 @@ pub fn picture(bytes: &[u8]) {
     assert_eq!(preprocess::prepare(&again), prepared);
 }
 
-/// A `.q8` file is refused, or is used in place, and no logit exceeds its bound.
-///
-/// A fuzzer cannot guess a model of 440 KB with its checksum. So the bytes are changes of a blank model: each has an
-/// offset of 3 bytes, a length of 1, and that many bytes. The checksum is made to fit, and after an odd number of
-/// changes the accumulator bounds too.
-pub fn q8(mut bytes: &[u8]) {
-    assert!(Model::parse(bytes).is_err() || bytes.len() == LEN);
-    let mut file = blank();
-    let header = file.as_bytes()[..HEADER].to_vec();
-    let mut changes = 0;
-    while let Some((&[low, middle, high, length], rest)) = bytes.split_first_chunk() {
-        let place = u32::from_le_bytes([low, middle, high, 0]) as usize % LEN;
-        let (change, rest) = rest.split_at(rest.len().min(length.into()));
-        let change = &change[..change.len().min(LEN - place)];
-        file.as_mut_bytes()[place..][..change.len()].copy_from_slice(change);
-        (bytes, changes) = (rest, changes + 1);
-    }
-    // sealing writes the header too: what was changed there is refused by itself
-    assert!(file.as_bytes()[..HEADER] == header || Model::new(&file).is_err());
-    if changes % 2 == 1 {
-        state_bounds(&mut file.conv1);
-        state_bounds(&mut file.conv2);
-        state_bounds(&mut file.dense1);
-        state_bounds(&mut file.dense2);
-    }
-    file.seal();
-    let Ok(model) = Model::parse(file.as_bytes()) else { return };
-    assert!(std::ptr::eq(model.file(), &raw const *file));
-    let mut scratch = Scratch::new();
-    let ramp = std::array::from_fn(|i| (i * 7 / IMAGE_SIDE) as u8);
-    for image in [[0; PIXELS], [255; PIXELS], ramp] {
-        let logits = model.infer(&image, &mut scratch);
-        let channels = file.dense2.channels().as_flattened();
-        for (logit, channel) in logits.0.iter().zip(channels) {
-            assert!(logit.unsigned_abs() <= channel.accumulator_bound());
-        }
-        assert!(usize::from(logits.digit()) < logits.0.len());
-    }
-}
-
-/// Bytes of magic, version and geometry.
-const HEADER: usize = 24;
-
-/// A model without weights that passes every check.
-fn blank() -> Box<File> {
-    let mut file = File::new_box_zeroed().expect("there is memory");
-    let one = U32::new(1.0_f32.to_bits());
-    file.scales = Scales { stage1: one, stage2: one, hidden: one, logits: one };
-    let channel = Channel::new(0, Multiplier::ONE, 0);
-    file.conv1.channels_mut().as_flattened_mut().fill(channel);
-    file.conv2.channels_mut().as_flattened_mut().fill(channel);
-    file.dense1.channels_mut().as_flattened_mut().fill(channel);
-    file.dense2.channels_mut().as_flattened_mut().fill(channel);
-    file.seal();
-    assert!(Model::new(&file).is_ok());
-    file
-}
-
-/// States the true bounds of a layer.
-fn state_bounds(layer: &mut impl Packed) {
-    for outputs in 0..layer.channels().len() {
-        let biases = layer.channels()[outputs].each_ref().map(Channel::bias);
-        let bounds = layer.accumulator_bounds(outputs, biases);
-        for (channel, bound) in layer.channels_mut()[outputs].iter_mut().zip(bounds) {
-            // its bytes 8 to 12; the others stay, whatever they are
-            let bound = u32::try_from(bound).unwrap_or(u32::MAX);
-            channel.as_mut_bytes()[8..12].copy_from_slice(&bound.to_le_bytes());
-        }
-    }
+/// A `.q8` file is refused, or runs within its scratch and gives what its definition in 128-bit integers gives: as it is,
+/// with a checksum that fits, and with all else that follows from its layers.
+pub fn q8(bytes: &[u8]) {
+    definition::refused_or_exact(bytes);
 }

@@ -12,7 +12,7 @@ use super::super::plan;
 use super::{
     BLOCK, CHUNK_LIMIT, FormatError, Header, Kind, Layers, Layout, MAGIC, MAX_ACCUMULATOR,
     MAX_CHANNELS, MAX_KERNEL, MAX_LAYERS, MAX_OUTPUTS, MAX_POOLED_STRIDE, MAX_SIDE, Model, Order,
-    Record, Rehearsal, VERSION, Value, ZERO_POINTS, checksum, data,
+    Record, Rehearsal, VERSION, Value, Weights, ZERO_POINTS, checksum, data,
 };
 use crate::multiplier::Multiplier;
 
@@ -74,6 +74,11 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
     let layers = usize::from(header.layers);
     if layers == 0 || layers > MAX_LAYERS || Layout::of_code(header.layout).is_none() {
         return Err(FormatError::Header);
+    }
+    if header.layout == Layout::Words.code()
+        && !flash.as_ptr().addr().is_multiple_of(size_of::<u32>())
+    {
+        return Err(FormatError::Alignment);
     }
     let (records, _) = <[Record]>::ref_from_prefix_with_elems(rest, layers).map_err(|_| length)?;
     let model = Model::from_checked_parts(flash, header, records);
@@ -212,7 +217,14 @@ fn check_channels(model: Model<'_>, number: u8) -> Result<(), FormatError> {
             return Err(FormatError::Channel(number));
         }
     }
+    let weights = model.layers().weights(number.into());
     for (output, channel) in channels.iter().enumerate() {
+        let bytes = model.weights(number.into());
+        let is_filled =
+            |weights: &Weights| weights.filling().all(|tap| weights.get(bytes, output, tap) == 0);
+        if !weights.is_none_or(|weights| is_filled(&weights)) {
+            return Err(FormatError::Channel(number));
+        }
         let bound =
             bound(model, number, output, channel.bias.get()).ok_or(FormatError::Bound(number))?;
         if bound > u64::from(MAX_ACCUMULATOR) || bound != u64::from(channel.bound.get()) {

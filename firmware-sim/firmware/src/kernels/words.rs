@@ -1,6 +1,6 @@
 //! Kernels of the layout *Words*, for layers of any size: Cortex-M4, M7 and M33, which have ARM's DSP instructions.
 //!
-//! Weights lie as [`Word`]s of two taps and two outputs, see [`format::words`](crate::format::words); a tap is one
+//! Weights lie as [`Word`]s of two taps and two outputs, see [`format::Order`](crate::format::Order); a tap is one
 //! weight of an output. A [`Pair`] holds the activations, 0 to 255, that the two taps of a word are multiplied with.
 //! For two outputs at one place a kernel adds to `[whole, even]`, which
 //! [`unpack_accumulators`](super::unpack_accumulators) separates. All sums wrap at 32 bits.
@@ -41,8 +41,8 @@ use dsp as chosen;
 #[cfg(not(kernels = "dsp"))]
 use portable as chosen;
 
-/// Weights of two taps to two outputs: the bytes of [`format::words::Word`](crate::format::words::Word),
-/// little-endian. Aligned, so that a kernel loads two at once.
+/// Weights of two taps to two outputs: two halves of `256 · odd + even`, little-endian. Aligned, so that a kernel loads
+/// two at once.
 pub type Word = u32;
 
 /// `[whole, even]` of a pair of outputs at four places.

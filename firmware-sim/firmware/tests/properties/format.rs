@@ -1,11 +1,11 @@
 //! Parse accepts what emit writes, and of all else only what runs as the definition says.
 
 use firmware::Model;
-use firmware::format::{FormatError, Header, Layout, Record, Value, checksum};
+use firmware::format::{Channel, FormatError, Header, Layout, Record, Value, checksum};
 use proptest::prelude::*;
 use zerocopy::FromBytes;
 
-use crate::oracle;
+use crate::definition::{refused_or_exact, repair, run};
 use crate::synthetic::{Network, Random};
 
 /// Makes the checksum of changed bytes fit again.
@@ -29,17 +29,6 @@ fn file(seed: u64) -> Vec<u8> {
     Network::random(&mut Random(seed)).file(Layout::Bytes)
 }
 
-/// Runs a model that was accepted: the definition of what its file holds gives the same.
-fn assert_runs(file: &[u8], random: &mut Random) {
-    let model = Model::parse(file).unwrap();
-    let network = Network::read(model);
-    let image = network.image(random);
-    let mut scratch = vec![0x5afe_5afe; model.scratch_words()];
-    let logits = model.infer(&image, &mut scratch).expect("the memory is the model's");
-    let logits: Vec<i128> = logits.0.iter().map(|&logit| logit.into()).collect();
-    assert_eq!(logits, oracle::logits(&network, &image));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -50,8 +39,7 @@ proptest! {
         layout in prop_oneof![Just(Layout::Bytes), Just(Layout::Words)],
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..4),
     ) {
-        let mut random = Random(seed);
-        let mut file = Network::random(&mut random).file(layout);
+        let mut file = Network::random(&mut Random(seed)).file(layout);
         let front = size_of::<Header>() + usize::from(file[24]) * size_of::<Record>();
         for (index, byte, is_flip) in changes {
             // most in what the layers are
@@ -59,9 +47,21 @@ proptest! {
             file[index] = if is_flip { file[index] ^ 1 << (byte % 8) } else { byte };
         }
         reseal(&mut file);
-        if Model::parse(&file).is_ok() {
-            assert_runs(&file, &mut random);
+        run(&file);
+    }
+
+    /// As the fuzzer tries it, with what follows from a change mended.
+    #[test]
+    fn any_bytes_are_refused_or_run_as_the_definition_says(
+        seed in 0..300_u64,
+        layout in prop_oneof![Just(Layout::Bytes), Just(Layout::Words)],
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+    ) {
+        let mut file = Network::random(&mut Random(seed)).file(layout);
+        for (index, byte) in changes {
+            *index.get_mut(&mut file) = byte;
         }
+        refused_or_exact(&file);
     }
 
     #[test]
@@ -102,8 +102,43 @@ fn some_of_what_is_changed_runs() {
         |header: &mut Header, _: &mut [Record]| header.agreement_margin += 1,
         |header: &mut Header, _: &mut [Record]| header.input.scale += 1,
     ] {
-        assert_runs(&resealed(&file, change), &mut Random(1));
+        assert!(run(&resealed(&file, change)));
     }
+}
+
+#[test]
+fn a_file_of_words_must_be_aligned_and_one_of_bytes_need_not() {
+    for (layout, expected) in
+        [(Layout::Bytes, Ok(())), (Layout::Words, Err(FormatError::Alignment))]
+    {
+        let file = Network::random(&mut Random(3)).file(layout);
+        let mut memory = vec![0; file.len() + 8];
+        let start = memory.as_ptr().align_offset(4) + 1;
+        let flash = &mut memory[start..][..file.len()];
+        flash.copy_from_slice(&file);
+        assert_eq!(Model::parse(flash).map(|_| ()), expected);
+    }
+}
+
+#[test]
+fn weights_that_fill_words_up_must_be_zero() {
+    let mut met = 0;
+    for seed in 0..200 {
+        let file = Network::random(&mut Random(seed)).file(Layout::Words);
+        let layers = Model::parse(&file).unwrap().layers();
+        for (layer, record) in layers.records.iter().enumerate() {
+            let Some(weights) = layers.weights(layer) else { continue };
+            let start = record.data.get() as usize + record.channels() * size_of::<Channel>();
+            for tap in weights.filling() {
+                let mut changed = file.clone();
+                weights.set(&mut changed[start..], 0, tap, 1);
+                let changed = repair::restated(&changed).unwrap();
+                assert_eq!(Model::parse(&changed), Err(FormatError::Channel(layer as u8)));
+                met += 1;
+            }
+        }
+    }
+    assert!(met > 20);
 }
 
 #[test]

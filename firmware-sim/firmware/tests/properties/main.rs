@@ -1,10 +1,12 @@
 //! Any network: the engine gives what the definition in 128-bit integers gives, bit for bit, within the memory that its
 //! plan says.
 
+mod definition;
 mod format;
-mod oracle;
+mod seeds;
 mod synthetic;
 
+use definition::oracle;
 use firmware::format::{Kind, Layout, MAX_LAYERS, Order, Rehearsal, Value};
 use firmware::{Dimensions, Model, Progress};
 use proptest::prelude::*;

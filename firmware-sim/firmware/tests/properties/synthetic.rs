@@ -1,44 +1,16 @@
 //! Networks and images made from a seed.
 
-use firmware::Model;
-use firmware::format::{
-    Channel, Header, Kind, Layers, Layout, Order, Part, Record, Value, accumulator_bound, emit,
-    file_len,
-};
+use firmware::format::{Channel, Kind, Layout, Record, Value};
 use firmware::multiplier::Multiplier;
 use zerocopy::FromZeros;
 
-/// `SplitMix64`: <https://prng.di.unimi.it/splitmix64.c>.
-#[derive(Debug)]
-pub(crate) struct Random(pub(crate) u64);
+pub(crate) use crate::definition::network::{Network, Random};
 
 impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     /// One of `from` to `to`.
     pub(crate) fn range(&mut self, from: usize, to: usize) -> usize {
         from + (self.next() >> 8) as usize % (to + 1 - from)
     }
-
-    fn one_in(&mut self, many: u64) -> bool {
-        (self.next() >> 8).is_multiple_of(many)
-    }
-}
-
-/// A network with its weights as the definition has them.
-#[derive(Debug)]
-pub(crate) struct Network {
-    pub(crate) input: Value,
-    pub(crate) records: Vec<Record>,
-    /// `[output][tap]`, taps as they lie in the file; of an addition its two factors.
-    pub(crate) weights: Vec<Vec<i32>>,
-    pub(crate) channels: Vec<Vec<Channel>>,
 }
 
 fn value([channels, height, width]: [usize; 3], zero: u8) -> Value {
@@ -80,46 +52,6 @@ impl Network {
         }
         network.last(random);
         network
-    }
-
-    /// The network that a file holds.
-    pub(crate) fn read(model: Model<'_>) -> Self {
-        let layers = model.layers();
-        let mut network = Self {
-            input: model.header().input,
-            records: layers.records.to_vec(),
-            weights: vec![],
-            channels: vec![],
-        };
-        for layer in 0..layers.records.len() {
-            let bytes = model.weights(layer);
-            network.channels.push(model.channels(layer).to_vec());
-            network.weights.push(match layers.weights(layer) {
-                None => vec![],
-                Some(weights) if weights.order == Order::Factors => {
-                    bytes.as_chunks().0.iter().map(|factor| i32::from_le_bytes(*factor)).collect()
-                }
-                Some(weights) => (0..weights.outputs * weights.taps)
-                    .map(|at| weights.get(bytes, at / weights.taps, at % weights.taps).into())
-                    .collect(),
-            });
-        }
-        network
-    }
-
-    /// What goes in, of the engine's input.
-    pub(crate) fn image(&self, random: &mut Random) -> Vec<u8> {
-        let kind = random.next() % 4;
-        let pixel = |random: &mut Random| match kind {
-            0 => 255,
-            1 => u8::from(random.one_in(8)) * random.next() as u8,
-            _ => random.next() as u8,
-        };
-        (0..self.input.size()).map(|_| pixel(random)).collect()
-    }
-
-    pub(crate) fn value(&self, number: usize) -> &Value {
-        if number == 0 { &self.input } else { &self.records[number - 1].output }
     }
 
     /// Adds a layer or a residual block.
@@ -304,18 +236,11 @@ impl Network {
             let real = 255.0 / spread * (random.range(50, 200) as f64 / 100.0);
             let multiplier = Multiplier::from_f64_bits(real.to_bits()).unwrap();
             let bias = (random.next() as i32 % 1000) * (spread / 4000.0).max(1.0) as i32;
-            let of_output = weights.iter().skip(output * taps).take(taps);
-            let bound = match kind {
-                Kind::Add => {
-                    weights.iter().map(|&factor| 255 * factor as u64).sum::<u64>()
-                        + u64::from(bias.unsigned_abs())
-                }
-                Kind::AveragePool => {
-                    u64::from(layer.kernel[0]) * u64::from(layer.kernel[1]) * 255
-                        + u64::from(bias.unsigned_abs())
-                }
-                _ => accumulator_bound(of_output.map(|&weight| weight as i16), bias, input.zero),
+            let of_output = match kind {
+                Kind::Add => &weights[..],
+                _ => &weights[output * taps..][..taps],
             };
+            let bound = self.bound(&layer, of_output, bias);
             channels.push(Channel::new(bias, multiplier, bound as u32));
         }
         self.records.push(layer);
@@ -325,25 +250,6 @@ impl Network {
 
     /// The network as a file.
     pub(crate) fn file(&self, layout: Layout) -> Vec<u8> {
-        let bytes = |weights: &Vec<i32>| weights.iter().map(|&weight| weight as i8).collect();
-        let weights: Vec<Vec<i8>> = self.weights.iter().map(bytes).collect();
-        let parts: Vec<Part<'_>> = (0..self.records.len())
-            .map(|layer| {
-                let channels = &self.channels[layer][..];
-                if self.records[layer].kind == Kind::Add.code() {
-                    let factors = [self.weights[layer][0], self.weights[layer][1]];
-                    Part { channels, weights: &[], factors }
-                } else {
-                    Part { channels, weights: &weights[layer], factors: [0; 2] }
-                }
-            })
-            .collect();
-        let mut header = Header::new_zeroed();
-        (header.input, header.layout) = (self.input, layout.code());
-        let mut records = self.records.clone();
-        let layers = Layers { input: &header.input, records: &records, layout };
-        let mut file = vec![0; file_len(layers).unwrap()];
-        emit(&mut header, &mut records, &parts, &mut file).expect("the network can be planned");
-        file
+        self.emit(layout).expect("the network can be planned")
     }
 }

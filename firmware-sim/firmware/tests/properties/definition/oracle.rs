@@ -2,7 +2,7 @@
 
 use firmware::format::{Channel, Kind, Record, Value};
 
-use crate::synthetic::Network;
+use super::network::Network;
 
 /// What a value's bytes stand for, `[channel][row][column]`.
 type Maps = Vec<Vec<Vec<i128>>>;
