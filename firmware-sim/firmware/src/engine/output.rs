@@ -57,13 +57,18 @@ impl<'m> Output<'m> {
     }
 
     /// Copies `count` channels from `first` on from one column to a later one.
+    #[inline(never)]
     pub(super) fn repeat(&mut self, columns: [usize; 2], first: usize, count: usize) {
         let [from, to] = columns.map(|column| self.place(column, first, count));
         match self {
             Self::Row { bytes, .. } => {
                 let Some((before, after)) = bytes.split_at_mut_checked(to.start) else { return };
                 let from = before.get(from).unwrap_or_default();
-                after.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+                let (from, last) = from.as_chunks::<4>();
+                let (to, last_to) = after.split_at_mut(after.len().min(4 * from.len()));
+                let to = to.as_chunks_mut::<4>().0;
+                to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+                last_to.iter_mut().zip(last).for_each(|(to, &from)| *to = from);
             }
             Self::Logits { logits, row, value } => {
                 let [_, height, width] = value.shape();

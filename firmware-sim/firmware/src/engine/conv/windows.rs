@@ -102,6 +102,8 @@ pub(in crate::engine) fn grey(
             continue;
         }
         if is_blank {
+            // most of a digit's picture is background: 0 times anything
+            work.sums.fill([0; 8]);
             blank = Some(column);
         }
         output.put_largest(column, step.first, work.sums, step.channels);
@@ -109,7 +111,7 @@ pub(in crate::engine) fn grey(
     Some(())
 }
 
-/// Sums of products of a window of one channel; whether all of it is zero.
+/// Sums of products of a window of one channel, unless all of it is zero; whether it is.
 #[inline(never)]
 fn sum_up_grey(
     step: &Step<'_>,
@@ -121,10 +123,7 @@ fn sum_up_grey(
     if work.is_padded {
         is_blank &= pad_grey(step, patch);
     }
-    if is_blank {
-        // most of a digit's picture is background: 0 times anything
-        work.sums.fill([0; 8]);
-    } else {
+    if !is_blank {
         grey::convolve(step.words()?, patch, work.sums);
     }
     Some(is_blank)

@@ -131,12 +131,12 @@ unsafe extern "C" fn gather_rows(
     )
 }
 
-/// Lays out the registers for [`next_row`], at label 4:
+/// Lays out the registers for a row of two patches, at label 2:
 ///
 /// ```text
-/// r0       next four channels of the row        r8, r9   next offset, end of offsets
-/// r1       step                                 r10      pixels
-/// r2, r3   next of the patches' rows, end       r11      the row of the first patch
+/// r0       four channels of the row            r8, r9   next offset, end of offsets
+/// r1       step                                r10      pixels, of these four channels
+/// r2, r3   next row of a patch, end            r12, lr  three steps, five
 /// ```
 macro_rules! begin_window {
     ($side:literal) => {
@@ -147,37 +147,35 @@ macro_rules! begin_window {
             $side,
             "
              mov r10, r0
-             mov r11, r2
-             add r12, r1, r1, lsl #1 // three columns
-             add lr, r1, r1, lsl #2 // five
-             4:
+             add r12, r1, r1, lsl #1
+             add lr, r1, r1, lsl #2
+             2:
              ldr r0, [r8], #4
-             add r0, r0, r10
-             mov r2, r11",
+             add r0, r0, r10",
         )
     };
 }
 
-/// Ends a loop over two patches at a time that begins at label 2, and one over rows that begins at label 4; returns
-/// after the last row.
+/// Ends a row, and two patches after the last; returns after the last patch.
 macro_rules! end_window {
     ($side:literal) => {
         concat!(
-            "add r2, r2, #8 * ",
+            "add r2, r2, #4 * ",
+            $side,
+            "
+             cmp r8, r9
+             bne 2b
+             sub r8, r8, #4 * ",
+            $side,
+            "
+             add r10, r10, #4
+             add r2, r2, #4 * ",
             $side,
             " * ",
             $side,
             "
              cmp r2, r3
              bne 2b
-             add r11, r11, #4 * ",
-            $side,
-            "
-             add r3, r3, #4 * ",
-            $side,
-            "
-             cmp r8, r9
-             bne 4b
              pop {{r4-r11, pc}}",
         )
     };
@@ -216,7 +214,6 @@ unsafe extern "C" fn gather_six_columns(
     naked_asm!(
         dsp_core!(),
         begin_window!("6"),
-        "2:",
         "ldr r4, [r0, r1, lsl #1]",
         "ldr r5, [r0, r12]",
         store_columns!("6", "2"),
@@ -224,7 +221,7 @@ unsafe extern "C" fn gather_six_columns(
         "ldr r5, [r0, lr]",
         store_columns!("6", "4"),
         "ldr r5, [r0, r1]",
-        "ldr r4, [r0], #4",
+        "ldr r4, [r0]",
         store_columns!("6", "0"),
         end_window!("6"),
     )
@@ -241,12 +238,11 @@ unsafe extern "C" fn gather_four_columns(
     naked_asm!(
         dsp_core!(),
         begin_window!("4"),
-        "2:",
         "ldr r4, [r0, r1, lsl #1]",
         "ldr r5, [r0, r12]",
         store_columns!("4", "2"),
         "ldr r5, [r0, r1]",
-        "ldr r4, [r0], #4",
+        "ldr r4, [r0]",
         store_columns!("4", "0"),
         end_window!("4"),
     )
