@@ -21,6 +21,9 @@ use crate::names::layer_names;
 /// Most instructions from a row to the next: a timer of 24 bits counts them.
 pub const MAX_ROW_PERIOD: u32 = 10_000_000;
 
+/// Rows that an image's instructions are at least spread over.
+const ROWS_AT_LEAST: usize = 6;
+
 /// Memory for the images of one run.
 const IMAGE_BYTES: usize = 16 << 20;
 
@@ -134,14 +137,16 @@ impl Machine {
     /// that rows come while others are computed, so many that none is dropped.
     #[must_use]
     pub const fn row_period(self, macs: usize, rows: usize) -> u32 {
-        // instructions of all rows together, three times as many as are needed: some rows make others wait
+        // instructions a product, twice as many as the slowest network takes
         let tenths_per_mac = match self {
-            Self::M4 | Self::M7 => 25,
+            Self::M4 | Self::M7 => 30,
             Self::M3 => 50,
             Self::Rv32imac => 80,
-            Self::V6m => 120,
+            Self::V6m => 130,
         };
-        let period = macs as u64 * tenths_per_mac / 10 / rows as u64 + 20_000;
+        // one row in several may make all layers work: three others can wait meanwhile
+        let shares = if rows < ROWS_AT_LEAST { rows } else { ROWS_AT_LEAST };
+        let period = macs as u64 * tenths_per_mac / 10 / shares as u64 + 20_000;
         if period < MAX_ROW_PERIOD as u64 { period as u32 } else { MAX_ROW_PERIOD }
     }
 }
@@ -173,6 +178,9 @@ impl BoardBuilder {
     /// # Errors
     /// What is missing and how to get it, or what went wrong. A board that answers otherwise than the host is no
     /// error: see [`BoardReport::agreements`].
+    ///
+    /// # Panics
+    /// Never: images of another size are an error.
     pub fn run(
         &self,
         machine: Machine,

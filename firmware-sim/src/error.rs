@@ -2,9 +2,13 @@
 
 use dataset::ImageError;
 use firmware::FormatError;
+use network::onnx::GraphFault;
 use safe_io::SingleLine;
 
 use super::supported::{Reason, Takes};
+
+/// Maximum reasons that one line lists.
+const MAX_LISTED: usize = 20;
 
 /// Why a model cannot be made or compared.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +17,12 @@ pub enum Error {
     /// The ONNX file is unusable for anyone.
     #[error(transparent)]
     Onnx(#[from] network::Error),
+    /// The ONNX file's graph is unusable for anyone, for several reasons.
+    #[error("unusable ONNX graph: {}", listed(faults))]
+    Graph {
+        /// All of them.
+        faults: Vec<GraphFault>,
+    },
     /// A network that the firmware does not take.
     #[error("the firmware does not run this model: {}", listed(reasons))]
     Unsupported {
@@ -140,11 +150,17 @@ pub enum Error {
     Input,
 }
 
-/// All reasons in one line.
-fn listed(reasons: &[Reason]) -> String {
-    let reasons: Vec<String> =
-        reasons.iter().map(|reason| SingleLine(reason.to_string()).to_string()).collect();
-    reasons.join("; ")
+/// All reasons in one line, or the first of very many.
+fn listed(reasons: &[impl ToString]) -> String {
+    let mut text: Vec<String> = reasons
+        .iter()
+        .take(MAX_LISTED)
+        .map(|reason| SingleLine(reason.to_string()).to_string())
+        .collect();
+    if let Some(more) = reasons.len().checked_sub(MAX_LISTED).filter(|&more| more > 0) {
+        text.push(format!("and {more} more"));
+    }
+    text.join("; ")
 }
 
 /// As much of a hash as a person compares.

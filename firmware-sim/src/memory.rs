@@ -1,7 +1,7 @@
 //! Where a model's bytes go, before any board is touched: rows of each value in RAM, weights in flash.
 
 use firmware::Model;
-use firmware::format::{Channel, Weights};
+use firmware::format::Channel;
 
 use super::int8::Int8Network;
 
@@ -58,7 +58,7 @@ impl Memory {
         }];
         for (index, (int8, record)) in network.layers.iter().zip(model.layers().records).enumerate()
         {
-            let weights = model.layers().weights(index).and_then(|it| Weights::len(&it));
+            let weights = model.layers().weights(index).and_then(|it| it.file_len());
             let weights = weights.unwrap_or(0);
             rows.push(Row {
                 name: int8.layer.name().to_owned(),

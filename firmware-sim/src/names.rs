@@ -4,6 +4,9 @@ use firmware::Model;
 use firmware::format::Kind;
 
 /// A name for each layer, its kind and a number: those that [`network::Layer::name`] gives.
+///
+/// # Panics
+/// Never: the model was checked.
 #[must_use]
 pub fn layer_names(model: Model<'_>) -> Vec<String> {
     let mut counts = [0; 4];

@@ -27,7 +27,6 @@ pub use margin::{MAX_CONFIDENT_DISAGREEMENTS, NEVER_CONFIDENT, max_disagreement_
 
 use dataset::Image;
 use firmware::format::Layout;
-use network::onnx::Graph;
 use runtime::FloatInput;
 
 use super::error::Error;
@@ -119,7 +118,7 @@ pub fn quantize_with(
     options: Options,
     progress: impl Fn(usize) + Sync,
 ) -> Result<Vec<u8>, Error> {
-    let graph = Graph::parse(onnx)?;
+    let graph = supported::parse(onnx)?;
     let supported = supported::read(&graph, options.float_input)?;
     let shape = supported.network.architecture().input();
     calibration.check(shape, supported.takes)?;

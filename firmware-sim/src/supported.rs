@@ -38,6 +38,20 @@ pub struct Supported {
     pub takes: Takes,
 }
 
+/// Reads the bytes of an ONNX file.
+///
+/// # Errors
+/// [`Error::Graph`] with all that keeps anyone from running it, or [`Error::Onnx`].
+pub fn parse(onnx: &[u8]) -> Result<Graph, Error> {
+    Graph::parse(onnx).map_err(|first| {
+        let is_of_graph = matches!(first, network::Error::Graph(_));
+        match Graph::diagnose(onnx, None) {
+            Ok((_, faults)) if is_of_graph && faults.len() > 1 => Error::Graph { faults },
+            _ => first.into(),
+        }
+    })
+}
+
 /// The network of `graph`, whose float input, if it has one, is made of pixels by `float_input`.
 ///
 /// # Errors
@@ -75,6 +89,10 @@ pub fn read(graph: &Graph, float_input: Option<FloatInput>) -> Result<Supported,
         }
     };
     reasons.extend(of_network(&network, takes));
+    let [_, height, width] = network.architecture().input();
+    if !reasons.is_empty() && takes == Takes::Numbers && height.min(width) > 1 {
+        reasons.push(Reason { layer: "the network".into(), fault: Fault::FloatInput });
+    }
     if reasons.is_empty() {
         Ok(Supported { network, takes })
     } else {

@@ -11,7 +11,6 @@ pub use verification::{Comparison, Verification};
 
 use firmware::Model;
 use network::Layer;
-use network::onnx::Graph;
 use rayon::prelude::*;
 use runtime::{FloatInput, Workspace};
 
@@ -22,7 +21,7 @@ use super::identity;
 use super::int8::{CompiledInt8, Encoding, Int8Network, Trace};
 use super::ranking::Ranking;
 use super::samples::{Samples, bytes, units};
-use super::supported::{Takes, read};
+use super::supported::{Takes, parse, read};
 use layer::Tally;
 
 /// Batches that are compared between two reports of progress.
@@ -52,7 +51,7 @@ impl FloatModel {
     /// # Errors
     /// As [`Self::parse`], and if `float_input` does not fit.
     pub fn parse_with(onnx: &[u8], float_input: Option<FloatInput>) -> Result<Self, Error> {
-        let graph = Graph::parse(onnx)?;
+        let graph = parse(onnx)?;
         let supported = read(&graph, float_input)?;
         let float = FloatNetwork::new(supported.network);
         let classes = graph.class_names().filter(|names| names.len() == float.outputs());

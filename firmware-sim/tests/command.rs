@@ -138,6 +138,62 @@ fn a_model_is_written_in_three_forms_and_by_four_calibrations() {
 }
 
 #[test]
+fn the_plan_of_memory_is_printed() {
+    let bench = Bench::new();
+    let data = mnist_500();
+    let output = bench.run(&["quantize", "lenet.onnx", "--data", &data, "-o", "lenet.q8"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let file = fs::read(bench.path("lenet.q8")).unwrap();
+    let words = Model::parse(&file).unwrap().scratch_words();
+    for part in [
+        "conv2   Conv 5x5 20→50 + ReLU + MaxPool 2x2",
+        &format!("RAM    {} bytes", 4 * words),
+        &format!("flash  {} bytes", file.len()),
+        "MACs   2293000",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn folders_of_pictures_and_arrays_are_data_too() {
+    let bench = Bench::new();
+    for class in ["0", "3", "4"] {
+        let folder = bench.path("photos").join(class);
+        fs::create_dir_all(&folder).unwrap();
+        let name = format!("mnist_{class}.png");
+        fs::copy(fixtures::data("digits").join(&name), folder.join(name)).unwrap();
+        fs::write(folder.join("notes.txt"), "no picture").unwrap();
+    }
+    let quantize = ["quantize", "lenet.onnx", "--data", "photos", "-o", "lenet.q8"];
+    let output = bench.run(&quantize);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("calibrated on 3 training images"), "{text}");
+    let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--json"];
+    let json = |data: &str| -> serde_json::Value {
+        let output = bench.run(&[&verify[..], &["--data", data]].concat());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let photos = json("photos");
+    assert_eq!((&photos["labelled"], &photos["int8_right"]["count"]), (&3.into(), &3.into()));
+
+    let images = &fixtures::mnist_500(dataset::idx::Part::Test).images[..7];
+    fs::write(bench.path("arrays"), dataset::idx::emit_images(images)).unwrap();
+    let arrays = json("arrays");
+    assert_eq!((&arrays["images"], &arrays["labelled"]), (&7.into(), &0.into()));
+    assert!(arrays["int8_right"]["share"].is_null());
+    let of_file = ["quantize", "lenet.onnx", "--calibration", "arrays", "-o", "lenet.q8"];
+    let output = bench.run(&of_file);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("calibrated on 7 training images"), "{text}");
+
+    bench.refuses(&[&quantize[..], &["--pixels", "255"]].concat(), &["leave out --pixels"]);
+    fs::create_dir(bench.path("photos/ten")).unwrap();
+    fs::copy(bench.path("photos/0/mnist_0.png"), bench.path("photos/ten/0.png")).unwrap();
+    bench.refuses(&quantize, &["photos has a folder ten", "none of the model's classes"]);
+}
+
+#[test]
 fn too_little_agreement_fails_after_the_report() {
     let bench = Bench::new();
     // calibrated on a blank page, it cannot hold the activations of ink

@@ -285,6 +285,11 @@ fn all_reasons_against_a_network_are_told_at_once() {
     ] {
         assert!(text.contains(part), "{text}");
     }
+    let kinds = [Kind::Conv(conv(4, 13, Relu)), dense(3, Linear)];
+    let kinds: Vec<_> = kinds.into_iter().enumerate().collect();
+    let floats = onnx_of_floats(&network(&mut random, [1, 20, 20], &kinds));
+    let text = quantize(&floats, &[random.image([1, 20, 20])], &[]).unwrap_err().to_string();
+    assert!(text.contains("13x13") && text.contains("; the network takes float32"), "{text}");
     let many = [vec![dense(3, Relu); 65], vec![dense(2, Linear)]].concat();
     let (count, text) = refused(&mut random, [1, 4, 4], many);
     assert!(count == 1 && text.contains("the network has 66 layers, at most 64 run"), "{text}");

@@ -65,6 +65,9 @@ fn what_the_firmware_does_not_run_is_refused_by_all_reasons_at_once() {
         "{tanh}"
     );
     assert!(tanh.contains("; part 2 is Tanh: "), "{tanh}");
+    let unknown = refused(&edited(b"Relu", b"Real")).to_string();
+    assert!(unknown.starts_with("unusable ONNX graph: "), "{unknown}");
+    assert_eq!(unknown.matches("is a Real").count(), 3, "{unknown}");
     assert!(matches!(refused(&[]), Error::Onnx(network::Error::Empty)));
     assert!(matches!(refused(&EMBEDDED_MODEL[..1000]), Error::Onnx(_)));
     assert!(matches!(quantize(EMBEDDED_MODEL, &[], &[]), Err(Error::NoImages)));

@@ -11,16 +11,16 @@ pub const FAULT: i32 = 3;
 
 /// Writes a line of ticks.
 pub fn ticks(numbers: &[u32]) {
-    write(c"ticks", numbers.iter().map(|number| number.cast_signed()));
+    write(c"ticks", &mut numbers.iter().map(|number| number.cast_signed()));
 }
 
 /// Writes a line.
 pub fn line(about: &CStr, numbers: &[i32]) {
-    write(about, numbers.iter().copied());
+    write(about, &mut numbers.iter().copied());
 }
 
 #[inline(never)] // its buffers must not lie on the stack during inference
-fn write(about: &CStr, numbers: impl Iterator<Item = i32>) {
+fn write(about: &CStr, numbers: &mut dyn Iterator<Item = i32>) {
     sys_write0(about);
     for number in numbers {
         // a blank, eleven characters at most, and the end

@@ -97,7 +97,8 @@ impl TestImages {
         unsafe {
             let count = ptr::read_volatile(start) as u16;
             let row_period = ptr::read_volatile(start.add(1));
-            let rows = slice::from_raw_parts(start.add(2).cast(), usize::from(count) * DIMENSIONS.height);
+            let rows =
+                slice::from_raw_parts(start.add(2).cast(), usize::from(count) * DIMENSIONS.height);
             Self { count, row_period, rows }
         }
     }

@@ -10,7 +10,7 @@ mod rows;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::format::{Channel, Geometry, Model, Record, Routine, Value, Weights};
+use super::format::{Channel, Geometry, Model, OF_THIS_CORE, Record, Routine, Weights};
 use super::plan;
 use super::schedule::Cursor;
 use crate::kernels::words;
@@ -34,7 +34,7 @@ pub enum Progress {
 
 /// An image that is coming in.
 #[derive(Debug)]
-pub struct Frame<'a, 'm, const ROUTINES: u16 = { u16::MAX }> {
+pub struct Frame<'a, 'm, const ROUTINES: u16 = { OF_THIS_CORE }> {
     model: Model<'a, ROUTINES>,
     /// Of the model's length.
     scratch: &'m mut [u32],
@@ -48,7 +48,7 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
     #[must_use]
     pub fn start<'m>(&self, scratch: &'m mut [u32]) -> Option<Frame<'a, 'm, ROUTINES>> {
         let scratch = scratch.get_mut(..self.scratch_words())?;
-        let steps = scratch.get_mut(..plan::logits_at(self.layers().records.len()))?;
+        let steps = scratch.get_mut(..plan::step_words(self.layers().records.len()))?;
         steps.fill(0);
         Some(Frame { model: *self, scratch, cursor: Cursor::START })
     }
@@ -85,8 +85,9 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
         if number < usize::from(input.height.get()) {
             let rows_at = self.model.header().rows_at.get() as usize;
             let all = self.scratch.get_mut(rows_at..)?.as_mut_bytes();
-            let ring = all.get_mut(input.offset.get() as usize..)?.get_mut(..input.len())?;
-            let inside = rows::inside(rows::slot(ring, input, number)?, input);
+            let slot = all.get_mut(rows::slot(input, number)?)?;
+            rows::fill_padding(slot, input);
+            let inside = rows::inside(slot, input);
             inside.iter_mut().zip(row).for_each(|(to, &from)| *to = from);
             self.count(0);
         }
@@ -135,21 +136,22 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
         if !self.is_complete() || !self.model.layers().is_done(self.steps()) {
             return None;
         }
-        let at = plan::logits_at(self.model.layers().records.len());
+        let offset = self.model.layers().records.last()?.output.offset.get() as usize;
+        let at = self.model.header().rows_at.get() as usize + offset / size_of::<u32>();
         let logits = self.scratch.get(at..)?.get(..self.model.outputs())?;
         <[i32]>::ref_from_bytes(logits.as_bytes()).ok().map(Logits)
     }
 
     /// Rows of the image so far, then the steps that each layer has done.
     fn steps(&self) -> &[u16] {
-        let words = plan::logits_at(self.model.layers().records.len());
+        let words = plan::step_words(self.model.layers().records.len());
         let bytes = self.scratch.get(..words).unwrap_or_default().as_bytes();
         <[u16]>::ref_from_bytes(bytes).unwrap_or_default()
     }
 
     /// Counts a step done for value `number`.
     fn count(&mut self, number: usize) {
-        let words = plan::logits_at(self.model.layers().records.len());
+        let words = plan::step_words(self.model.layers().records.len());
         let bytes = self.scratch.get_mut(..words).unwrap_or_default().as_mut_bytes();
         let Ok(steps) = <[u16]>::mut_from_bytes(bytes) else { return };
         if let (Some(steps), Some(value)) =
@@ -195,7 +197,7 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
                 Routine::DepthwiseTaps if has(Routine::DepthwiseTaps) => {
                     depthwise::taps(step, work, output)?;
                 }
-                Routine::MaxPool if has(Routine::MaxPool) => pool::largest(step, output)?,
+                Routine::MaxPool if has(Routine::MaxPool) => pool::largest(step, output),
                 Routine::AveragePool if has(Routine::AveragePool) => {
                     pool::mean(step, work, output)?;
                 }
@@ -222,41 +224,45 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
         let input = layers.value(record.source.into())?;
         let geometry = record.geometry(input);
         let row = geometry.rows_after(number);
+        let [rows, others] =
+            [record.source, record.other].map(|number| layers.rows(number.into(), self.steps()));
         let (channels, bytes) = self.model.parts(layer)?;
         let routine = layers.routine(layer)?;
 
         let (words, all) = self.scratch.split_at_mut_checked(header.rows_at.get() as usize)?;
         let (words, work) = words.split_at_mut_checked(header.work_at.get() as usize)?;
-        let logits_at = plan::logits_at(layers.records.len());
-        let sums_at = logits_at + self.model.outputs();
-        let (words, sums) = words.split_at_mut_checked(sums_at)?;
-        let logits = words.get_mut(logits_at..)?;
-        let work = match usize::from(record.sums.get()).checked_sub(sums_at) {
-            Some(at) if routine == Routine::StreamedPool => sums.get_mut(at..)?,
+        let steps = plan::step_words(layers.records.len());
+        let work = match usize::from(record.sums.get()) {
+            at if routine == Routine::StreamedPool => words.get_mut(at.max(steps)..)?,
             _ => work,
         };
         let all = all.as_mut_bytes();
-        let range = |value: &Value| {
-            let start = value.offset.get() as usize;
-            start..start + value.len()
+        // what is there of a value: its last slot may be another's still
+        let range = |number, rows| {
+            let [start, last, end] = plan::Held::of(layers, number)?.place;
+            let is_full = rows >= usize::from(layers.value(number)?.rows.get());
+            Some(start..if is_full { end } else { last })
         };
         // of an addition, whose values may be one and the same
-        let other = layers.value(record.other.into())?;
+        let [source, other] = [record.source, record.other].map(usize::from);
         let is_double = routine == Routine::Add && record.other != record.source;
         let output = &record.output;
+        let [start, _, end] = plan::Held::of(layers, layer + 1)?.place;
+        let is_last = layer + 1 == layers.records.len();
+        let place = if is_last { start..end } else { rows::slot(output, row)? };
         let (rings, held) = if is_double {
             let [source, other, held] =
-                all.get_disjoint_mut([range(input), range(other), range(output)]).ok()?;
+                all.get_disjoint_mut([range(source, rows)?, range(other, others)?, place]).ok()?;
             ([&*source, &*other], held)
         } else {
-            let [source, held] = all.get_disjoint_mut([range(input), range(output)]).ok()?;
+            let [source, held] = all.get_disjoint_mut([range(source, rows)?, place]).ok()?;
             ([&*source, &*source], held)
         };
-        let output = if layer + 1 == layers.records.len() {
-            Output::Logits { logits, value: output, row }
+        let output = if is_last {
+            Output::Logits { logits: <[u32]>::mut_from_bytes(held).ok()?, value: output, row }
         } else {
-            let is_paired = record.paired != 0;
-            Output::Row { bytes: rows::slot(held, output, row)?, value: output, is_paired }
+            rows::fill_padding(held, output);
+            Output::Row { bytes: held, value: output, is_paired: record.paired != 0 }
         };
         let step = Step {
             routine,
@@ -268,7 +274,7 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
             first: 0,
             group: plan::group(record, routine),
             rows: Rows::new(rings[0], input),
-            other: Rows::new(rings[1], other),
+            other: Rows::new(rings[1], layers.value(other)?),
         };
         Some(Job { step, work, output })
     }
@@ -303,7 +309,8 @@ struct Step<'a> {
 
 impl Step<'_> {
     /// The layer in numbers.
-    #[inline(always)] // whoever needs a few does not make the others
+    #[expect(clippy::inline_always, reason = "whoever needs a few does not make the others")]
+    #[inline(always)]
     fn geometry(&self) -> Geometry {
         self.record.geometry(self.rows.value)
     }

@@ -2,8 +2,8 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 108 | [`Header`] |
-//! | 52 a layer | [`Record`] |
+//! | 112 | [`Header`] |
+//! | 56 a layer | [`Record`] |
 //! | of each layer, in order | 16 a [`Channel`], then weights, filled up with zeros to a multiple of four |
 //! | 4 | CRC-32 (ISO-HDLC, as in zip) of everything before |
 //!
@@ -18,7 +18,7 @@ mod emit;
 
 pub use super::answer::Limits;
 pub use super::record::{Channel, Geometry, Kind, POOL, Record, Value, ZERO_POINTS};
-pub use super::routine::Routine;
+pub use super::routine::{OF_THIS_CORE, Routine};
 pub use super::schedule::{Layers, MAX_LAYERS, Need, Rehearsal};
 pub use super::weights::{BLOCK, Layout, Order, Weights};
 pub use check::{accumulator_bound, chunk_bound};
@@ -61,7 +61,7 @@ pub struct Header {
     pub length: U32,
     /// Words of the caller's memory that an inference needs.
     pub scratch_words: U32,
-    /// Where in it the working memory of a step begins, after the steps done, the logits and the sums of streamed pools.
+    /// Where in it the working memory of a step begins, after the steps done and the sums of streamed pools.
     pub work_at: U32,
     /// Where in it the rows begin, after the working memory.
     pub rows_at: U32,
@@ -90,10 +90,10 @@ pub struct Header {
 
 /// A quantised network in place, which was checked: inference cannot fail.
 ///
-/// `ROUTINES` are the [`Routine::bit`]s of what is linked: all, or those of one file, [`Dimensions::routines`], which
-/// takes less flash.
+/// `ROUTINES` are the [`Routine::bit`]s of what is linked: all that [this core has](OF_THIS_CORE), or those of one file,
+/// [`Dimensions::routines`], which takes less flash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Model<'a, const ROUTINES: u16 = { u16::MAX }> {
+pub struct Model<'a, const ROUTINES: u16 = { OF_THIS_CORE }> {
     flash: &'a [u8],
     header: &'a Header,
     records: &'a [Record],
@@ -120,7 +120,8 @@ pub enum FormatError {
     Header,
     /// The file does not lie at a multiple of four, where words of weights are read in place; see [`Layout::Words`].
     Alignment,
-    /// The file needs these routines, [`Routine::bit`]s, which were not linked.
+    /// The file needs these routines, [`Routine::bit`]s, which are not there: it is laid out for other cores, or more is
+    /// in it than was linked.
     Routines(u16),
     /// This value, 0 for the image, has a shape or a scale that is none, or other rows than the layers need.
     Value(u8),
@@ -155,7 +156,10 @@ impl fmt::Display for FormatError {
                 f.write_str("the header has no layers, too many, or other routines than they need")
             }
             Self::Alignment => f.write_str("does not lie at a multiple of four: align it"),
-            Self::Routines(bits) => write!(f, "needs routines that are not linked: {bits:#06x}"),
+            Self::Routines(bits) => write!(
+                f,
+                "laid out for another family of cores, or for more than is linked ({bits:#06x})"
+            ),
             Self::Value(0) => f.write_str("the image has another shape, scale or plan than it may"),
             Self::Value(number) => {
                 write!(f, "layer {number} gives another shape, scale or plan than it may")
@@ -244,7 +248,7 @@ impl<'a> Model<'a> {
     /// # Errors
     /// A [`FormatError`] naming the first thing wrong. Never panics, whatever the bytes.
     pub fn parse(flash: &'a [u8]) -> Result<Self, FormatError> {
-        check::check(flash)
+        Self::parse_linked(flash)
     }
 }
 
@@ -263,7 +267,7 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
     /// Those, and [`FormatError::Routines`].
     pub fn parse_linked(flash: &'a [u8]) -> Result<Self, FormatError> {
         let Model { flash, header, records } = check::check(flash)?;
-        match header.routines.get() & !ROUTINES {
+        match header.routines.get() & !(ROUTINES & OF_THIS_CORE) {
             0 => Ok(Self { flash, header, records }),
             others => Err(FormatError::Routines(others)),
         }
@@ -271,7 +275,7 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
 
     /// Whether a routine is linked.
     pub(super) const fn has(routine: Routine) -> bool {
-        ROUTINES & routine.bit() != 0
+        ROUTINES & OF_THIS_CORE & routine.bit() != 0
     }
 
     /// The file's bytes.
@@ -352,11 +356,11 @@ fn data(layers: Layers<'_>, layer: usize) -> Option<Range<usize>> {
     let start = record.data.get() as usize;
     let channels = record.channels() * size_of::<Channel>();
     let weights = match layers.weights(layer) {
-        Some(weights) => weights.len()?,
+        Some(weights) => weights.file_len()?,
         None => 0,
     };
     Some(start..start.checked_add(channels)?.checked_add(weights)?)
 }
 
-const _: () = assert!(size_of::<Header>() == 108 && size_of::<Record>() == 52);
-const _: () = assert!(size_of::<Value>() == 28);
+const _: () = assert!(size_of::<Header>() == 112 && size_of::<Record>() == 56);
+const _: () = assert!(size_of::<Value>() == 32);

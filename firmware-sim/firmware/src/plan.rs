@@ -1,8 +1,10 @@
 //! Where everything lies in the caller's memory.
 //!
 //! ```text
-//! words   │ steps done │ logits │ sums of streamed pools │ working memory of a step │ rows of all values │
+//! words   │ steps done │ sums of streamed pools │ working memory of a step │ rows of all values, logits │
 //! ```
+
+use zerocopy::little_endian::U32;
 
 use super::format::{
     BLOCK, CHUNK_LIMIT, Kind, Layers, Layout, MAX_LAYERS, Order, Record, Rehearsal, Routine, Value,
@@ -31,8 +33,7 @@ pub struct Areas {
 /// The areas that these layers need; `None` if the sums of a pool lie elsewhere than they should.
 #[must_use]
 pub fn areas(layers: Layers<'_>) -> Option<Areas> {
-    let mut end = logits_at(layers.records.len());
-    end += layers.records.last().map_or(0, |record| record.output.size());
+    let mut end = step_words(layers.records.len());
     let mut work = 0;
     for (layer, record) in layers.records.iter().enumerate() {
         let geometry = layers.geometry(layer)?;
@@ -47,9 +48,9 @@ pub fn areas(layers: Layers<'_>) -> Option<Areas> {
     Some(Areas { work_at: end, work })
 }
 
-/// Where the logits lie: after the steps done, two a word, of the image and of each layer.
+/// Words of the steps done, two a word, of the image and of each layer.
 #[must_use]
-pub const fn logits_at(layers: usize) -> usize {
+pub const fn step_words(layers: usize) -> usize {
     (layers + 1).div_ceil(2)
 }
 
@@ -152,22 +153,63 @@ pub fn pairs_columns(layers: Layers<'_>, layer: usize) -> bool {
         && (0..layers.records.len()).filter_map(is_dense).min() == Some(true)
 }
 
-/// Whether two values are needed at one time and lie at one place.
-#[must_use]
-pub fn collide(one: &Value, other: &Value) -> bool {
-    let time = |value: &Value| value.lifetime.map(|time| time.get() as usize);
-    let place = |value: &Value| {
+/// What a value, or the logits, takes of the rows' memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    /// Where it begins, where its last slot does, and where it ends, in bytes.
+    pub place: [usize; 3],
+    /// See [`Value::lifetime`].
+    time: [u32; 3],
+}
+
+impl Held {
+    /// What value `number` takes.
+    #[must_use]
+    pub fn of(layers: Layers<'_>, number: usize) -> Option<Self> {
+        let value = layers.value(number)?;
         let start = value.offset.get() as usize;
-        [start, (start + value.len()).saturating_sub(1)]
-    };
-    let meet = |[a, b]: [usize; 2], [c, d]: [usize; 2]| a <= d && c <= b;
-    meet(time(one), time(other)) && meet(place(one), place(other))
+        let (len, slot) = if number == layers.records.len() {
+            (value.size().checked_mul(size_of::<i32>())?, 0)
+        } else {
+            (value.len(), value.stride().min(value.len()))
+        };
+        let end = start.checked_add(len)?;
+        Some(Self { place: [start, end - slot, end], time: value.lifetime.map(U32::get) })
+    }
+
+    /// The same elsewhere.
+    fn at(&self, offset: usize) -> Self {
+        let [start, ..] = self.place;
+        Self { place: self.place.map(|at| at - start + offset), ..*self }
+    }
+
+    /// Bytes.
+    fn len(&self) -> usize {
+        self.place[2] - self.place[0]
+    }
+
+    /// Whether both are needed at one time at one place: a last slot is not before it is first written.
+    #[must_use]
+    pub fn collides(&self, other: &Self) -> bool {
+        let parts = |held: &Self| {
+            let ([start, last, end], [from, late, to]) = (held.place, held.time);
+            [(start..last, from..=to), (last..end, late..=to)]
+        };
+        parts(self).iter().any(|(place, time)| {
+            parts(other).iter().any(|(other_place, other_time)| {
+                let meet_in_time =
+                    time.start() <= other_time.end() && other_time.start() <= time.end();
+                let start = place.start.max(other_place.start);
+                meet_in_time && start < place.end.min(other_place.end)
+            })
+        })
+    }
 }
 
 /// Taps of a convolution that are summed up at once, at most: more need more memory, and save little.
-const CHUNK_TAPS: usize = 64;
+const CHUNK_TAPS: usize = 48;
 /// Outputs, at most.
-const GROUP: usize = 64;
+const GROUP: usize = 32;
 
 /// Taps and outputs of a convolution that are summed up at once, in parts as equal as can be; zeros for other layers.
 ///
@@ -205,8 +247,8 @@ fn chunk(weights: &[i8], taps: usize) -> usize {
         bounds.all(|bound| bound < CHUNK_LIMIT.into())
     };
     let most = taps.clamp(1, CHUNK_TAPS);
-    let equal = (taps.div_ceil(most)..=taps).map(|parts| taps.div_ceil(parts.max(1)));
-    equal.filter(|&chunk| fits(chunk)).next().unwrap_or(1)
+    let mut equal = (taps.div_ceil(most)..=taps).map(|parts| taps.div_ceil(parts.max(1)));
+    equal.find(|&chunk| fits(chunk)).unwrap_or(1)
 }
 
 /// Plans the memory: sets the rows that are held of each value, where they lie, and where sums do; of the shapes that
@@ -225,7 +267,7 @@ pub fn place(input: &mut Value, records: &mut [Record], layout: Layout) -> Optio
         let value = value_mut(input, records, number)?;
         (value.left, value.right, value.reader) = (left, right, reader);
     }
-    let mut sums = logits_at(count) + records.last()?.output.size();
+    let mut sums = step_words(count);
     for layer in 0..count {
         let geometry = Layers { input, records, layout }.geometry(layer)?;
         let record = records.get_mut(layer)?;
@@ -239,34 +281,28 @@ pub fn place(input: &mut Value, records: &mut [Record], layout: Layout) -> Optio
         let need = Rehearsal::need(Layers { input, records, layout }, number);
         let value = value_mut(input, records, number)?;
         value.offset = 0.into();
-        // the last layer's outputs are the logits
-        let rows = if number == count { 0 } else { u16::try_from(need.rows).ok()? };
-        value.rows = rows.into();
-        value.lifetime =
-            if number == count { [0.into(); 2] } else { [need.from.into(), need.to.into()] };
+        value.rows = u16::try_from(need.rows).ok()?.into();
+        value.lifetime = [need.from, need.late, need.to].map(Into::into);
     }
     let mut is_placed = [false; MAX_LAYERS + 1];
     let mut end = 0;
-    for _ in 0..count {
+    for _ in 0..=count {
         let layers = Layers { input, records, layout };
-        let unplaced = (0..count).filter(|&number| !is_placed.get(number).is_some_and(|it| *it));
-        let len = |&number: &usize| layers.value(number).map_or(0, Value::len);
+        let unplaced = (0..=count).filter(|&number| !is_placed.get(number).is_some_and(|it| *it));
+        let len = |&number: &usize| Held::of(layers, number).map_or(0, |held| held.len());
         // of equals the first
         let number = unplaced.rev().max_by_key(len)?;
-        let value = *layers.value(number)?;
-        let placed = || (0..count).filter(|&other| is_placed.get(other).is_some_and(|it| *it));
-        let others = || placed().filter_map(|other| layers.value(other));
-        let ends = others().map(|other| {
-            (other.offset.get() as usize + other.len()).next_multiple_of(size_of::<u32>())
-        });
+        let held = Held::of(layers, number)?;
+        let placed = || (0..=count).filter(|&other| is_placed.get(other).is_some_and(|it| *it));
+        let others = || placed().filter_map(|other| Held::of(layers, other));
+        let starts = others().flat_map(|other| [other.place[1], other.place[2]]);
+        let starts = starts.map(|start| start.next_multiple_of(size_of::<u32>()));
         let fits = |&offset: &usize| {
-            u32::try_from(offset).is_ok_and(|offset| {
-                let moved = Value { offset: offset.into(), ..value };
-                !others().any(|other| collide(&moved, other))
-            })
+            let moved = held.at(offset);
+            !others().any(|other| moved.collides(&other))
         };
-        let offset = core::iter::once(0).chain(ends).filter(fits).min()?;
-        end = end.max(offset + value.len());
+        let offset = core::iter::once(0).chain(starts).filter(fits).min()?;
+        end = end.max(offset + held.len());
         value_mut(input, records, number)?.offset = u32::try_from(offset).ok()?.into();
         *is_placed.get_mut(number)? = true;
     }

@@ -83,11 +83,11 @@ pub struct Value {
     pub zero: u8,
     /// The last layer that takes it, counted from 1.
     pub reader: u8,
-    /// Where the rows lie, in bytes from the beginning of all rows.
+    /// Where the rows lie, or the logits, in bytes from the beginning of all rows.
     pub offset: U32,
-    /// When its first row is written, and when it was last needed: in steps of an inference, see
-    /// [`Rehearsal`](super::schedule::Rehearsal). Values that are never needed at once may lie at one place.
-    pub lifetime: [U32; 2],
+    /// When its first row is written, when the last slot is first written, and when it was last needed: in steps of an
+    /// inference, see [`Rehearsal`](super::schedule::Rehearsal). What is never needed at once may lie at one place.
+    pub lifetime: [U32; 3],
     /// Real value of one unit, as the bits of a positive `f32`: for people and the host; the device ignores it.
     pub scale: U32,
 }
@@ -132,7 +132,7 @@ impl Value {
     }
 }
 
-/// A layer as it lies in the file: 52 bytes.
+/// A layer as it lies in the file: 56 bytes.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
@@ -315,7 +315,11 @@ impl Geometry {
 impl Record {
     /// What follows from the record, which was checked, and from the value that it takes.
     #[must_use]
-    #[inline(always)] // whoever needs a few of its numbers does not make the others
+    #[expect(
+        clippy::inline_always,
+        reason = "whoever needs a few numbers does not make the others"
+    )]
+    #[inline(always)]
     pub fn geometry(&self, input: &Value) -> Geometry {
         Geometry {
             kind: Kind::of_code(self.kind).unwrap_or(Kind::Dense),

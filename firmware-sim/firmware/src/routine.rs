@@ -38,6 +38,26 @@ pub enum Routine {
     Add,
 }
 
+/// Routines of the layout Words.
+const WORDS: u16 = Routine::Grey.bit()
+    | Routine::Window3.bit()
+    | Routine::Window5.bit()
+    | Routine::Fours.bit()
+    | Routine::DenseWords.bit()
+    | Routine::DepthwiseHalves.bit();
+/// Routines of the layout Bytes.
+const BYTES: u16 =
+    Routine::Threes.bit() | Routine::DenseBlocks.bit() | Routine::DepthwiseBlocks.bit();
+
+/// Routines that this core has, as bits: those of the layout that its kernels are for. A host has all.
+pub const OF_THIS_CORE: u16 = if cfg!(kernels = "dsp") {
+    !BYTES
+} else if cfg!(bytes_kernels = "portable") {
+    u16::MAX
+} else {
+    !WORDS
+};
+
 impl Routine {
     /// Its bit in [`super::format::Header::routines`].
     #[must_use]

@@ -57,6 +57,10 @@ impl<'a> Layers<'a> {
 
     /// A layer in numbers.
     #[must_use]
+    #[expect(
+        clippy::inline_always,
+        reason = "whoever needs a few numbers does not make the others"
+    )]
     #[inline(always)]
     pub fn geometry(&self, layer: usize) -> Option<Geometry> {
         let record = self.records.get(layer)?;
@@ -139,6 +143,8 @@ pub struct Need {
     pub rows: usize,
     /// When its first row is written: in steps of all layers and rows of the image, from 1.
     pub from: u32,
+    /// When the last of as many rows is written for the first time, or before.
+    pub late: u32,
     /// When it was last needed.
     pub to: u32,
 }
@@ -158,22 +164,34 @@ impl<'a> Rehearsal<'a> {
     pub fn need(layers: Layers<'a>, number: usize) -> Need {
         let mut walk = Self { layers, steps: [0; MAX_LAYERS + 1], cursor: Cursor::START };
         let (mut need, mut time) = (Need::default(), 0);
+        let giver = number.checked_sub(1).and_then(|layer| layers.geometry(layer));
+        let is_streamed = giver.is_some_and(|giver| giver.is_streamed());
         while let Some(grown) = walk.step() {
             time += 1;
             let mut is_needed = grown == number;
             if is_needed {
                 if need.from == 0 {
-                    need.from = time;
+                    (need.from, need.late) = (time, time);
                 }
                 let there = layers.rows(number, &walk.steps);
                 let held = there.saturating_sub(layers.first_needed(number, &walk.steps));
-                need.rows = need.rows.max(held);
+                if held > need.rows {
+                    need.rows = held;
+                    // a streamed pool's row is begun before it is there
+                    if held == there && !is_streamed {
+                        need.late = time;
+                    }
+                }
             }
             let layer = grown.checked_sub(1).and_then(|layer| layers.geometry(layer));
             is_needed |= layer.is_some_and(|layer| layer.takes(number));
             if is_needed {
                 need.to = time;
             }
+        }
+        if number == layers.records.len() {
+            // the logits stay
+            (need.rows, need.late, need.to) = (0, need.from, time);
         }
         need
     }

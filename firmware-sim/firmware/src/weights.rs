@@ -109,7 +109,7 @@ enum Place {
 /// Side of the kernels that have a kernel for [`Order::Grey`], and its words for a pair of outputs.
 const GREY: usize = 5;
 /// Words of a pair of outputs of [`Order::Grey`].
-const GREY_WORDS: usize = (GREY * GREY).div_ceil(2);
+pub(super) const GREY_WORDS: usize = (GREY * GREY).div_ceil(2);
 
 impl Weights {
     /// Of a layer that has none.
@@ -152,7 +152,7 @@ impl Weights {
 
     /// Bytes in the file; `None` if they are more than there can be.
     #[must_use]
-    pub fn len(&self) -> Option<usize> {
+    pub fn file_len(&self) -> Option<usize> {
         let Self { order, outputs, taps, .. } = *self;
         let bytes = match order {
             Order::Factors => Some(2 * size_of::<i32>()),

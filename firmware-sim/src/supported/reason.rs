@@ -52,6 +52,8 @@ pub enum Fault {
     Outputs(usize),
     /// A shape that is too large.
     Shape([usize; 3]),
+    /// Numbers go in where pictures may be meant; only told beside other reasons.
+    FloatInput,
     /// More channels than pictures have.
     PictureChannels(usize),
 }
@@ -124,6 +126,9 @@ impl fmt::Display for Fault {
             Self::Shape([channels, height, width]) => write!(
                 f,
                 "has {channels} channels of {height}x{width}, at most {MAX_CHANNELS} channels of {MAX_SIDE}x{MAX_SIDE} fit: make pictures or layers smaller"
+            ),
+            Self::FloatInput => f.write_str(
+                "takes float32: for pictures, say what pixels are to become; for other numbers this is no fault",
             ),
             Self::PictureChannels(found) => write!(
                 f,

@@ -6,10 +6,10 @@ use core::cell::RefCell;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use boards::DIMENSIONS;
 use boards::clock::Clock;
 use boards::console::{self, FAILED};
 use boards::machine::{self, entry};
-use boards::DIMENSIONS;
 use boards::memory::{self, PixelRow, TestImages};
 use critical_section::Mutex;
 use firmware::camera;
@@ -17,7 +17,6 @@ use firmware::{Logits, Progress};
 
 /// With what this one model needs.
 type Model = firmware::Model<'static, { DIMENSIONS.routines }>;
-
 
 type Camera = camera::Camera<{ DIMENSIONS.row_len }, { DIMENSIONS.height }>;
 type Row = camera::Row<{ DIMENSIONS.row_len }>;

@@ -91,7 +91,8 @@ impl<'m> Output<'m> {
     ) {
         match self {
             Self::Row { bytes, value, is_paired: true } => {
-                let fours = (usize::from(value.channels.get()) * (column / POOL) + first) / 2;
+                let pairs = usize::from(value.channels.get()) * (column / POOL) + first;
+                let fours = pairs / 2;
                 let bytes = bytes.as_chunks_mut::<4>().0.get_mut(fours..).unwrap_or_default();
                 let bytes = bytes.iter_mut().filter_map(|four| match four.as_chunks_mut::<2>().0 {
                     [left, _] if column.is_multiple_of(POOL) => Some(left),
@@ -125,6 +126,7 @@ impl<'m> Output<'m> {
         self.put_pairs(0, first, sums, channels, unpack_accumulators);
     }
 
+    #[expect(clippy::inline_always, reason = "the loop is made for each way to take sums")]
     #[inline(always)]
     fn put_pairs<T>(
         &mut self,
@@ -172,6 +174,7 @@ impl<'m> Output<'m> {
         self.put_by(column, 0, sums, core::iter::repeat(channel));
     }
 
+    #[expect(clippy::inline_always, reason = "the loop is made for one multiplier and for many")]
     #[inline(always)]
     fn put_by<'c>(
         &mut self,
@@ -204,6 +207,7 @@ impl<'m> Output<'m> {
 }
 
 /// The activations of pairs of outputs.
+#[expect(clippy::inline_always, reason = "the loop is made for each way to take sums")]
 #[inline(always)]
 fn fill<'m, T>(
     bytes: impl Iterator<Item = &'m mut [u8; 2]>,

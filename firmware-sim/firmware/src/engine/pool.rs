@@ -7,7 +7,7 @@ use crate::format::Geometry;
 
 /// Row `row` of the largest of each window, of what is inside the map.
 #[inline(never)]
-pub(super) fn largest(step: &Step<'_>, output: &mut Output<'_>) -> Option<()> {
+pub(super) fn largest(step: &Step<'_>, output: &mut Output<'_>) {
     let (geometry, rows, row) = (&step.geometry(), &step.rows, step.number);
     let channels = usize::from(rows.value.channels.get());
     let places = output.bytes().chunks_mut(channels.max(1));
@@ -23,7 +23,6 @@ pub(super) fn largest(step: &Step<'_>, output: &mut Output<'_>) -> Option<()> {
             });
         }
     }
-    Some(())
 }
 
 /// Row `row` of the mean of each window.
@@ -80,7 +79,9 @@ fn add_row(geometry: &Geometry, place: [usize; 2], rows: &Rows<'_>, sums: &mut [
     });
     let padding = geometry.kernel[1].saturating_sub(there) as u32 * u32::from(rows.value.zero);
     if padding > 0 {
-        sums.iter_mut().for_each(|sum| *sum += padding);
+        for sum in sums {
+            *sum += padding;
+        }
     }
 }
 

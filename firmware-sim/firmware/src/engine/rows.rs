@@ -95,9 +95,9 @@ impl<'a> Lines<'a> {
     }
 
     /// Those that are not.
-    pub(super) fn outside(&self) -> impl Iterator<Item = usize> + Clone + use<> {
-        let [start, end] = self.inside;
-        (0..start).chain(end..self.count)
+    pub(super) fn outside(&self) -> impl Iterator<Item = usize> + use<> {
+        let inside = self.inside();
+        (0..self.count).filter(move |line| !inside.contains(line))
     }
 
     /// Where a line begins in what is held; of a line outside the map, where the next one inside does.
@@ -118,17 +118,16 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The place of row `row` among those that are held, with its padding filled.
-pub(super) fn slot<'m>(ring: &'m mut [u8], value: &Value, row: usize) -> Option<&'m mut [u8]> {
+/// Where row `row` is held, in bytes from the beginning of all rows.
+pub(super) fn slot(value: &Value, row: usize) -> Option<Range<usize>> {
     let stride = value.stride();
     let slot = row.checked_rem(value.rows.get().into())?;
-    let row = ring.get_mut(slot * stride..)?.get_mut(..stride)?;
-    fill_padding(row, value);
-    Some(row)
+    let start = value.offset.get() as usize + slot * stride;
+    Some(start..start + stride)
 }
 
 /// Fills a row's padding, which what lay there before may have left otherwise.
-fn fill_padding(row: &mut [u8], value: &Value) {
+pub(super) fn fill_padding(row: &mut [u8], value: &Value) {
     let channels = usize::from(value.channels.get());
     let left = row.get_mut(..usize::from(value.left) * channels);
     left.unwrap_or_default().fill(value.zero);

@@ -6,6 +6,7 @@
 use core::ops::Range;
 
 use zerocopy::FromBytes;
+use zerocopy::little_endian::{U16, U32};
 
 use super::super::plan;
 use super::{
@@ -106,7 +107,7 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
 
 /// Whether a value has a shape, a scale and a plan that may be, on their own.
 fn check_value(value: &Value, number: u8) -> Result<(), FormatError> {
-    let [channels, height, width] = [value.channels, value.height, value.width].map(|l| l.get());
+    let [channels, height, width] = [value.channels, value.height, value.width].map(U16::get);
     let shape = (1..=MAX_CHANNELS).contains(&channels)
         && (1..=MAX_SIDE).contains(&height)
         && (1..=MAX_SIDE).contains(&width);
@@ -309,31 +310,19 @@ fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
         let wrong = FormatError::Value(number as u8);
         let is_last = number == layers.records.len();
         let [left, right, reader] = plan::surroundings(layers, number);
-        if [value.left, value.right, value.reader] != [left, right, reader] {
-            return Err(wrong);
-        }
-        if is_last {
-            if !value.is_empty()
-                || value.size() > MAX_OUTPUTS
-                || value.offset.get() != 0
-                || value.lifetime.map(|time| time.get()) != [0; 2]
-            {
-                return Err(wrong);
-            }
-            continue;
-        }
         let need = Rehearsal::need(layers, number);
-        let offset = value.offset.get() as usize;
-        let is_held = usize::from(value.rows.get()) >= need.rows
-            && value.lifetime.map(|time| time.get()) == [need.from, need.to]
-            && offset.checked_add(value.len()).is_some_and(|end| end <= bytes);
-        if !is_held || reader == 0 {
+        let rows = usize::from(value.rows.get());
+        let is_planned = [value.left, value.right, value.reader] == [left, right, reader]
+            && value.lifetime.map(U32::get) == [need.from, need.late, need.to]
+            && if is_last { rows == 0 && value.size() <= MAX_OUTPUTS } else { rows >= need.rows }
+            && plan::Held::of(layers, number).is_some_and(|held| held.place[2] <= bytes);
+        if !is_planned || (!is_last && reader == 0) {
             return Err(wrong);
         }
     }
-    let values = || (0..layers.records.len()).filter_map(|number| layers.value(number));
+    let values = || (0..=layers.records.len()).filter_map(|number| plan::Held::of(layers, number));
     for (index, value) in values().enumerate() {
-        if values().take(index).any(|other| plan::collide(value, other)) {
+        if values().take(index).any(|other| value.collides(&other)) {
             return Err(FormatError::Plan);
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use firmware_sim::Error;
-use firmware_sim::supported::{Supported, read as read_supported};
+use firmware_sim::supported::{Supported, parse, read as read_supported};
 use indicatif::{ProgressBar, ProgressStyle};
 use network::onnx::{Graph, read_model};
 use runtime::FloatInput;
@@ -27,7 +27,7 @@ impl Onnx {
     pub(crate) fn read(path: &Path, float_input: Option<FloatInput>) -> anyhow::Result<Self> {
         let bytes = read_model(path)?;
         let name = || SingleLine(path.display()).to_string();
-        let graph = Graph::parse(&bytes).with_context(name)?;
+        let graph = parse(&bytes).with_context(name)?;
         let supported =
             read_supported(&graph, float_input).map_err(with_hint).with_context(name)?;
         Ok(Self { bytes, graph, supported })

@@ -28,14 +28,22 @@ pub(super) fn check(graph: &Graph) -> Result<Graph, GraphFault> {
     if let Some(fault) = file_faults(graph).next() {
         return Err(fault);
     }
-    let mut first_fault = None;
+    let (mut first_fault, mut raw) = (None, None);
     for output in 0..graph.outputs.len() {
         match select::making(graph, output).and_then(|part| check_scores(&part)) {
-            Ok(graph) => return Ok(graph),
+            // beside scores of classes there may be what they were made from
+            Ok(part) if graph.outputs.len() > 1 && !has_classes(&part) => raw = raw.or(Some(part)),
+            Ok(part) => return Ok(part),
             Err(fault) => first_fault = first_fault.or(Some(fault)),
         }
     }
-    Err(first_fault.unwrap_or(GraphFault::Ports { inputs: 1, outputs: 0 }))
+    raw.ok_or_else(|| first_fault.unwrap_or(GraphFault::Ports { inputs: 1, outputs: 0 }))
+}
+
+/// Whether the outputs of a checked graph may be scores of classes.
+fn has_classes(graph: &Graph) -> bool {
+    let scored = graph.analysed().ok().and_then(|(_, facts)| classes(graph, &facts));
+    scored.is_some_and(|count| count <= MAX_CLASSES)
 }
 
 /// What is wrong with the file as a whole: its versions, its ports and how much is in it.
@@ -99,7 +107,9 @@ impl Graph {
 }
 
 /// Outputs that are taken: a classifier has up to 256, and whoever runs one says so; others give raw numbers.
-const OUTPUTS: std::ops::RangeInclusive<usize> = 2..=1024;
+const OUTPUTS: RangeInclusive<usize> = 2..=1024;
+/// Maximum classes.
+const MAX_CLASSES: usize = 256;
 
 /// Numbers that the output has of one picture; `None` if these are not [`OUTPUTS`] real ones along one axis.
 fn classes(graph: &Graph, facts: &Facts) -> Option<usize> {

@@ -13,8 +13,10 @@ const PLACES: usize = 3;
 
 /// Working memory of a step.
 struct Work<'m> {
-    /// Where each line begins, from the first place's window on.
-    lines: &'m mut [u32],
+    /// Where each line begins.
+    lines: &'m [u32],
+    /// Whether any is above or below the map.
+    is_padded: bool,
     /// Of each output, the sum of one place, or the largest of a pooling window.
     place: &'m mut [i32],
     /// `[block][output][place]`, or `[block][output]`
@@ -23,14 +25,15 @@ struct Work<'m> {
 }
 
 impl<'m> Work<'m> {
-    fn of(words: &'m mut [u32], lines: usize, outputs: usize) -> Option<Self> {
-        let outputs = outputs.next_multiple_of(BLOCK);
-        let (lines, rest) = words.split_at_mut_checked(lines)?;
+    fn of(step: &Step<'_>, words: &'m mut [u32]) -> Option<Self> {
+        let outputs = step.channels.len().next_multiple_of(BLOCK);
+        let (lines, rest) = words.split_at_mut_checked(step.lines().count())?;
+        let is_padded = step.lines().offsets(lines);
         let (place, rest) = rest.split_at_mut_checked(outputs)?;
         let (sums, patch) = rest.split_at_mut_checked(outputs * PLACES)?;
         let place = <[i32]>::mut_from_bytes(place.as_mut_bytes()).ok()?;
         let sums = <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
-        Some(Self { lines, place, sums, patch })
+        Some(Self { lines, is_padded, place, sums, patch })
     }
 }
 
@@ -41,8 +44,7 @@ pub(in crate::engine) fn by_threes(
     work: &mut [u32],
     output: &mut Output<'_>,
 ) -> Option<()> {
-    let mut work = Work::of(work, step.lines().count(), step.channels.len())?;
-    step.lines().offsets(work.lines);
+    let mut work = Work::of(step, work)?;
     let places = step.places(output);
     let mut place = 0;
     while place < places {
@@ -103,7 +105,8 @@ impl Step<'_> {
             for [row, skip, take] in self.kernel_rows(first, rest.len()) {
                 let (cells, after) = rest.split_at_mut_checked(take)?;
                 rest = after;
-                let runs = windows.map(|window| self.run(window, work.lines, row, [skip, take]));
+                let lines = (work.lines, work.is_padded);
+                let runs = windows.map(|window| self.run(window, lines, row, [skip, take]));
                 any |= gather_triples(runs, self.rows.value.zero, cells);
             }
             // most of a digit's picture is background
@@ -130,7 +133,7 @@ impl Step<'_> {
             for [row, skip, take] in self.kernel_rows(first, rest.len()) {
                 let (bytes, after) = rest.split_at_mut_checked(take)?;
                 rest = after;
-                match self.run(window, work.lines, row, [skip, take]) {
+                match self.run(window, (work.lines, work.is_padded), row, [skip, take]) {
                     Some(run) => bytes.iter_mut().zip(run).for_each(|(to, &from)| *to = from),
                     None => bytes.fill(self.rows.value.zero),
                 }
@@ -145,11 +148,11 @@ impl Step<'_> {
     fn run(
         &self,
         [line, start]: [usize; 2],
-        lines: &[u32],
+        (lines, is_padded): (&[u32], bool),
         row: usize,
         [skip, take]: [usize; 2],
     ) -> Option<&[u8]> {
-        if !self.lines().is_inside(line + row) {
+        if is_padded && !self.lines().is_inside(line + row) {
             return None;
         }
         let offset = *lines.get(line + row)? as usize;

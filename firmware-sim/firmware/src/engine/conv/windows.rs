@@ -134,6 +134,8 @@ fn sum_up_grey(
 #[inline(never)]
 fn pad_grey(step: &Step<'_>, patch: &mut grey::Patch) -> bool {
     let padding = step.rows.value.zero;
-    step.lines().outside().for_each(|line| grey::fill_row(patch, line, padding));
+    for line in step.lines().outside() {
+        grey::fill_row(patch, line, padding);
+    }
     padding == 0
 }

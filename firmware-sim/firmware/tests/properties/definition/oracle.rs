@@ -94,16 +94,12 @@ fn sums(network: &Network, layer: usize, values: &[Maps]) -> Maps {
         Kind::Dense => {
             let [_, height, width] = input_value.shape();
             maps(shape, |output, _, _| {
-                let mut sum = bias(output);
-                for y in 0..height {
-                    for x in 0..width {
-                        for c in 0..inputs {
-                            let tap = (y * width + x) * inputs + c;
-                            sum += i128::from(weights[output * taps + tap]) * input[c][y][x];
-                        }
-                    }
-                }
-                sum
+                let places = (0..height).flat_map(|y| (0..width).map(move |x| [y, x]));
+                let values = places.flat_map(|[y, x]| input.iter().map(move |map| map[y][x]));
+                let weights = &weights[output * taps..];
+                let products =
+                    values.zip(weights).map(|(value, &weight)| value * i128::from(weight));
+                bias(output) + products.sum::<i128>()
             })
         }
         Kind::MaxPool => {

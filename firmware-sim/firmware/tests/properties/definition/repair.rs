@@ -112,7 +112,7 @@ fn parts(network: &Network, layout: Layout, bytes: &mut &[u8]) -> Option<(Vec<i3
     let mut weights = match layers.weights(layer) {
         None => vec![],
         Some(weights) => {
-            let bytes = take(bytes, weights.len()?);
+            let bytes = take(bytes, weights.file_len()?);
             if weights.order == Order::Factors {
                 let factor = |at: usize| bytes.get(at..).and_then(|bytes| bytes.first_chunk());
                 [0, 4].map(|at| factor(at).map_or(0, |it| i32::from_le_bytes(*it))).to_vec()
