@@ -55,7 +55,8 @@ pub(crate) struct Quantize {
     /// for which this was the flag before
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// Lay the weights out for this board's core: another refuses the file or is slow [default: any core]
+    /// Lay the weights out for this board's core; other families of cores refuse the file [default: cores without DSP
+    /// instructions]
     #[arg(long = "for", value_name = "BOARD", value_parser = machine())]
     target: Option<Machine>,
     /// Only round the biases; do not subtract the mean errors over the calibration images from them
