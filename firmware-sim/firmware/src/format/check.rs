@@ -75,7 +75,9 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
     if layers == 0 || layers > MAX_LAYERS || Layout::of_code(header.layout).is_none() {
         return Err(FormatError::Header);
     }
-    if header.layout == Layout::Words.code() && !flash.as_ptr().cast::<u32>().is_aligned() {
+    if header.layout == Layout::Words.code()
+        && !flash.as_ptr().addr().is_multiple_of(size_of::<u32>())
+    {
         return Err(FormatError::Alignment);
     }
     let (records, _) = <[Record]>::ref_from_prefix_with_elems(rest, layers).map_err(|_| length)?;

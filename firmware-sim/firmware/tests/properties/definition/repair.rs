@@ -141,7 +141,9 @@ fn parts(network: &Network, layout: Layout, bytes: &mut &[u8]) -> Option<(Vec<i3
                 return Channel::new(bias, multiplier, bound as u32);
             }
             bias /= 2;
-            weights.iter_mut().for_each(|weight| *weight /= 2);
+            for weight in weights.iter_mut() {
+                *weight /= 2;
+            }
         }
     });
     let channels = channels.collect();
