@@ -20,16 +20,17 @@
 //! | 4 | CRC-32 (ISO-HDLC, as in zip) of everything before |
 
 mod fault;
+mod file;
 mod layer;
 mod limits;
 mod reader;
 
 use std::collections::BTreeMap;
 
-use network::{Affine, Architecture, Network, Scores, Shape};
+use network::{Affine, Network, Scores};
 
 pub use fault::BakedFault;
-use reader::Reader;
+pub(crate) use file::BakedFile;
 
 /// What a file starts with.
 const MAGIC: [u8; 8] = *b"BAKEDNET";
@@ -93,12 +94,7 @@ impl Baked {
             return Err(BakedFault::NotFinite { layer: layer.name().to_owned() });
         }
         let baked = Self { network, takes_pixels, scores, class_names, metadata, identity };
-        let texts: u64 = baked.texts().map(|text| 4 + text.len() as u64).sum();
-        let parameters = 4 * baked.network.architecture().parameters() as u64;
-        // what is left out here is the header and at most a thousand layers
-        if texts + parameters > MAX_BAKED_BYTES - (1 << 16) {
-            return Err(BakedFault::TooLong);
-        }
+        limits::check_length(baked.texts(), baked.network.architecture())?;
         Ok(baked)
     }
 
@@ -151,7 +147,7 @@ impl Baked {
         self.class_names.as_deref()
     }
 
-    /// The metadata of the ONNX file.
+    /// The metadata of the ONNX file, and what `runtime bake` was told besides.
     #[must_use]
     pub const fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
@@ -202,8 +198,7 @@ impl Baked {
 
     /// Class names, then each key of the metadata with its value.
     fn texts(&self) -> impl Iterator<Item = &String> {
-        let pairs = self.metadata.iter().flat_map(|(key, value)| [key, value]);
-        self.class_names.iter().flatten().chain(pairs)
+        texts(self.class_names.as_deref(), &self.metadata)
     }
 
     /// Reads and checks a file's bytes.
@@ -212,58 +207,28 @@ impl Baked {
     /// [`BakedFault`] with the first thing that is wrong. Never a panic, whatever the bytes; memory is taken for what
     /// the file holds, not for what it promises.
     pub fn parse(bytes: &[u8]) -> Result<Self, BakedFault> {
-        let mut file = Reader::new(bytes);
-        if !Self::is_baked(bytes) {
-            return Err(if looks_like_onnx(bytes) { BakedFault::Onnx } else { BakedFault::Magic });
-        }
-        file.take(MAGIC.len(), "header")?;
-        let version = file.u32("header")?;
-        if version != VERSION {
-            return Err(BakedFault::Version { found: version });
-        }
-        let crc = file.take_last(CRC_BYTES)?;
-        if crc32fast::hash(&bytes[..bytes.len() - CRC_BYTES]).to_le_bytes() != crc {
-            return Err(BakedFault::Checksum);
-        }
-        let identity = file.array("header")?;
-        let mut input: Shape = [0; 3];
-        for length in &mut input {
-            *length = file.length("header")?;
-        }
-        limits::check_input(input)?;
-        let takes_pixels = match file.u8("header")? {
-            0 => false,
-            1 => true,
-            _ => return Err(BakedFault::Header),
-        };
-        let scores = file.u8("header").and_then(parse_scores)?;
-        let layers = usize::from(file.u16("header")?);
-        limits::check_layers(layers)?;
-        let [names, pairs] = [file.length("header")?, file.length("header")?];
-        let kinds: Vec<_> =
-            (1..=layers).map(|number| layer::parse(&mut file, number)).collect::<Result<_, _>>()?;
-        let architecture = Architecture::connected(input, kinds)?;
-        // before anything is multiplied that could overflow
-        limits::check(&architecture)?;
-        if names != 0 && names != architecture.outputs() {
-            return Err(BakedFault::ClassNames);
-        }
-        let class_names = (0..names).map(|_| file.text("class names"));
-        let class_names: Vec<String> = class_names.collect::<Result<_, _>>()?;
-        let class_names = (names > 0).then_some(class_names);
-        let metadata = parse_metadata(&mut file, pairs)?;
-        let bytes = architecture.layers().iter().map(|layer| 4 * layer.parameters() as u64);
-        if bytes.sum::<u64>() != file.rest() as u64 {
-            return Err(BakedFault::Weights);
-        }
-        let affine = architecture.layers().iter().map(|layer| {
-            let weights = file.floats(layer.outputs() * layer.fan_in(), "weights")?;
-            Ok(Affine { weights, bias: file.floats(layer.outputs(), "weights")? })
-        });
-        let affine = affine.collect::<Result<_, BakedFault>>()?;
+        let BakedFile {
+            architecture,
+            takes_pixels,
+            scores,
+            class_names,
+            metadata,
+            identity,
+            weights,
+        } = BakedFile::parse(bytes)?;
+        let affine = weights.iter().map(|weights| weights.affine().into_owned()).collect();
         let network = Network::new(architecture, affine);
-        Self::new(network, takes_pixels, scores, class_names, metadata, identity)
+        Ok(Self { network, takes_pixels, scores, class_names, metadata, identity })
     }
+}
+
+/// Class names, then each key of the metadata with its value.
+fn texts<'a>(
+    class_names: Option<&'a [String]>,
+    metadata: &'a BTreeMap<String, String>,
+) -> impl Iterator<Item = &'a String> {
+    let pairs = metadata.iter().flat_map(|(key, value)| [key, value]);
+    class_names.into_iter().flatten().chain(pairs)
 }
 
 const fn scores_code(scores: Scores) -> u8 {
@@ -272,31 +237,6 @@ const fn scores_code(scores: Scores) -> u8 {
         Scores::Probabilities => 1,
         Scores::Independent => 2,
     }
-}
-
-fn parse_scores(code: u8) -> Result<Scores, BakedFault> {
-    let all = [Scores::Logits, Scores::Probabilities, Scores::Independent];
-    all.into_iter().find(|&scores| scores_code(scores) == code).ok_or(BakedFault::Header)
-}
-
-/// Pairs whose keys rise, so that a model has one file.
-fn parse_metadata(file: &mut Reader, pairs: usize) -> Result<BTreeMap<String, String>, BakedFault> {
-    let mut metadata: BTreeMap<String, String> = BTreeMap::new();
-    for _ in 0..pairs {
-        let key = file.text("metadata")?;
-        if metadata.last_key_value().is_some_and(|(last, _)| *last >= key) {
-            return Err(BakedFault::Metadata);
-        }
-        metadata.insert(key, file.text("metadata")?);
-    }
-    Ok(metadata)
-}
-
-/// Whether bytes start as an ONNX file does: a small `ir_version`, then another field of `ModelProto`.
-///
-/// Source: <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>, whose fields are lengths and numbers only.
-fn looks_like_onnx(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x08, 1..=63, next, ..] if matches!(next >> 3, 2..=8 | 14) && matches!(next & 7, 0 | 2))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A model, ready to classify: from a graph to predictions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,11 +12,11 @@ use network::onnx::Graph;
 use safe_io::SingleLine;
 use safe_io::read::read_bounded;
 
-use crate::baked::{Baked, MAX_BAKED_BYTES};
+use crate::baked::{Baked, BakedFile, MAX_BAKED_BYTES};
 use crate::engine::{Buffers, Program};
 use crate::error::Error;
 use crate::input::{FloatInput, Input};
-use crate::kernels::Kernels;
+use crate::kernels::{Instructions, Kernels};
 use crate::prediction::{Calibration, Prediction};
 use crate::preprocess::{Color, Preparation, Prepared, Preprocess};
 
@@ -32,7 +32,7 @@ pub const EMBEDDED_MODEL: &[u8] = include_bytes!("../lenet.onnx");
 /// How a model is to be run.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Options {
-    /// For models with float input; without it, pixels from 0 to 1.
+    /// For models with float input; without it, what the model's metadata say, or else pixels from 0 to 1.
     pub float_input: Option<FloatInput>,
     /// What becomes of pictures of another size; without it, what the model's metadata say.
     pub preprocess: Option<Preprocess>,
@@ -49,6 +49,7 @@ pub struct Options {
 pub struct Classifier {
     program: Arc<Program>,
     float_input: FloatInput,
+    assumes_normalization: bool,
     /// Buffers that no call is using.
     idle: Arc<Mutex<Vec<Buffers>>>,
     scores: Scores,
@@ -73,10 +74,25 @@ impl Classifier {
     /// [`Error::Empty`] or [`Error::Baked`] if it is refused, or what [`Self::of_baked`] says; never a panic, whatever
     /// the bytes.
     pub fn baked(bytes: &[u8]) -> Result<Self, Error> {
+        Self::baked_with(bytes, Options::default())
+    }
+
+    /// [`Self::baked`] of a model that does not say all about itself.
+    ///
+    /// It takes half of the memory of [`Baked::parse`] and [`Self::of_baked`]: there is one copy of the weights.
+    ///
+    /// # Errors
+    /// As [`Self::baked`].
+    pub fn baked_with(bytes: &[u8], options: Options) -> Result<Self, Error> {
         if bytes.is_empty() {
             return Err(Error::Empty);
         }
-        Self::of_baked(&Baked::parse(bytes)?, Options::default())
+        let BakedFile {
+            architecture, takes_pixels, scores, class_names, metadata, weights, ..
+        } = BakedFile::parse(bytes)?;
+        let instructions = check_baked(takes_pixels, options)?;
+        let program = Program::of_layers(&architecture, weights, takes_pixels, instructions);
+        Self::assemble(program, architecture.input(), options, scores, class_names, &metadata)
     }
 
     /// Builds the engine of a baked model, and runs it once.
@@ -85,14 +101,17 @@ impl Classifier {
     /// [`Error::NotFinite`] if it gives no numbers, [`Error::Normalized`] or [`Error::FloatInput`] if `options` do not
     /// fit, [`Error::NoGraph`] if these ask for tract, or [`Error::Calibration`] if that in the metadata is damaged.
     pub fn of_baked(baked: &Baked, options: Options) -> Result<Self, Error> {
-        let Kernels::Fused(instructions) = options.kernels else { return Err(Error::NoGraph) };
-        if baked.takes_pixels() && options.float_input.is_some() {
-            return Err(Error::Normalized { name: "image".into() });
-        }
+        let instructions = check_baked(baked.takes_pixels(), options)?;
         let program = Program::of_network(baked.network(), baked.takes_pixels(), instructions);
         let names = baked.class_names().map(<[String]>::to_vec);
-        let shape = baked.network().architecture().input();
-        Self::assemble(program, shape, options, baked.scores(), names, baked.metadata())
+        Self::assemble(
+            program,
+            baked.network().architecture().input(),
+            options,
+            baked.scores(),
+            names,
+            baked.metadata(),
+        )
     }
 
     /// Reads a model file: a baked model, or with the feature `tract` an ONNX file too.
@@ -117,12 +136,7 @@ impl Classifier {
             let classifier = Self::new(&graph.map_err(|error| error.in_file(path))?, options);
             return classifier.map_err(|error| error.in_file(path));
         }
-        let baked = match &bytes[..] {
-            [] => Err(Error::Empty),
-            bytes => Baked::parse(bytes).map_err(Error::from),
-        };
-        let classifier = baked.and_then(|baked| Self::of_baked(&baked, options));
-        classifier.map_err(|error| error.in_file(path))
+        Self::baked_with(&bytes, options).map_err(|error| error.in_file(path))
     }
 
     /// Builds the engine from the bytes of an ONNX file or of a baked model.
@@ -146,7 +160,6 @@ impl Classifier {
     /// metadata is damaged, what [`Preparation::parse`] says, or [`Error::Model`].
     #[cfg(feature = "tract")]
     pub fn new(graph: &Graph, options: Options) -> Result<Self, Error> {
-        use crate::kernels::Instructions;
         use network::lowering::{lower, whole_in_tract};
         let (lowered, instructions) = match options.kernels {
             Kernels::Tract => (whole_in_tract(graph)?, Instructions::default()),
@@ -177,7 +190,10 @@ impl Classifier {
         names: Option<Vec<String>>,
         metadata: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
-        let float_input = options.float_input.unwrap_or_default();
+        // what a model that takes pixels says of its normalization happens in its own graph
+        let stated = if program.takes_pixels() { None } else { FloatInput::parse(metadata)? };
+        let stated = options.float_input.or(stated);
+        let float_input = stated.unwrap_or_default();
         float_input.check(shape[0])?;
         let preparation = Preparation::parse(shape, metadata)?;
         let preparation = preparation.with(options.preprocess, options.color)?;
@@ -190,6 +206,7 @@ impl Classifier {
             return Err(Error::OutputShape { found: vec![1, count] });
         }
         let mut classifier = Self {
+            assumes_normalization: stated.is_none() && !program.takes_pixels(),
             program: Arc::new(program),
             float_input,
             idle: Arc::default(),
@@ -233,15 +250,45 @@ impl Classifier {
             return Err(Error::Normalized { name: "image".into() });
         }
         float_input.check(self.input_shape()[0])?;
-        let mut classifier = Self { float_input, ..self.clone() };
+        let mut classifier = Self { float_input, assumes_normalization: false, ..self.clone() };
         classifier.try_out()?;
         Ok(classifier)
+    }
+
+    /// The same model, whose classes have these names, in the order of the scores; the weights are shared.
+    ///
+    /// ```
+    /// let names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    /// let classifier = runtime::Classifier::embedded().with_classes(&names)?;
+    /// assert_eq!(classifier.classes()[7], "seven");
+    /// # Ok::<(), runtime::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::ClassCount`] if there are not as many as classes, or [`Error::ClassTwice`] if two are equal.
+    pub fn with_classes(&self, names: &[impl AsRef<str>]) -> Result<Self, Error> {
+        let expected = self.classes.len();
+        if names.len() != expected {
+            return Err(Error::ClassCount { found: names.len(), expected });
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(name) = names.iter().map(AsRef::as_ref).find(|&name| !seen.insert(name)) {
+            return Err(Error::ClassTwice { name: name.to_owned() });
+        }
+        let classes = names.iter().map(|name| SingleLine(name.as_ref()).to_string()).collect();
+        Ok(Self { classes, ..self.clone() })
     }
 
     /// Whether pixels go in as they are, 0 to 255, so that there is no [`FloatInput`].
     #[must_use]
     pub fn takes_pixels(&self) -> bool {
         self.program.takes_pixels()
+    }
+
+    /// Whether pixels go into a float input as 0 to 1 only because neither [`Options`] nor the metadata say otherwise.
+    #[must_use]
+    pub const fn assumes_normalization(&self) -> bool {
+        self.assumes_normalization
     }
 
     /// Names of the classes, in the order of the scores; each safe to print, see [`SingleLine`].
@@ -349,10 +396,20 @@ impl Classifier {
         &self.program
     }
 
-    /// What happens to pixels before a network that takes floats.
-    pub(crate) const fn float_input(&self) -> FloatInput {
+    /// How pixels become what a model with float input takes; nothing happens to those of a model that takes pixels.
+    #[must_use]
+    pub const fn float_input(&self) -> FloatInput {
         self.float_input
     }
+}
+
+/// What a baked model is run on, if options fit it.
+fn check_baked(takes_pixels: bool, options: Options) -> Result<Instructions, Error> {
+    let Kernels::Fused(instructions) = options.kernels else { return Err(Error::NoGraph) };
+    if takes_pixels && options.float_input.is_some() {
+        return Err(Error::Normalized { name: "image".into() });
+    }
+    Ok(instructions)
 }
 
 /// Whether scores are what a softmax gives.
@@ -381,119 +438,4 @@ impl fmt::Debug for Classifier {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::io::Cursor;
-
-    use image::{ImageFormat, Rgb, RgbImage};
-    use network::{Activation, Affine, Architecture, Kind, Network};
-
-    use super::*;
-    use crate::kernels::Instructions;
-    use crate::prediction::Verdict;
-    use crate::preprocess::{self, Content};
-    use dataset::Image;
-
-    /// A model of float input whose two scores are the sums of its first and of its other channels.
-    pub(crate) fn first_or_other_channels(
-        shape: [usize; 3],
-        options: Options,
-        metadata: &[(&str, &str)],
-    ) -> Result<Classifier, Error> {
-        let [channels, height, width] = shape;
-        let dense = Kind::Dense { outputs: 2, activation: Activation::None };
-        let architecture = Architecture::new(shape, vec![dense]).unwrap();
-        let plane = height * width;
-        let mut weights = vec![0.0; 2 * channels * plane];
-        weights[..plane].fill(1.0);
-        weights[(channels + 1) * plane..].fill(1.0);
-        let network = Network::new(architecture, vec![Affine { weights, bias: vec![0.0; 2] }]);
-        let program = Program::of_network(&network, false, Instructions::default());
-        let metadata =
-            metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let names = Some(vec!["red".to_owned(), "other\n".to_owned()]);
-        Classifier::assemble(program, shape, options, Scores::Logits, names, &metadata)
-    }
-
-    #[test]
-    fn a_picture_in_colour_is_prepared_and_its_class_is_named() {
-        let classifier = first_or_other_channels([3, 2, 2], Options::default(), &[]).unwrap();
-        let mut png = Cursor::new(vec![]);
-        let red = RgbImage::from_pixel(1, 1, Rgb([255, 0, 0]));
-        red.write_to(&mut png, ImageFormat::Png).unwrap();
-        let prepared = preprocess::from_bytes(png.get_ref(), classifier.preparation()).unwrap();
-        let prediction = classifier.predict(&prepared);
-        assert_eq!((prediction.class(), prediction.name()), (0, "red"));
-        assert_eq!(prediction.logits, [4.0, 0.0]);
-        let blue = Image::from_rgb(2, 2, &[0, 0, 255].repeat(4)).unwrap();
-        let both = [blue.clone(), prepared.image];
-        let names: Vec<_> =
-            classifier.predict_batch(&both).iter().map(|p| p.name().to_owned()).collect();
-        assert_eq!(names, ["other\\n", "red"]);
-    }
-
-    #[test]
-    fn options_and_metadata_say_how_pictures_are_prepared() {
-        let pad = [("preprocess", "pad")];
-        let own = first_or_other_channels([3, 2, 2], Options::default(), &pad).unwrap();
-        assert_eq!(own.preparation().preprocess(), Preprocess::Pad);
-        let options = Options { preprocess: Some(Preprocess::Crop), ..Options::default() };
-        let given = first_or_other_channels([3, 2, 2], options, &pad).unwrap();
-        assert_eq!(given.preparation().preprocess(), Preprocess::Crop);
-        let unknown = first_or_other_channels([3, 2, 2], options, &[("color", "red")]);
-        assert!(unknown.unwrap_err().to_string().contains("color is `red`"));
-    }
-
-    #[test]
-    fn each_channel_is_normalised_by_its_own_numbers() {
-        let float_input = Some(FloatInput::new(&[1.0, 0.0, 0.5], &[0.5, 1.0, 1.0]).unwrap());
-        let options = Options { float_input, ..Options::default() };
-        let classifier = first_or_other_channels([3, 1, 1], options, &[]).unwrap();
-        let white = Image::from_rgb(1, 1, &[255; 3]).unwrap();
-        assert_eq!(classifier.predict(&white).logits, [0.0, 1.5]);
-        let refused = first_or_other_channels([2, 1, 1], options, &[]).unwrap_err();
-        assert!(matches!(refused, Error::FloatInputChannels { values: 3, channels: 2 }));
-    }
-
-    #[test]
-    fn another_normalisation_gives_what_loading_with_it_gives() {
-        let image = Image::from_rgb(2, 2, &[9, 250, 128].repeat(4)).unwrap();
-        let model = first_or_other_channels([3, 2, 2], Options::default(), &[]).unwrap();
-        assert!(!model.takes_pixels());
-        for (_, float_input) in FloatInput::usual(3) {
-            let options = Options { float_input: Some(float_input), ..Options::default() };
-            let loaded = first_or_other_channels([3, 2, 2], options, &[]).unwrap();
-            let changed = model.with_float_input(float_input).unwrap();
-            assert_eq!(changed.predict(&image), loaded.predict(&image));
-        }
-        let of_two = FloatInput::new(&[0.0; 2], &[1.0]).unwrap();
-        assert!(model.with_float_input(of_two).is_err());
-        let refused = Classifier::embedded().with_float_input(FloatInput::default());
-        assert!(matches!(refused, Err(Error::Normalized { .. })));
-    }
-
-    #[test]
-    fn a_session_knows_what_was_found_on_a_picture() {
-        let classifier = first_or_other_channels([1, 28, 28], Options::default(), &[]).unwrap();
-        let image = Image::mnist(std::array::from_fn(|at| (at % 251) as u8));
-        let mut blank = Prepared::from(image.clone());
-        blank.content = Content::Blank;
-        let inputs = [blank, image.into()];
-        for threads in [0, 1, 2] {
-            let found = classifier.session(threads).unwrap().predict(&inputs);
-            assert_eq!(found, classifier.predict_batch(&inputs));
-            assert_eq!(found[0].verdict, Verdict::NoDigit);
-            assert_ne!(found[1].verdict, Verdict::NoDigit);
-            assert_eq!(found[0].logits, found[1].logits);
-        }
-    }
-
-    #[test]
-    #[should_panic(
-        expected = "given a picture of 1 channel, 1 row and 4 columns, expected 3 channels"
-    )]
-    fn an_image_of_another_shape_is_refused_by_name() {
-        let classifier = first_or_other_channels([3, 2, 2], Options::default(), &[]).unwrap();
-        let image = Image::from_gray(4, 1, &[0; 4]).unwrap();
-        let _ = classifier.session(1).unwrap().predict(&[image]);
-    }
-}
+pub(crate) mod tests;

@@ -5,9 +5,11 @@ mod layouts;
 mod program;
 #[cfg(test)]
 mod properties;
+mod weights;
 
 pub use layer::{CompiledLayer, Workspace};
 pub(crate) use program::{Buffers, Program, Reduction};
+pub(crate) use weights::Weights;
 
 /// Gets the number of an operator, and has to call what runs it.
 pub(crate) type Observer<'a> = dyn FnMut(usize, &mut dyn FnMut()) + 'a;

@@ -12,7 +12,15 @@ use crate::baked::BakedFault;
 use crate::prediction::Calibration;
 
 /// Why a picture or a model was refused; in one line, whatever names are in it.
-#[derive(Debug)]
+///
+/// `Display` leaves the causes to [`source`](std::error::Error::source), as is usual. `Debug` is the line with them, since
+/// a `main` that returns `Result<(), Error>` prints that:
+///
+/// ```
+/// let error = runtime::Classifier::load("none.baked".as_ref()).unwrap_err();
+/// assert_eq!(error.to_string(), "cannot read none.baked");
+/// assert!(format!("{error:?}").starts_with("cannot read none.baked: "));
+/// ```
 #[non_exhaustive]
 pub enum Error {
     /// The file cannot be opened or read.
@@ -133,6 +141,18 @@ pub enum Error {
         /// Shape of the answer to one image.
         found: Vec<usize>,
     },
+    /// Class names of another number than the model's classes.
+    ClassCount {
+        /// Names.
+        found: usize,
+        /// Classes.
+        expected: usize,
+    },
+    /// Two classes of one name.
+    ClassTwice {
+        /// The name.
+        name: String,
+    },
     /// A model that normalises by itself was given a normalisation.
     Normalized {
         /// The graph's input.
@@ -211,6 +231,13 @@ impl fmt::Display for Error {
             Self::OutputShape { found } => {
                 write!(f, "model output is {found:?}, expected [1, classes] with 2 to 256 classes")
             }
+            Self::ClassCount { found: 1, expected } => {
+                write!(f, "1 class name; the model has {expected} classes")
+            }
+            Self::ClassCount { found, expected } => {
+                write!(f, "{found} class names; the model has {expected} classes")
+            }
+            Self::ClassTwice { name } => write!(f, "two classes are named `{}`", SingleLine(name)),
             Self::Normalized { name } => {
                 let name = SingleLine(name);
                 write!(
@@ -220,6 +247,18 @@ impl fmt::Display for Error {
                 )
             }
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 

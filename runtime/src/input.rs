@@ -1,10 +1,12 @@
 //! What goes into a model: images, and the numbers that are made of their pixels.
 
 use std::array;
+use std::collections::BTreeMap;
 
 use dataset::{Image, MAX_CHANNELS};
 
 use crate::error::Error;
+use crate::kernels::{Instructions, divide_by_255};
 use crate::preprocess::{Content, Prepared};
 
 /// What a model is shown: an [`Image`] of its size, or a picture that was [`Prepared`] for it.
@@ -63,6 +65,41 @@ impl Default for FloatInput {
 }
 
 impl FloatInput {
+    /// Names of the means and the standard deviations in a model's metadata.
+    pub const KEYS: [&str; 2] = ["normalization.mean", "normalization.std"];
+
+    /// From a model's metadata, where one number or one per channel stands under each of [`Self::KEYS`], separated by
+    /// commas; `None` where neither is there. What one of them leaves out is 0 or 1.
+    ///
+    /// # Errors
+    /// [`Error::Metadata`] for what are no such numbers, or as [`Self::new`].
+    pub fn parse(metadata: &BTreeMap<String, String>) -> Result<Option<Self>, Error> {
+        let list = |key: &'static str, default: f32| {
+            let Some(text) = metadata.get(key) else { return Ok(vec![default]) };
+            let numbers: Result<Vec<f32>, _> =
+                text.split(',').map(|one| one.trim().parse()).collect();
+            let reason = || "expected numbers separated by commas".to_owned();
+            numbers.map_err(|_| Error::Metadata { key, found: text.clone(), reason: reason() })
+        };
+        let [mean, std] = Self::KEYS;
+        if ![mean, std].iter().any(|key| metadata.contains_key(*key)) {
+            return Ok(None);
+        }
+        Self::new(&list(mean, 0.0)?, &list(std, 1.0)?).map(Some)
+    }
+
+    /// Names and values for a model's metadata, as [`Self::parse`] reads them.
+    #[must_use]
+    pub fn emit(&self) -> [(&'static str, String); 2] {
+        let list = |values: Vec<f32>| {
+            let texts: Vec<String> = values.iter().map(f32::to_string).collect();
+            texts.join(",")
+        };
+        let (means, stds) = self.channels().unzip();
+        let [mean, std] = Self::KEYS;
+        [(mean, list(means)), (std, list(stds))]
+    }
+
     /// From means and standard deviations of pixels in 0 to 1: one of all channels, or one of each.
     ///
     /// # Errors
@@ -133,13 +170,19 @@ impl FloatInput {
         }
     }
 
-    /// Appends the numbers of one image, `[channel][row][column]`.
-    pub(crate) fn append(&self, pixels: &[u8], floats: &mut Vec<f32>) {
-        let planes = pixels.chunks_exact(pixels.len() / self.count);
-        for (plane, &(mean, std)) in planes.zip(&self.channels) {
+    /// Writes the numbers of one image, `[channel][row][column]`.
+    pub(crate) fn write(&self, pixels: &[u8], instructions: Instructions, numbers: &mut [f32]) {
+        if self.channels().all(|channel| channel == (0.0, 1.0)) {
+            return divide_by_255(pixels, instructions, numbers);
+        }
+        let length = pixels.len() / self.count;
+        let planes = pixels.chunks_exact(length).zip(numbers.chunks_exact_mut(length));
+        for ((plane, numbers), (mean, std)) in planes.zip(self.channels()) {
             // looked up faster than divided
-            let numbers: [f32; 256] = array::from_fn(|pixel| apply(pixel as u8, mean, std));
-            floats.extend(plane.iter().map(|&pixel| numbers[usize::from(pixel)]));
+            let of_pixel: [f32; 256] = array::from_fn(|pixel| apply(pixel as u8, mean, std));
+            for (number, pixel) in numbers.iter_mut().zip(plane) {
+                *number = of_pixel[usize::from(*pixel)];
+            }
         }
     }
 }
@@ -153,9 +196,9 @@ mod tests {
     use super::*;
 
     fn floats(input: FloatInput, pixels: &[u8]) -> Vec<f32> {
-        let mut floats = vec![9.0];
-        input.append(pixels, &mut floats);
-        floats.split_off(1)
+        let mut floats = vec![9.0; pixels.len()];
+        input.write(pixels, Instructions::default(), &mut floats);
+        floats
     }
 
     #[test]
@@ -165,6 +208,31 @@ mod tests {
         assert_eq!(floats(one, &[0, 255, 255, 0]), [-1.0, 1.0, 1.0, -1.0]);
         let two = FloatInput::new(&[0.0, 1.0], &[0.5]).unwrap();
         assert_eq!(floats(two, &[0, 255, 0, 255]), [0.0, 2.0, -2.0, 0.0]);
+    }
+
+    #[test]
+    fn metadata_keep_it() {
+        for channels in 1..=4 {
+            for (name, input) in FloatInput::usual(channels) {
+                let pairs = input.emit().map(|(key, value)| (key.to_owned(), value));
+                assert_eq!(FloatInput::parse(&pairs.into()).unwrap(), Some(input), "{name}");
+            }
+        }
+        assert_eq!(FloatInput::parse(&BTreeMap::default()).unwrap(), None);
+        let parse = |key: &str, value: &str| {
+            FloatInput::parse(&[(key.to_owned(), value.to_owned())].into())
+        };
+        let one = FloatInput::new(&[0.25], &[1.0]).unwrap();
+        assert_eq!(parse("normalization.mean", " 0.25").unwrap(), Some(one));
+        for (key, value) in [
+            ("normalization.mean", "a"),
+            ("normalization.std", ""),
+            ("normalization.std", "0"),
+            ("normalization.mean", "NaN"),
+            ("normalization.mean", "1,2,3,4,5"),
+        ] {
+            assert!(parse(key, value).is_err(), "{key} {value}");
+        }
     }
 
     #[test]

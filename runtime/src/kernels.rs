@@ -28,6 +28,7 @@ mod dense;
 mod depthwise;
 mod layout;
 mod matrix;
+mod pixels;
 mod pool;
 mod scale;
 mod winograd;
@@ -45,6 +46,7 @@ pub(crate) use dense::{Dense, NonZeroInputs};
 pub(crate) use depthwise::Depthwise;
 pub(crate) use layout::{Layout, channels_first, places_of_channels_last};
 pub(crate) use matrix::MatrixConv;
+pub(crate) use pixels::divide_by_255;
 pub(crate) use pool::{Pool, add};
 pub(crate) use scale::Scale;
 pub(crate) use winograd::Winograd;
@@ -214,20 +216,20 @@ impl FromStr for Instructions {
     }
 }
 
-/// A kernel that computes one image at a time, of bytes or floats.
-trait ImageKernel<V> {
+/// A kernel that computes one image at a time.
+trait ImageKernel {
     /// On these vectors; each kernel says how `input` and `output` lie, and how much of a workspace it wants.
-    fn run_image<S: Simd>(&self, simd: S, input: &[V], workspace: &mut [f32], output: &mut [f32]);
+    fn run_image<S: Simd>(&self, simd: S, input: &[f32], workspace: &mut [f32], output: &mut [f32]);
 }
 
-struct ImageTask<'a, K, V> {
+struct ImageTask<'a, K> {
     kernel: &'a K,
-    input: &'a [V],
+    input: &'a [f32],
     workspace: &'a mut [f32],
     output: &'a mut [f32],
 }
 
-impl<V, K: ImageKernel<V>> WithSimd for ImageTask<'_, K, V> {
+impl<K: ImageKernel> WithSimd for ImageTask<'_, K> {
     type Output = ();
 
     #[inline(always)]

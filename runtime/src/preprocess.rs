@@ -214,7 +214,12 @@ impl Preparation {
             steps.push(Step { name: name.into(), picture: picture() });
         };
         let prepared = self.run(picture, on_step);
-        let name = format!("{}x{}", prepared.image.width(), prepared.image.height()).into();
+        let last = match self.preprocess {
+            Preprocess::Digit => "normalize",
+            other => other.name(),
+        };
+        let (width, height) = (prepared.image.width(), prepared.image.height());
+        let name = format!("{last}, {width}x{height}").into();
         steps.push(Step { name, picture: drawing(&prepared.image) });
         (steps, prepared)
     }
@@ -242,7 +247,7 @@ fn named<T: FromStr<Err = String>>(
 pub enum Content {
     /// One drawing, which may be a digit; or anything, if no digit is looked for.
     Drawing,
-    /// Nothing stands out from the background.
+    /// Nothing stands out from the background, or only what is too small to be a digit.
     Blank,
     /// Several drawings side by side.
     Several,
@@ -275,7 +280,8 @@ impl AsRef<[u8]> for Prepared {
 /// Result of a step, for people to look at.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// A word or two: `ink`, `strokes`, ….
+    /// What is seen: `picture`, then the step that made it: `ink`, `rulings`, `strokes`, `digit`; of the last also the
+    /// size: `normalize, 28x28`, `stretch, 20x32`.
     pub name: Cow<'static, str>,
     /// Its result, of any size.
     pub picture: DynamicImage,
@@ -392,7 +398,7 @@ mod tests {
             assert_eq!(prepared, preparation.prepare(&picture));
             assert_eq!(prepared.content, Content::Drawing);
             let [original, seen] = &steps[..] else { panic!("two steps") };
-            assert_eq!((&*original.name, &*seen.name), ("picture", "11x7"));
+            assert_eq!((&*original.name, &*seen.name), ("picture", "stretch, 11x7"));
             let bytes = seen.picture.as_bytes();
             assert!(prepared.image.interleaved().eq(bytes.iter().copied()), "{channels}");
         }

@@ -26,6 +26,12 @@ use worker::Worker;
 const MIN_SHARD: usize = 8;
 
 /// Scores batches one after the other. After the first batches, [`Session::scores`] allocates nothing.
+///
+/// The caller's thread works too; of `n` threads, `n − 1` wait for work. On a busy machine a thread may wait for a core just
+/// when it has work. So the session waits for none longer than its own part took: then it takes the work back, and does it
+/// itself. A thread that was late gets no work for a while, longer each time, and the caller's thread does all of it
+/// meanwhile. So several threads are hardly ever slower than one; the scores do not depend on who computes them, but for
+/// the order in which the products of a small batch are added up.
 #[derive(Debug)]
 pub struct Session {
     classifier: Classifier,
@@ -45,7 +51,8 @@ pub struct Session {
 }
 
 impl Classifier {
-    /// A [`Session`] for many batches one after the other, on this number of threads; 0 stands for one on each core.
+    /// A [`Session`] for many batches one after the other, on this number of threads, that of the caller among them; 0
+    /// stands for one on each core. The [`Session`] says what happens on a busy machine.
     ///
     /// # Errors
     /// That of the system if it has no more threads.

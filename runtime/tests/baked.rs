@@ -30,14 +30,18 @@ fn images() -> Vec<Image> {
 fn assert_bakes(onnx: &[u8]) {
     let graph = Graph::parse(onnx).unwrap();
     let baked = Baked::of_graph(&graph, [0; 32]).unwrap();
-    let baked = Baked::parse(&baked.emit()).unwrap();
+    let file = baked.emit();
+    let baked = Baked::parse(&file).unwrap();
     for instructions in Instructions::available() {
         let options = Options { kernels: Kernels::Fused(instructions), ..Options::default() };
         let plain = Classifier::new(&graph, options).unwrap();
-        let baked = Classifier::of_baked(&baked, options).unwrap();
-        assert_eq!(plain.classes(), baked.classes());
-        assert_eq!(plain.calibration(), baked.calibration());
-        assert_eq!(plain.predict_batch(&images()), baked.predict_batch(&images()));
+        for baked in [Classifier::of_baked(&baked, options), Classifier::baked_with(&file, options)]
+        {
+            let baked = baked.unwrap();
+            assert_eq!(plain.classes(), baked.classes());
+            assert_eq!(plain.calibration(), baked.calibration());
+            assert_eq!(plain.predict_batch(&images()), baked.predict_batch(&images()));
+        }
     }
 }
 

@@ -85,7 +85,7 @@ def compare(model, rounds, seconds):
             times = []
             for _ in range(rounds):
                 baseline = onnx_runtime(model, name, images, batch, threads, seconds)
-                tract = ours(model, data, ["--kernels", "tract"], batch, threads, seconds)
+                tract = ours(model, data, ["--engine", "tract"], batch, threads, seconds)
                 times.append((baseline, tract, ours(model, data, [], batch, threads, seconds)))
             baseline, tract, own = (statistics.median(column) / batch for column in zip(*times))
             print(f"{batch:5}  {threads:7}  {baseline:13.1f} {tract:8.1f} {own:8.1f}   {own / baseline:.2f} x")

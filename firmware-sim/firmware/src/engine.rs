@@ -80,7 +80,9 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
         if row.len() != input.row_len() {
             return None;
         }
-        self.run();
+        if !self.cursor.is_idle() {
+            self.run();
+        }
         let number = usize::from(*self.steps().first()?);
         if number < usize::from(input.height.get()) {
             let rows_at = self.model.header().rows_at.get() as usize;

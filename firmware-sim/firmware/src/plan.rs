@@ -207,7 +207,7 @@ impl Held {
 }
 
 /// Taps of a convolution that are summed up at once, at most: more need more memory, and save little.
-const CHUNK_TAPS: usize = 48;
+const CHUNK_TAPS: usize = 56;
 /// Outputs, at most.
 const GROUP: usize = 32;
 

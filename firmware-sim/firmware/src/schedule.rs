@@ -39,6 +39,12 @@ impl Cursor {
     /// Before the first row.
     pub const START: Self = Self { layer: 0 };
 
+    /// Whether nothing can be due.
+    #[must_use]
+    pub const fn is_idle(self) -> bool {
+        self.layer == 0
+    }
+
     /// Value `number` has grown by a row.
     pub fn grown(&mut self, value: &Value) {
         self.layer = self.layer.max(value.reader);

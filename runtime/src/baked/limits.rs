@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use network::{Architecture, Conv, Kind, Layer, POOL, Padding, Pool, Shape};
 
-use super::{BakedFault, layer as record};
+use super::{BakedFault, MAX_BAKED_BYTES, layer as record};
 
 /// Layers, as nodes of an ONNX graph.
 pub(super) const MAX_LAYERS: usize = 1_000;
@@ -53,6 +53,17 @@ pub(super) fn check(architecture: &Architecture) -> Result<(), BakedFault> {
     }
     let outputs = architecture.outputs();
     if CLASSES.contains(&outputs) { Ok(()) } else { Err(BakedFault::Classes(outputs)) }
+}
+
+/// Checks that the file is not too long.
+pub(super) fn check_length<'a>(
+    texts: impl Iterator<Item = &'a String>,
+    architecture: &Architecture,
+) -> Result<(), BakedFault> {
+    let texts: u64 = texts.map(|text| 4 + text.len() as u64).sum();
+    // what is left out here is the header and at most a thousand layers
+    let fits = texts + 4 * architecture.parameters() as u64 <= MAX_BAKED_BYTES - (1 << 16);
+    if fits { Ok(()) } else { Err(BakedFault::TooLong) }
 }
 
 /// What layers cost for one image.

@@ -68,13 +68,13 @@ impl<'a> Reader<'a> {
         text.map(str::to_owned).map_err(|_| BakedFault::Text(part))
     }
 
+    /// The bytes of that many `f32`.
     pub(super) fn floats(
         &mut self,
         count: usize,
         part: &'static str,
-    ) -> Result<Vec<f32>, BakedFault> {
+    ) -> Result<&'a [[u8; 4]], BakedFault> {
         let length = count.checked_mul(size_of::<f32>()).ok_or(BakedFault::Truncated(part))?;
-        let (values, _) = self.take(length, part)?.as_chunks();
-        Ok(values.iter().copied().map(f32::from_le_bytes).collect())
+        Ok(self.take(length, part)?.as_chunks().0)
     }
 }

@@ -1,6 +1,6 @@
 //! Random networks, and files that were changed.
 
-use network::{Activation, Conv, Kind, Padding, Pool, PoolMode};
+use network::{Activation, Architecture, Conv, Kind, Padding, Pool, PoolMode};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use network::{Activation, Affine, Conv as Geometry, Kind, Layer, Shape};
 
+use super::Weights;
 use crate::kernels::{
     Aligned, Conv, Dense, Depthwise, Instructions, Layout, MatrixConv, NonZeroInputs, Pool, Scale,
     Winograd, add, channels_first, places_of_channels_last,
@@ -93,29 +94,36 @@ impl CompiledLayer {
     /// If `affine` has not as many as `layer`.
     #[must_use]
     pub fn new(layer: &Layer, affine: &Affine, instructions: Instructions) -> Self {
-        Self::with_layouts(layer, affine, instructions, [Layout::ChannelsFirst; 2])
+        let weights = Weights::Floats(affine);
+        Self::with_layouts(layer, weights, instructions, [Layout::ChannelsFirst; 2])
     }
 
     /// Packs the weights for an input and an output that lie so; the channels are last only where [`Layouts`] allows it.
     pub(crate) fn with_layouts(
         layer: &Layer,
-        affine: &Affine,
+        weights: Weights<'_>,
         instructions: Instructions,
         [input_layout, output_layout]: [Layout; 2],
     ) -> Self {
         let kernel = match layer.kind() {
             Kind::Conv(conv) if Conv::does(&conv) => {
-                Kernel::Conv(Conv::new(layer, affine, instructions))
+                Kernel::Conv(Conv::new(layer, &weights.affine(), instructions))
             }
             Kind::Conv(conv) if Scale::does(layer, &conv) => {
-                Kernel::Scale(Scale::new(layer, affine, input_layout, instructions))
+                Kernel::Scale(Scale::new(layer, &weights.affine(), input_layout, instructions))
             }
-            Kind::Conv(conv) if Depthwise::does(layer, &conv) => {
-                Kernel::Depthwise(Depthwise::new(layer, affine, input_layout, instructions))
-            }
-            Kind::Conv(_) => {
-                Kernel::Matrix(MatrixConv::new(layer, affine, input_layout, instructions))
-            }
+            Kind::Conv(conv) if Depthwise::does(layer, &conv) => Kernel::Depthwise(Depthwise::new(
+                layer,
+                &weights.affine(),
+                input_layout,
+                instructions,
+            )),
+            Kind::Conv(_) => Kernel::Matrix(MatrixConv::new(
+                layer,
+                &weights.affine(),
+                input_layout,
+                instructions,
+            )),
             Kind::Pool(pool) => Kernel::Pool(Pool::new(layer, pool, input_layout, instructions)),
             Kind::Add { .. } => Kernel::Add,
             Kind::Dense { activation, .. } => {
@@ -123,7 +131,15 @@ impl CompiledLayer {
                     Layout::ChannelsFirst => None,
                     Layout::ChannelsLast => Some(places_of_channels_last(layer.input()).collect()),
                 };
-                Kernel::Dense(Dense::new(affine, places.as_deref(), activation, instructions))
+                let places = places.as_deref();
+                Kernel::Dense(match weights {
+                    Weights::Floats(Affine { weights, bias }) => {
+                        Dense::new(weights, bias, places, activation, instructions)
+                    }
+                    Weights::Bytes { weights, bias } => {
+                        Dense::new(weights, bias, places, activation, instructions)
+                    }
+                })
             }
         };
         Self { layer: layer.clone(), kernel, instructions, input_layout, output_layout }
@@ -133,15 +149,16 @@ impl CompiledLayer {
     /// not exact, but within the error of [`Winograd`].
     pub(crate) fn fastest(
         layer: &Layer,
-        affine: &Affine,
+        weights: Weights<'_>,
         instructions: Instructions,
         layouts: [Layout; 2],
     ) -> Self {
         if !Winograd::suits(layer, instructions) {
-            return Self::with_layouts(layer, affine, instructions, layouts);
+            return Self::with_layouts(layer, weights, instructions, layouts);
         }
         let [input_layout, output_layout] = layouts;
-        let kernel = Kernel::Winograd(Winograd::new(layer, affine, input_layout, instructions));
+        let kernel =
+            Kernel::Winograd(Winograd::new(layer, &weights.affine(), input_layout, instructions));
         Self { layer: layer.clone(), kernel, instructions, input_layout, output_layout }
     }
 
@@ -196,8 +213,8 @@ impl CompiledLayer {
         add(input, Some(other), activation, self.instructions, output);
     }
 
-    /// Whether [`Self::run_bytes`] takes bytes as they are: only the kernels of LeNet's first layers do, since each is
-    /// compiled once more for it.
+    /// Whether [`Self::run_bytes`] takes bytes as they are: only the kernels of LeNet's first layers do, since what reads
+    /// the input is compiled once more for it.
     pub(crate) const fn reads_bytes(&self) -> bool {
         matches!(self.kernel, Kernel::Conv(_) | Kernel::Dense(_))
     }

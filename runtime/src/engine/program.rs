@@ -3,10 +3,10 @@
 use std::mem;
 use std::sync::Arc;
 
-use network::{Affine, Kind, Layer, Network};
+use network::{Affine, Architecture, Kind, Layer, Network};
 
 use super::layer::{CompiledLayer, Workspace};
-use super::{Observer, Operator, layouts};
+use super::{Observer, Operator, Weights, layouts};
 use crate::input::FloatInput;
 use crate::kernels::{Aligned, Instructions};
 
@@ -63,7 +63,7 @@ enum Work {
 
 /// What is to be compiled to a step.
 enum Source<'a> {
-    Layer(&'a Layer, &'a Affine),
+    Layer(&'a Layer, Weights<'a>),
     #[cfg(feature = "tract")]
     Plan(&'a Arc<network::plan::Plan>),
 }
@@ -85,11 +85,22 @@ impl Program {
         takes_pixels: bool,
         instructions: Instructions,
     ) -> Self {
-        let steps = network.layers().map(|(layer, affine)| {
+        let weights = network.layers().map(|(_, affine)| Weights::Floats(affine));
+        Self::of_layers(network.architecture(), weights, takes_pixels, instructions)
+    }
+
+    /// Compiles layers that follow each other, of which each has its weights.
+    pub(crate) fn of_layers<'a>(
+        architecture: &'a Architecture,
+        weights: impl IntoIterator<Item = Weights<'a>>,
+        takes_pixels: bool,
+        instructions: Instructions,
+    ) -> Self {
+        let steps = architecture.layers().iter().zip(weights).map(|(layer, weights)| {
             let outputs = layer.output().iter().product();
-            (Source::Layer(layer, affine), layer.sources().collect(), outputs)
+            (Source::Layer(layer, weights), layer.sources().collect(), outputs)
         });
-        let inputs = network.architecture().input().iter().product();
+        let inputs = architecture.input().iter().product();
         Self::new(steps.collect(), inputs, takes_pixels, instructions)
     }
 
@@ -102,7 +113,7 @@ impl Program {
         use network::lowering::Operation;
         let steps = lowered.steps.iter().map(|step| {
             let source = match &step.operation {
-                Operation::Layer(layer, affine) => Source::Layer(layer, affine),
+                Operation::Layer(layer, affine) => Source::Layer(layer, Weights::Floats(affine)),
                 Operation::Plan(plan) => Source::Plan(plan),
             };
             (source, step.sources.clone(), step.outputs)
@@ -200,16 +211,19 @@ impl Program {
             let Buffers { workspace, pixels, input, slots } = buffers;
             let bytes = self.takes_pixels && self.first_reads_bytes;
             pixels.clear();
-            input.clear();
+            input.resize(if bytes { 0 } else { images.len() * self.inputs }, 0.0);
+            let mut numbers = input.chunks_exact_mut(self.inputs);
             for image in images {
                 let image = image.as_ref();
                 assert_eq!(image.len(), self.inputs, "pixels of an image");
-                if bytes {
-                    pixels.extend_from_slice(image);
-                } else if self.takes_pixels {
-                    input.extend(image.iter().copied().map(f32::from));
-                } else {
-                    float_input.append(image, input);
+                match numbers.next() {
+                    None => pixels.extend_from_slice(image),
+                    Some(numbers) if self.takes_pixels => {
+                        for (number, pixel) in numbers.iter_mut().zip(image) {
+                            *number = f32::from(*pixel);
+                        }
+                    }
+                    Some(numbers) => float_input.write(image, self.instructions, numbers),
                 }
             }
             for (number, step) in self.steps.iter().enumerate() {
@@ -289,7 +303,7 @@ impl Program {
             let own = [conv.of_maps(maps.clone())?, dense.of_channels(maps, shape)?];
             let steps = before.iter().chain(&own).enumerate().map(|(index, (layer, affine))| {
                 let outputs = layer.output().iter().product();
-                (Source::Layer(layer, affine), vec![index], outputs)
+                (Source::Layer(layer, Weights::Floats(affine)), vec![index], outputs)
             });
             Some(Self::new(steps.collect(), self.inputs, self.takes_pixels, self.instructions))
         };
@@ -328,9 +342,9 @@ fn compile(
     let layouts = layouts::assign(&layers.collect::<Vec<_>>(), instructions);
     let compiled = steps.into_iter().enumerate().map(|(index, (source, sources, outputs))| {
         let work = match source {
-            Source::Layer(layer, affine) => {
+            Source::Layer(layer, weights) => {
                 let layouts = [layouts[sources[0]], layouts[index + 1]];
-                let layer = CompiledLayer::fastest(layer, affine, instructions, layouts);
+                let layer = CompiledLayer::fastest(layer, weights, instructions, layouts);
                 Work::Layer(Arc::new(layer))
             }
             #[cfg(feature = "tract")]

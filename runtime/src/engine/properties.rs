@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::layer::Layouts;
-use super::{Buffers, CompiledLayer, Program, Workspace};
+use super::{Buffers, CompiledLayer, Program, Weights, Workspace};
 use crate::input::FloatInput;
 use crate::kernels::{Instructions, Layout, places_of_channels_last};
 
@@ -66,7 +66,8 @@ fn assert_runs_as_defined(layer: &Layer, seed: u32) {
     let mut workspace = Workspace::default();
     for instructions in Instructions::available() {
         for &layouts in &layouts {
-            let compiled = CompiledLayer::with_layouts(layer, &affine, instructions, layouts);
+            let compiled =
+                CompiledLayer::with_layouts(layer, Weights::Floats(&affine), instructions, layouts);
             let [mut values, mut expected] = [vec![], vec![]];
             for image in input.chunks(length) {
                 let output = layer.apply(&affine, image);
@@ -214,7 +215,8 @@ fn assert_program_runs(input: Shape, kinds: Vec<(usize, Kind)>) {
                 if takes_pixels {
                     pixels.extend(image.iter().copied().map(f32::from));
                 } else {
-                    float_input.append(image, &mut pixels);
+                    pixels.resize(image.len(), 0.0);
+                    float_input.write(image, instructions, &mut pixels);
                 }
                 expected.extend(network.activations(&pixels).pop().unwrap());
             }

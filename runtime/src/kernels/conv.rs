@@ -36,52 +36,15 @@
 //! Four inputs are loaded for 20 multiply-adds, so the loads hide behind them: the kernel runs at what the core's
 //! multipliers can do (`runtime bench --profile` prints how near).
 
+mod planes;
+
 use std::ops::Range;
 
 use network::{Affine, Conv as Geometry, Kind, Layer, POOL};
 use pulp::Simd;
 
 use super::{Clamp, ImageKernel, ImageTask, Instructions, Value, multiply_add, store};
-
-/// How the input of a layer is laid out in shifted planes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Planes {
-    /// Channels, height and width of the input.
-    input: [usize; 3],
-    /// Shifts by which the input is copied.
-    shifts: usize,
-    /// Pixels from one output to the next: 2 with pooling, else 1.
-    step: usize,
-    /// Rows of one plane: what the output's rows need of every `step`th row of the input.
-    rows: usize,
-    /// Columns of one plane: those of the output.
-    columns: usize,
-}
-
-impl Planes {
-    fn of(layer: &Layer, kernel: [usize; 2]) -> Self {
-        let step = if layer.kind().pool() { POOL } else { 1 };
-        let [_, height, width] = layer.output();
-        Self {
-            input: layer.input(),
-            shifts: kernel[1] + step - 1,
-            step,
-            rows: height + (kernel[0] + step - 2) / step,
-            columns: width,
-        }
-    }
-
-    /// Floats of one input channel: a plane per shift and residue of the row.
-    const fn channel_length(&self) -> usize {
-        self.shifts * self.step * self.rows * self.columns
-    }
-
-    /// Where the inputs of the first output lie in a channel, for this row and column of the kernel.
-    const fn offset(&self, row: usize, column: usize) -> usize {
-        let plane = column * self.step + row % self.step;
-        (plane * self.rows + row / self.step) * self.columns
-    }
-}
+use planes::{Planes, ShiftTask};
 
 /// A layer with its weights packed for some instructions.
 #[derive(Debug)]
@@ -165,6 +128,9 @@ impl Conv {
 
     /// One image: `input` is `[channel][row][column]`, `output` `[map][row][column]`.
     pub(crate) fn run<V: Value>(&self, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
+        // by itself, so that the tiles are not compiled for each kind of input
+        self.instructions.run(ShiftTask { planes: &self.planes, input, workspace });
+        let (input, workspace) = (&*workspace, &mut [][..]);
         self.instructions.run(ImageTask { kernel: self, input, workspace, output });
     }
 }
@@ -180,48 +146,27 @@ fn block(layer: &Layer, instructions: Instructions) -> usize {
     (min..=max).rev().min_by_key(unused).unwrap_or(max)
 }
 
-impl<V: Value> ImageKernel<V> for Conv {
+impl ImageKernel for Conv {
+    /// `planes` is the input in shifted planes.
     #[inline(always)]
-    fn run_image<S: Simd>(&self, simd: S, input: &[V], workspace: &mut [f32], output: &mut [f32]) {
-        let layer = self;
-        let pool = layer.planes.step == POOL;
-        if pool {
-            shift::<V, POOL>(&layer.planes, input, workspace);
+    fn run_image<S: Simd>(&self, simd: S, planes: &[f32], _: &mut [f32], output: &mut [f32]) {
+        let pool = self.planes.step == POOL;
+        // a tile that the registers do not hold is not compiled
+        if S::REGISTER_COUNT >= 32 {
+            match (pool, self.block) {
+                (true, 4) => self.tiles::<S, 4, 4>(simd, planes, output),
+                (true, 5) => self.tiles::<S, 5, 4>(simd, planes, output),
+                (true, _) => self.tiles::<S, 6, 4>(simd, planes, output),
+                (false, 6) => self.tiles::<S, 6, 1>(simd, planes, output),
+                (false, 7) => self.tiles::<S, 7, 1>(simd, planes, output),
+                (false, _) => self.tiles::<S, 8, 1>(simd, planes, output),
+            }
         } else {
-            shift::<V, 1>(&layer.planes, input, workspace);
-        }
-        match (pool, layer.block) {
-            (true, 2) => layer.tiles::<S, 2, 4>(simd, workspace, output),
-            (true, 4) => layer.tiles::<S, 4, 4>(simd, workspace, output),
-            (true, 5) => layer.tiles::<S, 5, 4>(simd, workspace, output),
-            (true, _) => layer.tiles::<S, 6, 4>(simd, workspace, output),
-            (false, 6) => layer.tiles::<S, 6, 1>(simd, workspace, output),
-            (false, 7) => layer.tiles::<S, 7, 1>(simd, workspace, output),
-            (false, _) => layer.tiles::<S, 8, 1>(simd, workspace, output),
-        }
-    }
-}
-
-/// Fills the workspace with shifted planes, but for the room for a channel of floats at its end.
-#[inline(always)]
-fn shift<V: Value, const STEP: usize>(planes: &Planes, input: &[V], workspace: &mut [f32]) {
-    let [channels, height, width] = planes.input;
-    let (workspace, room) = workspace.split_at_mut(workspace.len() - height * width);
-    let mut rows = workspace.chunks_exact_mut(planes.columns);
-    for channel in input.chunks_exact(height * width).take(channels) {
-        let channel = V::floats(channel, room);
-        for shift in 0..planes.shifts {
-            for residue in 0..STEP {
-                let plane = rows.by_ref().take(planes.rows);
-                for (to, row) in plane.zip((residue..).step_by(STEP)) {
-                    // an odd last row is in no window
-                    let Some(from) = channel.get(row * width + shift..(row + 1) * width) else {
-                        continue;
-                    };
-                    for (to, pixel) in to.iter_mut().zip(from.iter().step_by(STEP)) {
-                        *to = *pixel;
-                    }
-                }
+            match (pool, self.block) {
+                (true, _) => self.tiles::<S, 2, 4>(simd, planes, output),
+                (false, 6) => self.tiles::<S, 6, 1>(simd, planes, output),
+                (false, 7) => self.tiles::<S, 7, 1>(simd, planes, output),
+                (false, _) => self.tiles::<S, 8, 1>(simd, planes, output),
             }
         }
     }

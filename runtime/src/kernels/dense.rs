@@ -75,17 +75,36 @@ impl NonZeroInputs {
     }
 }
 
+/// A weight as it lies before it is packed: a number, or its bytes in a baked file.
+pub(crate) trait Weight: Copy {
+    fn float(self) -> f32;
+}
+
+impl Weight for f32 {
+    fn float(self) -> f32 {
+        self
+    }
+}
+
+impl Weight for [u8; 4] {
+    fn float(self) -> f32 {
+        f32::from_le_bytes(self)
+    }
+}
+
 impl Dense {
     /// Packs the weights of a dense layer.
     ///
-    /// Input `n` is the one that `places[n]` numbers in `affine`; without places, they are in the same order.
-    pub(crate) fn new(
-        affine: &Affine,
+    /// Input `n` is the one that `places[n]` numbers in `weights`; without places, they are in the same order.
+    pub(crate) fn new<W: Weight>(
+        weights: &[W],
+        bias: &[W],
         places: Option<&[usize]>,
         activation: Activation,
         instructions: Instructions,
     ) -> Self {
-        let (outputs, inputs) = (affine.bias.len(), affine.fan_in());
+        let outputs = bias.len();
+        let inputs = weights.len() / outputs.max(1);
         let instructions = instructions.usable();
         let panel = outputs
             .div_ceil(instructions.lanes())
@@ -93,27 +112,25 @@ impl Dense {
             .min(instructions.registers() / 2);
         let length = panel * instructions.lanes();
         let padded = outputs.next_multiple_of(length);
-        let mut weights = Aligned::zeros(padded * inputs);
-        let packed = &mut *weights;
+        let mut aligned = Aligned::zeros(padded * inputs);
+        let packed = &mut *aligned;
         // a vector of outputs at a time: each row is read in order, and what is written is whole
         let lanes = instructions.lanes();
-        for (rows, output) in
-            affine.weights.chunks((lanes * inputs).max(1)).zip((0..).step_by(lanes))
-        {
+        for (rows, output) in weights.chunks((lanes * inputs).max(1)).zip((0..).step_by(lanes)) {
             let first = output / length * inputs * length + output % length;
             for input in 0..inputs {
                 let place = places.map_or(input, |places| places[input]);
                 let to = &mut packed[first + input * length..][..lanes];
                 for (to, row) in to.iter_mut().zip(rows.chunks_exact(inputs)) {
-                    *to = row[place];
+                    *to = row[place].float();
                 }
             }
         }
-        let mut bias = affine.bias.clone();
+        let mut bias: Vec<f32> = bias.iter().copied().map(Weight::float).collect();
         bias.resize(padded, 0.0);
         let clamp = Clamp::of(activation);
         let bias = Aligned::from(&bias[..]);
-        Self { inputs, outputs, instructions, panel, weights, bias, clamp }
+        Self { inputs, outputs, instructions, panel, weights: aligned, bias, clamp }
     }
 
     /// The reverse of [`Self::new`].
@@ -270,10 +287,9 @@ mod tests {
             let (weights, bias) = (values(inputs * outputs), values(outputs));
             let weights: Vec<f32> = weights.iter().map(|weight| weight - 0.3).collect();
             let input = values(images * inputs);
-            let affine = Affine { weights: weights.clone(), bias: bias.clone() };
             for instructions in Instructions::available() {
                 let activation = if relu { Activation::Relu } else { Activation::None };
-                let dense = Dense::new(&affine, None, activation, instructions);
+                let dense = Dense::new(&weights, &bias, None, activation, instructions);
                 let mut output = vec![f32::NAN; images * outputs];
                 dense.run(&input, &mut NonZeroInputs::default(), &mut output);
                 for (image, output) in input.chunks(inputs).zip(output.chunks(outputs)) {

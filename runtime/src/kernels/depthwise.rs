@@ -20,7 +20,7 @@ use pulp::Simd;
 
 use super::layout::{Frame, Layout};
 use super::{Aligned, Clamp, ImageKernel, ImageTask, Instructions, multiply_add, store};
-use strips::{run3x3, run3x3_unframed};
+use strips::run3x3;
 
 /// A layer with its weights packed for some instructions.
 #[derive(Debug)]
@@ -150,7 +150,7 @@ fn period(channels: usize, lanes: usize) -> usize {
     period
 }
 
-impl ImageKernel<f32> for Depthwise {
+impl ImageKernel for Depthwise {
     #[inline(always)]
     fn run_image<S: Simd>(
         &self,
@@ -172,12 +172,6 @@ impl ImageKernel<f32> for Depthwise {
             let vectors = Vectors { layer, first: first * S::F32_LANES, bias: *bias };
             let rows = <[[S::f32s; 3]; 3]>::try_from(weights.as_chunks::<3>().0);
             match (rows, layer.conv.kernel, layer.conv.stride[0]) {
-                (Ok(weights), _, 1) if layer.unframed => {
-                    run3x3_unframed::<S, 1>(simd, &vectors, weights, frame, output);
-                }
-                (Ok(weights), _, 2) if layer.unframed => {
-                    run3x3_unframed::<S, 2>(simd, &vectors, weights, frame, output);
-                }
                 (Ok(weights), [3, 3], 1) => run3x3::<S, 1>(simd, &vectors, weights, frame, output),
                 (Ok(weights), [3, 3], 2) => run3x3::<S, 2>(simd, &vectors, weights, frame, output),
                 _ => run(simd, &vectors, weights, frame, output),

@@ -139,8 +139,8 @@ impl Frame {
         }
     }
 
-    /// Copies `input` into `frame`, and zeros around it.
-    #[inline(always)]
+    /// Copies `input` into `frame`, and zeros around it. Longer vectors would not copy faster.
+    #[inline(never)]
     pub(crate) fn fill(&self, input: &[f32], frame: &mut [f32]) {
         if self.is_in_order() {
             self.fill_rows(input, frame);
@@ -149,7 +149,6 @@ impl Frame {
         }
     }
 
-    #[inline(always)]
     fn fill_rows(&self, input: &[f32], frame: &mut [f32]) {
         let [channels, height, width] = self.input;
         let pixel = self.pixel_length();
@@ -175,7 +174,6 @@ impl Frame {
         debug_assert_eq!(self.length(), channels / pixel * self.size[0] * row_length);
     }
 
-    #[inline(always)]
     fn fill_pixels(&self, input: &[f32], frame: &mut [f32]) {
         let [channels, height, width] = self.input;
         let [top, left] = self.before;

@@ -27,7 +27,8 @@
 use std::ops::Range;
 
 use network::{Affine, Conv as Geometry, Kind, Layer, POOL};
-use pulp::Simd;
+use pulp::bytemuck::cast_slice;
+use pulp::{Simd, WithSimd};
 
 use super::layout::{Frame, Layout};
 use super::{Aligned, Clamp, ImageKernel, ImageTask, Instructions, multiply_add, store};
@@ -86,7 +87,12 @@ impl MatrixConv {
         let lanes = instructions.lanes();
         let [_, rows, columns] = layer.accumulators();
         let frame = Frame::new(layer.input(), input_layout, &conv, [rows, columns]);
-        let (order, offsets) = elements(layer, &conv, &frame);
+        let order = elements(layer, &conv, input_layout);
+        let offset = |&index: &usize| {
+            let [rows, columns] = conv.kernel;
+            frame.offset(index / columns / rows, index / columns % rows, index % columns)
+        };
+        let offsets = order.iter().map(offset).collect();
         let mut places = places(layer, &conv, &frame);
         let [vectors, pixels] =
             tile(group_maps.div_ceil(lanes), places.len(), conv.pool, instructions);
@@ -164,16 +170,15 @@ impl MatrixConv {
     }
 }
 
-/// For each value that a kernel sees, in the order of `frame`, its number among the weights of a map, and where it lies.
-fn elements(layer: &Layer, conv: &Geometry, frame: &Frame) -> (Vec<usize>, Vec<usize>) {
-    let [rows, columns] = conv.kernel;
-    let offset = |index: usize| {
-        frame.offset(index / columns / rows, index / columns % rows, index % columns)
-    };
-    let mut order: Vec<usize> = (0..layer.fan_in()).collect();
-    order.sort_by_key(|&index| offset(index));
-    let offsets = order.iter().map(|&index| offset(index)).collect();
-    (order, offsets)
+/// For each value that a kernel sees, in the order in which they lie, its number among the weights of a map.
+fn elements(layer: &Layer, conv: &Geometry, layout: Layout) -> Vec<usize> {
+    let elements = conv.kernel[0] * conv.kernel[1];
+    match layout {
+        Layout::ChannelsFirst => (0..layer.fan_in()).collect(),
+        Layout::ChannelsLast => {
+            (0..elements).flat_map(|element| (element..layer.fan_in()).step_by(elements)).collect()
+        }
+    }
 }
 
 /// Where in the frame each output begins; with pooling, the four of a window one after the other.
@@ -205,11 +210,13 @@ fn tile(vectors: usize, outputs: usize, pool: bool, instructions: Instructions) 
             + vectors % width * (1 + pixels + pixels);
         outputs.div_ceil(pixels) * blocks
     };
-    let fitting = sizes.iter().filter(|[width, _]| *width <= vectors.max(1));
+    // after blocks of four, single vectors would need tiles of their own
+    let fits = |width: usize| width <= vectors.max(1) && (width < 4 || vectors.is_multiple_of(4));
+    let fitting = sizes.iter().filter(|[width, _]| fits(*width));
     fitting.copied().min_by_key(cost).unwrap_or(sizes[0])
 }
 
-impl ImageKernel<f32> for MatrixConv {
+impl ImageKernel for MatrixConv {
     #[inline(always)]
     fn run_image<S: Simd>(
         &self,
@@ -255,14 +262,10 @@ impl MatrixConv {
                 (4, _, false) => run::<S, 4, 6, 1>(simd, &tiles, output),
                 (2, 8, false) => run::<S, 2, 8, 1>(simd, &tiles, output),
                 (2, _, false) => run::<S, 2, 9, 1>(simd, &tiles, output),
-                (_, 4, false) => run::<S, 1, 4, 1>(simd, &tiles, output),
-                (_, 5, false) => run::<S, 1, 5, 1>(simd, &tiles, output),
-                (_, 6, false) => run::<S, 1, 6, 1>(simd, &tiles, output),
                 (_, 8, false) => run::<S, 1, 8, 1>(simd, &tiles, output),
                 (_, _, false) => run::<S, 1, 9, 1>(simd, &tiles, output),
                 (4, _, true) => run::<S, 4, 4, WINDOW>(simd, &tiles, output),
                 (2, _, true) => run::<S, 2, 8, WINDOW>(simd, &tiles, output),
-                (_, 4, true) => run::<S, 1, 4, WINDOW>(simd, &tiles, output),
                 (_, _, true) => run::<S, 1, 8, WINDOW>(simd, &tiles, output),
             }
         } else {
@@ -319,7 +322,7 @@ fn run<S: Simd, const VECTORS: usize, const PIXELS: usize, const WINDOW: usize>(
                 }
             }
         } else {
-            store_some(simd, results, block, output.chunks_exact_mut(maps));
+            store_some(simd, results, block, maps, output);
         }
     }
 }
@@ -346,16 +349,39 @@ fn finish<S: Simd, const VECTORS: usize, const PIXELS: usize, const WINDOW: usiz
 
 /// Writes as many of the results as there is room for, of a copy, so that the others stay in registers.
 #[inline(always)]
-fn store_some<'a, S: Simd, const VECTORS: usize, const PIXELS: usize>(
+fn store_some<S: Simd, const VECTORS: usize, const PIXELS: usize>(
     simd: S,
     results: [[S::f32s; VECTORS]; PIXELS],
     block: &Block,
-    outputs: impl Iterator<Item = &'a mut [f32]>,
+    maps: usize,
+    output: &mut [f32],
 ) {
-    for (result, output) in results.iter().zip(outputs) {
-        let output = output[block.maps.clone()].chunks_mut(S::F32_LANES);
-        for (to, result) in output.zip(result) {
-            store(simd, to, *result);
+    let results = cast_slice(results.as_flattened());
+    simd.vectorize(StoreSome { results, block, maps, output });
+}
+
+/// By itself, so that it is compiled once for all tiles.
+struct StoreSome<'a> {
+    /// `[pixel][map of the block]`
+    results: &'a [f32],
+    block: &'a Block,
+    /// Of the layer.
+    maps: usize,
+    output: &'a mut [f32],
+}
+
+impl WithSimd for StoreSome<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { results, block, maps, output } = self;
+        let results = S::as_simd_f32s(results).0.chunks_exact(block.vectors);
+        for (result, output) in results.zip(output.chunks_exact_mut(maps)) {
+            let output = output[block.maps.clone()].chunks_mut(S::F32_LANES);
+            for (to, result) in output.zip(result) {
+                store(simd, to, *result);
+            }
         }
     }
 }

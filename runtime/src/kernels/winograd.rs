@@ -217,7 +217,7 @@ impl Winograd {
     }
 }
 
-impl ImageKernel<f32> for Winograd {
+impl ImageKernel for Winograd {
     #[inline(always)]
     fn run_image<S: Simd>(
         &self,

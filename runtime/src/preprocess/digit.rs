@@ -139,7 +139,7 @@ fn look(picture: &DynamicImage, on_step: &mut OnStep) -> Found {
     let ink = ink::enlarge(&measured.ink);
     on_step("ink", &|| gray(&ink).into());
     let ink = rulings::remove(&ink, measured.noise);
-    on_step("without rulings", &|| gray(&ink).into());
+    on_step("rulings", &|| gray(&ink).into());
     let strokes: Mask = strokes::threshold(&ink, measured.noise);
     on_step("strokes", &|| strokes.clone().into());
     match strokes::digit(&strokes) {
@@ -252,7 +252,7 @@ mod tests {
         let (steps, prepared) = trace(&picture);
         assert_eq!(prepared, prepare(&picture));
         let names: Vec<&str> = steps.iter().map(|step| &*step.name).collect();
-        assert_eq!(names, ["picture", "ink", "without rulings", "strokes", "digit", "28x28"]);
+        assert_eq!(names, ["picture", "ink", "rulings", "strokes", "digit", "normalize, 28x28"]);
         assert_eq!(steps[5].picture.to_luma8().into_raw(), prepared.image.pixels());
     }
 

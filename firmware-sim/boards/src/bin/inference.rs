@@ -100,6 +100,7 @@ struct Board<'m> {
 
 impl Board<'_> {
     /// Reads `frames` frames and prints the results.
+    #[inline(always)] // it never returns to what lies on the stack before it
     fn run(mut self, frames: u16) {
         let mut stack = 0;
         let mut row = Row { frame: 0, number: 0, pixels: [0; DIMENSIONS.row_len] };

@@ -2,10 +2,12 @@
 
 use core::ops::Range;
 
+use zerocopy::{FromBytes, IntoBytes};
+
 use super::rows;
 use crate::format::{Channel, POOL, Value};
 use crate::kernels::unpack_accumulators;
-use crate::kernels::words::Tile;
+use crate::kernels::words::{self, Scaling, Tile};
 
 /// Where the results of a step go.
 #[derive(Debug)]
@@ -89,19 +91,23 @@ impl<'m> Output<'m> {
         tiles: &[Tile],
         channels: &[Channel],
     ) {
-        match self {
-            Self::Row { bytes, value, is_paired: true } => {
-                let pairs = usize::from(value.channels.get()) * (column / POOL) + first;
-                let fours = pairs / 2;
-                let bytes = bytes.as_chunks_mut::<4>().0.get_mut(fours..).unwrap_or_default();
-                let bytes = bytes.iter_mut().filter_map(|four| match four.as_chunks_mut::<2>().0 {
-                    [left, _] if column.is_multiple_of(POOL) => Some(left),
-                    [_, right] => Some(right),
-                    _ => None,
-                });
-                fill(bytes, tiles, channels, value.zero, max_pool);
-            }
-            _ => self.put_pairs(column, first, tiles, channels, max_pool),
+        let Range { start, .. } = self.place(column, first, channels.len());
+        let Self::Row { bytes, value, is_paired } = self else {
+            return self.put_each(column, first, tiles, channels, &max_pool);
+        };
+        // of a pair of outputs, and of the next
+        let (start, step) = if *is_paired {
+            let pairs = usize::from(value.channels.get()) * (column / POOL) + first;
+            (pairs / 2 * 4 + column % POOL * 2, 4)
+        } else {
+            (start, 2)
+        };
+        let bytes = bytes.get_mut(start..).unwrap_or_default();
+        let scalings =
+            <[[Scaling; 2]]>::ref_from_prefix_with_elems(channels.as_bytes(), channels.len() / 2);
+        let done = scalings.map_or(0, |(it, _)| words::pool(tiles, it, value.zero, bytes, step));
+        if done < tiles.len() {
+            fill_largest(tiles, channels, value.zero, bytes, [done, step]);
         }
     }
 
@@ -202,6 +208,23 @@ impl<'m> Output<'m> {
                     *logit = sum.wrapping_add(channel.bias.get()).cast_unsigned();
                 }
             }
+        }
+    }
+}
+
+/// The activations of the largest sums from tile `first` on, two bytes every `step` bytes.
+#[inline(never)]
+fn fill_largest(
+    tiles: &[Tile],
+    channels: &[Channel],
+    zero: u8,
+    bytes: &mut [u8],
+    [first, step]: [usize; 2],
+) {
+    let outputs = tiles.iter().zip(channels.chunks(2)).zip(bytes.chunks_mut(step));
+    for ((tile, channels), bytes) in outputs.skip(first) {
+        for ((byte, channel), sum) in bytes.iter_mut().zip(channels).zip(max_pool(tile)) {
+            *byte = channel.activation(sum, zero);
         }
     }
 }

@@ -82,29 +82,33 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
     }
     let (records, _) = <[Record]>::ref_from_prefix_with_elems(rest, layers).map_err(|_| length)?;
     let model = Model::from_checked_parts(flash, header, records);
-    let layers = model.layers();
-    check_value(&header.input, 0)?;
-    let mut place = size_of::<Header>() + size_of_val(records);
-    for (number, record) in (0..).zip(records) {
-        check_layer(layers, record, number).ok_or(FormatError::Layer(number))??;
-        // in order, without gaps
-        let range = data(layers, number.into()).ok_or(FormatError::Layer(number))?;
-        if range.start != place || range.end > content.len() {
-            return Err(FormatError::Layer(number));
-        }
-        place = range.end;
-    }
-    if place != content.len() {
-        return Err(length);
-    }
+    check_layers(model, content.len())?;
     for (number, _) in (0..).zip(records) {
         check_channels(model, number)?;
     }
     check_plan(model)?;
-    if header.routines.get() != layers.routines() {
+    if header.routines.get() != model.layers().routines() {
         return Err(FormatError::Header);
     }
     Ok(model)
+}
+
+/// Whether each layer gives what follows from what it takes, and lies where the one before it ends.
+#[inline(never)] // as the others: their locals are not on the stack at once
+fn check_layers(model: Model<'_>, len: usize) -> Result<(), FormatError> {
+    let layers = model.layers();
+    check_value(layers.input, 0)?;
+    let mut place = size_of::<Header>() + size_of_val(layers.records);
+    for (number, record) in (0..).zip(layers.records) {
+        check_layer(layers, record, number).ok_or(FormatError::Layer(number))??;
+        // in order, without gaps
+        let range = data(layers, number.into()).ok_or(FormatError::Layer(number))?;
+        if range.start != place || range.end > len {
+            return Err(FormatError::Layer(number));
+        }
+        place = range.end;
+    }
+    if place == len { Ok(()) } else { Err(FormatError::Length(len + size_of::<u32>())) }
 }
 
 /// Whether a value has a shape, a scale and a plan that may be, on their own.
@@ -206,6 +210,7 @@ fn check_layer(layers: Layers<'_>, record: &Record, number: u8) -> Option<Result
 }
 
 /// Whether multipliers are in range, and sums within the bounds that are stated.
+#[inline(never)]
 fn check_channels(model: Model<'_>, number: u8) -> Result<(), FormatError> {
     let is_last = usize::from(number) + 1 == model.layers().records.len();
     let channels = model.channels(number.into());
@@ -282,6 +287,7 @@ fn bound(model: Model<'_>, number: u8, output: usize, bias: i32) -> Option<u64> 
 }
 
 /// Whether the plan of memory holds everything: rows as many as are ever needed, and no two values at one place at once.
+#[inline(never)]
 fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
     let (header, layers) = (model.header(), model.layers());
     let areas = plan::areas(layers).ok_or(FormatError::Plan)?;

@@ -115,6 +115,25 @@ pub fn window3(words: &[Word], stride: usize, patches: &[WindowPatch<4>], sums: 
     chosen::window3(words, stride, patches, sums);
 }
 
+/// What makes an activation of a sum: what is added to it, the mantissa and, last, the shift of
+/// [`Multiplier`](crate::multiplier::Multiplier).
+pub type Scaling = [u32; 4];
+
+/// Writes the activations of the largest of four places, two bytes for each tile, `step` bytes after those before.
+///
+/// Gives how many tiles it has done: the portable kernel none, and the other none from one on of which a shift is below
+/// 33, or of which not all is there. The rest is the caller's.
+#[must_use]
+pub fn pool(
+    tiles: &[Tile],
+    scalings: &[[Scaling; 2]],
+    zero: u8,
+    bytes: &mut [u8],
+    step: usize,
+) -> usize {
+    chosen::pool(tiles, scalings, zero, bytes, step)
+}
+
 /// Adds the products of a dense layer's inputs to `sums`, a block of at most [`MAX_BLOCK`] pairs of outputs; more are
 /// left as they are.
 ///

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use firmware_sim::Error;
 use firmware_sim::supported::{Supported, parse, read as read_supported};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -27,6 +27,12 @@ impl Onnx {
     pub(crate) fn read(path: &Path, float_input: Option<FloatInput>) -> anyhow::Result<Self> {
         let bytes = read_model(path)?;
         let name = || SingleLine(path.display()).to_string();
+        if runtime::Baked::is_baked(&bytes) {
+            bail!(
+                "{}: a baked model, which cannot be quantised; give the ONNX file that it was baked from",
+                name()
+            );
+        }
         let graph = parse(&bytes).with_context(name)?;
         let supported =
             read_supported(&graph, float_input).map_err(with_hint).with_context(name)?;

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use safe_io::read::ReadError;
 
-use super::{Header, IdxFault, MAX_IMAGES, check_magic, numbers, open_file, read_stream};
+use super::folder::{open_file, read_stream};
+use super::{Header, IdxFault, MAX_IMAGES, check_magic, numbers};
 use crate::error::Error;
 
 /// Bytes, then floats, with two to four sizes.

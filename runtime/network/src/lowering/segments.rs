@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::primitive::{NodeInput, NodeWork, Primitive, Work};
+use super::spelling::{Spelled, spelled};
 use super::view::View;
 use super::{Operation, Step};
 use crate::architecture::{Kind, Layer, Shape};
@@ -127,7 +128,7 @@ impl Segment<'_> {
                 output => format!("{}.{output}", value_name(index + 1)),
             });
             let node = Node { inputs, outputs: outputs.collect(), ..work.node.clone() };
-            parts.nodes.push(node);
+            parts.spell(&work.node, node, self.facts, self.opset);
         }
         let last = &self.sequence.primitives[self.range.end - 1].work;
         if !matches!(last, Work::Node(NodeWork { element: Element::F32, .. })) {
@@ -231,6 +232,13 @@ impl Parts {
         output.into()
     }
 
+    /// Adds a node in words that tract reads right.
+    fn spell(&mut self, original: &Node, node: Node, facts: &Facts, opset: i64) {
+        let Spelled { nodes, tensors } = spelled(original, node, facts, opset);
+        self.nodes.extend(nodes);
+        self.tensors.extend(tensors);
+    }
+
     fn into_graph(self, output: &str, opset: i64) -> Graph {
         let fixed =
             |lengths: &[usize]| lengths.iter().map(|&length| Dimension::Fixed(length)).collect();
@@ -295,7 +303,8 @@ pub(super) fn whole(
         let read = |name: &String| if name == input { image.clone() } else { ours(name) };
         let inputs = node.inputs.iter().map(read).collect();
         let outputs = node.outputs.iter().map(ours).collect();
-        parts.nodes.push(Node { inputs, outputs, ..node.clone() });
+        let renamed = Node { inputs, outputs, ..node.clone() };
+        parts.spell(node, renamed, facts, graph.opset);
     }
     let picture = layout.picture;
     let graph = parts.into_graph(&ours(&output.to_owned()), graph.opset);

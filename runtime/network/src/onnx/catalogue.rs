@@ -133,3 +133,35 @@ pub(super) const SETTINGS_AS_INPUTS: &[(&str, i64, &[&str])] = &[
     ("Squeeze", 13, &["axes"]),
     ("Unsqueeze", 13, &["axes"]),
 ];
+
+/// Operators that lost settings, and the first operator set in which they have them no more.
+pub(super) const SETTINGS_LOST: &[(&str, i64, &[&str])] =
+    &[("BatchNormalization", 9, &["spatial"])];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_names_all_operators_and_counts_them() {
+        let readme = include_str!("../../../README.md");
+        let (_, table) = readme.split_once("| runs | operators |").unwrap();
+        let (table, _) = table.split_once("\n\n").unwrap();
+        let is_missing = |name: &&str| !table.contains(&format!("`{name}`"));
+        let missing: Vec<&str> =
+            OPERATORS.iter().map(|(name, ..)| *name).filter(is_missing).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        let known = |name: &&str| OPERATORS.iter().any(|(op, ..)| op == name);
+        let is_operator =
+            |name: &&str| name.starts_with(|letter: char| letter.is_ascii_uppercase());
+        let unknown: Vec<&str> = table
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| is_operator(name) && !known(name))
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        let count = format!("[{} operators](runtime/README.md", OPERATORS.len());
+        assert!(include_str!("../../../../README.md").contains(&count), "{count}");
+    }
+}

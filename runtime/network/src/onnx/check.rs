@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::iter;
 use std::ops::RangeInclusive;
 
-use super::catalogue::{OPERATORS, SETTINGS_AS_INPUTS};
+use super::catalogue::{OPERATORS, SETTINGS_AS_INPUTS, SETTINGS_LOST};
 use super::input::{self, Layout};
 use super::shapes::{self, Element, Facts};
 use super::{Attribute, Dimension, Graph, GraphFault, Node, Port, Values, select};
@@ -216,6 +216,11 @@ fn check_operator(node: &Node) -> Result<(), GraphFault> {
 
 /// Whether settings stand where the operator set has them.
 fn check_settings(node: &Node, opset: i64) -> Result<(), GraphFault> {
+    let lost = SETTINGS_LOST.iter().filter(|(op, since, _)| *op == node.op && opset >= *since);
+    let mut lost = lost.flat_map(|(.., names)| *names);
+    if let Some(name) = lost.find(|name| node.attributes.contains_key(**name)) {
+        return Err(unknown_attribute(node, name));
+    }
     let Some((_, since, names)) = SETTINGS_AS_INPUTS.iter().find(|(op, ..)| *op == node.op) else {
         return Ok(());
     };
@@ -244,9 +249,18 @@ fn attribute_faults(node: &Node) -> impl Iterator<Item = GraphFault> {
             Some(unknown_attribute(node, name))
         }
     });
+    // ONNX and ONNX Runtime differ in how much such a window pads
+    let is_same =
+        |mode: &Attribute| matches!(mode, Attribute::Text(mode) if mode.starts_with("SAME"));
+    let skips = |steps: &Attribute| matches!(steps, Attribute::Ints(steps) if steps.iter().any(|&step| step > 1));
+    let unclear = node.op == "AveragePool"
+        && node.attributes.get("auto_pad").is_some_and(is_same)
+        && node.attributes.get("dilations").is_some_and(skips);
     let needs_kernel = matches!(node.op.as_str(), "MaxPool" | "AveragePool");
     let missing = needs_kernel && !node.attributes.contains_key("kernel_shape");
-    wrong.chain(missing.then(|| fault("kernel_shape")))
+    wrong.chain(missing.then(|| fault("kernel_shape"))).chain(unclear.then_some(
+        GraphFault::Refused { what: "average poolings with both dilations and `auto_pad`" },
+    ))
 }
 
 fn unknown_attribute(node: &Node, attribute: &str) -> GraphFault {
@@ -261,6 +275,7 @@ fn is_within(name: &str, attribute: &Attribute) -> bool {
     match (name, attribute) {
         // a constant that is open to one side may be infinite; types are looked at with those of the inputs
         ("value_float", Attribute::Float(_)) | ("to", Attribute::Int(_)) => true,
+        ("min" | "max", Attribute::Float(value)) => !value.is_nan(),
         ("kernel_shape" | "strides" | "dilations", Attribute::Ints(values)) => {
             matches!(values.len(), 1 | 2)
                 && values.iter().all(|value| (1..=MAX_STEP).contains(value))
@@ -348,5 +363,26 @@ mod tests {
         assert_eq!(declared("float32", &[batch.clone(), ten, one.clone(), one.clone()]), Ok(()));
         assert_eq!(declared("float32", &[batch.clone(), batch]), Ok(()));
         assert!(declared("float32", &[one.clone(), one]).is_err());
+    }
+
+    #[test]
+    fn a_bound_may_be_infinite_and_a_window_that_skips_places_must_say_its_padding() {
+        let faults = |op: &str, attributes: &[(&str, Attribute)]| {
+            attribute_faults(&Node::new(op, &["x"], "y", attributes)).count()
+        };
+        let clip = |max| faults("Clip", &[("max", Attribute::Float(max))]);
+        assert_eq!([f32::INFINITY, f32::NAN].map(clip), [0, 1]);
+        let pool = |op, mode: &str, steps| {
+            let attributes = [
+                ("auto_pad", Attribute::Text(mode.into())),
+                ("dilations", Attribute::Ints(vec![1, steps])),
+                ("kernel_shape", Attribute::Ints(vec![3, 3])),
+            ];
+            faults(op, &attributes)
+        };
+        assert_eq!(pool("AveragePool", "SAME_LOWER", 2), 1);
+        assert_eq!(pool("AveragePool", "SAME_LOWER", 1), 0);
+        assert_eq!(pool("AveragePool", "VALID", 2), 0);
+        assert_eq!(pool("MaxPool", "SAME_UPPER", 2), 0);
     }
 }

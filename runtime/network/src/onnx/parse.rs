@@ -199,7 +199,10 @@ fn tensor(proto: &pb::TensorProto, files: &mut Files) -> Result<Tensor, GraphFau
     let count = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
     let count = count.ok_or_else(|| fault("its shape overflows"))?;
     let element = DataType::try_from(proto.data_type).unwrap_or(DataType::Undefined);
-    let outside = proto.data_location == Some(EXTERNAL) || !proto.external_data.is_empty();
+    // a file may leave out where its data lie, but not lay them in two places
+    let is_inside = !proto.raw_data.is_empty() || !proto.float_data.is_empty();
+    let outside =
+        proto.data_location == Some(EXTERNAL) || !proto.external_data.is_empty() && !is_inside;
     let raw = if outside {
         let in_file = |fault| GraphFault::External { tensor: proto.name.clone(), fault };
         files

@@ -1,18 +1,19 @@
 //! Arguments of the `runtime` command; their help is their documentation.
 
+mod model;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::slice;
-use std::str::FromStr;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use runtime::preprocess::{Color, Preprocess};
-use runtime::{FloatInput, Kernels, Options, picture};
+use runtime::picture;
 
 use crate::stdin;
+use model::finite;
+pub(crate) use model::{Model, Preparation};
 
 /// Classify pictures with an ONNX model, by default handwritten digits
 #[derive(Debug, Parser)]
@@ -133,8 +134,9 @@ pub(crate) struct Evaluate {
     /// Folder with the four IDX files, plain or .gz [default: the folder that trainer fills]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Picture files instead, listed in a CSV file with the columns path, label (or none) and, at will, source
-    #[arg(long, value_name = "CSV", conflicts_with = "data")]
+    /// Picture files instead: a folder with a folder of pictures for each class, or a CSV file with the columns path, label
+    /// (a class's name or number, or none) and, at will, source
+    #[arg(long, value_name = "DIR|CSV", conflicts_with = "data")]
     pub(crate) images: Option<PathBuf>,
     /// Where to write a contact sheet of the misread pictures
     #[arg(long, value_name = "FILE.png", requires = "images")]
@@ -182,6 +184,8 @@ pub(crate) struct Bake {
     /// Where to write the baked model
     #[arg(long, short, value_name = "MODEL.baked")]
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) preparation: Preparation,
     /// Replace a file that this program did not write
     #[arg(long)]
     pub(crate) force: bool,
@@ -192,7 +196,7 @@ pub(crate) struct Bench {
     /// Images per call
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,64,256", value_parser = count::<65_536>)]
     pub(crate) batch: Vec<NonZeroUsize>,
-    /// Threads that share a batch [default: 1, and as many as there are cores]
+    /// Threads that share a batch; on a busy machine the first takes back what others are late with [default: 1, and as many as there are cores]
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count::<1_024>)]
     pub(crate) threads: Vec<NonZeroUsize>,
     /// Time of each measurement
@@ -213,90 +217,6 @@ pub(crate) struct Bench {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Model {
-    /// ONNX or baked file, or - for standard input; without it, the model inside this program
-    #[arg(long = "model", value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
-    /// For models with float input: subtracted from pixels in 0 to 1, one number or one per channel [default: 0]
-    #[arg(long, value_name = "F,…", value_delimiter = ',', requires = "file", allow_negative_numbers = true,
-        value_parser = finite)]
-    mean: Vec<f32>,
-    /// For models with float input: divides the difference, one number or one per channel; below 0 it inverts
-    /// [default: 1]
-    #[arg(long, value_name = "F,…", value_delimiter = ',', requires = "file", allow_negative_numbers = true,
-        value_parser = nonzero)]
-    std: Vec<f32>,
-    /// What becomes of a picture of another size than the model's: the digit on it is found, all of it is stretched, its
-    /// middle is cropped, or it is padded with black [default: what the model's metadata say]
-    #[arg(long, value_name = "HOW", value_parser = name_of::<Preprocess>(&["digit", "stretch", "crop", "pad"]))]
-    preprocess: Option<Preprocess>,
-    /// Whether the model sees colours [default: what the model's metadata say]
-    #[arg(long, value_name = "COLOR", value_parser = name_of::<Color>(&["grey", "rgb"]))]
-    color: Option<Color>,
-    /// What runs the model: layers natively and the rest in tract, all natively or not at all, or all in tract
-    #[arg(long, value_enum, value_name = "ENGINE", default_value_t)]
-    engine: Engine,
-    /// What computes the layers: tract, or our kernels on portable, avx2, avx512 or neon instructions
-    /// [default: our kernels on the best of them]
-    #[arg(long, value_name = "K")]
-    kernels: Option<Kernels>,
-}
-
-/// What runs a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Engine {
-    /// Layers run natively, and what is no layer in tract
-    #[default]
-    Auto,
-    /// All runs natively; a model that needs tract is refused
-    Native,
-    /// All runs in tract
-    Tract,
-}
-
-impl Model {
-    pub(crate) fn kernels(&self) -> Kernels {
-        match self.engine {
-            Engine::Tract => Kernels::Tract,
-            Engine::Auto | Engine::Native => self.kernels.unwrap_or_default(),
-        }
-    }
-
-    /// # Errors
-    /// Wrong usage that the parser cannot see.
-    pub(crate) fn check(&self) -> Result<(), clap::Error> {
-        let reason = match (self.engine, self.kernels) {
-            (Engine::Native, Some(Kernels::Tract)) => "--engine native runs nothing in tract",
-            (Engine::Tract, Some(Kernels::Fused(_))) => "--engine tract has kernels of its own",
-            _ => return Ok(()),
-        };
-        let mut command = Self::augment_args(clap::Command::new("runtime"));
-        Err(command.error(ErrorKind::ArgumentConflict, reason))
-    }
-
-    /// Whether it is said what the floats of a model mean.
-    pub(crate) fn names_normalization(&self) -> bool {
-        !self.mean.is_empty() || !self.std.is_empty()
-    }
-
-    /// How the model is to be run.
-    pub(crate) fn options(&self) -> Result<Options, runtime::Error> {
-        let or = |values: &[f32], default| match values {
-            [] => vec![default],
-            values => values.to_vec(),
-        };
-        let float_input = || FloatInput::new(&or(&self.mean, 0.0), &or(&self.std, 1.0));
-        Ok(Options {
-            float_input: self.names_normalization().then(float_input).transpose()?,
-            kernels: self.kernels(),
-            native_only: self.engine == Engine::Native,
-            preprocess: self.preprocess,
-            color: self.color,
-        })
-    }
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Limits {
     /// Refuse pictures of more pixels, before decoding them
     #[arg(long, value_name = "N", default_value_t = picture::Limits::default().pixels,
@@ -314,17 +234,6 @@ impl From<&Limits> for picture::Limits {
     }
 }
 
-/// One of `names`, each of which parses.
-fn name_of<T: FromStr<Err = String> + Clone + Send + Sync + 'static>(
-    names: &'static [&'static str],
-) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
-}
-
-fn finite(text: &str) -> Result<f32, String> {
-    text.parse().ok().filter(|value: &f32| value.is_finite()).ok_or_else(|| "not a number".into())
-}
-
 /// A count of at most `MAX`.
 fn count<const MAX: usize>(text: &str) -> Result<NonZeroUsize, String> {
     let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX);
@@ -334,10 +243,6 @@ fn count<const MAX: usize>(text: &str) -> Result<NonZeroUsize, String> {
 /// Seconds of one measurement, whose calls are all remembered.
 fn measurement_seconds(text: &str) -> Result<f32, String> {
     positive(text).ok().filter(|&s| s <= 3600.0).ok_or_else(|| "not above 0 and up to 3600".into())
-}
-
-fn nonzero(text: &str) -> Result<f32, String> {
-    finite(text).ok().filter(|value| *value != 0.0).ok_or_else(|| "not a number but 0".into())
 }
 
 fn positive(text: &str) -> Result<f32, String> {
@@ -394,33 +299,6 @@ mod tests {
         assert_eq!(task(&["5.png", "--model", "-"], true), Ok(five));
         assert_eq!(task(&["--model", "-", "5.png", "-"], true), Err(ErrorKind::ArgumentConflict));
         assert_eq!(task(&["--model", "-"], true), Err(ErrorKind::MissingRequiredArgument));
-    }
-
-    #[test]
-    fn an_engine_has_no_kernels_of_another() {
-        let model = |arguments: &[&str]| {
-            let arguments = ["runtime", "bench"].iter().chain(arguments);
-            let Command::Bench(bench) = Cli::parse_from(arguments).command else { unreachable!() };
-            bench.model
-        };
-        for arguments in [
-            &["--engine", "native", "--kernels", "tract"],
-            &["--engine", "tract", "--kernels", "portable"],
-        ] {
-            let refused = model(arguments).check().unwrap_err();
-            assert_eq!(refused.kind(), ErrorKind::ArgumentConflict);
-        }
-        for (arguments, kernels) in [
-            (&["--engine", "tract"][..], Kernels::Tract),
-            (&["--engine", "tract", "--kernels", "tract"], Kernels::Tract),
-            (&["--kernels", "tract"], Kernels::Tract),
-            (&["--engine", "native"], Kernels::default()),
-            (&["--engine", "auto"], Kernels::default()),
-        ] {
-            let model = model(arguments);
-            assert!(model.check().is_ok());
-            assert_eq!(model.kernels(), kernels, "{arguments:?}");
-        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ const SPREAD_IMAGES: usize = 100;
 pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
     let classifier = model::classifier(&arguments.model)?;
     let split = test_split(arguments, &classifier)?;
-    note::assumption(&classifier, &arguments.model);
+    note::assumption(&classifier, arguments.model.file.as_deref());
     let started = Instant::now();
     let bar = progress::bar(split.images.len());
     let (report, reliability) =
@@ -73,6 +73,19 @@ pub(crate) fn test_split(
 }
 
 fn json_line(report: &ConfusionMatrix, reliability: &Reliability, names: &[String]) -> Value {
+    json!({
+        "accuracy": report.accuracy(),
+        "correct": report.correct(),
+        "total": report.total(),
+        "classes": per_class(report, names),
+        "confusion": report.counts(),
+        "verdicts": verdicts(reliability),
+        "reliability": bins(reliability),
+    })
+}
+
+/// Scores of each class with its name.
+pub(crate) fn per_class(report: &ConfusionMatrix, names: &[String]) -> Value {
     let classes = report.per_class();
     let classes = classes.iter().zip(names).map(|(score, name)| {
         json!({
@@ -83,15 +96,7 @@ fn json_line(report: &ConfusionMatrix, reliability: &Reliability, names: &[Strin
             "support": score.support,
         })
     });
-    json!({
-        "accuracy": report.accuracy(),
-        "correct": report.correct(),
-        "total": report.total(),
-        "classes": classes.collect::<Vec<_>>(),
-        "confusion": report.counts(),
-        "verdicts": verdicts(reliability),
-        "reliability": bins(reliability),
-    })
+    classes.collect()
 }
 
 /// Right answers and answers of each verdict.

@@ -26,8 +26,10 @@ fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
         _ => None,
     };
     let is_missing = matches!(own(error), Some(dataset::Error::Missing { .. }));
-    let of_dataset = is_missing
-        .then_some("run trainer/run once, or copy the four IDX files there, or pass --data DIR");
+    let of_dataset = is_missing.then_some(
+        "run trainer/run once, which fetches MNIST, or pass --data DIR with the four IDX files: \
+         tests/data/mnist-500 of the repository holds the first 500 images",
+    );
     let is_of_other_images = matches!(own(error), Some(dataset::Error::Shape { .. }));
     let of_other_images =
         is_of_other_images.then_some("pass --data DIR with pictures of the model's size");

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use dataset::ConfusionMatrix;
 use runtime::picture::{self, Limits};
 use runtime::preprocess::{Content, Preprocess};
 use runtime::reliability::{Reliability, Score};
@@ -16,13 +17,16 @@ use serde_json::{Value, json};
 use crate::canvas::check_output;
 use crate::cli;
 use crate::contact_sheet::{ContactSheet, Tile};
-use crate::evaluate::{bins, verdicts};
+use crate::evaluate::{bins, per_class, verdicts};
 use crate::hint::with_hint;
 use crate::manifest::{self, Entry};
 use crate::model;
 use crate::note;
 use crate::progress;
 use safe_io::print::print_error;
+
+/// Maximum number of errors that are listed.
+const MAX_ERRORS: usize = 20;
 
 /// A picture that was read.
 struct Answer {
@@ -44,7 +48,7 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
         check_output(path, &inputs, arguments.force, "")?;
     }
     let classifier = model::classifier(&arguments.model)?;
-    note::assumption(&classifier, &arguments.model);
+    note::assumption(&classifier, arguments.model.file.as_deref());
     let mut spread = note::Spread::new(&classifier);
     let limits = Limits::from(&arguments.limits);
     let mut sheet = arguments.sheet.as_ref().map(|_| ContactSheet::default());
@@ -123,6 +127,16 @@ impl Tally<'_> {
         })
     }
 
+    fn confusion(&self) -> ConfusionMatrix {
+        let mut confusion = ConfusionMatrix::new(self.classifier.classes().len());
+        for answer in &self.answers {
+            if let Some(label) = answer.entry.label {
+                confusion.record(label, answer.prediction.class());
+            }
+        }
+        confusion
+    }
+
     fn sources(&self) -> BTreeMap<&str, Score> {
         let mut sources = BTreeMap::<&str, Score>::new();
         for answer in self.digits() {
@@ -164,6 +178,7 @@ impl Tally<'_> {
         let all = reliability.all();
         let [as_sure, as_unsure, as_no_digit] = self.non_digits();
         let score = |score: Score| json!({ "right": score.right, "of": score.of });
+        let confusion = self.confusion();
         let errors = self.digits().filter(|answer| !answer.is_right()).map(|answer| {
             json!({
                 "path": answer.entry.name,
@@ -180,6 +195,8 @@ impl Tally<'_> {
             "of": all.of,
             "mean_over_sources": self.mean_over_sources() / 100.0,
             "sources": self.sources().into_iter().map(|(name, of)| (name, score(of))).collect::<BTreeMap<_, _>>(),
+            "classes": per_class(&confusion, self.classifier.classes()),
+            "confusion": confusion.counts(),
             "verdicts": verdicts(&reliability),
             "reliability": bins(&reliability),
             "nothing": { "sure": as_sure, "unsure": as_unsure, "no_digit": as_no_digit },
@@ -214,7 +231,9 @@ impl fmt::Display for Tally<'_> {
             }
         }
         if all.of > 0 {
-            write!(f, "\n{}", reliability.table(self.preprocess()))?;
+            let confusion = self.confusion();
+            let confusion = confusion.table(self.classifier.classes());
+            write!(f, "\n{confusion}\n\n{}", reliability.table(self.preprocess()))?;
         }
         let non_digits = self.non_digits();
         let count: usize = non_digits.iter().sum();
@@ -225,15 +244,20 @@ impl fmt::Display for Tally<'_> {
                 _ => "of no class",
             };
             let verdict = self.verdict(Verdict::NoDigit);
+            let s = if count == 1 { "" } else { "s" };
             writeln!(
                 f,
-                "\n{name}  {count} pictures: {none} called {verdict}, {unsure} unsure, {sure} sure"
+                "\n{name}  {count} picture{s}: {none} called {verdict}, {unsure} unsure, {sure} sure"
             )?;
         }
         if all.right < all.of {
             writeln!(f, "\nerrors    label → answer")?;
-            for answer in self.digits().filter(|answer| !answer.is_right()) {
+            for answer in self.digits().filter(|answer| !answer.is_right()).take(MAX_ERRORS) {
                 writeln!(f, "  {}  {}", SingleLine(&answer.entry.name), self.caption(answer))?;
+            }
+            let more = (all.of - all.right).saturating_sub(MAX_ERRORS);
+            if more > 0 {
+                writeln!(f, "  and {more} more, which --json lists")?;
             }
         }
         if self.unread > 0 {

@@ -1,5 +1,6 @@
 //! `runtime inspect`: what a model takes, gives, holds and costs, and all that keeps it from running here.
 
+mod firmware;
 mod json;
 mod report;
 mod text;
@@ -42,6 +43,8 @@ struct Description {
     classes: Option<Vec<String>>,
     /// How a picture becomes what the model takes.
     preparation: Option<Preparation>,
+    /// How pixels become its input; `None` if it takes them as they are, or does not run.
+    normalization: Option<String>,
     /// What runs; `None` if nothing can.
     lowered: Option<Lowered>,
     /// Everything that keeps it from running; nothing if it runs.
@@ -80,6 +83,7 @@ impl Description {
             holds,
             classes: None,
             preparation: None,
+            normalization: None,
             lowered: None,
             faults: vec![],
         }
@@ -121,6 +125,7 @@ impl Description {
             Ok(classifier) => {
                 self.classes = Some(classifier.classes().to_vec());
                 self.preparation = Some(*classifier.preparation());
+                self.normalization = normalization(&classifier);
             }
             Err(error) => {
                 self.faults.push(Fault::Model(format!("{:#}", anyhow::Error::from(error))));
@@ -159,6 +164,19 @@ impl Description {
         let steps = self.steps().into_iter().filter(|(_, step)| step.needs_tract());
         steps.map(|(name, _)| name).collect()
     }
+}
+
+/// How pixels become what a model with float input takes.
+fn normalization(classifier: &Classifier) -> Option<String> {
+    if classifier.takes_pixels() {
+        return None;
+    }
+    if classifier.assumes_normalization() {
+        let unknown = "given as 0 to 1, since the file does not say; --mean and --std do";
+        return Some(unknown.into());
+    }
+    let [(_, mean), (_, std)] = classifier.float_input().emit();
+    Some(format!("given as (pixel / 255 − mean) / std, mean {mean}, std {std}"))
 }
 
 /// What runs a step.

@@ -4,6 +4,7 @@
 mod bake;
 mod bench;
 mod canvas;
+mod class_names;
 mod cli;
 mod contact_sheet;
 mod evaluate;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use network::onnx::{self, Graph, GraphFault};
 use runtime::{Baked, Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL, Kernels, Options};
 
+use crate::class_names;
 use crate::cli;
 use crate::hint::with_hint;
 use crate::stdin;
@@ -32,12 +33,22 @@ pub(crate) enum Content {
 /// That one is baked, which is ready in less time, unless tract is to run it. What was read is gone when this returns.
 pub(crate) fn classifier(arguments: &cli::Model) -> anyhow::Result<Classifier> {
     arguments.check().unwrap_or_else(|error| error.exit());
-    let source = match &arguments.file {
-        Some(path) => Source::read_file(path)?,
-        None if arguments.kernels() == Kernels::Tract => File::embedded_onnx().parse()?,
-        None => File::embedded().parse()?,
+    let file = match &arguments.file {
+        Some(path) => File::read(path)?,
+        None if arguments.kernels() == Kernels::Tract => File::embedded_onnx(),
+        None => File::embedded(),
     };
-    source.classifier(arguments.options()?)
+    let options = arguments.options()?;
+    let classifier = if file.is_baked() {
+        let classifier = Classifier::baked_with(&file.bytes, options);
+        classifier.map_err(|error| with_hint(error.in_file(&file.name)))?
+    } else {
+        file.parse()?.classifier(options)?
+    };
+    match &arguments.preparation.classes {
+        Some(names) => class_names::apply(&classifier, names),
+        None => Ok(classifier),
+    }
 }
 
 /// A model file that was read.

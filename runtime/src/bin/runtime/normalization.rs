@@ -129,21 +129,25 @@ impl Candidate {
     }
 }
 
-/// Puts the best first: of those that are not clearly worse than the most accurate, the one with the smallest loss. The
+/// Puts those first that are not clearly worse than the most accurate, by their loss, and gives how many they are. The
 /// others follow by accuracy.
-fn rank(candidates: &mut [Candidate]) {
+fn rank(candidates: &mut Vec<Candidate>) -> usize {
     candidates.sort_by_key(|candidate| Reverse(candidate.count()));
-    let Some(first) = candidates.first() else { return };
-    let of_the_best =
-        candidates.iter().enumerate().filter(|(_, other)| !other.is_worse_than(first));
-    let best = of_the_best.min_by(|(_, a), (_, b)| a.loss.total_cmp(&b.loss));
-    let best = best.map_or(0, |(index, _)| index);
-    candidates[..=best].rotate_right(1);
+    let Some(first) = candidates.first() else { return 0 };
+    let is_worse: Vec<bool> = candidates.iter().map(|other| other.is_worse_than(first)).collect();
+    let (worse, mut good): (Vec<_>, Vec<_>) =
+        is_worse.into_iter().zip(candidates.drain(..)).partition(|(is_worse, _)| *is_worse);
+    good.sort_by(|(_, a), (_, b)| a.loss.total_cmp(&b.loss));
+    let count = good.len();
+    candidates.extend(good.into_iter().chain(worse).map(|(_, candidate)| candidate));
+    count
 }
 
 /// All normalizations on the same pictures, the best first.
 struct Trial {
     candidates: Vec<Candidate>,
+    /// How many of the first are not clearly worse than the most accurate.
+    near_best: usize,
     pictures: usize,
     /// How many there were to take them from.
     all: usize,
@@ -174,13 +178,13 @@ impl Trial {
         });
         let mut candidates: Vec<Candidate> = candidates.collect();
         bar.finish_and_clear();
-        rank(&mut candidates);
+        let near_best = rank(&mut candidates);
         let mut counts = vec![0; classifier.classes().len()];
         for (_, label) in pictures {
             counts[*label] += 1;
         }
         let of_one_class = counts.into_iter().max().unwrap_or_default();
-        Self { candidates, pictures: pictures.len(), all, of_one_class }
+        Self { candidates, near_best, pictures: pictures.len(), all, of_one_class }
     }
 
     /// Whether the best is better than to name one class always.
@@ -189,10 +193,9 @@ impl Trial {
         right.low > self.of_one_class as f64 / self.pictures as f64
     }
 
-    /// Those that are not clearly worse than the best, after it.
-    fn ties(&self) -> impl Iterator<Item = &Candidate> {
-        let best = &self.candidates[0];
-        self.candidates[1..].iter().filter(|candidate| !candidate.is_worse_than(best))
+    /// Those after the best that are not clearly worse than the most accurate.
+    fn ties(&self) -> &[Candidate] {
+        &self.candidates[1..self.near_best.max(1)]
     }
 
     fn accuracy(&self, candidate: &Candidate) -> f64 {
@@ -217,7 +220,7 @@ impl Trial {
             "all": self.all,
             "normalizations": self.candidates.iter().map(candidate).collect::<Vec<_>>(),
             "best": self.fits().then(|| self.candidates[0].name),
-            "ties": self.ties().map(|candidate| candidate.name).collect::<Vec<_>>(),
+            "ties": self.ties().iter().map(|candidate| candidate.name).collect::<Vec<_>>(),
         })
     }
 }
@@ -236,14 +239,19 @@ impl fmt::Display for Trial {
         }
         writeln!(f, "\non {} of {} pictures", self.pictures, self.all)?;
         let best = &self.candidates[0];
-        let ties: Vec<&str> = self.ties().map(|candidate| candidate.name).collect();
         if !self.fits() {
-            writeln!(f, "none fits: the best is not clearly better than to answer one class always")
-        } else if ties.is_empty() {
-            writeln!(f, "best: {}, so give {}", best.name, best.flags())
-        } else {
-            writeln!(f, "best: {}, so give {}", best.name, best.flags())?;
-            writeln!(f, "not clearly worse on these pictures: {}", ties.join("; "))
+            return writeln!(
+                f,
+                "none fits: the best is not clearly better than to answer one class always"
+            );
+        }
+        writeln!(f, "best: {}, so give {}", best.name, best.flags())?;
+        match self.near_best {
+            0 | 1 => writeln!(f, "chosen by its accuracy: all others are clearly less accurate"),
+            count => writeln!(
+                f,
+                "chosen by its loss, the smallest of the first {count}: their accuracies differ no more than by chance"
+            ),
         }
     }
 }
@@ -267,9 +275,9 @@ mod tests {
                 ..candidate(&[(true, right), (false, 1000 - right)])
             })
             .collect();
-        rank(&mut candidates);
+        assert_eq!(rank(&mut candidates), 3);
         let counts: Vec<usize> = candidates.iter().map(Candidate::count).collect();
-        assert_eq!(counts, [989, 991, 990, 900]);
+        assert_eq!(counts, [989, 990, 991, 900]);
     }
 
     #[test]

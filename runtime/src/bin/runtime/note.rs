@@ -2,14 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::path::Path;
 
+use runtime::preprocess::Preprocess;
 use runtime::{Classifier, Image, Prediction};
 use safe_io::SingleLine;
 
-use crate::cli;
-
-/// Pictures from which on it is told that they are all alike.
-const MIN_PICTURES: usize = 2;
 /// Differences of probabilities up to which predictions are alike.
 const ALIKE: f32 = 0.01;
 
@@ -18,12 +16,12 @@ pub(crate) fn print(note: fmt::Arguments) {
     let _ = writeln!(io::stderr(), "note: {note}"); // without a standard error nobody reads it
 }
 
-/// Tells which normalization is assumed where a model needs one and none was given.
-pub(crate) fn assumption(classifier: &Classifier, model: &cli::Model) {
-    if classifier.takes_pixels() || model.names_normalization() {
+/// Tells which normalization is assumed where a model needs one, and neither flags nor its file say which.
+pub(crate) fn assumption(classifier: &Classifier, model: Option<&Path>) {
+    if !classifier.assumes_normalization() {
         return;
     }
-    let name = model.file.as_ref().map(|path| path.display().to_string());
+    let name = model.map(|path| path.display().to_string());
     print(format_args!(
         "{} takes floats: pixels are given as 0 to 1; if it was trained otherwise, `runtime evaluate \
          --find-normalization` tells how, and --mean and --std say so",
@@ -39,6 +37,8 @@ pub(crate) struct Spread {
     largest: f32,
     pictures: usize,
     takes_pixels: bool,
+    /// Whether a single picture tells: with a known normalization, one of nothing may well look like a blank one.
+    one_tells: bool,
 }
 
 impl Spread {
@@ -46,8 +46,14 @@ impl Spread {
         let shape = classifier.input_shape();
         let blank = Image::new(shape, vec![0; shape.iter().product::<usize>()]);
         let blank = blank.map(|image| classifier.predict(&image).probabilities);
-        let takes_pixels = classifier.takes_pixels();
-        Self { blank: blank.expect("models take images"), largest: 0.0, pictures: 0, takes_pixels }
+        let reads_digits = classifier.preparation().preprocess() == Preprocess::Digit;
+        Self {
+            blank: blank.expect("models take images"),
+            largest: 0.0,
+            pictures: 0,
+            takes_pixels: classifier.takes_pixels(),
+            one_tells: classifier.assumes_normalization() || reads_digits,
+        }
     }
 
     /// Takes the prediction of a picture on which something is.
@@ -60,9 +66,15 @@ impl Spread {
 
     /// Tells it if all were alike.
     pub(crate) fn note(&self) {
-        if self.pictures >= MIN_PICTURES && self.largest < ALIKE {
-            let question = if self.takes_pixels { "" } else { ": is the normalization right?" };
-            print(format_args!("the model's scores hardly depend on the picture{question}"));
+        if self.pictures == 0 || self.largest >= ALIKE || (self.pictures == 1 && !self.one_tells) {
+            return;
+        }
+        let question = if self.takes_pixels { "" } else { ": is the normalization right?" };
+        match self.pictures {
+            1 => print(format_args!(
+                "the model gives this picture the scores of a blank one{question}"
+            )),
+            _ => print(format_args!("the model's scores hardly depend on the picture{question}")),
         }
     }
 }

@@ -45,9 +45,8 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
         pictures.len()
     );
     let classifier = model::classifier(&arguments.model)?;
-    note::assumption(&classifier, &arguments.model);
-    // one picture tells nothing, and need not wait
-    let mut spread = (pictures.len() > 1).then(|| note::Spread::new(&classifier));
+    note::assumption(&classifier, arguments.model.file.as_deref());
+    let mut spread = note::Spread::new(&classifier);
     let limits = Limits::from(&arguments.limits);
     let mut page = Page::default();
     let mut output = io::stdout().lock();
@@ -57,9 +56,7 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
     for (path, found) in pictures {
         bar.inc(1);
         let seen = found.and_then(|()| see(&classifier, &path, limits, show.is_some()));
-        if let (Ok(Seen { prediction, content: Content::Drawing, .. }), Some(spread)) =
-            (&seen, &mut spread)
-        {
+        if let Ok(Seen { prediction, content: Content::Drawing, .. }) = &seen {
             spread.add(prediction);
         }
         let line = match (&seen, arguments.json) {
@@ -82,7 +79,7 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
         }
         match (seen, &show) {
             (Err(_), _) => code = ExitCode::FAILURE,
-            (Ok(seen), Some(Show::File(_))) => page.push(seen.row(&path)),
+            (Ok(seen), Some(Show::File(_))) => page.push(seen.row(&path, &classifier)),
             (Ok(seen), Some(Show::Terminal)) => {
                 writeln!(output, "{}", seen.in_terminal(&classifier))?;
             }
@@ -90,9 +87,7 @@ pub(crate) fn run(arguments: &cli::Predict) -> anyhow::Result<ExitCode> {
         }
     }
     bar.finish_and_clear();
-    if let Some(spread) = spread {
-        spread.note();
-    }
+    spread.note();
     if let Some(Show::File(path)) = &show {
         page.save(path, &classifier)?;
     }
@@ -109,8 +104,12 @@ struct Seen {
 }
 
 impl Seen {
-    fn row(self, path: &Path) -> Row {
-        let title = SingleLine(path.display()).to_string();
+    fn row(self, path: &Path, classifier: &Classifier) -> Row {
+        let path = SingleLine(path.display());
+        let title = match self.reason(classifier) {
+            Some(reason) => format!("{path}: {reason}"),
+            None => path.to_string(),
+        };
         Row { title, steps: self.steps, prediction: self.prediction }
     }
 
@@ -135,7 +134,9 @@ impl Seen {
                 Some("it does not look like a digit")
             }
             (Verdict::NoDigit, Content::Drawing) => Some("it looks like none of the classes"),
-            (Verdict::NoDigit, Content::Blank) => Some("the picture is blank"),
+            (Verdict::NoDigit, Content::Blank) => {
+                Some("the picture is blank, or what is on it is too small")
+            }
             (Verdict::NoDigit, Content::Several) => Some("there are several drawings"),
             (Verdict::NoDigit, Content::Clutter) => Some("there are no strokes on paper"),
         }

@@ -23,85 +23,36 @@ pub(super) fn run3x3<S: Simd, const STRIDE: usize>(
     simd: S,
     vectors: &Vectors<'_, S::f32s>,
     weights: [[S::f32s; 3]; 3],
-    frame: &[f32],
+    values: &[f32],
     output: &mut [f32],
 ) {
     let Vectors { layer, first, .. } = *vectors;
+    let Depthwise { input_step, output_step, .. } = *layer;
     let [maps, rows, columns] = layer.layer.output();
     let length = columns * maps;
-    let Depthwise { input_row, input_step, output_step, .. } = *layer;
-    let offsets = [layer.offsets[0], layer.offsets[1], layer.offsets[2]];
-    let seen = [true; 3];
-    let height = layer.frame.rows();
-    let mut inputs =
-        Inputs { values: frame, above: 0, height, input_row, input_step, offsets, seen };
-    let mut to = first;
-    inputs.skip(first);
-    while to + output_step + S::F32_LANES <= length {
-        strips::<S, STRIDE, 2>(simd, vectors, weights, &inputs, &mut output[to..]);
-        inputs.skip(2 * input_step);
-        to += 2 * output_step;
-    }
-    if to + S::F32_LANES <= length {
-        strips::<S, STRIDE, 1>(simd, vectors, weights, &inputs, &mut output[to..]);
-        inputs.skip(input_step);
-        to += output_step;
+    let (mut to, mut place, mut column) = (first, first, 0);
+    while to + S::F32_LANES <= length {
+        let (inputs, has_right) = if layer.unframed {
+            Inputs::of_column(layer, values, first, column)
+        } else {
+            (Inputs::of_frame(layer, values, place), true)
+        };
+        let strips = if has_right && to + output_step + S::F32_LANES <= length {
+            strips::<S, STRIDE, 2>(simd, vectors, weights, &inputs, &mut output[to..]);
+            2
+        } else {
+            strips::<S, STRIDE, 1>(simd, vectors, weights, &inputs, &mut output[to..]);
+            1
+        };
+        to += strips * output_step;
+        place += strips * input_step;
+        column += strips;
     }
     // the last vector of a row may not be whole
     if to < length {
-        let place = inputs.offsets[0] - layer.offsets[0];
         for row in 0..rows {
             let to = &mut output[row * length..][to..length];
-            vector(simd, vectors, weights.as_flattened(), frame, row, place, to);
-        }
-    }
-}
-
-/// [`run3x3`] of an input without a frame, in whose place zeros are put.
-#[inline(always)]
-pub(super) fn run3x3_unframed<S: Simd, const STRIDE: usize>(
-    simd: S,
-    vectors: &Vectors<'_, S::f32s>,
-    weights: [[S::f32s; 3]; 3],
-    input: &[f32],
-    output: &mut [f32],
-) {
-    let Vectors { layer, first, .. } = *vectors;
-    let [channels, height, width] = layer.layer.input();
-    let columns = layer.layer.output()[2];
-    let Padding { top, left, .. } = layer.conv.padding;
-    let stride = layer.conv.stride[1];
-    let mut column = 0;
-    while column < columns {
-        let begin = column * stride;
-        let mut inputs = Inputs {
-            values: input,
-            above: top,
-            height,
-            input_row: width * channels,
-            input_step: stride * channels,
-            offsets: [0; 3],
-            seen: [false; 3],
-        };
-        for (kernel_column, (offset, seen)) in
-            inputs.offsets.iter_mut().zip(&mut inputs.seen).enumerate()
-        {
-            let place = (begin + kernel_column).wrapping_sub(left);
-            if place < width {
-                *seen = true;
-                *offset = first + place * channels;
-            }
-        }
-        let output = &mut output[first + column * channels..];
-        // the next column has no padding on its left if this one has none
-        let two =
-            inputs.seen == [true; 3] && column + 1 < columns && begin + stride + 2 < left + width;
-        if two {
-            strips::<S, STRIDE, 2>(simd, vectors, weights, &inputs, output);
-            column += 2;
-        } else {
-            strips::<S, STRIDE, 1>(simd, vectors, weights, &inputs, output);
-            column += 1;
+            vector(simd, vectors, weights.as_flattened(), values, row, place, to);
         }
     }
 }
@@ -168,13 +119,42 @@ struct Inputs<'a> {
     seen: [bool; 3],
 }
 
-impl Inputs<'_> {
-    /// Goes on to strips this much farther on.
+impl<'a> Inputs<'a> {
+    /// Those of the strips that begin at this place of a frame.
     #[inline(always)]
-    fn skip(&mut self, floats: usize) {
-        for offset in &mut self.offsets {
-            *offset += floats;
+    fn of_frame(layer: &Depthwise, values: &'a [f32], place: usize) -> Self {
+        let Depthwise { input_row, input_step, .. } = *layer;
+        let offsets = [layer.offsets[0], layer.offsets[1], layer.offsets[2]];
+        let offsets = offsets.map(|offset| offset + place);
+        let height = layer.frame.rows();
+        Self { values, above: 0, height, input_row, input_step, offsets, seen: [true; 3] }
+    }
+
+    /// Those of the strip that gives this column, from channel `first` on, of an input without a frame, in whose place
+    /// zeros are put; and whether none of those of the next column are padding.
+    #[inline(always)]
+    fn of_column(
+        layer: &Depthwise,
+        values: &'a [f32],
+        first: usize,
+        column: usize,
+    ) -> (Self, bool) {
+        let [channels, height, width] = layer.layer.input();
+        let Padding { top, left, .. } = layer.conv.padding;
+        let stride = layer.conv.stride[1];
+        let begin = column * stride;
+        let (mut offsets, mut seen) = ([0; 3], [false; 3]);
+        for (kernel_column, (offset, seen)) in offsets.iter_mut().zip(&mut seen).enumerate() {
+            let place = (begin + kernel_column).wrapping_sub(left);
+            if place < width {
+                *seen = true;
+                *offset = first + place * channels;
+            }
         }
+        // the next column has no padding on its left if this one has none
+        let has_right = seen == [true; 3] && begin + stride + 2 < left + width;
+        let (input_row, input_step) = (width * channels, stride * channels);
+        (Self { values, above: top, height, input_row, input_step, offsets, seen }, has_right)
     }
 
     /// For each strip, what the columns of a kernel see of a row.

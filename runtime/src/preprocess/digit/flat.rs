@@ -1,5 +1,6 @@
 //! Any picture as plain RGB of a size that is quick to work on.
 
+use image::imageops::thumbnail;
 use image::{DynamicImage, RgbImage};
 
 /// Pixels along the longer side: a pen's line stays visible on a page, and every step takes milliseconds.
@@ -15,7 +16,15 @@ pub(super) fn flatten(picture: &DynamicImage) -> RgbImage {
     let scaled = |length: u32| {
         (u64::from(length) * u64::from(WORKING_SIDE)).div_ceil(u64::from(longer)) as u32
     };
-    opaque.thumbnail_exact(scaled(opaque.width()), scaled(opaque.height())).to_rgb8()
+    let [width, height] = [opaque.width(), opaque.height()].map(scaled);
+    // kinds that are rare are not worth code of their own
+    match opaque {
+        DynamicImage::ImageLuma8(grey) => {
+            DynamicImage::from(thumbnail(grey, width, height)).to_rgb8()
+        }
+        DynamicImage::ImageRgb8(colours) => thumbnail(colours, width, height),
+        other => thumbnail(&other.to_rgb8(), width, height),
+    }
 }
 
 /// Lays a transparent picture over what its drawing stands out from.

@@ -1,7 +1,7 @@
 //! The colour that the paper would have at each pixel if nothing were drawn on it.
 
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, Rgb, Rgb32FImage, RgbImage};
+use image::{Rgb, Rgb32FImage, RgbImage};
 
 use super::least_squares::{self, Products, Vector};
 use super::median::medians;
@@ -152,7 +152,10 @@ fn surroundings(picture: &RgbImage, _border: &[usize]) -> Rgb32FImage {
     let small = imageops::thumbnail(picture, coarse(width), coarse(height));
     let radius = (small.width().max(small.height()) / AROUND).max(1);
     let medians = medians(&mirrored(&small, radius), radius);
-    let medians = DynamicImage::ImageRgb8(medians).to_rgb32f();
+    let share = |level: u8| f32::from(level) / 255.0;
+    let medians = Rgb32FImage::from_fn(medians.width(), medians.height(), |x, y| {
+        Rgb(medians.get_pixel(x, y).0.map(share))
+    });
     let mut paper = imageops::resize(&medians, width, height, FilterType::Triangle);
     paper.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|level| level * 255.0));
     paper

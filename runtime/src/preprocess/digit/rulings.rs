@@ -191,17 +191,17 @@ fn lines(kinds: &GrayImage, max_width: f32) -> Vec<Line> {
             Some(Line { seen, ..line })
         })
         .collect();
-    found.sort_by(|one, other| other.seen.total_cmp(&one.seen));
     let mut lines: Vec<Line> = vec![];
-    for line in found {
+    // the first of the clearest
+    while let Some(line) =
+        found.iter().copied().rev().max_by(|one, other| one.seen.total_cmp(&other.seen))
+    {
         // lines that cross, or run close, are the same line met at another slope
-        let same = |other: &Line| {
+        found.retain(|other| {
             let (left, right) = (line.left - other.left, line.right - other.right);
-            left * right <= 0.0 || left.abs().min(right.abs()) < max_width + 3.0
-        };
-        if !lines.iter().any(same) {
-            lines.push(line);
-        }
+            left * right > 0.0 && left.abs().min(right.abs()) >= max_width + 3.0
+        });
+        lines.push(line);
     }
     lines
 }

@@ -116,13 +116,16 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
     let size = strokes.dimensions();
     let labels = label(strokes);
     let mut groups = groups(&labels);
-    groups.sort_by(|a, b| b.score(size).total_cmp(&a.score(size)));
-    // a frame is larger than what it frames; there may be two, one in the other
-    while groups.len() > 1 && frames(groups[0], &groups[1..], &labels) {
-        groups.remove(0);
-    }
-    let main = *groups.first()?;
-    let mut rest = groups.split_off(1);
+    let main = loop {
+        let scores = groups.iter().map(|group| group.score(size)).enumerate().rev();
+        let (best, _) = scores.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        let best = groups.remove(best);
+        // a frame is larger than what it frames; there may be two, one in the other
+        if groups.is_empty() || !frames(best, &groups, &labels) {
+            break best;
+        }
+    };
+    let mut rest = groups;
     let mut whole = main;
     let mut chosen = BTreeSet::from([main.label]);
     let digit = loop {

@@ -18,6 +18,7 @@
 mod dense;
 mod depthwise;
 mod gather;
+mod pool;
 
 use core::arch::naked_asm;
 use core::ops::Range;
@@ -25,6 +26,7 @@ use core::ops::Range;
 pub use dense::dense;
 pub use depthwise::depthwise;
 pub use gather::{gather_places, gather_window};
+pub use pool::pool;
 
 use super::{Pair, Tile, WindowPatch, Word};
 

@@ -1,8 +1,8 @@
 //! Safe code for any target: what the kernels compute, and what the others are tested against.
 
 use super::{
-    ChannelWeights, MAX_BLOCK, Offsets, Pair, Tile, WindowPatch, Word, gathered_pairs, pairs,
-    window_reach,
+    ChannelWeights, MAX_BLOCK, Offsets, Pair, Scaling, Tile, WindowPatch, Word, gathered_pairs,
+    pairs, window_reach,
 };
 
 /// See [`super::four_places`].
@@ -65,6 +65,12 @@ pub fn dense(words: &[Word], inputs: &[u8], sums: &mut [[u32; 2]]) {
             }
         }
     }
+}
+
+/// See [`super::pool`].
+#[must_use]
+pub const fn pool(_: &[Tile], _: &[[Scaling; 2]], _: u8, _: &mut [u8], _: usize) -> usize {
+    0
 }
 
 /// See [`super::depthwise`].

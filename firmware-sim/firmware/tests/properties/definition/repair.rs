@@ -141,7 +141,7 @@ fn parts(network: &Network, layout: Layout, bytes: &mut &[u8]) -> Option<(Vec<i3
                 return Channel::new(bias, multiplier, bound as u32);
             }
             bias /= 2;
-            for weight in weights.iter_mut() {
+            for weight in &mut *weights {
                 *weight /= 2;
             }
         }

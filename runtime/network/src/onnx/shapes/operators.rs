@@ -278,8 +278,10 @@ impl Windows {
         let (stride, after) = (self.strides[axis], self.pads[axis + self.strides.len()]);
         let window = dilated(side, self.dilations[axis])?;
         let before = self.pads[axis];
-        let room = length.checked_add(before)?.checked_add(after)?.checked_sub(window)?;
-        let windows = 1 + if self.rounds_up { room.div_ceil(stride) } else { room / stride };
+        // a first window that is not whole counts too
+        let reach = if self.rounds_up { stride - 1 } else { 0 };
+        let room = length.checked_add(before)?.checked_add(after)?.checked_add(reach)?;
+        let windows = 1 + room.checked_sub(window)? / stride;
         // one that would begin behind the picture does not count
         let begins_behind = self.rounds_up && (windows - 1) * stride >= length + before;
         Some(windows - usize::from(begins_behind))

@@ -56,9 +56,12 @@ impl Description {
             ("layers_only", json!(whole.is_some())),
             ("runs", json!(self.runs())),
             ("faults", self.faults.iter().map(Fault::to_string).collect()),
+            ("firmware", json!(self.not_in_firmware().is_empty())),
+            ("not_in_firmware", json!(self.not_in_firmware())),
             ("classes", json!(self.classes)),
             ("preprocess", json!(self.preparation.map(|how| how.preprocess().name()))),
             ("color", json!(self.preparation.map(|how| how.color().name()))),
+            ("pixels", json!(self.normalization)),
             ("metadata", json!(self.metadata())),
         ] {
             object[key] = value;

@@ -94,6 +94,9 @@ impl Description {
             let (preprocess, color) = (preparation.preprocess().name(), preparation.color().name());
             row("pictures", format!("preprocess {preprocess}, color {color}"));
         }
+        if let Some(normalization) = &self.normalization {
+            row("pixels", normalization.clone());
+        }
         row("parameters", self.parameters().to_string());
         if let Some(lowered) = &self.lowered {
             let macs: usize = lowered.steps.iter().map(Step::macs).sum();
@@ -122,22 +125,17 @@ impl Description {
     }
 
     fn firmware(&self) -> String {
-        let no_layers = self.no_layers();
-        let is_layers = self.lowered.as_ref().is_some_and(|lowered| lowered.network().is_some());
-        if !self.runs() {
-            "no, since it does not run here".into()
-        } else if is_layers {
-            "layers only; `firmware-sim quantize` says whether they fit".into()
-        } else if no_layers.is_empty() {
-            "no: its layers do not take just what others give".into()
+        let reasons = self.not_in_firmware();
+        if reasons.is_empty() {
+            "yes: `firmware-sim quantize` takes it".into()
         } else {
-            format!("no, since these steps are no layers: {}", named(&no_layers))
+            format!("no: {}", reasons.join("; "))
         }
     }
 }
 
 /// Names, of which the first are listed.
-fn named(names: &[String]) -> String {
+pub(super) fn named(names: &[String]) -> String {
     match names.len() {
         all if all > MAX_NAMES => {
             format!("{} and {} more", names[..MAX_NAMES].join(", "), all - MAX_NAMES)
