@@ -34,7 +34,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Quantize {
-    /// ONNX file that trainer exported
+    /// ONNX file of a network that the firmware runs
     #[arg(value_name = "MODEL.onnx")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
@@ -119,7 +119,7 @@ impl Input {
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareCalibrations {
-    /// ONNX file that trainer exported
+    /// ONNX file of a network that the firmware runs
     #[arg(value_name = "MODEL.onnx")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
