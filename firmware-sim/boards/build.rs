@@ -86,7 +86,9 @@ fn main() {
         _ => STACK,
     };
     // on the stack also lie a row, as it comes and as it waits, and a count for each layer
-    let stack = stack + 3 * (words(dimensions.row_len).saturating_sub(words(28))) + 4 * dimensions.layers as u32;
+    let stack = stack
+        + 3 * (words(dimensions.row_len).saturating_sub(words(28)))
+        + 4 * dimensions.layers as u32;
     // the program that compares kernels has few statics and the portable ones, which need more of the stack
     let stack = env::var("STACK").map_or(stack, |bytes| bytes.parse().expect("STACK is a number"));
     let stack = stack.next_multiple_of(8);

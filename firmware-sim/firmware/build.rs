@@ -21,7 +21,7 @@ fn main() {
             "dsp"
         } else {
             println!(
-                "cargo::warning=slow portable kernels: if the core has DSP instructions, as most \
+                "cargo::warning=kernels for cores without DSP instructions: if the core has them, as most \
                  Cortex-M33 do, build with RUSTFLAGS='-C target-cpu=cortex-m33'"
             );
             "portable"

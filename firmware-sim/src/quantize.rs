@@ -10,7 +10,7 @@
 //! - the multiplier is the accumulator's scale over the activation's;
 //! - channels that only depthwise convolutions take are made equally large, see `equalization.rs`;
 //! - a sum of two values counts each by a factor of 15 bits, and a mean is a sum with one multiplier;
-//! - the confidence margin is the smallest margin of the logits from which int8 and float give the same class for all
+//! - the agreement margin is the smallest margin of the logits from which int8 and float give the same class for all
 //!   images that it is measured on.
 //!
 //! A normalisation of pixels is folded into the first layer, so that its input is the pixel itself, scale 1; where that
@@ -103,7 +103,7 @@ pub fn quantize(
 
 /// The `.q8` file of an ONNX file; a pure function of its arguments.
 ///
-/// `calibration` sets the activations' scales, `margin_samples` the confidence margin: the smallest margin from which
+/// `calibration` sets the activations' scales, `margin_samples` the agreement margin: the smallest margin from which
 /// int8 agrees with float on all these samples, at least 1, so that a tie is never confident. With too few of them to say
 /// anything by, or more outputs than a classifier has, it is [`NEVER_CONFIDENT`], see [`max_disagreement_rate`].
 /// `progress` is told how many more of them are done.

@@ -11,7 +11,7 @@ use crate::samples::{Samples, units};
 /// The highest [`max_disagreement_rate`] at which any answer is called confident: it takes some 3,000 images.
 pub const MAX_CONFIDENT_DISAGREEMENTS: f64 = 0.001;
 
-/// The confidence margin of a model that is never confident: no two logits are so far apart.
+/// The agreement margin of a model that is never confident: no two logits are so far apart.
 pub const NEVER_CONFIDENT: u32 = u32::MAX;
 
 /// Outputs that a classifier may have.
@@ -20,7 +20,7 @@ const CLASSES: std::ops::RangeInclusive<usize> = 2..=256;
 /// The highest share of images that may get a confident answer which differs from float's, with 95 % confidence, when the
 /// margin was chosen on `margin_images` images.
 ///
-/// Take the margin of an image as 0 where int8 and float agree. The confidence margin is just above the largest of these
+/// Take the margin of an image as 0 where int8 and float agree. The agreement margin is just above the largest of these
 /// `n` margins. By the theory of tolerance limits, less than a share `p` of all images lies above the largest of `n`
 /// with probability `1 − (1 − p)^n`; at 95 %, `p = 1 − 0.05^(1/n)`, about `3/n`. Source: Wilks 1941, "Determination of sample sizes for
 /// setting tolerance limits". It holds for images like these, and says nothing of others.

@@ -22,7 +22,7 @@ pub struct Comparison {
     pub float_margin: f64,
     /// The same of the int8 model, in units of the float model's logits.
     pub int8_margin: f64,
-    /// Whether the int8 answer has at least the model's confidence margin.
+    /// Whether the int8 answer has at least the model's agreement margin.
     pub confident: bool,
     /// Index of the first layer after which float arithmetic no longer gives the float model's answer; only where the
     /// answers differ.
@@ -82,7 +82,7 @@ impl Verification {
         self.count(|comparison| comparison.is_right(comparison.int8))
     }
 
-    /// Images whose int8 answer has at least the model's confidence margin.
+    /// Images whose int8 answer has at least the model's agreement margin.
     #[must_use]
     pub fn confident(&self) -> u64 {
         self.count(|comparison| comparison.confident)

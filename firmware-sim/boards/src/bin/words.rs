@@ -9,15 +9,14 @@ use boards::clock::Clock;
 use boards::console::{self, FAILED};
 use boards::machine::{self, entry};
 use boards::memory;
-use firmware::geometry::MAPS2;
+use firmware::kernels::Pair;
 use firmware::kernels::words::{self, ChannelWeights, MAX_BLOCK, Offsets, Tile, Word, portable};
-use firmware::kernels::{self, Pair};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Random layers of each kind.
 const ROUNDS: u32 = 200;
-/// Pairs of outputs at most.
-const PAIRS: usize = MAPS2 / 2;
+/// Pairs of outputs at most: those of LeNet's second convolution.
+const PAIRS: usize = 25;
 
 /// What [`main`] works in, too large for the stack.
 struct Work {
@@ -221,10 +220,6 @@ fn measure_places(work: &mut Work, random: &mut Random) {
         let Some(patches) = patches.get(..len) else { return };
         measure(name, len * 9 * 16 * PAIRS, &mut || words::window3(flash, len * 9, patches, fast));
     }
-    let weights = boards::model().as_chunks().0.as_chunks().0.as_chunks().0;
-    if let (Some(weights), Some(patch)) = (weights.first(), patches_of_conv2(patch)) {
-        measure(c"old_conv2", 25 * 16 * PAIRS, &mut || kernels::conv2(weights, patch, fast));
-    }
     measure_gather(work, random);
 }
 
@@ -266,48 +261,21 @@ fn measure_gather(work: &mut Work, random: &mut Random) {
     }
 }
 
-fn patches_of_conv2(patch: &[Pair; 144]) -> Option<&[[Pair; 6]; 6]> {
-    patch.as_chunks().0.as_chunks().0.first()
-}
-
 #[inline(never)]
 fn measure_dense(work: &mut Work, random: &mut Random) {
-    let Work { fast, plain, bytes, .. } = work;
+    let Work { fast, bytes, .. } = work;
     let Some(inputs) = bytes.first_chunk_mut::<400>() else { return };
     let sums = fast.as_flattened_mut().as_chunks_mut().0;
-    let (Some(pairs), flash) =
-        (plain.as_flattened_mut().first_chunk_mut::<200>(), random.words(5 * 200))
-    else {
-        return;
-    };
+    let flash = random.words(5 * 200);
     for (names, zeros) in [
-        (
-            [c"old_dense(26%)", c"dense_8(26%)", c"dense_6(26%)", c"dense_4(26%)", c"dense_2(26%)"],
-            17,
-        ),
-        (
-            [c"old_dense(50%)", c"dense_8(50%)", c"dense_6(50%)", c"dense_4(50%)", c"dense_2(50%)"],
-            32,
-        ),
-        ([c"old_dense(0%)", c"dense_8(0%)", c"dense_6(0%)", c"dense_4(0%)", c"dense_2(0%)"], 0),
+        ([c"dense_8(26%)", c"dense_6(26%)", c"dense_4(26%)", c"dense_2(26%)"], 17),
+        ([c"dense_8(50%)", c"dense_6(50%)", c"dense_4(50%)", c"dense_2(50%)"], 32),
+        ([c"dense_8(0%)", c"dense_6(0%)", c"dense_4(0%)", c"dense_2(0%)"], 0),
     ] {
         // pairs of zeros, and no others: of 64, this many
         for four in inputs.as_chunks_mut::<4>().0 {
             let keep = [(); 2].map(|()| u8::from(random.next() >> 26 >= zeros));
             *four = [keep[0], keep[1], keep[0], keep[1]].map(|keep| keep * 200);
-        }
-        for (pair, [a, b]) in pairs
-            .iter_mut()
-            .zip(inputs.as_chunks::<4>().0.iter().flat_map(|&[a, b, c, d]| [[a, c], [b, d]]))
-        {
-            *pair = u32::from(a) | u32::from(b) << 16;
-        }
-        let [old, names @ ..] = names;
-        let words = boards::model().as_chunks().0.as_chunks().0;
-        if let Some(words) = words.first_chunk::<200>() {
-            let mut sum = 0;
-            measure(old, 200 * 20, &mut || sum ^= kernels::dense(words, pairs)[0]);
-            console::line(c"sum", &[sum.cast_signed()]);
         }
         for (name, width) in names.into_iter().zip([4, 3, 2, 1]) {
             let Some(sums) = sums.get_mut(..width) else { return };

@@ -34,7 +34,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Quantize {
-    /// ONNX file that trainer exported
+    /// ONNX file of a network that the firmware runs
     #[arg(value_name = "MODEL.onnx")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
@@ -55,7 +55,8 @@ pub(crate) struct Quantize {
     /// for which this was the flag before
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// Lay the weights out for this board's core: another refuses the file or is slow [default: any core]
+    /// Lay the weights out for this board's core; other families of cores refuse the file [default: cores without DSP
+    /// instructions]
     #[arg(long = "for", value_name = "BOARD", value_parser = machine())]
     target: Option<Machine>,
     /// Only round the biases; do not subtract the mean errors over the calibration images from them
@@ -118,7 +119,7 @@ impl Input {
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareCalibrations {
-    /// ONNX file that trainer exported
+    /// ONNX file of a network that the firmware runs
     #[arg(value_name = "MODEL.onnx")]
     pub(crate) model: PathBuf,
     #[command(flatten)]

@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the confidence margin is, and how far it can be relied on.
+/// What the agreement margin is, and how far it can be relied on.
 fn confidence(model: Model<'_>, images: usize) -> String {
     let percent = max_disagreement_rate(images) * 100.0;
     let margin = model.header().agreement_margin.get();

@@ -3,7 +3,7 @@
 //! | field | what |
 //! |---|---|
 //! | `float`, `int8`, `data` | `path` as given, and `sha256`: of the file; of the image file and the label file after it, unpacked |
-//! | `calibration_images`, `guard` | of the int8 model; `guard` is the confidence margin, in units of its logits |
+//! | `calibration_images`, `guard` | of the int8 model; `guard` is the agreement margin, in units of its logits |
 //! | `images`, `labelled` | images compared, and those of them that have a label |
 //! | `classes` | names of the classes, in the order of their numbers |
 //! | `float_right`, `int8_right` | `count` among `labelled`, `share` of them, and `low` and `high` of the 95 % interval; `share` is null if there are none |
