@@ -138,7 +138,11 @@ fn parts(network: &Network, layout: Layout, bytes: &mut &[u8]) -> Option<(Vec<i3
             let bound = network.bound(record, weights, bias);
             if bound <= u64::from(MAX_ACCUMULATOR) {
                 let multiplier = multiplier.unwrap_or(Multiplier::ONE);
-                return Channel::new(bias, multiplier, bound as u32);
+                return Some(Channel::new(bias, multiplier, bound as u32));
+            }
+            // a mean of too many values has none that could be smaller
+            if bias == 0 && weights.iter().all(|&weight| weight == 0) {
+                return None;
             }
             bias /= 2;
             for weight in &mut *weights {
@@ -146,7 +150,7 @@ fn parts(network: &Network, layout: Layout, bytes: &mut &[u8]) -> Option<(Vec<i3
             }
         }
     });
-    let channels = channels.collect();
+    let channels = channels.collect::<Option<_>>()?;
     Some((weights, channels))
 }
 
