@@ -63,6 +63,12 @@ fn settings_are_in_range_of_one_type_and_given_once() {
         constant(graph, "one", &[10], &[1.0; 10]);
         append(graph, "BatchNormalization", &["one"; 4], &[int("spatial", 1)]);
     });
+    // whether a Dropout trains, and so draws numbers, must be known, and false
+    assert_graph_refused("attribute `training_mode` is out of range", |graph| {
+        constant(graph, "ratio", &[], &[0.5]);
+        constant(graph, "trains", &[], &[0.0]);
+        append(graph, "Dropout", &["ratio", "trains"], &[]);
+    });
     assert_graph_refused("MatMul has no attribute `transB`", |graph| {
         constant(graph, "square", &[10, 10], &[0.5; 100]);
         append(graph, "MatMul", &["square"], &[int("transB", 1)]);

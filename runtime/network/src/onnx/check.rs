@@ -319,8 +319,10 @@ fn check_inputs(graph: &Graph, node: &Node) -> Result<(), GraphFault> {
             return Err(GraphFault::Element { node, tensor, element: element.clone() });
         }
     }
-    let trains = matches!(constant(2).map(|tensor| &tensor.values), Some(Values::Bool(values)) if values.contains(&true));
-    if node.op == "Dropout" && trains {
+    // left out or empty it is false; what is no constant may be anything
+    let is_given = node.inputs.get(2).is_some_and(|name| !name.is_empty());
+    let is_false = matches!(constant(2).map(|tensor| &tensor.values), Some(Values::Bool(values)) if !values.contains(&true));
+    if node.op == "Dropout" && is_given && !is_false {
         let (node, attribute) = (node.name.clone(), "training_mode".into());
         return Err(GraphFault::Attribute { node, attribute });
     }
