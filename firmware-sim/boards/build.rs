@@ -15,6 +15,8 @@ const STACK: u32 = 896;
 const STACK_V7M: u32 = 992;
 /// ARMv6-M has half the registers to work with: more of what the compiler makes of it lies on the stack.
 const STACK_V6M: u32 = 992;
+/// RISC-V lays sixteen registers on it in an interrupt, which may come while a lost frame is told.
+const STACK_RISCV: u32 = 976;
 
 /// Functions that the compiler calls for what a device must not do: Arm IHI 0043, sections 5.1.2 and 5.3.1.
 const FORBIDDEN_ARM: [(&str, &str); 2] = [
@@ -83,6 +85,7 @@ fn main() {
     let stack = match &target[..] {
         v6m if v6m.starts_with("thumbv6m") => STACK_V6M,
         v7m if v7m.starts_with("thumbv7m") => STACK_V7M,
+        _ if riscv => STACK_RISCV,
         _ => STACK,
     };
     // on the stack also lie a row, as it comes and as it waits, and a count for each layer

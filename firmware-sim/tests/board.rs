@@ -96,9 +96,10 @@ fn a_stack_that_overflows_is_a_fault_and_not_a_wrong_answer() {
 #[test]
 #[ignore = "needs QEMU: tests/run"]
 fn a_camera_that_is_too_fast_loses_frames_and_spoils_none() {
-    for (machine, row_period) in [(Machine::M4, 60_000), (Machine::Rv32imac, 300_000)] {
+    for (machine, row_period) in [(Machine::M4, 90_000), (Machine::Rv32imac, 240_000)] {
         let report = run(machine, &mnist_500(Part::Test).images[..50], row_period);
         assert!(report.dropped > 0 && report.lost > 0, "{report:?}");
+        assert!(!report.images.is_empty(), "some are read: {report:?}");
         assert_eq!(report.agreements(), report.images.len(), "what is read whole is read right");
         assert_eq!(report.images.len() + report.lost, 50);
     }
