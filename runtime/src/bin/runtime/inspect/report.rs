@@ -127,7 +127,7 @@ impl Description {
     fn firmware(&self) -> String {
         let reasons = self.not_in_firmware();
         if reasons.is_empty() {
-            "yes: `firmware-sim quantize` takes it".into()
+            "its layers run; `firmware-sim quantize` checks their sizes".into()
         } else {
             format!("no: {}", reasons.join("; "))
         }
