@@ -16,7 +16,6 @@ use safe_io::SingleLine;
 
 use crate::error::Error;
 use crate::int8::{Header, Int8Network};
-use crate::names::layer_names;
 
 /// Most instructions from a row to the next: a timer of 24 bits counts them.
 pub const MAX_ROW_PERIOD: u32 = 10_000_000;
@@ -216,7 +215,8 @@ impl BoardBuilder {
             let logits = model.infer(image, &mut scratch);
             logits.expect("images and memory are the model's").0.to_vec()
         });
-        report::read(lines, layer_names(model), model.outputs(), &mut expected, progress)
+        let layers = Int8Network::of(model).names().map(str::to_owned).collect();
+        report::read(lines, layers, model.outputs(), &mut expected, progress)
     }
 
     /// Compares the kernels that are made for this machine with the portable ones, on the machine itself and with

@@ -13,7 +13,6 @@ mod error;
 mod float;
 pub mod int8;
 pub mod memory;
-pub mod names;
 mod normalization;
 pub mod onnx;
 pub mod quantize;
