@@ -247,8 +247,11 @@ impl BoardBuilder {
     }
 }
 
-/// The same model with its weights laid out for other cores, if they are not.
-fn laid_out(file: &[u8], layout: Layout) -> Result<Cow<'_, [u8]>, BoardError> {
+/// The same model with its weights laid out for these cores, if they are not: what a board gets.
+///
+/// # Errors
+/// [`BoardError::Format`] if it is no valid model, or [`BoardError::Layout`].
+pub fn laid_out(file: &[u8], layout: Layout) -> Result<Cow<'_, [u8]>, BoardError> {
     let model = Model::parse(file)?;
     if model.layers().layout == layout {
         return Ok(file.into());

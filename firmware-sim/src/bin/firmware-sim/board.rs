@@ -9,7 +9,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use dataset::idx::Part;
 use firmware::{Logits, Model, Verdict};
-use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, max_images};
+use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, laid_out, max_images};
 use firmware_sim::memory::Memory;
 use firmware_sim::quantize::quantize;
 use firmware_sim::samples;
@@ -49,6 +49,8 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         let calibration = firmware_sim::quantize::calibration_images(&training);
         quantize(runtime::EMBEDDED_MODEL, &calibration, &training)?
     };
+    // what the board gets, so that its lengths are those of the report
+    let bytes = laid_out(&bytes, machine.layout()).with_context(named)?;
     let model = Model::parse(&bytes).with_context(named)?;
     let test = data::load(&folder, Part::Test, &Wanted::of_model(model))?;
     let count = arguments.images.get();
