@@ -3,8 +3,10 @@
 
 mod build;
 mod emulator;
+mod machine;
 mod report;
 
+pub use machine::{MAX_ROW_PERIOD, Machine};
 pub use report::{BoardReport, ImageResult};
 
 use std::borrow::Cow;
@@ -17,138 +19,8 @@ use safe_io::SingleLine;
 use crate::error::Error;
 use crate::int8::{Header, Int8Network};
 
-/// Most instructions from a row to the next: a timer of 24 bits counts them.
-pub const MAX_ROW_PERIOD: u32 = 10_000_000;
-
-/// Rows that an image's instructions are at least spread over.
-const ROWS_AT_LEAST: usize = 6;
-
 /// Memory for the images of one run.
 const IMAGE_BYTES: usize = 16 << 20;
-
-/// A board that QEMU knows, and what is built for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Machine {
-    /// Cortex-M3 on MPS2 AN385.
-    M3,
-    /// Cortex-M4 on MPS2 AN386.
-    M4,
-    /// Cortex-M7 on MPS2 AN500.
-    M7,
-    /// Code for Cortex-M0 (ARMv6-M), on the M3 of AN385: QEMU's M0 board has too little flash.
-    V6m,
-    /// RISC-V with 32 bits, multiplication, atomic and compressed instructions, on QEMU's own board.
-    Rv32imac,
-}
-
-impl Machine {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::M3, Self::M4, Self::M7, Self::V6m, Self::Rv32imac];
-
-    /// What the command line calls it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::M3 => "m3",
-            Self::M4 => "m4",
-            Self::M7 => "m7",
-            Self::V6m => "v6m",
-            Self::Rv32imac => "rv32imac",
-        }
-    }
-
-    /// What people call it.
-    #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::M3 => "Cortex-M3, mps2-an385",
-            Self::M4 => "Cortex-M4, mps2-an386",
-            Self::M7 => "Cortex-M7, mps2-an500",
-            Self::V6m => "ARMv6-M code, mps2-an385",
-            Self::Rv32imac => "RV32IMAC, virt",
-        }
-    }
-
-    /// QEMU's name of the board.
-    const fn board(self) -> &'static str {
-        match self {
-            Self::M3 | Self::V6m => "mps2-an385",
-            Self::M4 => "mps2-an386",
-            Self::M7 => "mps2-an500",
-            Self::Rv32imac => "virt",
-        }
-    }
-
-    /// The QEMU that has it, and Debian's package of that.
-    const fn emulator(self) -> [&'static str; 2] {
-        match self {
-            Self::M3 | Self::M4 | Self::M7 | Self::V6m => ["qemu-system-arm", "qemu-system-arm"],
-            Self::Rv32imac => ["qemu-system-riscv32", "qemu-system-misc"],
-        }
-    }
-
-    /// Rust's name of the target.
-    #[must_use]
-    pub const fn target(self) -> &'static str {
-        match self {
-            Self::M3 => "thumbv7m-none-eabi",
-            Self::M4 | Self::M7 => "thumbv7em-none-eabi",
-            Self::V6m => "thumbv6m-none-eabi",
-            Self::Rv32imac => "riscv32imac-unknown-none-elf",
-        }
-    }
-
-    /// The linker beside Debian's Rust: of `binutils-arm-none-eabi` or `binutils-riscv64-unknown-elf`.
-    const fn debian_linker(self) -> &'static str {
-        match self {
-            Self::M3 | Self::M4 | Self::M7 | Self::V6m => "arm-none-eabi-ld",
-            Self::Rv32imac => "riscv64-unknown-elf-ld",
-        }
-    }
-
-    /// Where the images lie, and the image in flash looks for them: QEMU, `hw/arm/mps2.c` and `hw/riscv/virt.c`.
-    const fn images_at(self) -> u32 {
-        match self {
-            Self::M3 | Self::M4 | Self::V6m => 0x2100_0000,
-            Self::M7 => 0x6000_0000,
-            Self::Rv32imac => 0x8100_0000,
-        }
-    }
-
-    /// Ticks a second of the timer that rows come by: the same files, and `hw/intc/riscv_aclint.c`.
-    const fn timer_hz(self) -> u64 {
-        match self {
-            Self::M3 | Self::M4 | Self::M7 | Self::V6m => 25_000_000,
-            Self::Rv32imac => 10_000_000,
-        }
-    }
-
-    /// The layout of weights that this machine's kernels are made for.
-    #[must_use]
-    pub const fn layout(self) -> Layout {
-        match self {
-            Self::M4 | Self::M7 => Layout::Words,
-            Self::M3 | Self::V6m | Self::Rv32imac => Layout::Bytes,
-        }
-    }
-
-    /// Instructions from a row of the camera to the next, for a model of so many multiply-accumulates and rows: so few
-    /// that rows come while others are computed, so many that none is dropped.
-    #[must_use]
-    pub const fn row_period(self, macs: usize, rows: usize) -> u32 {
-        // instructions a product, twice as many as the slowest network takes
-        let tenths_per_mac = match self {
-            Self::M4 | Self::M7 => 30,
-            Self::M3 => 50,
-            Self::Rv32imac => 80,
-            Self::V6m => 130,
-        };
-        // one row in several may make all layers work: three others can wait meanwhile
-        let shares = if rows < ROWS_AT_LEAST { rows } else { ROWS_AT_LEAST };
-        let period = macs as u64 * tenths_per_mac / 10 / shares as u64 + 20_000;
-        if period < MAX_ROW_PERIOD as u64 { period as u32 } else { MAX_ROW_PERIOD }
-    }
-}
 
 /// Builds board images and runs them.
 #[derive(Debug, Clone)]

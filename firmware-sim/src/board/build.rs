@@ -19,18 +19,17 @@ impl BoardBuilder {
         model: &Path,
         stack: Option<u32>,
     ) -> Result<PathBuf, BoardError> {
-        let manifest = self.sources.join("Cargo.toml");
-        if !manifest.is_file() {
+        if !self.sources.join("Cargo.toml").is_file() {
             return Err(BoardError::Sources(self.sources.clone()));
         }
         let target = machine.target();
         let mut cargo = cargo(machine)?;
         let output = cargo
+            // where cargo looks for its configuration
+            .current_dir(&self.sources)
             .args(["build", "--release", "--locked", "--target", target, "--bin", program])
-            .arg("--manifest-path")
-            .arg(manifest)
             .arg("--target-dir")
-            .arg(&self.target)
+            .arg(std::path::absolute(&self.target)?)
             .env("BOARD", machine.board())
             .env("MODEL_Q8", model)
             // meant for the build of this program, if cargo runs it
@@ -62,7 +61,7 @@ fn cargo(machine: Machine) -> Result<Command, BoardError> {
         return Err(BoardError::Target { target });
     }
     let mut cargo = Command::new(DEBIAN_CARGO);
-    let linker = format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_"));
+    let linker = format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace(['-', '.'], "_"));
     cargo
         .args(["-Zbuild-std=core"])
         .env("BUILD_STD", "1")
