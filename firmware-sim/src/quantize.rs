@@ -23,7 +23,7 @@ mod limits;
 mod margin;
 
 pub use super::range_estimator::RangeEstimator;
-pub use margin::{MAX_CONFIDENT_DISAGREEMENTS, NEVER_CONFIDENT, max_disagreement_rate};
+pub use margin::{CLASSES, MAX_DISAGREEMENT_RATE, NEVER_AGREES, max_disagreement_rate};
 
 use dataset::Image;
 use firmware::format::Layout;
@@ -104,8 +104,8 @@ pub fn quantize(
 /// The `.q8` file of an ONNX file; a pure function of its arguments.
 ///
 /// `calibration` sets the activations' scales, `margin_samples` the agreement margin: the smallest margin from which
-/// int8 agrees with float on all these samples, at least 1, so that a tie is never confident. With too few of them to say
-/// anything by, or more outputs than a classifier has, it is [`NEVER_CONFIDENT`], see [`max_disagreement_rate`].
+/// int8 agrees with float on all these samples, at least 1, so that a tie never agrees. With too few of them to say
+/// anything by, or more outputs than a classifier has, it is [`NEVER_AGREES`], see [`max_disagreement_rate`].
 /// `progress` is told how many more of them are done.
 ///
 /// # Errors
@@ -130,14 +130,14 @@ pub fn quantize_with(
     let header = Header {
         identity: identity(onnx),
         calibration_images: calibration.len() as u32,
-        agreement_margin: NEVER_CONFIDENT,
+        agreement_margin: NEVER_AGREES,
         limits: limits::of(&graph, int8.logit_scale()),
     };
     // checked before it is relied on: the bounds of the accumulators make the fast kernels exact
     let file = int8.emit(header, options.layout)?;
     let float = FloatNetwork::new(supported.network);
     let agreement_margin = margin::measure(&float, &int8, margin_samples, progress);
-    if agreement_margin == NEVER_CONFIDENT {
+    if agreement_margin == NEVER_AGREES {
         return Ok(file);
     }
     int8.emit(Header { agreement_margin, ..header }, options.layout)

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use firmware::Model;
 
+use crate::quantize::NEVER_AGREES;
+
 /// How a module begins.
 pub const FIRST_LINE: &str = "//! An int8 network in ";
 
@@ -24,13 +26,17 @@ pub fn emit(model: Model<'_>) -> String {
             let _ = write!(literal, "\\x{byte:02x}"); // writing to a String cannot fail
         }
     }
+    let agreement = match header.agreement_margin.get() {
+        NEVER_AGREES => "no answer says that it agrees with float".into(),
+        margin => format!("answers agree with float from a margin of {margin} on"),
+    };
     let identity = base16ct::lower::encode_string(&header.identity);
     format!(
         "{FIRST_LINE}{length} bytes of flash. Made by `firmware-sim quantize --emit rust`; not to be edited.\n\
          //!\n\
          //! From the ONNX file with SHA-256\n\
          //! `{identity}`,\n\
-         //! calibrated on {calibration} images; confident from a margin of {margin}.\n\
+         //! calibrated on {calibration} images; {agreement}.\n\
          \n\
          /// Aligned, so that its words are read by single loads.\n\
          #[repr(C, align(4))]\n\
@@ -49,7 +55,6 @@ pub fn emit(model: Model<'_>) -> String {
              firmware::Model::parse(&FILE.0)\n\
          }}\n",
         calibration = header.calibration_images,
-        margin = header.agreement_margin,
         words = model.scratch_words(),
     )
 }

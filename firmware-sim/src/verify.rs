@@ -9,7 +9,7 @@ mod verification;
 pub use layer::LayerFidelity;
 pub use verification::{Comparison, Verification};
 
-use firmware::Model;
+use firmware::{Logits, Model};
 use network::Layer;
 use rayon::prelude::*;
 use runtime::{FloatInput, Workspace};
@@ -217,6 +217,7 @@ impl ModelPair<'_> {
     ) -> Comparison {
         let float = Ranking::of(float_logits);
         let int8 = Ranking::of(logits);
+        let answer = Logits(logits).answer(self.int8);
         let layers = self.network.layers.len();
         let diverges = |&layer: &usize| self.finished_in_float(layer, input, trace) != float.class;
         let first = || (0..layers).find(diverges).unwrap_or(layers - 1);
@@ -227,7 +228,8 @@ impl ModelPair<'_> {
             int8: int8.class,
             float_margin: float.margin,
             int8_margin: int8.margin * self.network.logit_scale(),
-            confident: int8.margin >= f64::from(self.int8.header().agreement_margin.get()),
+            verdict: answer.verdict,
+            agrees: answer.agrees,
             first_diverging_layer: (int8.class != float.class).then(first),
         }
     }

@@ -2,7 +2,7 @@
 
 use dataset::idx::Part;
 use firmware::Model;
-use firmware_sim::quantize::{CALIBRATION_IMAGES, NEVER_CONFIDENT, calibration_images, quantize};
+use firmware_sim::quantize::{CALIBRATION_IMAGES, NEVER_AGREES, calibration_images, quantize};
 use firmware_sim::verify::{FloatModel, compare};
 use firmware_sim::{Error, Samples, identity};
 use fixtures::mnist_500;
@@ -46,14 +46,14 @@ fn blank_calibration_images_still_give_a_model_that_parses() {
 }
 
 #[test]
-fn on_few_images_nothing_is_called_confident() {
+fn on_few_images_no_answer_says_that_it_agrees() {
     let images = mnist_500(Part::Train).images;
     let q8 = quantize(EMBEDDED_MODEL, &images, &images).unwrap();
     let model = Model::parse(&q8).unwrap();
-    assert_eq!(model.header().agreement_margin, NEVER_CONFIDENT);
+    assert_eq!(model.header().agreement_margin, NEVER_AGREES);
     let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
     let found = compare(&float, model, Samples::Images(&images), &[], |_| ()).unwrap();
-    assert_eq!((found.confident(), found.labelled(), found.images()), (0, 0, 500));
+    assert_eq!((found.agreeing(), found.labelled(), found.images()), (0, 0, 500));
 }
 
 #[test]

@@ -8,17 +8,17 @@ use crate::int8::{CompiledInt8, Int8Network};
 use crate::ranking::Ranking;
 use crate::samples::{Samples, units};
 
-/// The highest [`max_disagreement_rate`] at which any answer is called confident: it takes some 3,000 images.
-pub const MAX_CONFIDENT_DISAGREEMENTS: f64 = 0.001;
+/// The highest [`max_disagreement_rate`] at which any answer says that it agrees with float: it takes some 3,000 images.
+pub const MAX_DISAGREEMENT_RATE: f64 = 0.001;
 
-/// The agreement margin of a model that is never confident: no two logits are so far apart.
-pub const NEVER_CONFIDENT: u32 = u32::MAX;
+/// The agreement margin of a model whose answers never say that they agree with float: no two logits are so far apart.
+pub const NEVER_AGREES: u32 = u32::MAX;
 
-/// Outputs that a classifier may have.
-const CLASSES: std::ops::RangeInclusive<usize> = 2..=256;
+/// Outputs that a classifier may have: others are no classes, without verdicts and agreement.
+pub const CLASSES: std::ops::RangeInclusive<usize> = 2..=256;
 
-/// The highest share of images that may get a confident answer which differs from float's, with 95 % confidence, when the
-/// margin was chosen on `margin_images` images.
+/// The highest share of images that may get an answer which says that it agrees with float and does not, with 95 %
+/// confidence, when the margin was chosen on `margin_images` images.
 ///
 /// Take the margin of an image as 0 where int8 and float agree. The agreement margin is just above the largest of these
 /// `n` margins. By the theory of tolerance limits, less than a share `p` of all images lies above the largest of `n`
@@ -38,8 +38,8 @@ pub(super) fn measure(
     progress: impl Fn(usize) + Sync,
 ) -> u32 {
     let is_classifier = CLASSES.contains(&float.outputs());
-    if !is_classifier || max_disagreement_rate(samples.len()) > MAX_CONFIDENT_DISAGREEMENTS {
-        return NEVER_CONFIDENT;
+    if !is_classifier || max_disagreement_rate(samples.len()) > MAX_DISAGREEMENT_RATE {
+        return NEVER_AGREES;
     }
     let compiled = CompiledInt8::new(int8);
     let margins = samples.batches(float.batch()).into_par_iter().map(|batch| {
@@ -81,11 +81,11 @@ mod tests {
     use crate::supported;
 
     #[test]
-    fn three_thousand_images_are_enough_to_be_confident_and_few_are_not() {
+    fn three_thousand_images_are_enough_to_say_that_answers_agree_and_few_are_not() {
         assert!((max_disagreement_rate(60_000) - 5.0e-5).abs() < 1e-6);
-        assert!(max_disagreement_rate(3_000) <= MAX_CONFIDENT_DISAGREEMENTS);
-        assert!(max_disagreement_rate(500) > MAX_CONFIDENT_DISAGREEMENTS);
-        assert!(max_disagreement_rate(0) > MAX_CONFIDENT_DISAGREEMENTS);
+        assert!(max_disagreement_rate(3_000) <= MAX_DISAGREEMENT_RATE);
+        assert!(max_disagreement_rate(500) > MAX_DISAGREEMENT_RATE);
+        assert!(max_disagreement_rate(0) > MAX_DISAGREEMENT_RATE);
     }
 
     #[test]
@@ -108,6 +108,6 @@ mod tests {
         assert!(margin > 0);
         assert_eq!(model.header().agreement_margin, margin + 1);
         let few = quantize(EMBEDDED_MODEL, &images[..10], &images[..500]).unwrap();
-        assert_eq!(Model::parse(&few).unwrap().header().agreement_margin, NEVER_CONFIDENT);
+        assert_eq!(Model::parse(&few).unwrap().header().agreement_margin, NEVER_AGREES);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use firmware::Verdict;
+
 use super::layer::LayerFidelity;
 
 /// Maximum of images in [`Verification::least_certain`].
@@ -22,8 +24,10 @@ pub struct Comparison {
     pub float_margin: f64,
     /// The same of the int8 model, in units of the float model's logits.
     pub int8_margin: f64,
-    /// Whether the int8 answer has at least the model's agreement margin.
-    pub confident: bool,
+    /// What the device says of its answer.
+    pub verdict: Verdict,
+    /// Whether the device says that float gives the same class: its margin is at least the model's agreement margin.
+    pub agrees: bool,
     /// Index of the first layer after which float arithmetic no longer gives the float model's answer; only where the
     /// answers differ.
     pub first_diverging_layer: Option<usize>,
@@ -82,22 +86,36 @@ impl Verification {
         self.count(|comparison| comparison.is_right(comparison.int8))
     }
 
-    /// Images whose int8 answer has at least the model's agreement margin.
+    /// Images of whose answer the device says that it agrees with float.
     #[must_use]
-    pub fn confident(&self) -> u64 {
-        self.count(|comparison| comparison.confident)
+    pub fn agreeing(&self) -> u64 {
+        self.count(|comparison| comparison.agrees)
     }
 
     /// Of these, the ones that are read right.
     #[must_use]
-    pub fn confident_correct(&self) -> u64 {
-        self.count(|comparison| comparison.confident && comparison.is_right(comparison.int8))
+    pub fn agreeing_correct(&self) -> u64 {
+        self.count(|comparison| comparison.agrees && comparison.is_right(comparison.int8))
     }
 
     /// Of these, the ones for which the float model gives another class.
     #[must_use]
-    pub fn confident_disagreements(&self) -> u64 {
-        self.count(|comparison| comparison.confident && comparison.int8 != comparison.float)
+    pub fn agreeing_disagreements(&self) -> u64 {
+        self.count(|comparison| comparison.agrees && comparison.int8 != comparison.float)
+    }
+
+    /// Images of whose answer the device gives this verdict.
+    #[must_use]
+    pub fn verdicts(&self, verdict: Verdict) -> u64 {
+        self.count(|comparison| comparison.verdict == verdict)
+    }
+
+    /// Images of whose answer the device is sure, and which it reads right.
+    #[must_use]
+    pub fn sure_correct(&self) -> u64 {
+        self.count(|comparison| {
+            comparison.verdict == Verdict::Sure && comparison.is_right(comparison.int8)
+        })
     }
 
     /// [`Self::agreements`] among all images: 0 to 1.

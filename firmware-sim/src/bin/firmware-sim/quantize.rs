@@ -6,7 +6,7 @@ use anyhow::Context;
 use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::quantize::{
-    MAX_CONFIDENT_DISAGREEMENTS, NEVER_CONFIDENT, Options, max_disagreement_rate, quantize_with,
+    CLASSES, MAX_DISAGREEMENT_RATE, NEVER_AGREES, Options, max_disagreement_rate, quantize_with,
 };
 use firmware_sim::{onnx, source};
 use safe_io::{SingleLine, output};
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
         bytes.len(),
         float.bytes.len(),
         calibration.samples().len(),
-        confidence(int8, samples.len()),
+        agreement(int8, samples.len()),
         memory::text(int8)
     );
     if output::is_regular_or_absent(&arguments.output) {
@@ -72,22 +72,22 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
 }
 
 /// What the agreement margin is, and how far it can be relied on.
-fn confidence(model: Model<'_>, images: usize) -> String {
+fn agreement(model: Model<'_>, images: usize) -> String {
     let percent = max_disagreement_rate(images) * 100.0;
     let margin = model.header().agreement_margin.get();
-    if margin == NEVER_CONFIDENT && !(2..=256).contains(&model.outputs()) {
+    if margin == NEVER_AGREES && !CLASSES.contains(&model.outputs()) {
         return format!(
-            "{} outputs are no classes: no answer is called confident",
+            "{} outputs are no classes: no answer says that it agrees with float",
             model.outputs()
         );
     }
-    if margin == NEVER_CONFIDENT {
-        let needed = MAX_CONFIDENT_DISAGREEMENTS * 100.0;
+    if margin == NEVER_AGREES {
+        let needed = MAX_DISAGREEMENT_RATE * 100.0;
         return format!(
-            "never confident: {images} images only show that at most {percent:.2} % of confident answers would differ from float's (95 % confidence), and {needed:.2} % is asked for; give --data more training images"
+            "no answer says that it agrees with float: {images} images only show that at most {percent:.2} % of those that say so would not (95 % confidence), and {needed:.2} % is asked for; give --data more training images"
         );
     }
     format!(
-        "confident from a margin of {margin} on: at most {percent:.3} % of images like the {images} it was measured on get a confident answer that differs from float's (95 % confidence)"
+        "agrees with float from a margin of {margin} on: at most {percent:.3} % of images like the {images} it was measured on get an answer that says so and does not (95 % confidence)"
     )
 }

@@ -12,8 +12,9 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use dataset::idx::Part;
 use dataset::{Image, Interval};
-use firmware::Model;
+use firmware::{Model, Verdict};
 use firmware_sim::identity;
+use firmware_sim::quantize::{CLASSES, NEVER_AGREES};
 use firmware_sim::verify::{FloatModel, Verification, compare};
 use safe_io::{SingleLine, output};
 
@@ -31,6 +32,15 @@ struct Report<'a> {
     classes: Vec<String>,
     int8: Model<'a>,
     verification: &'a Verification,
+}
+
+/// What it is called.
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Sure => "sure",
+        Verdict::Unsure => "unsure",
+        Verdict::None => "none",
+    }
 }
 
 /// A file or a dataset.
@@ -151,6 +161,21 @@ impl Share {
     fn interval(&self) -> Interval {
         Interval::wilson(self.count, self.all)
     }
+
+    /// For people; a dash if there are none.
+    fn percent(&self) -> String {
+        if self.all == 0 { "-".into() } else { format!("{:.2} %", self.share() * 100.0) }
+    }
+
+    /// The same of the interval.
+    fn interval_percent(&self) -> String {
+        let Interval { low, high } = self.interval();
+        if self.all == 0 {
+            "-".into()
+        } else {
+            format!("{:.2} to {:.2} %", low * 100.0, high * 100.0)
+        }
+    }
 }
 
 impl fmt::Display for Share {
@@ -159,13 +184,8 @@ impl fmt::Display for Share {
         if *all == 0 {
             return f.write_str("-  (0 of 0)");
         }
-        let Interval { low, high } = self.interval();
-        let (low, high) = (low * 100.0, high * 100.0);
-        write!(
-            f,
-            "{:.2} %  ({count} of {all}; with 95 % confidence {low:.2} to {high:.2} %)",
-            self.share() * 100.0
-        )
+        let [share, interval] = [self.percent(), self.interval_percent()];
+        write!(f, "{share}  ({count} of {all}; with 95 % confidence {interval})")
     }
 }
 
@@ -189,8 +209,39 @@ impl Report<'_> {
         self.verification.layers.get(index).map_or("", |layer| layer.layer.as_str())
     }
 
-    /// The same of the confident answers.
-    fn among_confident(&self, count: u64) -> Share {
-        Share { count, all: self.verification.confident() }
+    /// The same of the images whose answer says that it agrees with float.
+    fn among_agreeing(&self, count: u64) -> Share {
+        Share { count, all: self.verification.agreeing() }
+    }
+
+    /// What the device says of its answers, which are of two kinds: how sure it is, and whether float gives the same
+    /// class. Nothing, if the outputs are no classes.
+    fn answers(&self) -> Vec<(&'static str, Share)> {
+        if !CLASSES.contains(&self.int8.outputs()) {
+            return vec![];
+        }
+        let verification = self.verification;
+        let verdict = |verdict| self.share(verification.verdicts(verdict));
+        vec![
+            ("sure", verdict(Verdict::Sure)),
+            ("sure, right", self.sure_correct()),
+            ("unsure", verdict(Verdict::Unsure)),
+            ("none", verdict(Verdict::None)),
+            ("agrees", self.share(verification.agreeing())),
+            ("agrees, differs", self.among_agreeing(verification.agreeing_disagreements())),
+        ]
+    }
+
+    /// Right ones among those of which the device is sure, if there are labels.
+    fn sure_correct(&self) -> Share {
+        let verification = self.verification;
+        let is_labelled = verification.labelled() > 0;
+        let all = if is_labelled { verification.verdicts(Verdict::Sure) } else { 0 };
+        Share { count: verification.sure_correct(), all }
+    }
+
+    /// The margin from which on answers say that they agree with float, if any do.
+    fn agreement_margin(&self) -> Option<u32> {
+        Some(self.int8.header().agreement_margin.get()).filter(|&margin| margin != NEVER_AGREES)
     }
 }

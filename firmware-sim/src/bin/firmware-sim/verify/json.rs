@@ -3,25 +3,27 @@
 //! | field | what |
 //! |---|---|
 //! | `float`, `int8`, `data` | `path` as given, and `sha256`: of the file; of the image file and the label file after it, unpacked |
-//! | `calibration_images`, `guard` | of the int8 model; `guard` is the agreement margin, in units of its logits |
+//! | `calibration_images`, `agreement_margin` | of the int8 model; the margin from which on answers say that they agree with float, in units of its logits, or null if none does |
 //! | `images`, `labelled` | images compared, and those of them that have a label |
 //! | `classes` | names of the classes, in the order of their numbers |
 //! | `float_right`, `int8_right` | `count` among `labelled`, `share` of them, and `low` and `high` of the 95 % interval; `share` is null if there are none |
-//! | `equal`, `confident` | the same among `images` |
-//! | `confident_right` | the same among the confident ones; `share` is null if there are none |
-//! | `confident_unequal` | images |
+//! | `equal` | the same among `images`: both give the same class |
+//! | `verdicts` | what the device says: `sure`, `unsure`, `none`, among `images`, and `sure_right`, among the sure ones |
+//! | `agrees` | images of which the device says that float gives the same class, among `images` |
+//! | `agrees_right`, `agrees_unequal` | those of them that are read right, and for which float gives another class after all |
 //! | `logits` | `largest_difference`, `rms_difference`, both in float's units; `histogram`: `[upper edge, count]` of each bin of int8 − float |
 //! | `margins` | float's best logit over its next: `least`, and what 1 %, 10 % and 50 % of the images are below |
 //! | `layers` | of each layer: `layer`, `sqnr_db`, `cosine`, `mean_error_lsb`, `largest_error_lsb`, `saturated` (0 to 1), `dead_channels`, `channels`, `sum_bits`, `bound_bits`, `limit_bits`; null for what is not finite |
-//! | `unequal` | every image for which the two give different classes: `image`, `label`, `float`, `int8`, `float_margin`, `int8_margin`, `confident`, `turns_at` |
+//! | `unequal` | every image for which the two give different classes: `image`, `label`, `float`, `int8`, `float_margin`, `int8_margin`, `verdict`, `agrees`, `turns_at` |
 //! | `least_certain` | the 20 images with the smallest `int8_margin`, in the same form; `turns_at`, the first layer after which int8 diverges, is null where the classes are equal |
 //!
 //! Fields may be added, not renamed.
 
+use firmware::Verdict;
 use firmware_sim::verify::{Comparison, LayerFidelity};
 use serde_json::{Value, json};
 
-use super::{Report, Share, Source};
+use super::{Report, Share, Source, verdict};
 
 /// Bins of the histogram of logit errors.
 const BINS: usize = 41;
@@ -34,16 +36,22 @@ pub(super) fn object(report: &Report) -> Value {
         "int8": source(&report.q8),
         "data": source(&report.data),
         "calibration_images": header.calibration_images.get(),
-        "guard": header.agreement_margin.get(),
+        "agreement_margin": report.agreement_margin(),
         "images": verification.images(),
         "labelled": verification.labelled(),
         "classes": report.classes,
         "float_right": share(&report.among_labelled(verification.float_correct())),
         "int8_right": share(&report.among_labelled(verification.int8_correct())),
         "equal": share(&report.share(verification.agreements())),
-        "confident": share(&report.share(verification.confident())),
-        "confident_right": share(&report.among_confident(verification.confident_correct())),
-        "confident_unequal": verification.confident_disagreements(),
+        "verdicts": {
+            "sure": share(&report.share(verification.verdicts(Verdict::Sure))),
+            "sure_right": share(&report.sure_correct()),
+            "unsure": share(&report.share(verification.verdicts(Verdict::Unsure))),
+            "none": share(&report.share(verification.verdicts(Verdict::None))),
+        },
+        "agrees": share(&report.share(verification.agreeing())),
+        "agrees_right": share(&report.among_agreeing(verification.agreeing_correct())),
+        "agrees_unequal": share(&report.among_agreeing(verification.agreeing_disagreements())),
         "logits": {
             "largest_difference": verification.max_difference(),
             "rms_difference": verification.rms_difference(),
@@ -99,7 +107,8 @@ fn comparison(report: &Report, comparison: &Comparison) -> Value {
         "int8": comparison.int8,
         "float_margin": comparison.float_margin,
         "int8_margin": comparison.int8_margin,
-        "confident": comparison.confident,
+        "verdict": verdict(comparison.verdict),
+        "agrees": comparison.agrees,
         "turns_at": comparison.first_diverging_layer.map(|index| report.layer(index)),
     })
 }

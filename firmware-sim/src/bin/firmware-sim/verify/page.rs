@@ -12,7 +12,7 @@ use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use safe_io::SingleLine;
 
-use super::{Report, Share, Source};
+use super::{Report, Share, Source, verdict};
 use crate::provenance::GENERATOR;
 
 const STYLE: &str = "
@@ -83,34 +83,47 @@ fn sources(report: &Report) -> Markup {
             (source("test images and labels", &report.data))
         }
         p {
-            "The int8 model was calibrated on " (header.calibration_images.get()) " training images; it is confident from a "
-            "margin of " (header.agreement_margin.get()) " logit units."
+            "The int8 model was calibrated on " (header.calibration_images.get()) " training images; "
+            @if let Some(margin) = report.agreement_margin() {
+                "its answers say that they agree with float from a margin of " (margin) " logit units on."
+            } @else {
+                "no answer says that it agrees with float."
+            }
         }
     }
 }
 
 fn shares(report: &Report) -> Markup {
     let verification = report.verification;
+    let answers = report.answers();
+    let header =
+        html! { tr { th { "" } th { "share" } th { "images" } th { "95 % interval (Wilson)" } } };
     let row = |name, share: &Share| {
-        let interval = share.interval();
         html! {
             tr {
                 td { (name) }
-                td { (format!("{:.2} %", share.share() * 100.0)) }
+                td { (share.percent()) }
                 td { (share.count) " of " (share.all) }
-                td { (format!("{:.2} to {:.2} %", interval.low * 100.0, interval.high * 100.0)) }
+                td { (share.interval_percent()) }
             }
         }
     };
     html! {
         table {
-            tr { th { "" } th { "share" } th { "images" } th { "95 % interval (Wilson)" } }
+            (header)
             (row("right, float", &report.among_labelled(verification.float_correct())))
             (row("right, int8", &report.among_labelled(verification.int8_correct())))
             (row("agreement", &report.share(verification.agreements())))
-            (row("confident", &report.share(verification.confident())))
-            (row("right among confident", &report.among_confident(verification.confident_correct())))
-            (row("disagreements among confident", &report.among_confident(verification.confident_disagreements())))
+        }
+        @if !answers.is_empty() {
+            p {
+                "What the device says of its answers: how sure it is, or that a picture is none of the classes; and "
+                "whether float surely gives the same class."
+            }
+            table {
+                (header)
+                @for (name, share) in &answers { (row(name, share)) }
+            }
         }
     }
 }
@@ -167,7 +180,7 @@ fn gallery(report: &Report, comparisons: &[Comparison]) -> anyhow::Result<Markup
                         @if let Some(label) = comparison.label { ", a " (report.class(label.into())) } br;
                         "float " (report.class(comparison.float)) (format!(" by {:.3}", comparison.float_margin)) br;
                         "int8 " (report.class(comparison.int8)) (format!(" by {:.3}", comparison.int8_margin))
-                        @if !comparison.confident { ", unsure" }
+                        ", " (verdict(comparison.verdict)) @if comparison.agrees { ", agrees" }
                         @if let Some(layer) = comparison.first_diverging_layer { br; "diverges at " (report.layer(layer)) }
                     }
                 }

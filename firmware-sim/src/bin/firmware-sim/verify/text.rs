@@ -1,6 +1,7 @@
 //! The report for a terminal.
 
 use std::fmt::Write;
+use std::iter;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
@@ -15,14 +16,12 @@ const BAR: u64 = 40;
 
 pub(super) fn text(report: &Report) -> String {
     let verification = report.verification;
-    let confident = verification.confident();
     let [min, hundredth, tenth, half] =
         [0.0, 0.01, 0.1, 0.5].map(|part| verification.margin_quantile(part));
     let mut text = format!(
         "float    {}\nint8     {}\nimages   {}\n\n\
          right, float     {}\nright, int8      {}\n\
-         agreement        {}\nconfident        {}\n  right          {}\n  disagreements  {}\n\
-         \nlogits   differ by at most {:.4}, RMS {:.4}; margins of float: minimum {min:.4}, \
+         agreement        {}\n{}\nlogits   differ by at most {:.4}, RMS {:.4}; margins of float: minimum {min:.4}, \
          1 % below {hundredth:.2}, 10 % below {tenth:.2}, half below {half:.2}\n\n{}\n",
         report.onnx,
         report.q8,
@@ -30,9 +29,7 @@ pub(super) fn text(report: &Report) -> String {
         report.among_labelled(verification.float_correct()),
         report.among_labelled(verification.int8_correct()),
         report.share(verification.agreements()),
-        report.share(confident),
-        report.among_confident(verification.confident_correct()),
-        verification.confident_disagreements(),
+        answers(report),
         verification.max_difference(),
         verification.rms_difference(),
         layers(&verification.layers),
@@ -64,6 +61,16 @@ pub(super) fn text(report: &Report) -> String {
         let _ = write!(text, "{}", comparisons(report, &disagreements));
     }
     text
+}
+
+/// What the device says of its answers, line by line.
+fn answers(report: &Report) -> String {
+    let answers = report.answers();
+    let lines = answers.iter().map(|(name, share)| format!("{name:<16} {share}\n"));
+    match answers.len() {
+        0 => String::new(),
+        _ => iter::once("\nthe device says\n".to_owned()).chain(lines).collect(),
+    }
 }
 
 fn layers(layers: &[LayerFidelity]) -> Table {
