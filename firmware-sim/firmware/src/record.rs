@@ -236,23 +236,6 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// Rows and columns of the map before a pooling that is part of it, and after it.
-    ///
-    /// `None` if the input has no room for one window.
-    #[must_use]
-    pub fn output(&self, [_, height, width]: [usize; 3]) -> Option<[usize; 2]> {
-        let [top, bottom, left, right] = self.padding;
-        let length = |length: usize, before: usize, after: usize, kernel: usize, stride: usize| {
-            let room = (length + before + after).checked_sub(kernel)?;
-            let places = room.checked_div(stride)? + 1;
-            if self.pooled { (places / POOL > 0).then_some(places / POOL) } else { Some(places) }
-        };
-        Some([
-            length(height, top, bottom, self.kernel[0], self.stride[0])?,
-            length(width, left, right, self.kernel[1], self.stride[1])?,
-        ])
-    }
-
     /// Rows of its map that one step computes, before pooling.
     #[must_use]
     pub const fn rows_at_once(&self) -> usize {
@@ -345,6 +328,21 @@ impl Record {
             Some(Kind::Dense) => input.size(),
             _ => 0,
         }
+    }
+
+    /// Rows, with an `axis` of 0, or columns, with 1, of windows on this input, after a pooling that is part of it.
+    ///
+    /// `None` if the input has no room for one window.
+    #[must_use]
+    pub fn places_along(&self, input: &Value, axis: usize) -> Option<usize> {
+        let axis = axis & 1;
+        let length = if axis == 0 { input.height } else { input.width };
+        let [before, after] = [self.padding[2 * axis], self.padding[2 * axis + 1]];
+        let padded = u32::from(length.get()) + u32::from(before) + u32::from(after);
+        let room = padded.checked_sub(self.kernel[axis].into())?;
+        let places = (room.checked_div(self.stride[axis].into())? + 1) as usize;
+        let places = if self.pooled != 0 { places / POOL } else { places };
+        (places > 0).then_some(places)
     }
 
     /// [`Channel`]s that it has: one for each output channel; of a pool of means and of an addition one for all.

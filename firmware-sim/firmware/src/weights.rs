@@ -209,6 +209,8 @@ impl Weights {
     }
 
     /// Where the weight of a tap to an output lies; of [`Self::filling`] too.
+    #[expect(clippy::inline_always, reason = "of the first tap there is little to reckon")]
+    #[inline(always)]
     fn place(&self, output: usize, tap: usize) -> Place {
         let Self { order, outputs, taps, inputs, run } = *self;
         // of a word that belongs to two outputs
@@ -274,6 +276,7 @@ impl Weights {
 
     /// The weight of a tap to an output; 0 if there is none.
     #[must_use]
+    #[inline(never)]
     pub fn get(&self, bytes: &[u8], output: usize, tap: usize) -> i16 {
         let half = |at: usize| {
             let bytes = bytes.get(at..).and_then(|bytes| bytes.first_chunk());
@@ -287,44 +290,36 @@ impl Weights {
         }
     }
 
-    /// Gives each weight of an output, and zeros that fill up, in the order in which they lie.
-    pub fn each(&self, bytes: &[u8], output: usize, mut action: impl FnMut(i16)) {
+    /// Gives each weight of an output, and zeros that fill up, in the order in which they lie, with a tap: the weight's
+    /// own, or in another order one of which as much can be said, whether it is below [`Self::taps`] or fills up.
+    pub fn each(&self, bytes: &[u8], output: usize, mut action: impl FnMut(usize, i16)) {
+        let is_dense = matches!(self.order, Order::DenseWords | Order::DenseColumns);
         let place = self.place(output, 0);
-        let (at, step, count) = match (place, self.order) {
-            (Place::Byte(at), Order::Taps) => (at, self.outputs, self.taps),
-            (Place::Byte(at), _) => (at, BLOCK, self.taps),
-            (Place::Half(at), _) => (at, 2 * size_of::<u32>(), self.taps),
-            (Place::Even(at) | Place::Odd(at), Order::DenseWords | Order::DenseColumns) => {
+        // words hold two taps
+        let (start, step, in_word) = match place {
+            Place::Byte(at) if self.order == Order::Taps => (at, self.outputs, 0),
+            Place::Byte(at) => (at, BLOCK, 0),
+            Place::Half(at) => (at, 2 * size_of::<u32>(), 0),
+            Place::Even(at) | Place::Odd(at) if is_dense => {
                 let before = output / (2 * DENSE_PAIRS) * DENSE_PAIRS;
                 let width = (self.outputs.div_ceil(2) - before).min(DENSE_PAIRS);
-                (at, size_of::<u32>() * width, self.words())
+                (at, size_of::<u32>() * width, 1)
             }
-            (Place::Even(at) | Place::Odd(at), _) => (at, size_of::<u32>(), self.words()),
+            Place::Even(at) | Place::Odd(at) => (at, size_of::<u32>(), 1),
         };
-        let weights = bytes.get(at..).unwrap_or_default().chunks(step.max(1)).take(count);
-        match place {
-            Place::Byte(_) => {
-                for weight in weights.filter_map(<[u8]>::first) {
-                    action(weight.cast_signed().into());
-                }
-            }
-            Place::Half(_) => {
-                weights
-                    .filter_map(<[u8]>::first_chunk)
-                    .for_each(|&half| action(i16::from_le_bytes(half)));
-            }
-            Place::Even(_) => {
-                for &[a, _, b, _] in weights.filter_map(<[u8]>::first_chunk) {
-                    action(a.cast_signed().into());
-                    action(b.cast_signed().into());
-                }
-            }
-            Place::Odd(_) => {
-                for &[a0, a1, b0, b1] in weights.filter_map(<[u8]>::first_chunk) {
-                    action(odd([a0, a1]));
-                    action(odd([b0, b1]));
-                }
-            }
+        let count = if in_word == 0 { self.taps } else { 2 * self.words() };
+        for number in 0..count {
+            let at = start + (number >> in_word) * step + 2 * (number & in_word);
+            let [low, high] = [at, at + 1].map(|at| bytes.get(at).copied().unwrap_or_default());
+            let weight = match place {
+                Place::Byte(_) | Place::Even(_) => low.cast_signed().into(),
+                Place::Half(_) => i16::from_le_bytes([low, high]),
+                Place::Odd(_) => odd([low, high]),
+            };
+            // of four taps the first word has 0 and 2
+            let tap =
+                if is_dense { number & !3 | (number & 1) << 1 | number >> 1 & 1 } else { number };
+            action(tap, weight);
         }
     }
 

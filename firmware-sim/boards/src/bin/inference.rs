@@ -15,8 +15,9 @@ use critical_section::Mutex;
 use firmware::camera;
 use firmware::{Logits, Progress};
 
-/// With what this one model needs.
-type Model = firmware::Model<'static, { DIMENSIONS.routines }>;
+/// With what this one model needs, or what any does.
+type Model = firmware::Model<'static, ROUTINES>;
+const ROUTINES: u16 = if cfg!(feature = "every_kind") { u16::MAX } else { DIMENSIONS.routines };
 
 type Camera = camera::Camera<{ DIMENSIONS.row_len }, { DIMENSIONS.height }>;
 type Row = camera::Row<{ DIMENSIONS.row_len }>;

@@ -10,7 +10,7 @@ use zerocopy::little_endian::{U16, U32};
 
 use super::super::plan;
 use super::{
-    BLOCK, CHUNK_LIMIT, FormatError, Header, Kind, Layers, Layout, MAGIC, MAX_ACCUMULATOR,
+    BLOCK, CHUNK_LIMIT, Channel, FormatError, Header, Kind, Layers, Layout, MAGIC, MAX_ACCUMULATOR,
     MAX_CHANNELS, MAX_KERNEL, MAX_LAYERS, MAX_OUTPUTS, MAX_POOLED_STRIDE, MAX_SIDE, Model, Order,
     Record, Rehearsal, VERSION, Value, Weights, ZERO_POINTS, checksum, data,
 };
@@ -23,7 +23,7 @@ const POSITIVE: Range<u32> = 1 << 23..255 << 23;
 const MAX_TAPS: usize = 4 * plan::MAX_SCRATCH_WORDS;
 
 /// Largest byte.
-const MAX_ACTIVATION: u64 = 255;
+const MAX_ACTIVATION: u32 = 255;
 
 /// Largest |accumulator| that any input gives: `|bias + zero · Σ weight| + 255 · Σ |weight|`.
 ///
@@ -36,11 +36,8 @@ pub fn accumulator_bound(weights: impl IntoIterator<Item = i16>, bias: i32, zero
         sum += i64::from(weight);
         magnitudes += u64::from(weight.unsigned_abs());
     }
-    total_bound(sum, magnitudes, bias, zero)
-}
-
-fn total_bound(sum: i64, magnitudes: u64, bias: i32, zero: u8) -> u64 {
-    (i64::from(bias) + i64::from(zero) * sum).unsigned_abs() + MAX_ACTIVATION * magnitudes
+    (i64::from(bias) + i64::from(zero) * sum).unsigned_abs()
+        + u64::from(MAX_ACTIVATION) * magnitudes
 }
 
 /// Largest |sum of products| of some taps: `255 · Σ |weight|`.
@@ -100,11 +97,19 @@ fn check_layers(model: Model<'_>, len: usize) -> Result<(), FormatError> {
     check_value(layers.input, 0)?;
     let mut place = size_of::<Header>() + size_of_val(layers.records);
     for (number, record) in (0..).zip(layers.records) {
-        check_layer(layers, record, number).ok_or(FormatError::Layer(number))??;
+        let wrong = FormatError::Layer(number);
+        // of values before it
+        if record.source > number || record.other > number {
+            return Err(wrong);
+        }
+        check_value(&record.output, number + 1)?;
+        if check_layer(layers, record, number) != Some(true) {
+            return Err(wrong);
+        }
         // in order, without gaps
-        let range = data(layers, number.into()).ok_or(FormatError::Layer(number))?;
+        let range = data(layers, number.into()).ok_or(wrong)?;
         if range.start != place || range.end > len {
-            return Err(FormatError::Layer(number));
+            return Err(wrong);
         }
         place = range.end;
     }
@@ -112,6 +117,7 @@ fn check_layers(model: Model<'_>, len: usize) -> Result<(), FormatError> {
 }
 
 /// Whether a value has a shape, a scale and a plan that may be, on their own.
+#[inline(never)] // once for the image and for what layers give
 fn check_value(value: &Value, number: u8) -> Result<(), FormatError> {
     let [channels, height, width] = [value.channels, value.height, value.width].map(U16::get);
     let shape = (1..=MAX_CHANNELS).contains(&channels)
@@ -124,165 +130,187 @@ fn check_value(value: &Value, number: u8) -> Result<(), FormatError> {
     if shape && is_scaled && zero && rows { Ok(()) } else { Err(FormatError::Value(number)) }
 }
 
-/// Whether the shape that a layer gives is the one that follows from what it takes.
+/// Whether the shape that a layer gives is the one that follows from what it takes, and its numbers are such as its kind
+/// has.
 ///
-/// `None` if a length is none.
-fn check_layer(layers: Layers<'_>, record: &Record, number: u8) -> Option<Result<(), FormatError>> {
+/// `None` if a number is none.
+#[inline(never)]
+fn check_layer(layers: Layers<'_>, record: &Record, number: u8) -> Option<bool> {
     let kind = Kind::of_code(record.kind)?;
-    let (source, other) = (record.source, record.other);
-    // of values before it
-    if source > number || other > number {
-        return None;
-    }
-    if let Err(error) = check_value(&record.output, number + 1) {
-        return Some(Err(error));
-    }
-    let input = layers.value(source.into())?;
-    let geometry = record.geometry(input);
-    let [rows, columns] = geometry.kernel;
-    let [down, across] = geometry.stride;
-    let is_windowed =
-        matches!(kind, Kind::Conv | Kind::Depthwise | Kind::MaxPool | Kind::AveragePool);
-    let lengths_fit = if is_windowed {
-        let [top, bottom, left, right] = geometry.padding;
-        // a window of padding alone would be of no use
-        rows > 0
-            && columns > 0
-            && down > 0
-            && across > 0
-            && top < rows
-            && bottom < rows
-            && left < columns
-            && right < columns
-    } else {
-        (geometry.kernel, geometry.stride, geometry.padding) == ([1; 2], [1; 2], [0; 4])
-    };
-    let [channels, height, width] = input.shape();
-    let [out_channels, out_height, out_width] = record.output.shape();
-    let out = geometry.output(input.shape())?;
-    let shape_fits = match kind {
-        Kind::Conv => out == [out_height, out_width],
-        Kind::Depthwise => out == [out_height, out_width] && out_channels.is_multiple_of(channels),
-        Kind::MaxPool | Kind::AveragePool => {
-            out == [out_height, out_width] && out_channels == channels
-        }
-        Kind::Add => {
-            layers.value(other.into())?.shape() == input.shape()
-                && [out_channels, out_height, out_width] == [channels, height, width]
-        }
-        Kind::Dense => [out_height, out_width] == [1; 2],
+    let input = layers.value(record.source.into())?;
+    let output = &record.output;
+    let [channels, out_channels] = [input, output].map(|it| usize::from(it.channels.get()));
+    let channels_fit = match kind {
+        Kind::Conv | Kind::Dense => true,
+        Kind::Depthwise => out_channels.is_multiple_of(channels),
+        Kind::MaxPool | Kind::AveragePool => out_channels == channels,
+        Kind::Add => out_channels == channels && has_shape_of(layers, record.other, input)?,
     };
     // what passes bytes on as they are passes on what they mean
-    let zero_fits = kind != Kind::MaxPool || record.output.zero == input.zero;
-    let (chunk, group) = (usize::from(record.chunk.get()), usize::from(record.group.get()));
-    let is_small = rows <= MAX_KERNEL
-        && columns <= MAX_KERNEL
-        && (!geometry.pooled || down <= MAX_POOLED_STRIDE);
-    let tile_fits = if kind == Kind::Conv {
-        let weights = layers.weights(number.into())?;
-        let run = weights.run;
-        let unit = if weights.order == Order::Blocks { BLOCK } else { 2 };
-        chunk > 0
-            && group > 0
-            // outputs share words, and so do taps
-            && group.is_multiple_of(unit)
-            && match weights.order {
-                Order::Blocks => true,
-                Order::Windows(_) => chunk.is_multiple_of(BLOCK) && channels.is_multiple_of(chunk),
-                _ if !run.is_multiple_of(4) => chunk == weights.taps,
-                _ => chunk.is_multiple_of(4) && (chunk < run || chunk.is_multiple_of(run)),
-            }
-    } else {
-        [chunk, group] == [0; 2]
-    };
+    let zero_fits = kind != Kind::MaxPool || output.zero == input.zero;
     // the last layer's outputs are sums
     let is_last = usize::from(number) + 1 == layers.records.len();
     let flags_fit = !(is_last && kind == Kind::MaxPool)
-        && record.pooled <= 1
-        && (record.pooled == 0 || kind == Kind::Conv)
-        && (kind == Kind::Add || other == 0)
-        && tile_fits
-        && (is_small || kind != Kind::Conv)
+        && record.pooled <= u8::from(kind == Kind::Conv)
+        && (kind == Kind::Add || record.other == 0)
         && record.reserved == 0
         && record.taps(input) <= MAX_TAPS
-        && (record.sums.get() > 0) == geometry.is_streamed();
-    (lengths_fit && shape_fits && zero_fits && flags_fit).then_some(Ok(()))
+        && (record.sums.get() > 0) == record.geometry(input).is_streamed();
+    Some(
+        channels_fit
+            && zero_fits
+            && flags_fit
+            && fits_along(record, input, 0)?
+            && fits_along(record, input, 1)?
+            && tile_fits(layers, record, number)?,
+    )
+}
+
+/// Whether the second value of an addition has the shape of its first.
+fn has_shape_of(layers: Layers<'_>, number: u8, value: &Value) -> Option<bool> {
+    let other = layers.value(number.into())?;
+    Some(
+        other.channels == value.channels
+            && other.height == value.height
+            && other.width == value.width,
+    )
+}
+
+/// Whether kernel, stride and padding are such as the layer's kind has, and give the length that is stated: down
+/// with an `axis` of 0, across with 1.
+#[inline(never)] // once for both
+fn fits_along(record: &Record, input: &Value, axis: usize) -> Option<bool> {
+    let kind = Kind::of_code(record.kind)?;
+    let is_windowed =
+        matches!(kind, Kind::Conv | Kind::Depthwise | Kind::MaxPool | Kind::AveragePool);
+    let axis = axis & 1;
+    let [kernel, stride] = [record.kernel[axis], record.stride[axis]];
+    let [before, after] = [record.padding[2 * axis], record.padding[2 * axis + 1]];
+    // a window of padding alone would be of no use
+    let mut fits =
+        kernel > before && kernel > after && stride > 0 && (is_windowed || kernel.max(stride) == 1);
+    if kind == Kind::Conv {
+        let is_small = record.pooled == 0 || axis == 1 || usize::from(stride) <= MAX_POOLED_STRIDE;
+        fits &= is_small && usize::from(kernel) <= MAX_KERNEL;
+    }
+    let output = &record.output;
+    let length = if axis == 0 { output.height } else { output.width };
+    let expected = if kind == Kind::Dense { 1 } else { record.places_along(input, axis)? };
+    Some(fits && usize::from(length.get()) == expected)
+}
+
+/// Whether the taps and outputs that are computed at once are such as the weights' order has.
+fn tile_fits(layers: Layers<'_>, record: &Record, number: u8) -> Option<bool> {
+    let (chunk, group) = (usize::from(record.chunk.get()), usize::from(record.group.get()));
+    if record.kind != Kind::Conv.code() {
+        return Some(chunk == 0 && group == 0);
+    }
+    let Weights { order, run, taps, inputs, .. } = layers.weights(number.into())?;
+    let unit = if order == Order::Blocks { BLOCK } else { 2 };
+    let chunk_fits = match order {
+        Order::Blocks => true,
+        Order::Windows(_) => chunk.is_multiple_of(BLOCK) && inputs.is_multiple_of(chunk),
+        _ if !run.is_multiple_of(4) => chunk == taps,
+        _ => chunk.is_multiple_of(4) && (chunk < run || chunk.is_multiple_of(run)),
+    };
+    // outputs share words, and so do taps
+    Some(chunk > 0 && group > 0 && group.is_multiple_of(unit) && chunk_fits)
 }
 
 /// Whether multipliers are in range, and sums within the bounds that are stated.
 #[inline(never)]
 fn check_channels(model: Model<'_>, number: u8) -> Result<(), FormatError> {
-    let is_last = usize::from(number) + 1 == model.layers().records.len();
-    let channels = model.channels(number.into());
-    for channel in channels {
-        let multiplier = Multiplier::from_parts(channel.mantissa.get(), channel.shift)
-            .ok_or(FormatError::Channel(number))?;
+    let layer = usize::from(number);
+    let is_last = layer + 1 == model.layers().records.len();
+    let sums = Sums::of(model, layer).ok_or(FormatError::Bound(number))?;
+    for (output, channel) in sums.channels.iter().enumerate() {
+        let multiplier = Multiplier::from_parts(channel.mantissa.get(), channel.shift);
         // logits are compared with each other
-        if channel.reserved != [0; 3] || (is_last && multiplier != Multiplier::ONE) {
+        let is_scaled =
+            if is_last { multiplier == Some(Multiplier::ONE) } else { multiplier.is_some() };
+        if !is_scaled || channel.reserved.iter().any(|byte| *byte != 0) {
             return Err(FormatError::Channel(number));
         }
-    }
-    let weights = model.layers().weights(number.into());
-    for (output, channel) in channels.iter().enumerate() {
-        let bytes = model.weights(number.into());
-        let is_filled =
-            |weights: &Weights| weights.filling().all(|tap| weights.get(bytes, output, tap) == 0);
-        if !weights.is_none_or(|weights| is_filled(&weights)) {
-            return Err(FormatError::Channel(number));
-        }
-        let bound =
-            bound(model, number, output, channel.bias.get()).ok_or(FormatError::Bound(number))?;
-        if bound > u64::from(MAX_ACCUMULATOR) || bound != u64::from(channel.bound.get()) {
-            return Err(FormatError::Bound(number));
+        match sums.bound(output, channel.bias.get()) {
+            Ok(bound) if bound <= MAX_ACCUMULATOR && bound == channel.bound.get() => {}
+            Err(Filled) => return Err(FormatError::Channel(number)),
+            _ => return Err(FormatError::Bound(number)),
         }
     }
     Ok(())
 }
 
-/// The largest accumulator of one output.
-///
-/// `None` if a chunk of it is too large.
-fn bound(model: Model<'_>, number: u8, output: usize, bias: i32) -> Option<u64> {
-    let layers = model.layers();
-    let record = layers.records.get(usize::from(number))?;
-    let bytes = model.weights(number.into());
-    match Kind::of_code(record.kind)? {
-        kind @ (Kind::Conv | Kind::Dense | Kind::Depthwise) => {
-            let zero = layers.value(record.source.into())?.zero;
-            let weights = layers.weights(number.into())?;
-            let chunk = record.chunk.get();
-            let is_packed = kind == Kind::Conv && weights.order == Order::Blocks;
-            // none overflows: taps are at most `MAX_TAPS`
-            let (mut sum, mut magnitudes) = (0_i32, 0_u32);
-            let (mut in_chunk, mut left, mut largest) = (0, chunk, 0);
-            weights.each(bytes, output, |weight| {
-                sum += i32::from(weight);
-                let magnitude = u32::from(weight.unsigned_abs());
-                magnitudes += magnitude;
-                if is_packed {
+/// What the sums of a layer are made of.
+struct Sums<'a> {
+    record: &'a Record,
+    channels: &'a [Channel],
+    bytes: &'a [u8],
+    /// Of a layer that has any.
+    weights: Option<Weights>,
+    /// The input's byte that stands for 0.
+    zero: u8,
+}
+
+/// A weight that fills up is not zero.
+struct Filled;
+
+impl<'a> Sums<'a> {
+    fn of(model: Model<'a>, layer: usize) -> Option<Self> {
+        let layers = model.layers();
+        let record = layers.records.get(layer)?;
+        let (channels, bytes) = model.parts(layer)?;
+        let zero = layers.value(record.source.into())?.zero;
+        Some(Self { record, channels, bytes, weights: layers.weights(layer), zero })
+    }
+
+    /// The largest accumulator of one output; a number above [`MAX_ACCUMULATOR`], if it or a chunk is too large.
+    #[inline(never)]
+    fn bound(&self, output: usize, bias: i32) -> Result<u32, Filled> {
+        let (mut sum, mut magnitudes) = (0_i32, 0_u32);
+        match self.weights {
+            Some(Weights { order: Order::Factors, .. }) => {
+                for factor in self.bytes.as_chunks().0 {
+                    let magnitude = i32::from_le_bytes(*factor).unsigned_abs();
+                    magnitudes = magnitudes.saturating_add(magnitude);
+                }
+            }
+            Some(weights) => {
+                let chunk = match weights.order {
+                    Order::Blocks => self.record.chunk.get().into(),
+                    _ => 0_u32,
+                };
+                let (mut in_chunk, mut left, mut largest) = (0_u32, chunk, 0_u32);
+                let mut is_filled = true;
+                // none overflows: taps are at most `MAX_TAPS`
+                weights.each(self.bytes, output, |tap, weight| {
+                    sum += i32::from(weight);
+                    let magnitude = u32::from(weight.unsigned_abs());
+                    magnitudes += magnitude;
+                    is_filled &= weight == 0 || tap < weights.taps;
                     in_chunk += magnitude;
-                    left -= 1;
+                    left = left.wrapping_sub(1);
                     if left == 0 {
                         (largest, in_chunk, left) = (in_chunk.max(largest), 0, chunk);
                     }
+                });
+                if !is_filled {
+                    return Err(Filled);
                 }
-            });
-            let largest = u64::from(in_chunk.max(largest));
-            let fits = MAX_ACTIVATION * largest < CHUNK_LIMIT.into();
-            fits.then(|| total_bound(sum.into(), magnitudes.into(), bias, zero))
+                // of a convolution
+                if chunk > 0 && in_chunk.max(largest) > (CHUNK_LIMIT - 1) / MAX_ACTIVATION {
+                    return Ok(u32::MAX);
+                }
+            }
+            // a mean
+            None => {
+                magnitudes = u32::from(self.record.kernel[0]) * u32::from(self.record.kernel[1]);
+            }
         }
-        Kind::Add => {
-            let factors = bytes.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes));
-            // each a byte times its factor
-            let sum: u64 =
-                factors.map(|factor| MAX_ACTIVATION * u64::from(factor.unsigned_abs())).sum();
-            Some(sum + u64::from(bias.unsigned_abs()))
+        if magnitudes > MAX_ACCUMULATOR / MAX_ACTIVATION {
+            return Ok(u32::MAX);
         }
-        Kind::AveragePool => {
-            let [rows, columns] = record.kernel.map(u64::from);
-            Some(rows * columns * MAX_ACTIVATION + u64::from(bias.unsigned_abs()))
-        }
-        Kind::MaxPool => Some(0),
+        let real = bias.saturating_add(i32::from(self.zero) * sum);
+        Ok(real.unsigned_abs() + MAX_ACTIVATION * magnitudes)
     }
 }
 

@@ -194,7 +194,8 @@ impl Network {
                 (layer.padding, layer.pooled) = (like.padding, like.pooled);
                 layer.output = value(shape, 0);
             } else {
-                let Some([height, width]) = layer.geometry(&input).output(input.shape()) else {
+                let places = [0, 1].map(|axis| layer.places_along(&input, axis));
+                let [Some(height), Some(width)] = places else {
                     continue;
                 };
                 layer.output = value([maps, height, width], 0);

@@ -55,7 +55,7 @@ pub(crate) fn restated(bytes: &[u8]) -> Option<Vec<u8>> {
                 .ok()?;
         for (output, channel) in channels.iter_mut().enumerate() {
             let mut all = vec![];
-            weights.each(bytes, output, |weight| all.push(weight));
+            weights.each(bytes, output, |_, weight| all.push(weight));
             let bound = accumulator_bound(all, channel.bias.get(), zero);
             channel.bound = u32::try_from(bound).unwrap_or(u32::MAX).into();
         }
@@ -94,7 +94,7 @@ fn shaped(mut record: Record, network: &Network) -> Option<Record> {
     .into();
     let [height, width] = match kind {
         Kind::Dense => [1; 2],
-        _ => record.geometry(&input).output(input.shape())?,
+        _ => [record.places_along(&input, 0)?, record.places_along(&input, 1)?],
     };
     record.output.height = u16::try_from(height).ok()?.into();
     record.output.width = u16::try_from(width).ok()?.into();
