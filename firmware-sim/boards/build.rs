@@ -141,6 +141,8 @@ fn main() {
     }
     let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     fs::write(folder.join("memory.x"), map).expect("the output folder is writable");
+    // no interrupt has a handler of its own
+    fs::write(folder.join("device.x"), "").expect("the output folder is writable");
     println!("cargo::rustc-link-search={}", folder.display());
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     println!("cargo::rustc-link-arg-bins=--nmagic");

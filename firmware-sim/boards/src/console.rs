@@ -1,6 +1,7 @@
 //! Prints lines for `firmware-sim board`, through semihosting: a word, then numbers, separated by blanks.
 
 use core::ffi::CStr;
+use core::hint::black_box;
 
 use semihosting::sys::arm_compat::sys_write0;
 
@@ -9,28 +10,47 @@ pub const FAILED: i32 = 1;
 /// Exit code after a fault.
 pub const FAULT: i32 = 3;
 
-/// Writes a line of ticks.
+/// Writes a line of ticks, whose numbers are as large as words are.
 pub fn ticks(numbers: &[u32]) {
-    write(c"ticks", &mut numbers.iter().map(|number| number.cast_signed()));
+    sys_write0(c"ticks");
+    numbers.iter().for_each(|number| write(number.cast_signed()));
+    sys_write0(c"\n");
 }
 
 /// Writes a line.
+#[inline(never)] // once for all lines
 pub fn line(about: &CStr, numbers: &[i32]) {
-    write(about, &mut numbers.iter().copied());
+    sys_write0(about);
+    numbers.iter().for_each(|number| write(*number));
+    sys_write0(c"\n");
 }
 
-#[inline(never)] // its buffers must not lie on the stack during inference
-fn write(about: &CStr, numbers: &mut dyn Iterator<Item = i32>) {
-    sys_write0(about);
-    for number in numbers {
-        // a blank, eleven characters at most, and the end
-        let mut text = [b' '; 13];
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(number).bytes().chain([0]);
-        text.iter_mut().skip(1).zip(digits).for_each(|(cell, digit)| *cell = digit);
-        if let Ok(text) = CStr::from_bytes_until_nul(&text) {
-            sys_write0(text);
+/// Writes a blank and a number.
+#[inline(never)] // its buffer must not lie on the stack during inference
+fn write(number: i32) {
+    // a blank, eleven characters at most, and the end
+    let mut text = [0; 13];
+    let mut from = text.len() - 1;
+    let mut put = |character| {
+        from = from.saturating_sub(1);
+        if let Some(cell) = text.get_mut(from) {
+            *cell = character;
+        }
+    };
+    let mut left = number.unsigned_abs();
+    loop {
+        put(b'0' + (left % 10) as u8);
+        left = black_box(left / 10); // else the compiler lays out all turns one after another
+        if left == 0 {
+            break;
         }
     }
-    sys_write0(c"\n");
+    if number < 0 {
+        put(b'-');
+    }
+    put(b' ');
+    if let Some(text) = text.get(from..) {
+        // SAFETY: it ends with a zero, which nothing was put over, and all before it was put there.
+        sys_write0(unsafe { CStr::from_bytes_with_nul_unchecked(text) });
+    }
 }

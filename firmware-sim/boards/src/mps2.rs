@@ -21,6 +21,17 @@ const ENABLE: u32 = 1;
 /// Nanoseconds of a tick: 25 MHz, on AN505 20 MHz.
 pub const TICK_NS: i32 = if cfg!(armv8m) { 50 } else { 40 };
 
+/// What the board's own interrupts call, of which none is let through: without this table there is one of 240, as many
+/// as any Cortex-M has.
+#[unsafe(link_section = ".vector_table.interrupts")]
+#[unsafe(no_mangle)]
+static __INTERRUPTS: [unsafe extern "C" fn(); 32] = {
+    unsafe extern "C" {
+        fn DefaultHandler();
+    }
+    [DefaultHandler; 32]
+};
+
 /// Lets the counter run.
 pub fn start_counter() {
     // SAFETY: the addresses are those of this board's timer, which nothing else uses.

@@ -1,5 +1,7 @@
 //! CRC-32 (ISO-HDLC, as in zip), four bits at a time: a table of 64 bytes, where one for bytes takes 1 KiB of flash.
 
+use crate::loops::keep_rolled;
+
 /// The polynomial, lowest bit last.
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
@@ -20,9 +22,15 @@ const TABLE: [u32; 16] = {
 };
 
 /// The CRC-32 of some bytes.
+#[inline(never)]
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
     let four_bits = |crc: u32| crc >> 4 ^ TABLE.get(crc as usize & 15).copied().unwrap_or_default();
-    !bytes.iter().fold(!0, |crc, &byte| four_bits(four_bits(crc ^ u32::from(byte))))
+    let mut crc = !0;
+    for &byte in bytes {
+        crc = four_bits(four_bits(crc ^ u32::from(byte)));
+        keep_rolled();
+    }
+    !crc
 }
 
 #[cfg(test)]
