@@ -27,8 +27,8 @@ pub use emit::{Part, emit, file_len};
 use core::fmt;
 use core::ops::Range;
 
-use zerocopy::little_endian::{U16, U32};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use crate::number::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What a file starts with.
 pub const MAGIC: [u8; 4] = *b"LNQ8";
@@ -50,7 +50,7 @@ pub const MAX_SIDE: u16 = 256;
 pub const MAX_CHANNELS: u16 = 4096;
 
 /// What stands before the layers.
-#[derive(Debug, Clone, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(Debug, Clone, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Header {
     /// [`MAGIC`]
@@ -118,7 +118,7 @@ pub enum FormatError {
     },
     /// The header has none or too many layers, a layout that is none, or other routines than the layers have.
     Header,
-    /// The file does not lie at a multiple of four, where words of weights are read in place; see [`Layout::Words`].
+    /// The file does not lie at a multiple of four, where its numbers are read in place.
     Alignment,
     /// The file needs these routines, [`Routine::bit`]s, which are not there: it is laid out for other cores, or more is
     /// in it than was linked.
@@ -242,8 +242,8 @@ pub fn checksum(content: &[u8]) -> u32 {
 }
 
 impl<'a> Model<'a> {
-    /// Checks `flash` once, so that inference has nothing left to fail on. Copies nothing; a file of [`Layout::Words`]
-    /// must lie at a multiple of four.
+    /// Checks `flash` once, so that inference has nothing left to fail on. Copies nothing; the file must lie
+    /// at a multiple of four.
     ///
     /// # Errors
     /// A [`FormatError`] naming the first thing wrong. Never panics, whatever the bytes.

@@ -9,6 +9,7 @@ pub mod format;
 pub mod kernels;
 mod loops;
 pub mod multiplier;
+pub mod number;
 pub mod plan;
 mod record;
 mod routine;

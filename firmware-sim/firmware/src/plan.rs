@@ -4,7 +4,7 @@
 //! words   │ steps done │ sums of streamed pools │ working memory of a step │ rows of all values, logits │
 //! ```
 
-use zerocopy::little_endian::U32;
+use crate::number::U32;
 
 use super::format::{
     BLOCK, CHUNK_LIMIT, Kind, Layers, Layout, MAX_LAYERS, Order, Record, Rehearsal, Routine, Value,

@@ -1,7 +1,7 @@
 //! A layer and the values between layers, as they lie in the file, and the geometry that follows from them.
 
-use zerocopy::little_endian::{I32, U16, U32};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use crate::number::{I32, U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::multiplier::Multiplier;
 
@@ -62,9 +62,7 @@ impl Kind {
 pub const ZERO_POINTS: [u8; 2] = [0, 128];
 
 /// A value between layers: its shape, what its bytes mean, and where its rows lie. 28 bytes.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Value {
     /// Maps.
@@ -133,9 +131,7 @@ impl Value {
 }
 
 /// A layer as it lies in the file: 56 bytes.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Record {
     /// A [`Kind::code`].
@@ -169,9 +165,7 @@ pub struct Record {
 }
 
 /// What an output channel needs besides its weights. 16 bytes.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Channel {
     /// What is added to the sum of products, in units of the accumulator.

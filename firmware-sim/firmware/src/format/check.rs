@@ -5,8 +5,8 @@
 
 use core::ops::Range;
 
+use crate::number::{U16, U32};
 use zerocopy::FromBytes;
-use zerocopy::little_endian::{U16, U32};
 
 use super::super::plan;
 use super::{
@@ -58,6 +58,9 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
             return Err(FormatError::Version(u32::from_le_bytes(*version)));
         }
     }
+    if !flash.as_ptr().addr().is_multiple_of(size_of::<u32>()) {
+        return Err(FormatError::Alignment);
+    }
     let length = FormatError::Length(flash.len());
     let (header, rest) = Header::ref_from_prefix(flash).map_err(|_| length)?;
     let (content, stored) = flash.split_last_chunk().ok_or(length)?;
@@ -71,11 +74,6 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
     let layers = usize::from(header.layers);
     if layers == 0 || layers > MAX_LAYERS || Layout::of_code(header.layout).is_none() {
         return Err(FormatError::Header);
-    }
-    if header.layout == Layout::Words.code()
-        && !flash.as_ptr().addr().is_multiple_of(size_of::<u32>())
-    {
-        return Err(FormatError::Alignment);
     }
     let (records, _) = <[Record]>::ref_from_prefix_with_elems(rest, layers).map_err(|_| length)?;
     let model = Model::from_checked_parts(flash, header, records);

@@ -1,7 +1,7 @@
 //! Writes a file: the plan of memory, the places in the file and the checksum follow from the rest.
 
+use crate::number::I32;
 use zerocopy::IntoBytes;
-use zerocopy::little_endian::I32;
 
 use super::super::plan;
 use super::{Channel, Header, Layers, Layout, MAGIC, Order, Record, VERSION, checksum, data};
