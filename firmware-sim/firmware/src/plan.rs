@@ -71,7 +71,9 @@ pub fn work_words(layers: Layers<'_>, layer: usize) -> Option<usize> {
             match weights.order {
                 Order::Blocks => {
                     let group = group.min(outputs).next_multiple_of(BLOCK);
-                    lines + 4 * group + chunk.min(weights.taps)
+                    // of three places, and the largest of a window
+                    let sums = if record.pooled != 0 { 4 } else { 3 };
+                    lines + sums * group + chunk.min(weights.taps)
                 }
                 order => {
                     let [lines, patch] = match order {
@@ -110,6 +112,8 @@ pub fn group(record: &Record, routine: Routine) -> usize {
         Routine::MaxPool | Routine::AveragePool | Routine::StreamedPool | Routine::Add => {
             record.channels()
         }
+        // of places that are not pooled all outputs, a group at a time
+        Routine::Threes if record.pooled == 0 => record.channels(),
         _ => record.group.get().into(),
     }
 }
@@ -227,7 +231,9 @@ pub fn tile(layers: Layers<'_>, layer: usize, weights: &[i8]) -> Option<[usize; 
         all.div_ceil(parts).next_multiple_of(unit)
     };
     let chunk = match order {
-        Order::Blocks => chunk(weights, taps),
+        Order::Blocks if record.pooled != 0 => chunk(weights, taps, CHUNK_TAPS),
+        // so many more as there are fewer sums
+        Order::Blocks => chunk(weights, taps, CHUNK_TAPS + GROUP),
         // of the channels, of which each has the whole window
         Order::Windows(_) => BLOCK,
         Order::Grey => taps,
@@ -239,14 +245,14 @@ pub fn tile(layers: Layers<'_>, layer: usize, weights: &[i8]) -> Option<[usize; 
     Some([chunk, equal(outputs, GROUP, unit)])
 }
 
-/// Taps that may be summed up at once by threes: see [`CHUNK_LIMIT`].
-fn chunk(weights: &[i8], taps: usize) -> usize {
+/// Taps that may be summed up at once by threes, at most `most`: see [`CHUNK_LIMIT`].
+fn chunk(weights: &[i8], taps: usize, most: usize) -> usize {
     let fits = |chunk: usize| {
         let chunks = weights.chunks(taps.max(1)).flat_map(|taps| taps.chunks(chunk));
         let mut bounds = chunks.map(|taps| chunk_bound(taps.iter().map(|&it| i16::from(it))));
         bounds.all(|bound| bound < CHUNK_LIMIT.into())
     };
-    let most = taps.clamp(1, CHUNK_TAPS);
+    let most = taps.clamp(1, most);
     let mut equal = (taps.div_ceil(most)..=taps).map(|parts| taps.div_ceil(parts.max(1)));
     equal.find(|&chunk| fits(chunk)).unwrap_or(1)
 }

@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::rows;
 use crate::format::{Channel, POOL, Value};
-use crate::kernels::unpack_accumulators;
+use crate::kernels::{bytes, unpack_accumulators};
 use crate::kernels::words::{self, Scaling, Tile};
 
 /// Where the results of a step go.
@@ -174,15 +174,39 @@ impl<'m> Output<'m> {
     }
 
     /// Takes the sums of products of consecutive channels, from `first` on, at column `column`; without biases.
-    #[inline(never)]
     pub(super) fn put(&mut self, column: usize, first: usize, sums: &[i32], channels: &[Channel]) {
-        self.put_by(column, first, sums, channels.iter());
+        self.put_every(column, first, sums, 1, channels);
+    }
+
+    /// The same of sums of which each is `step` after the one before.
+    #[inline(never)]
+    pub(super) fn put_every(
+        &mut self,
+        column: usize,
+        first: usize,
+        sums: &[i32],
+        step: usize,
+        channels: &[Channel],
+    ) {
+        let place = self.place(column, first, channels.len());
+        let mut done = 0;
+        if let Self::Row { bytes, value, .. } = self
+            && let Ok(scalings) = <[Scaling]>::ref_from_bytes(channels.as_bytes())
+            && let Some(bytes) = bytes.get_mut(place)
+        {
+            done = bytes::activations(sums, step, scalings, value.zero, bytes);
+        }
+        if done < channels.len() {
+            let sums = sums.iter().step_by(step.max(1));
+            let others = sums.zip(channels).skip(done);
+            self.put_by(column, first + done, others);
+        }
     }
 
     /// Takes the sums of all channels at column `column`, which have one multiplier.
     #[inline(never)]
     pub(super) fn put_alike(&mut self, column: usize, sums: &[i32], channel: &Channel) {
-        self.put_by(column, 0, sums, core::iter::repeat(channel));
+        self.put_by(column, 0, sums.iter().zip(core::iter::repeat(channel)));
     }
 
     #[expect(clippy::inline_always, reason = "the loop is made for one multiplier and for many")]
@@ -191,15 +215,14 @@ impl<'m> Output<'m> {
         &mut self,
         column: usize,
         first: usize,
-        sums: &[i32],
-        channels: impl Iterator<Item = &'c Channel>,
+        sums: impl Iterator<Item = (&'c i32, &'c Channel)>,
     ) {
         let value = self.value();
         match self {
             Self::Row { bytes, .. } => {
                 let at = (column + usize::from(value.left)) * usize::from(value.channels.get());
                 let bytes = bytes.get_mut(at + first..).unwrap_or_default();
-                for ((byte, &sum), channel) in bytes.iter_mut().zip(sums).zip(channels) {
+                for (byte, (&sum, channel)) in bytes.iter_mut().zip(sums) {
                     *byte = channel.activation(sum, value.zero);
                 }
             }
@@ -209,7 +232,7 @@ impl<'m> Output<'m> {
                 let logits = logits.get_mut(at..).unwrap_or_default().iter_mut();
                 // a width or height of 0 was refused
                 let step = (height * width).max(1);
-                for ((logit, &sum), channel) in logits.step_by(step).zip(sums).zip(channels) {
+                for (logit, (&sum, channel)) in logits.step_by(step).zip(sums) {
                     *logit = sum.wrapping_add(channel.bias.get()).cast_unsigned();
                 }
             }

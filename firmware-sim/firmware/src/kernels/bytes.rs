@@ -54,6 +54,8 @@ use v6m as chosen;
 #[cfg(bytes_kernels = "v7m")]
 use v7m as chosen;
 
+use super::words::Scaling;
+
 /// Weights of four outputs for one kernel element.
 pub type Block = [i8; 4];
 
@@ -140,6 +142,21 @@ pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i3
 /// instructions.
 pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
     fastest::depthwise(weights, stride, window, sums);
+}
+
+/// Writes the activations of sums, of which there is one every `step`, each with its scaling.
+///
+/// Sums with what is added to them must be below 2²⁸ in size. Gives how many it has done: the portable kernel none, and
+/// the others none from one on of which a shift is below 33, or at all if not all is there. The rest is the caller's.
+#[must_use]
+pub fn activations(
+    sums: &[i32],
+    step: usize,
+    scalings: &[Scaling],
+    zero: u8,
+    bytes: &mut [u8],
+) -> usize {
+    fastest::activations(sums, step, scalings, zero, bytes)
 }
 
 /// Whether there are `len` kernel elements in each of `blocks` blocks.

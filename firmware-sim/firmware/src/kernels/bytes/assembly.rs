@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::{Block, Triple, Window, chosen, fits};
+use crate::kernels::words::Scaling;
 
 /// Weights that the target cannot load four at a time, where it does so: these are left to portable code.
 fn are_unaligned(weights: &[Block]) -> bool {
@@ -85,5 +86,34 @@ pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &m
             blocks.wrapping_mul(size_of::<[i32; 4]>()),
             places,
         );
+    }
+}
+
+/// See [`super::activations`].
+pub fn activations(
+    sums: &[i32],
+    step: usize,
+    scalings: &[Scaling],
+    zero: u8,
+    bytes: &mut [u8],
+) -> usize {
+    let Some(last) = bytes.len().checked_sub(1) else { return 0 };
+    let has_sums = last.checked_mul(step).is_some_and(|last| last < sums.len());
+    if !has_sums || last >= scalings.len() {
+        return 0;
+    }
+    let bytes = bytes.as_mut_ptr_range();
+    let rounding = 1 + 2 * u32::from(zero);
+    // SAFETY: there are bytes. It writes these, and for each reads a scaling and, every `step`, a sum: all are there.
+    unsafe {
+        let end = chosen::activations_of(
+            sums.as_ptr(),
+            scalings.as_ptr(),
+            bytes.start,
+            step.wrapping_mul(size_of::<i32>()),
+            bytes.end,
+            rounding,
+        );
+        end.offset_from_unsigned(bytes.start)
     }
 }

@@ -1,6 +1,7 @@
 //! Safe code for any target, and what the others are tested against.
 
 use super::{Block, Triple, Window, fits, split};
+use crate::kernels::words::Scaling;
 
 /// See [`super::three_places`].
 #[inline(never)] // alone, it has all registers
@@ -83,4 +84,9 @@ pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &m
         map = map.get(window.place_bytes..).unwrap_or_default();
         sums = other_places;
     }
+}
+
+/// See [`super::activations`].
+pub const fn activations(_: &[i32], _: usize, _: &[Scaling], _: u8, _: &mut [u8]) -> usize {
+    0
 }

@@ -21,7 +21,9 @@ use core::arch::naked_asm;
 
 use super::{Block, Triple};
 
+mod activations;
 mod depthwise;
+pub(super) use activations::activations_of;
 pub(super) use depthwise::depthwise_places;
 
 /// Assembly of [`super::three_places`].
