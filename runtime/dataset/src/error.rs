@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use safe_io::SingleLine;
 use safe_io::read::ReadError;
 
+#[cfg(feature = "folder")]
+use crate::folder::FolderFault;
 use crate::idx::MAX_IMAGES;
 use crate::image::{ImageError, MAX_CHANNELS, MAX_SIDE};
 
@@ -44,6 +46,14 @@ pub enum Error {
         images: usize,
         /// Labels in the label file.
         labels: usize,
+    },
+    /// A folder of pictures, or a CSV file of them, is not usable.
+    #[cfg(feature = "folder")]
+    Folder {
+        /// The folder or the CSV file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: FolderFault,
     },
 }
 
@@ -113,6 +123,10 @@ impl fmt::Display for Error {
                 let folder = SingleLine(folder.display());
                 write!(f, "{folder} holds {images} images but {labels} labels")
             }
+            #[cfg(feature = "folder")]
+            Self::Folder { path, fault } => {
+                write!(f, "{}: {fault}", SingleLine(path.display()))
+            }
         }
     }
 }
@@ -121,10 +135,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Read(error) => error.source(),
-            Self::Missing { .. }
-            | Self::Idx { .. }
-            | Self::Shape { .. }
-            | Self::Unpaired { .. } => None,
+            _ => None,
         }
     }
 }
