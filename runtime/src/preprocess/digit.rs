@@ -19,6 +19,7 @@ mod distance;
 mod flat;
 mod ink;
 mod least_squares;
+mod loops;
 mod median;
 mod normalize;
 mod paper;

@@ -30,10 +30,15 @@ pub(super) fn flatten(picture: &DynamicImage) -> RgbImage {
 /// Lays a transparent picture over what its drawing stands out from.
 ///
 /// Where the opaque part holds paper and ink already, what is transparent becomes paper too. Where the opaque
-/// part is the drawing itself, it lies on white if it is dark and on black if it is light. A picture whose
-/// every pixel is transparent is taken for an opaque one.
+/// part is the drawing itself, it lies on white if it is dark and on black if it is light. What is translucent
+/// everywhere counts as opaque where it is strongest. A picture whose every pixel is transparent is taken for an
+/// opaque one.
 fn over_paper(picture: &DynamicImage) -> DynamicImage {
     let mut pixels = picture.to_rgba8();
+    let strongest = u32::from(pixels.pixels().map(|pixel| pixel.0[3]).max().unwrap_or(0)).max(1);
+    for pixel in pixels.pixels_mut() {
+        pixel.0[3] = (u32::from(pixel.0[3]) * 255 / strongest) as u8;
+    }
     let mut histogram = [0_u64; 256];
     for pixel in pixels.pixels().filter(|pixel| pixel.0[3] > 127) {
         histogram[usize::from(luma(pixel.0[0], pixel.0[1], pixel.0[2]))] += 1;

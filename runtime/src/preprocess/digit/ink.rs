@@ -16,10 +16,13 @@ pub(super) type Ink = ImageBuffer<Luma<f32>, Vec<f32>>;
 const MIN_SIDE: u32 = 112;
 /// How much a colour counts against ink, which is not on the line from the paper's colour to the pen's.
 const OTHER_COLOUR: f32 = 0.5;
-/// Minimum part of the pixels that are ink, in the thinnest drawing.
+/// Minimum part of the pixels that are ink, in the thinnest drawing that is large.
 const MIN_INK: f32 = 0.002;
-/// The same in pixels, for small pictures.
+/// The same in pixels, for small pictures and small drawings.
 const MIN_INK_PX: f32 = 8.0;
+/// Minimum contrast of a small drawing with its paper, in grey levels of a channel, and in standard deviations of its
+/// noise: less may be dust.
+const MIN_SMALL_CONTRAST: [f32; 2] = [24.0, 12.0];
 
 /// The picture's ink, and how strong it is against the background noise.
 pub(super) struct Measured {
@@ -34,7 +37,7 @@ pub(super) struct Measured {
 pub(super) fn measure(picture: &RgbImage) -> Measured {
     let differences = differences(picture);
     let lengths: Vec<f32> = differences.iter().map(|d| length(*d)).collect();
-    let strong_part = 1.0 - (MIN_INK_PX / lengths.len() as f32).max(MIN_INK);
+    let strong_part = strong_part(&lengths);
     let strongest = quantile(&lengths, strong_part);
     let direction = main_direction(&differences, &lengths, strongest / 2.0);
     let along: Vec<f32> = differences
@@ -55,6 +58,24 @@ pub(super) fn measure(picture: &RgbImage) -> Measured {
     let (width, height) = picture.dimensions();
     let ink = Ink::from_raw(width, height, ink).expect("one value per pixel");
     Measured { ink, contrast, noise }
+}
+
+/// The part of the pixels that are less inked than the pen's: nearly all, and all but a few if the drawing is small.
+fn strong_part(lengths: &[f32]) -> f32 {
+    let count = |range: std::ops::Range<f32>| {
+        lengths.iter().filter(|length| range.contains(*length)).count() as f32
+    };
+    let few = MIN_INK_PX / lengths.len() as f32;
+    let [usual, small] = [few.max(MIN_INK), few].map(|part| 1.0 - part);
+    let strongest = quantile(lengths, small);
+    let noise = 1.4826 * quantile(lengths, 0.5);
+    let [grey_levels, sigmas] = MIN_SMALL_CONTRAST;
+    let is_seen = strongest > grey_levels.max(sigmas * noise);
+    let inked = count(strongest / 2.0..f32::INFINITY);
+    // beside a small drawing lie its edges alone; beside a black spot, a large and paler drawing
+    let beside = count(strongest / 8.0..strongest / 2.0);
+    let is_small = inked < 2.0 * MIN_INK * lengths.len() as f32 && beside < 2.0 * inked;
+    if is_seen && is_small { small } else { usual }
 }
 
 /// Enlarges small ink smoothly.

@@ -10,6 +10,7 @@ use std::f32::consts::SQRT_2;
 use image::{ImageBuffer, Luma, imageops};
 
 use super::distance::squared_distances;
+use super::loops;
 use super::regions::{Connectivity, label};
 use super::strokes::Mask;
 use dataset::{IMAGE_SIDE, Image, PIXELS};
@@ -32,7 +33,7 @@ const MIN_WIDTH_PX: f32 = 1.7;
 const MAX_THINNING: f32 = 0.3;
 
 /// Distance from the strokes' edge at the middle of each pixel, in pixels, positive inside.
-type Field = ImageBuffer<Luma<f32>, Vec<f32>>;
+pub(super) type Field = ImageBuffer<Luma<f32>, Vec<f32>>;
 
 /// A drawing in MNIST's frame.
 pub(super) struct Normalized {
@@ -43,8 +44,12 @@ pub(super) struct Normalized {
 
 /// Normalizes `strokes`, of which there must be a pixel.
 pub(super) fn normalize(strokes: &Mask) -> Normalized {
-    let strokes = crop(strokes);
-    let field = field(&strokes);
+    let mut strokes = crop(strokes);
+    let mut field = self::field(&strokes);
+    if let Some(opened) = loops::open_filled(&strokes, &field) {
+        field = self::field(&opened);
+        strokes = opened;
+    }
     let growth = growth(&field, &strokes);
     let radius = field.pixels().map(|distance| distance.0[0]).fold(0.0, f32::max);
     let thickness = 2.0 * radius / extent(&field, 0.0).0;

@@ -3,13 +3,23 @@
 use image::imageops::{self, FilterType};
 use image::{Rgb, Rgb32FImage, RgbImage};
 
+use super::distance::squared_distances;
 use super::least_squares::{self, Products, Vector};
 use super::median::medians;
 use super::quantile::quantile;
+use super::strokes::Mask;
 
 /// Part of the strongest difference that is still paper, and the part from which it is ink.
 const PAPER_UP_TO: f32 = 0.15;
 const INK_FROM: f32 = 0.6;
+/// The part from which it is ink for [`is_two_colours`]: the darkest shadows come to 0.7.
+const PLAIN_INK_FROM: f32 = 0.75;
+/// Maximum part of a picture of two colours that is neither of them nor the edge between them, and maximum part that
+/// is ink.
+const MAX_OTHER: f32 = 0.02;
+const MAX_INK: f32 = 0.45;
+/// Longer side of the pictures that are too small for light to change on them.
+const TINY_SIDE: u32 = 32;
 /// Maximum part of a border that may stand out from its paper: a stroke that runs over it.
 const MAX_BORDER_INK: f32 = 0.06;
 /// A less simple paper must leave at most this part unexplained of what a simpler one does, less this by itself.
@@ -29,6 +39,10 @@ pub(super) fn differences(picture: &RgbImage) -> Vec<[f32; 3]> {
     let border = border(picture);
     let mut best = against(picture, &one_colour(picture, &border));
     let mut smallest = Unexplained::of(&best, &border);
+    let is_tiny = picture.width().max(picture.height()) <= TINY_SIDE;
+    if is_tiny || is_two_colours(picture, &best) {
+        return best;
+    }
     for paper in [even_light, surroundings] {
         if smallest.at_border < MAX_BORDER_INK {
             break;
@@ -88,6 +102,31 @@ impl Unexplained {
     fn sum(&self) -> f32 {
         self.inside + self.at_border
     }
+}
+
+/// Whether a picture holds paper, ink, and the edges between them alone. Then what is ink at the border are strokes that
+/// leave the picture.
+fn is_two_colours(picture: &RgbImage, differences: &[[f32; 3]]) -> bool {
+    let (width, height) = picture.dimensions();
+    let lengths: Vec<f32> = differences.iter().map(|d| length(*d)).collect();
+    let strongest = quantile(&lengths, 0.995);
+    let is_paper = |length: f32| length < PAPER_UP_TO * strongest;
+    let is_ink = |length: f32| length >= PLAIN_INK_FROM * strongest;
+    let near = |is: &dyn Fn(f32) -> bool| {
+        let mask = lengths.iter().map(|length| if is(*length) { 255 } else { 0 }).collect();
+        let mask = Mask::from_raw(width, height, mask).expect("one value per pixel");
+        let reach = (width.max(height) as f32 * 0.008).max(1.5);
+        squared_distances(&mask).into_raw().into_iter().map(move |away| away <= reach * reach)
+    };
+    let edges = near(&is_paper).zip(near(&is_ink)).map(|(paper, ink)| paper && ink);
+    let others = lengths
+        .iter()
+        .zip(edges)
+        .filter(|(length, is_edge)| !(*is_edge || is_paper(**length) || is_ink(**length)))
+        .count();
+    let ink = lengths.iter().filter(|length| is_ink(**length)).count();
+    let part = |count: usize| count as f32 / lengths.len() as f32;
+    part(others) < MAX_OTHER && part(ink) < MAX_INK
 }
 
 /// Median colour of the border.

@@ -26,8 +26,18 @@ const MAX_GAP_IN_DIGIT: f32 = 0.22;
 const MAX_GAP_AT_BORDER: f32 = 0.08;
 /// Minimum area of a stroke, in parts of the digit's main one: less is a speck.
 const MIN_AREA: f32 = 0.04;
-/// Minimum size and area of a second drawing, in parts of the digit's: what is smaller is a mark beside it.
-const MIN_OTHER_DRAWING: [f32; 2] = [0.5, 0.3];
+/// Minimum size and area of a second drawing, in parts of the digit's: what is smaller is a mark beside it. A 1 has a
+/// fifth of the ink of a 0.
+const MIN_OTHER_DRAWING: [f32; 2] = [0.45, 0.1];
+/// Minimum height of a digit beside another one, and gap between them, in parts of the other's size: what is less is
+/// a stroke of the same digit.
+const MIN_BESIDE: [f32; 2] = [0.45, 0.07];
+/// Minimum width of an underline, in its heights.
+const MIN_UNDERLINE: u32 = 4;
+/// Minimum part of its box that a frame surrounds; the oval of a 0 has less than 0.8.
+const MIN_FRAMED: f32 = 0.88;
+/// Minimum aspect of a round frame, its shorter side to the longer: zeros are slimmer.
+const MIN_ROUND_FRAME: f32 = 0.85;
 
 /// Cuts strokes from paper that has this background noise.
 pub(super) fn threshold(ink: &Ink, noise: f32) -> Mask {
@@ -88,8 +98,40 @@ impl Group {
         }
     }
 
+    fn width(&self) -> u32 {
+        self.right - self.left + 1
+    }
+
+    fn height(&self) -> u32 {
+        self.bottom - self.top + 1
+    }
+
     fn size(&self) -> u32 {
-        (self.right - self.left).max(self.bottom - self.top) + 1
+        self.width().max(self.height())
+    }
+
+    /// Whether it is a flat stroke below one of the others, and reaches about as far to both sides.
+    fn underlines(&self, others: &[Self]) -> bool {
+        self.width() >= MIN_UNDERLINE * self.height()
+            && others.iter().any(|other| {
+                let overlap =
+                    (self.right.min(other.right) + 1).saturating_sub(self.left.max(other.left));
+                let gap = self.top.saturating_sub(other.bottom);
+                2 * overlap > other.width()
+                    && 3 * other.height() > self.width()
+                    && 2 * self.width() > other.width()
+                    && other.height() > 3 * self.height()
+                    && other.bottom < self.top
+                    && (20 * gap > other.height() && 2 * gap < other.height())
+            })
+    }
+
+    /// Whether it stands left or right of `other` as another digit would, `gap` pixels away.
+    fn stands_beside(&self, other: &Self, gap: f32) -> bool {
+        let [height, min_gap] = MIN_BESIDE;
+        (self.right < other.left || self.left > other.right)
+            && self.height() as f32 > height * other.height() as f32
+            && gap > min_gap * other.size() as f32
     }
 
     fn holds(&self, other: &Self) -> bool {
@@ -116,6 +158,8 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
     let size = strokes.dimensions();
     let labels = label(strokes);
     let mut groups = groups(&labels);
+    let all = groups.clone();
+    groups.retain(|group| !group.underlines(&all));
     let main = loop {
         let scores = groups.iter().map(|group| group.score(size)).enumerate().rev();
         let (best, _) = scores.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
@@ -126,6 +170,8 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
         }
     };
     let mut rest = groups;
+    // a dot or a slash in a 0
+    rest.retain(|group| !frames_mark(main, group, &labels));
     let mut whole = main;
     let mut chosen = BTreeSet::from([main.label]);
     let digit = loop {
@@ -162,7 +208,9 @@ fn belongs(group: &Group, gap: f32, main: &Group, whole: &Group) -> bool {
     } else {
         MAX_GAP_IN_DIGIT
     };
-    group.area as f32 > MIN_AREA * main.area as f32 && gap < reach * whole.size() as f32
+    group.area as f32 > MIN_AREA * main.area as f32
+        && gap < reach * whole.size() as f32
+        && !group.stands_beside(main, gap)
 }
 
 /// Numbers the strokes, those of a dashed line alike.
@@ -214,17 +262,41 @@ fn frames(frame: Group, others: &[Group], labels: &Labels) -> bool {
     if inside.is_empty() || 2 * frame.size() < width.max(height) {
         return false;
     }
+    let surrounded = surrounded(frame, labels);
+    let area = surrounded.pixels().filter(|pixel| pixel.0[0] > 0).count() as f32;
+    let is_box = area > MIN_FRAMED * (frame.width() * frame.height()) as f32;
+    let [shorter, longer] = [frame.width().min(frame.height()), frame.size()];
+    let is_round = shorter as f32 > MIN_ROUND_FRAME * longer as f32;
+    (is_box || is_round)
+        && labels
+            .pixels()
+            .zip(surrounded.pixels())
+            .any(|(label, surrounded)| inside.contains(&label.0[0]) && surrounded.0[0] > 0)
+}
+
+/// Whether `mark` lies in the hole of `ring`: a dot or a slash in a 0.
+fn frames_mark(ring: Group, mark: &Group, labels: &Labels) -> bool {
+    ring.holds(mark) && {
+        let surrounded = surrounded(ring, labels);
+        labels
+            .pixels()
+            .zip(surrounded.pixels())
+            .any(|(label, surrounded)| label.0[0] == mark.label && surrounded.0[0] > 0)
+    }
+}
+
+/// What cannot be reached from the picture's edge without crossing a group, and the group itself.
+fn surrounded(group: Group, labels: &Labels) -> Mask {
+    let (width, height) = labels.dimensions();
     // one pixel more on each side, so that all that is outside hangs together
     let open = mask((width + 2, height + 2), |x, y| {
         let within = (1..=width).contains(&x) && (1..=height).contains(&y);
-        !within || labels.get_pixel(x - 1, y - 1).0[0] != frame.label
+        !within || labels.get_pixel(x - 1, y - 1).0[0] != group.label
     });
     // by sides only: through the corners of a frame one pixel thin, the outside would leak in
     let regions = regions::label(&open, Connectivity::Four);
     let outside = regions.get_pixel(0, 0);
-    labels.enumerate_pixels().any(|(x, y, label)| {
-        inside.contains(&label.0[0]) && regions.get_pixel(x + 1, y + 1) != outside
-    })
+    mask((width, height), |x, y| regions.get_pixel(x + 1, y + 1) != outside)
 }
 
 #[cfg(test)]
