@@ -58,10 +58,13 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
             return Err(FormatError::Version(u32::from_le_bytes(*version)));
         }
     }
+    let length = FormatError::Length(flash.len());
+    if flash.len() < size_of::<Header>() {
+        return Err(length);
+    }
     if !flash.as_ptr().addr().is_multiple_of(size_of::<u32>()) {
         return Err(FormatError::Alignment);
     }
-    let length = FormatError::Length(flash.len());
     let (header, rest) = Header::ref_from_prefix(flash).map_err(|_| length)?;
     let (content, stored) = flash.split_last_chunk().ok_or(length)?;
     if header.length.get() as usize != flash.len() || !flash.len().is_multiple_of(4) {
