@@ -1,156 +1,85 @@
-//! Training pictures as others would have drawn and taken them: warped, thicker or thinner, fainter, noisy.
+//! Training pictures as others would have made them: each changed by a draw of its own, at every step.
 //!
-//! A warp is a smooth map from where a pixel is drawn to where it is taken from: an affine map, bent by a
-//! cubic B-spline over a few control points (the elastic distortion of Simard, Steinkraus and Platt 2003, made
-//! from a coarse grid as image registration does: Rueckert et al. 1999). Such splines reproduce affine maps
-//! exactly, so one product of the control points with the spline's basis makes the whole map.
+//! `Augmenter::draw ──▶ Draws, seeded ──apply, on the threads that train──▶ changed pictures`
 
-use std::f64::consts::PI;
+mod digits;
+mod photo;
+
+use std::fmt;
 
 use tch::{Device, Kind, Tensor};
 
 use crate::seeding::{Purpose, with_rng};
 
-const SIDE: i64 = runtime::IMAGE_SIDE as i64;
+pub use digits::Digits;
+pub use photo::Photo;
 
-/// Half a picture, in pixels: one unit of libtorch's sampling grid.
-const HALF_PX: f64 = SIDE as f64 / 2.0;
+/// Values of all pictures of noise, at most: 1,024 of 28×28.
+const MAX_NOISE_VALUES: i64 = 1024 * 28 * 28;
+/// Pictures of noise, at least.
+const MIN_NOISES: i64 = 32;
 
-/// Pictures of noise, which are drawn once; what each is added to, and how much of it, is drawn anew.
-const NOISES: i64 = 1024;
-
-/// Control points along a side that lie on the picture; one more lies beyond each end.
-const CONTROL_SIDE: usize = 4;
-
-/// How far pictures are changed; each picture by its own draw, evenly between nothing and this, both ways.
+/// How pictures are changed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Augmentation {
-    /// Turn, in degrees.
-    pub rotation_degrees: f64,
-    /// Size of each axis: 0.2 is between 1/1.2 and 1.2 times.
-    pub scale: f64,
-    /// Slant: pixels to the side a pixel up.
-    pub shear: f64,
-    /// Shift of each axis, in pixels.
-    pub shift_px: f64,
-    /// Standard deviation of the control points, in pixels.
-    pub bend_px: f64,
-    /// Strokes: 0.5 adds or takes up to half of the brightness around each pixel.
-    pub thickness: f64,
-    /// Contrast: the brightness is raised to a power between `exp(−gamma)` and `exp(gamma)`.
-    pub gamma: f64,
-    /// Standard deviation of normal noise, as a part of the scale; of this only, the sign has no meaning.
-    pub noise: f64,
+pub enum Augmentation {
+    /// As drawings: ink on a background of 0.
+    Digits(Digits),
+    /// As photographs.
+    Photo(Photo),
 }
 
-/// An [`Augmentation`] with the spline's basis, ready on a device.
+impl fmt::Display for Augmentation {
+    /// Its kind and amounts, such as `digits: turn 10°, scale 0.12`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digits(amounts) => write!(f, "digits: {amounts}"),
+            Self::Photo(amounts) => write!(f, "photo: {amounts}"),
+        }
+    }
+}
+
+/// An [`Augmentation`], ready on a device.
 #[derive(Debug)]
-pub struct Augmenter {
-    amounts: Augmentation,
-    device: Device,
-    /// Weight of each control point at each pixel, `[784, points]`.
-    basis: Tensor,
-    /// Where the control points lie without a warp, `[points, 2]` as x and y in −1 to 1.
-    points: Tensor,
-    /// Normal, of the scale's size, `[NOISES, 1, 28, 28]`.
-    noises: Tensor,
+pub struct Augmenter(Ready);
+
+#[derive(Debug)]
+enum Ready {
+    Digits(digits::Augmenter),
+    Photo(photo::Augmenter),
 }
 
 /// What was drawn for each picture of a batch.
 #[derive(Debug)]
-pub struct Draws {
-    basis: Tensor,
-    /// `[pictures, points, 2]`
-    points: Tensor,
-    /// `[pictures, 1, 1, 1]` each
-    thickness: Tensor,
-    gamma: Tensor,
-    noise: Tensor,
-    /// As in [`Augmenter`], and which of them each picture has, `[pictures]`.
-    noises: Tensor,
-    chosen: Tensor,
+pub struct Draws(Drawn);
+
+#[derive(Debug)]
+enum Drawn {
+    Digits(digits::Draws),
+    Photo(photo::Draws),
 }
 
 impl Augmenter {
-    /// Prepares the basis.
+    /// Prepares it for pictures of `[channels, height, width]`.
     #[must_use]
-    pub fn new(amounts: Augmentation, device: Device) -> Self {
-        // libtorch's grid runs from −1 to 1 across a picture, whatever its size
-        let spacing = 2.0 / (CONTROL_SIDE - 1) as f64;
-        let knots: Vec<f64> =
-            (0..CONTROL_SIDE + 2).map(|i| (i as f64 - 1.0) * spacing - 1.0).collect();
-        let pixels = (0..SIDE).map(|i| (i as f64 + 0.5) / HALF_PX - 1.0);
-        let along: Vec<Vec<f64>> = pixels
-            .map(|at| knots.iter().map(|knot| cubic_b_spline((at - knot) / spacing)).collect())
-            .collect();
-        // a spline in the plane is the product of one along x and one along y
-        let mut basis = Vec::new();
-        for down in &along {
-            for across in &along {
-                basis.extend(down.iter().flat_map(|y| across.iter().map(move |x| (y * x) as f32)));
+    pub fn new(augmentation: Augmentation, shape: [usize; 3], device: Device) -> Self {
+        Self(match augmentation {
+            Augmentation::Digits(amounts) => {
+                Ready::Digits(digits::Augmenter::new(amounts, shape, device))
             }
-        }
-        let points: Vec<f32> = knots
-            .iter()
-            .flat_map(|&y| knots.iter().flat_map(move |&x| [x as f32, y as f32]))
-            .collect();
-        let noises = with_rng(0, Purpose::Noise, || {
-            Tensor::randn([NOISES, 1, SIDE, SIDE], (Kind::Float, Device::Cpu)) * 255.0
-        });
-        Self {
-            amounts,
-            device,
-            noises: noises.to_device(device),
-            basis: Tensor::from_slice(&basis).view([SIDE * SIDE, -1]).to_device(device),
-            points: Tensor::from_slice(&points).view([-1, 2]).to_device(device),
-        }
+            Augmentation::Photo(amounts) => {
+                Ready::Photo(photo::Augmenter::new(amounts, shape, device))
+            }
+        })
     }
 
-    /// Random numbers for this many pictures, from libtorch's generator.
+    /// Random numbers for this many pictures, from libtorch's generator on the CPU: a seed means the same pictures on
+    /// every device.
     #[must_use]
     pub fn draw(&self, pictures: i64) -> Draws {
-        let Augmentation {
-            rotation_degrees,
-            scale,
-            shear,
-            shift_px,
-            bend_px,
-            thickness,
-            gamma,
-            noise,
-        } = self.amounts;
-        // drawn on the CPU, so that a seed means the same pictures on every device
-        let numbers = Tensor::rand([9, pictures], (Kind::Float, Device::Cpu)) * 2.0 - 1.0;
-        let number = |index: i64, amount: f64| numbers.get(index) * amount;
-        let angle = number(0, rotation_degrees * PI / 180.0);
-        let (sine, cosine) = (angle.sin(), angle.cos());
-        let [across, down] = [1, 2].map(|index| number(index, scale.ln_1p()).exp());
-        let slant = number(3, shear);
-        // rotation · slant · scale, row by row
-        let rows = [
-            &cosine * &across,
-            (&slant * &cosine - &sine) * &down,
-            &sine * &across,
-            (&slant * &sine + &cosine) * &down,
-        ];
-        let linear = Tensor::stack(&rows, 1).view([-1, 2, 2]).to_device(self.device);
-        let shift =
-            Tensor::stack(&[number(4, shift_px / HALF_PX), number(5, shift_px / HALF_PX)], 1);
-        let bend = Tensor::randn([pictures, self.points.size()[0], 2], (Kind::Float, Device::Cpu));
-        let bend = (bend * (bend_px / HALF_PX) + shift.unsqueeze(1)).to_device(self.device);
-        let column =
-            |index, amount| number(index, amount).view([-1, 1, 1, 1]).to_device(self.device);
-        Draws {
-            basis: self.basis.shallow_clone(),
-            // the spline reproduces affine maps, so moving its control points by one moves every pixel by it
-            points: self.points.matmul(&linear.transpose(1, 2)) + bend,
-            thickness: column(6, thickness),
-            gamma: column(7, gamma).exp(),
-            noise: column(8, noise),
-            noises: self.noises.shallow_clone(),
-            chosen: Tensor::randint(NOISES, [pictures], (Kind::Int64, Device::Cpu))
-                .to_device(self.device),
-        }
+        Draws(match &self.0 {
+            Ready::Digits(augmenter) => Drawn::Digits(augmenter.draw(pictures)),
+            Ready::Photo(augmenter) => Drawn::Photo(augmenter.draw(pictures)),
+        })
     }
 }
 
@@ -158,147 +87,100 @@ impl Draws {
     /// The draws of some of the pictures.
     #[must_use]
     pub fn narrow(&self, start: i64, count: i64) -> Self {
-        let part = |tensor: &Tensor| tensor.narrow(0, start, count);
-        Self {
-            basis: self.basis.shallow_clone(),
-            points: part(&self.points),
-            thickness: part(&self.thickness),
-            gamma: part(&self.gamma),
-            noise: part(&self.noise),
-            noises: self.noises.shallow_clone(),
-            chosen: part(&self.chosen),
-        }
+        Self(match &self.0 {
+            Drawn::Digits(draws) => Drawn::Digits(draws.narrow(start, count)),
+            Drawn::Photo(draws) => Drawn::Photo(draws.narrow(start, count)),
+        })
     }
 
-    /// Pictures `[pictures, 1, 28, 28]`, changed; pixels are `float32`, 0 to 255.
+    /// Pictures `[pictures, channels, height, width]`, changed; pixels are `float32`, 0 to 255.
+    #[must_use]
     pub fn apply(&self, pictures: &Tensor) -> Tensor {
-        const BILINEAR: i64 = 0;
-        const ZEROS: i64 = 0;
-        let grid = self.basis.matmul(&self.points).view([-1, SIDE, SIDE, 2]);
-        let warped = pictures.to_kind(Kind::Float).grid_sampler(&grid, BILINEAR, ZEROS, false);
-        // mean of 3×3: high where a stroke is near, so that adding some of it thickens strokes and leaves the background
-        let around = warped.avg_pool2d([3, 3], [1, 1], [1, 1], false, true, None::<i64>);
-        let thicker = self.thickness.clamp_min(0.0) * 2.0 * &around;
-        let thinner = self.thickness.clamp_max(0.0) * (255.0 - around);
-        let stroked: Tensor = warped + thicker + thinner;
-        let lit = (stroked.clamp(0.0, 255.0) / 255.0).pow(&self.gamma) * 255.0;
-        (lit + self.noises.index_select(0, &self.chosen) * &self.noise).clamp(0.0, 255.0)
-    }
-}
-
-/// The uniform cubic B-spline: `β³` of Unser 1999, "Splines: a perfect fit", equation 5.
-fn cubic_b_spline(at: f64) -> f64 {
-    match at.abs() {
-        x if x < 1.0 => 2.0 / 3.0 - x * x + x.powi(3) / 2.0,
-        x if x < 2.0 => (2.0 - x).powi(3) / 6.0,
-        _ => 0.0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NO_CHANGE: Augmentation = Augmentation {
-        rotation_degrees: 0.0,
-        scale: 0.0,
-        shear: 0.0,
-        shift_px: 0.0,
-        bend_px: 0.0,
-        thickness: 0.0,
-        gamma: 0.0,
-        noise: 0.0,
-    };
-
-    /// A square of 10×10 in the middle, of full ink.
-    fn squares(count: i64) -> Tensor {
-        let pictures = Tensor::zeros([count, 1, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
-        let _ = pictures.narrow(2, 9, 10).narrow(3, 9, 10).fill_(255);
-        pictures
-    }
-
-    fn apply(amounts: Augmentation, pictures: &Tensor) -> Tensor {
-        let augmenter = Augmenter::new(amounts, Device::Cpu);
-        let _rng = crate::seeding::lock_rng(3);
-        augmenter.draw(pictures.size()[0]).apply(pictures)
-    }
-
-    /// Mean of the brightness and of its two coordinates, in pixels from the middle, of each picture.
-    fn moments(pictures: &Tensor) -> [Vec<f64>; 3] {
-        let at = Tensor::arange(SIDE, (Kind::Float, Device::Cpu)) - (HALF_PX - 0.5);
-        let mass = pictures.sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Float);
-        let first = |weights: &Tensor| {
-            let moment =
-                (pictures * weights).sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Float)
-                    / &mass;
-            Vec::<f64>::try_from(moment.to_kind(Kind::Double)).unwrap()
-        };
-        [
-            first(&at.view([1, 1, 1, -1])),
-            first(&at.view([1, 1, -1, 1])),
-            Vec::try_from(mass.to_kind(Kind::Double)).unwrap(),
-        ]
-    }
-
-    #[test]
-    fn amounts_of_0_change_no_pixel() {
-        let values = Tensor::arange(5 * SIDE * SIDE, (Kind::Int64, Device::Cpu)) * 37;
-        let pictures = values.remainder(256).to_kind(Kind::Uint8).view([5, 1, SIDE, SIDE]);
-        let difference = apply(NO_CHANGE, &pictures) - pictures.to_kind(Kind::Float);
-        assert!(difference.abs().max().double_value(&[]) < 0.01);
-    }
-
-    #[test]
-    fn shifts_and_scales_stay_within_what_was_asked() {
-        let [x, y, _] = moments(&apply(Augmentation { shift_px: 3.0, ..NO_CHANGE }, &squares(400)));
-        for moved in x.iter().chain(&y) {
-            assert!(moved.abs() < 3.01);
+        match &self.0 {
+            Drawn::Digits(draws) => draws.apply(pictures),
+            Drawn::Photo(draws) => draws.apply(pictures),
         }
-        assert!(
-            x.iter().any(|x| *x > 2.5) && x.iter().any(|x| *x < -2.5) && y.iter().any(|y| *y > 2.5)
-        );
-        let [_, _, mass] = moments(&apply(Augmentation { scale: 0.2, ..NO_CHANGE }, &squares(400)));
-        let whole = 100.0 * 255.0;
-        // 1.2 along both sides, and 3 % that sampling adds
-        let max = 1.44 * 1.03;
-        assert!(mass.iter().all(|mass| (whole / max..whole * max).contains(mass)), "{mass:?}");
-        assert!(
-            mass.iter().any(|mass| *mass > 1.2 * whole)
-                && mass.iter().any(|mass| *mass < whole / 1.2)
-        );
+    }
+}
+
+/// Affine maps, each number `[pictures]`.
+struct Affine {
+    /// Of the turn, in radians.
+    angle: Tensor,
+    /// Across and down.
+    scale: [Tensor; 2],
+    slant: Tensor,
+}
+
+impl Affine {
+    /// Rotation · slant · scale in the units of libtorch's sampling grid, `[pictures, 2, 2]`; `size` is height and width.
+    fn linear(&self, [height, width]: [i64; 2]) -> Tensor {
+        let Self { angle, scale: [across, down], slant } = self;
+        let (sine, cosine) = (angle.sin(), angle.cos());
+        // row by row
+        let mut rows = [
+            &cosine * across,
+            (slant * &cosine - &sine) * down,
+            &sine * across,
+            (slant * &sine + &cosine) * down,
+        ];
+        if height != width {
+            // the grid runs from −1 to 1 along both axes, whatever their lengths
+            let aspect = height as f64 / width as f64;
+            rows[1] *= aspect;
+            rows[2] /= aspect;
+        }
+        Tensor::stack(&rows, 1).view([-1, 2, 2])
+    }
+}
+
+/// Pictures of normal noise, of the scale's size, drawn once: what each is added to, and how much of it, is drawn anew.
+#[derive(Debug)]
+struct Noises {
+    /// `[noises, channels, height, width]`
+    all: Tensor,
+}
+
+impl Noises {
+    fn new(shape: [usize; 3], device: Device) -> Self {
+        let [channels, height, width] = shape.map(|side| side as i64);
+        let count = (MAX_NOISE_VALUES / (channels * height * width)).clamp(MIN_NOISES, 1024);
+        let all = with_rng(0, Purpose::Noise, || {
+            Tensor::randn([count, channels, height, width], (Kind::Float, Device::Cpu)) * 255.0
+        });
+        Self { all: all.to_device(device) }
     }
 
-    #[test]
-    fn a_turn_and_a_slant_keep_the_area_and_a_bend_moves_every_picture_otherwise() {
-        let [_, _, mass] = moments(&apply(
-            Augmentation { rotation_degrees: 30.0, shear: 0.3, ..NO_CHANGE },
-            &squares(100),
-        ));
-        assert!(mass.iter().all(|mass| (mass / 25_500.0 - 1.0).abs() < 0.03), "{mass:?}");
-        let bent = apply(Augmentation { bend_px: 1.0, ..NO_CHANGE }, &squares(2));
-        assert!((bent.get(0) - bent.get(1)).abs().max().double_value(&[]) > 20.0);
+    /// Which noise each of so many pictures has, `[pictures]`.
+    fn choose(&self, pictures: i64) -> Tensor {
+        let cpu = (Kind::Int64, Device::Cpu);
+        Tensor::randint(self.all.size()[0], [pictures], cpu).to_device(self.all.device())
     }
 
-    #[test]
-    fn strokes_become_thicker_and_thinner_and_the_background_stays() {
-        let pictures =
-            apply(Augmentation { thickness: 0.5, gamma: 0.5, ..NO_CHANGE }, &squares(200));
-        let [_, _, mass] = moments(&pictures);
-        assert!(
-            mass.iter().any(|mass| *mass > 27_000.0) && mass.iter().any(|mass| *mass < 24_000.0)
-        );
-        assert!(pictures.narrow(2, 0, 7).abs().max().double_value(&[]) < f64::EPSILON);
-        assert!(pictures.max().double_value(&[]) <= 255.0);
+    fn of(&self, chosen: &Tensor) -> Tensor {
+        self.all.index_select(0, chosen)
     }
 
-    #[test]
-    fn noise_has_the_level_that_was_asked_and_is_of_each_picture_its_own() {
-        let grey = Tensor::full([300, 1, SIDE, SIDE], 128, (Kind::Uint8, Device::Cpu));
-        let noise = apply(Augmentation { noise: 0.1, ..NO_CHANGE }, &grey) - 128.0;
-        let level = noise.std_dim([1, 2, 3].as_slice(), true, false) / 255.0;
-        // 784 draws estimate a deviation to within 2.5 % mostly; thrice that is plenty
-        assert!(level.max().double_value(&[]) < 0.108 && level.max().double_value(&[]) > 0.09);
-        assert!((level.mean(Kind::Double).double_value(&[]) - 0.05).abs() < 0.01);
-        assert!(!noise.get(0).equal(&noise.get(1)));
+    fn shallow_clone(&self) -> Self {
+        Self { all: self.all.shallow_clone() }
     }
+}
+
+/// What lies outside a picture.
+#[derive(Debug, Clone, Copy)]
+enum Outside {
+    /// Nothing: 0.
+    Zeros,
+    /// The pixels of its edge.
+    Edge,
+}
+
+/// Takes each pixel from where `grid`, `[pictures, height, width, 2]`, says, between pixels linearly.
+fn grid_sample(pictures: &Tensor, grid: &Tensor, outside: Outside) -> Tensor {
+    const BILINEAR: i64 = 0;
+    let padding = match outside {
+        Outside::Zeros => 0,
+        Outside::Edge => 1,
+    };
+    pictures.grid_sampler(grid, BILINEAR, padding, false)
 }

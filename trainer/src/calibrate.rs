@@ -4,7 +4,7 @@ use runtime::{Calibration, Image};
 use tch::{Kind, Tensor};
 
 use crate::evaluate::{EVALUATION_BATCH, images_tensor};
-use crate::lenet::LeNet;
+use crate::model::Model;
 
 /// Right answers among those that are called sure, on the validation images and their corruptions.
 const MIN_SURE_ACCURACY: f64 = 0.995;
@@ -24,9 +24,9 @@ struct Answer {
 /// Fits the temperature to `clean` images (Guo et al. 2017, section 4.2: the minimum negative log-likelihood), and
 /// the confidence from which an answer is sure to those and to `hard` ones.
 ///
-/// Images are `uint8` or `float32` `[images, 1, 28, 28]`, labels `int64 [images]`.
+/// Images are `uint8` or `float32` `[images, channels, height, width]`, labels `int64 [images]`.
 #[must_use]
-pub fn calibrate(network: &LeNet, clean: (&Tensor, &Tensor), hard: &[Tensor]) -> Calibration {
+pub fn calibrate(network: &Model, clean: (&Tensor, &Tensor), hard: &[Tensor]) -> Calibration {
     let (images, labels) = clean;
     let logits = logits(network, images);
     let temperature = temperature(&logits, labels);
@@ -48,7 +48,7 @@ pub fn calibrate(network: &LeNet, clean: (&Tensor, &Tensor), hard: &[Tensor]) ->
 
 /// Part of `images` that are called sure, unsure and no digit.
 #[must_use]
-pub fn verdicts(network: &LeNet, calibration: &Calibration, images: &[Image]) -> [f64; 3] {
+pub fn verdicts(network: &Model, calibration: &Calibration, images: &[Image]) -> [f64; 3] {
     let logits = logits(network, &images_tensor(images).to_device(network.weights().device()));
     let labels = Tensor::zeros([images.len() as i64], (Kind::Int64, logits.device()));
     let answers = answers(&logits, &labels, f64::from(calibration.temperature));
@@ -61,7 +61,7 @@ pub fn verdicts(network: &LeNet, calibration: &Calibration, images: &[Image]) ->
     [part(sure_from, f32::INFINITY), part(digit_from, sure_from), part(0.0, digit_from)]
 }
 
-fn logits(network: &LeNet, images: &Tensor) -> Tensor {
+fn logits(network: &Model, images: &Tensor) -> Tensor {
     let batches = images.split(EVALUATION_BATCH, 0);
     let logits: Vec<Tensor> = batches.iter().map(|batch| network.logits(batch)).collect();
     Tensor::cat(&logits, 0).to_kind(Kind::Double)

@@ -1,7 +1,7 @@
 //! A run on disk, to go on later: the only place that knows the checkpoint's format.
 //!
-//! It is a safetensors file (<https://github.com/huggingface/safetensors>): four `F32 [parameters]` tensors, and
-//! one metadata entry, with the SHA-256 of all the rest, a space, and the rest as JSON.
+//! It is a safetensors file (<https://github.com/huggingface/safetensors>): four or five `F32` tensors of the length of
+//! the network's weights, and one metadata entry, with the SHA-256 of all the rest, a space, and the rest as JSON.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,6 +10,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use dataset::MNIST_SHAPE;
+use network::Topology;
 use safe_io::output::is_regular_or_absent;
 use safe_io::{SingleLine, output};
 use safetensors::tensor::TensorView;
@@ -25,8 +27,10 @@ use crate::train::{Epoch, EvalSet, Options, Partial, State};
 
 /// Name of the metadata entry.
 const ENTRY: &str = "lenet-training";
+/// Name of the tensor that is not in every checkpoint.
+const BEST: &str = "best";
 /// Layout of the JSON in it.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// Maximum bytes that are read: many times the largest network's.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -35,28 +39,50 @@ pub type Identity = Vec<(&'static str, String)>;
 
 /// What decides the weights of a run, but for the machine.
 #[must_use]
-pub fn identity(
-    dataset: &Dataset,
-    classes: &[String],
-    recipe: Name,
-    options: &Options,
-) -> Identity {
+pub fn identity(dataset: &Dataset, classes: &[String], name: Name, options: &Options) -> Identity {
     let validation = match options.eval_set {
         EvalSet::Validation(images) => images,
+        EvalSet::Own => dataset.validation.images.len(),
         EvalSet::Test => 0,
     };
-    vec![
-        ("classes", classes.join(",")),
+    let mut identity = vec![
+        ("classes", join_classes(classes)),
         ("dataset", dataset.name.clone()),
         ("dataset.sha256", dataset.sha256.clone()),
-        ("recipe", recipe.text().into()),
+        ("recipe", name.text().into()),
         ("epochs", options.recipe.epochs.to_string()),
         ("batch_size", options.recipe.batch_size.to_string()),
         ("learning_rate", options.recipe.learning_rate.to_string()),
         ("seed", options.seed.to_string()),
         ("threads", options.threads.to_string()),
         ("validation.images", validation.to_string()),
-    ]
+    ];
+    // what is usual is not said, so that models of earlier versions are told the same
+    let Options { topology, recipe, .. } = options;
+    if *topology != Topology::default_for(MNIST_SHAPE) {
+        identity.push(("network", topology.to_string()));
+    }
+    let usual = name.recipe();
+    if recipe.augmentation != usual.augmentation {
+        let none = || "none".to_owned();
+        identity.push((
+            "augmentation",
+            recipe.augmentation.map_or_else(none, |augmentation| augmentation.to_string()),
+        ));
+    }
+    if recipe.min_steps > 0 && recipe.passes(dataset.train.images.len()) > 1 {
+        identity.push(("min_steps", recipe.min_steps.to_string()));
+    }
+    if recipe.balanced != usual.balanced {
+        identity.push(("balanced", recipe.balanced.to_string()));
+    }
+    identity
+}
+
+/// Names with commas between, or where one has a comma, as JSON.
+fn join_classes(names: &[String]) -> String {
+    let plain = names.join(",");
+    if network::classes::parse(&plain) == names { plain } else { network::classes::emit(names) }
 }
 
 /// Whether `bytes` begin as a checkpoint of ours does, whole or damaged.
@@ -100,7 +126,7 @@ pub fn load(path: &Path, identity: &Identity) -> anyhow::Result<State> {
 }
 
 fn emit(identity: &Identity, state: &State) -> anyhow::Result<Vec<u8>> {
-    let State { step, weights, average, mean, square, partial, history } = state;
+    let State { step, weights, average, mean, square, best, partial, history } = state;
     let run: serde_json::Map<String, Value> =
         identity.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
     let rest = json!({
@@ -110,9 +136,12 @@ fn emit(identity: &Identity, state: &State) -> anyhow::Result<Vec<u8>> {
         "partial": { "loss": partial.loss, "correct": partial.correct, "seconds": partial.took.as_secs_f64() },
         "history": history.iter().map(epoch_to_json).collect::<Vec<_>>(),
     });
-    let bytes = [("weights", weights), ("average", average), ("mean", mean), ("square", square)]
-        .map(|(name, tensor)| Ok((name, bytes(tensor)?)));
-    let bytes = bytes.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let tensors = [("weights", weights), ("average", average), ("mean", mean), ("square", square)]
+        .into_iter();
+    let tensors = tensors.chain(best.as_ref().map(|best| (BEST, best)));
+    let bytes = tensors
+        .map(|(name, tensor)| Ok((name, bytes(tensor)?)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let rest = rest.to_string();
     let sha256 = hash(&rest, bytes.iter().map(|(_, bytes)| &bytes[..]));
     let views = bytes.iter().map(|(name, bytes)| {
@@ -138,9 +167,11 @@ fn parse(bytes: &[u8], identity: &Identity) -> anyhow::Result<State> {
     };
     let [weights, average, mean, square] =
         [tensor("weights")?, tensor("average")?, tensor("mean")?, tensor("square")?];
+    let best = tensors.names().contains(&BEST).then(|| tensor(BEST)).transpose()?;
+    let all = [weights, average, mean, square].into_iter().chain(best);
     let (sha256, rest) = entry.split_once(' ').unwrap_or_default();
     ensure!(
-        tensors.len() == 4 && sha256 == hash(rest, [weights, average, mean, square]),
+        tensors.len() == all.clone().count() && sha256 == hash(rest, all),
         "a checkpoint that is damaged, or of another version of this program"
     );
     let rest: Value =
@@ -171,6 +202,7 @@ fn parse(bytes: &[u8], identity: &Identity) -> anyhow::Result<State> {
         average: tensor(average),
         mean: tensor(mean),
         square: tensor(square),
+        best: best.map(tensor),
         partial: Partial {
             loss: partial["loss"].as_f64().context(damaged)?,
             correct: partial["correct"].as_i64().context(damaged)?,
@@ -234,6 +266,7 @@ mod tests {
             average: tensor(1.0 / 3.0),
             mean: tensor(-2.0),
             square: tensor(9.0),
+            best: Some(tensor(4.0)),
             partial: Partial { loss: 0.1 + 0.2, correct: 3, took: Duration::from_millis(1500) },
             history: vec![Epoch {
                 epoch: 1,
@@ -257,6 +290,7 @@ mod tests {
             (&state.average, &loaded.average),
             (&state.mean, &loaded.mean),
             (&state.square, &loaded.square),
+            (state.best.as_ref().unwrap(), loaded.best.as_ref().unwrap()),
         ] {
             assert_eq!(bytes(ours).unwrap(), bytes(theirs).unwrap());
         }
@@ -264,6 +298,8 @@ mod tests {
             (state.step, state.partial, state.history),
             (loaded.step, loaded.partial, loaded.history)
         );
+        let without = State { best: None, ..some_state() };
+        assert!(parse(&emit(&identity(), &without).unwrap(), &identity()).unwrap().best.is_none());
     }
 
     #[test]

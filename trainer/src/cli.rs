@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use anyhow::bail;
+use clap::{Parser, Subcommand, ValueEnum};
+use network::Topology;
+use trainer::augment::{Augmentation, Digits, Photo};
+use trainer::data::Dataset;
 use trainer::device::Choice;
 use trainer::recipe::Name;
 use trainer::train::{EvalSet, Options};
@@ -17,7 +21,7 @@ const CLASSES: std::ops::RangeInclusive<usize> = 2..=256;
 #[derive(Debug, Clone)]
 pub(crate) struct Classes(pub(crate) Vec<String>);
 
-/// Train LeNet on MNIST and export it to ONNX
+/// Train a small network on labelled images and export it to ONNX: LeNet on MNIST by default
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -26,9 +30,25 @@ pub(crate) struct Cli {
     /// Where to write the ONNX file; without it, only train and report
     #[arg(long, value_name = "FILE")]
     pub(crate) export: Option<PathBuf>,
-    /// How to train
-    #[arg(long, value_enum, default_value_t = Name::Best)]
-    pub(crate) recipe: Name,
+    /// lenet, small, tiny, or layers with - between, such as 32c3b-p2-32c3b-p2-256: convolutions of 32 maps, 3×3, with batch
+    /// normalisation; poolings; a dense layer [default: lenet for 28×28 grey images, small for others]
+    #[arg(long, value_name = "LAYERS")]
+    pub(crate) network: Option<Topology>,
+    /// How to train [default: best for 28×28 grey images, photo for others]
+    #[arg(long, value_enum)]
+    pub(crate) recipe: Option<Name>,
+    /// How to change the training images at every step [default: the recipe's]
+    #[arg(long, value_enum)]
+    augment: Option<Augment>,
+    /// Mirror half of the training images, left to right; for photographs of what has no left and right
+    #[arg(long)]
+    flip: bool,
+    /// Count each class the same, however many images it has
+    #[arg(long)]
+    balance: bool,
+    /// Steps at least: few images are passed over as often as that takes [default: the recipe's, or as --epochs says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    steps: Option<u32>,
     /// Passes over the training images [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     epochs: Option<u32>,
@@ -80,6 +100,17 @@ pub(crate) struct Cli {
     pub(crate) report: Option<PathBuf>,
 }
 
+/// Kinds of augmentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Augment {
+    /// Turned, slanted and bent strokes, thicker and thinner, fainter
+    Digits,
+    /// Taken from a little beside, blurred, in other light and other colours
+    Photo,
+    /// No change
+    None,
+}
+
 /// Anything but training.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -98,20 +129,56 @@ impl Cli {
         self.checkpoint.clone().or_else(beside)
     }
 
-    /// The run that these arguments ask for, on so many training images of so many classes.
-    pub(crate) fn options(&self, device: tch::Device, images: usize, classes: usize) -> Options {
-        let mut recipe = self.recipe.recipe();
+    /// The recipe that they name, or the one that suits the data.
+    pub(crate) fn recipe(&self, dataset: &Dataset) -> Name {
+        let usual = if dataset.is_ink() { Name::Best } else { Name::Photo };
+        self.recipe.unwrap_or(usual)
+    }
+
+    /// The run that these arguments ask for, on this data with so many classes.
+    pub(crate) fn options(
+        &self,
+        device: tch::Device,
+        dataset: &Dataset,
+        classes: usize,
+    ) -> anyhow::Result<Options> {
+        let images = dataset.train.images.len();
+        let name = self.recipe(dataset);
+        let mut recipe = name.recipe();
+        recipe.min_steps = match (self.steps, self.epochs) {
+            (Some(steps), _) => steps.into(),
+            (None, Some(_)) => 0,
+            (None, None) => recipe.min_steps,
+        };
         recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
         recipe.batch_size = self.batch_size.map_or(recipe.batch_size, |size| size as usize);
         recipe.learning_rate = self.lr.unwrap_or(recipe.learning_rate);
-        let eval_set = match (self.validation, self.recipe) {
+        recipe.balanced |= self.balance;
+        match self.augment {
+            Some(Augment::Digits) => {
+                recipe.augmentation = Some(Augmentation::Digits(Digits::USUAL));
+            }
+            Some(Augment::Photo) => recipe.augmentation = Some(Augmentation::Photo(Photo::USUAL)),
+            Some(Augment::None) => recipe.augmentation = None,
+            None => {}
+        }
+        match &mut recipe.augmentation {
+            Some(Augmentation::Photo(photo)) => photo.flip |= self.flip,
+            _ if self.flip => bail!("--flip changes photographs: say --augment photo with it"),
+            _ => {}
+        }
+        let eval_set = match (self.validation, name) {
             (Some(images), _) => EvalSet::Validation(images as usize),
+            (None, _) if !dataset.validation.images.is_empty() => EvalSet::Own,
             (None, Name::Original) => EvalSet::Test,
-            (None, Name::Best) => EvalSet::Validation(images / VALIDATION_PART),
+            (None, Name::Best | Name::Photo) => EvalSet::Validation(images / VALIDATION_PART),
         };
         let threads =
             self.threads.map_or_else(|| tch::get_num_threads().max(1) as usize, usize::from);
-        Options { recipe, classes: classes as i64, eval_set, seed: self.seed, device, threads }
+        let topology =
+            self.network.clone().unwrap_or_else(|| Topology::default_for(dataset.shape()));
+        let classes = classes as i64;
+        Ok(Options { recipe, topology, classes, eval_set, seed: self.seed, device, threads })
     }
 }
 

@@ -9,12 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
-use dataset::MNIST_SHAPE;
-use dataset::idx;
-use dataset::idx::{Part, Split};
+use dataset::idx::{self, Part, Split};
+use dataset::{Image, MNIST_SHAPE};
+use runtime::preprocess::Preparation;
 use safe_io::SingleLine;
 use sha2::{Digest, Sha256};
 
+/// Maximum height and width of images.
+pub const MAX_SIDE: usize = 128;
 /// Maximum names that a refusal lists of a kind.
 const MAX_LISTED: usize = 3;
 /// Maximum entries of a subfolder that are looked at for pictures.
@@ -30,10 +32,16 @@ pub struct Dataset {
     pub name: String,
     /// SHA-256 of the plain file of training images.
     pub sha256: String,
-    /// To learn from; validation is split off it.
+    /// To learn from; validation is split off it, unless it is there.
     pub train: Split,
+    /// What the dataset itself has for validation; mostly nothing.
+    pub validation: Split,
     /// Only reported on.
     pub test: Split,
+    /// Names of the classes, if the dataset has them.
+    pub names: Option<Vec<String>>,
+    /// How pictures become these images, if they were pictures.
+    pub preparation: Option<Preparation>,
 }
 
 impl Dataset {
@@ -43,11 +51,23 @@ impl Dataset {
         self.sha256 == mnist::FILES[0].1
     }
 
+    /// Channels, height and width of the images, which are all of one shape.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        self.train.images.first().map_or(MNIST_SHAPE, Image::shape)
+    }
+
+    /// Whether the images are drawings as MNIST's are: 28×28, ink is light, the background black.
+    #[must_use]
+    pub fn is_ink(&self) -> bool {
+        self.preparation.is_none() && self.shape() == MNIST_SHAPE
+    }
+
     /// Classes by the largest label; at least two, since there is nothing to tell apart in one.
     #[must_use]
     pub fn classes(&self) -> usize {
-        let labels = self.train.labels.iter().chain(&self.test.labels);
-        labels.max().map_or(0, |&label| usize::from(label) + 1).max(2)
+        let labels = [&self.train, &self.validation, &self.test].map(|split| &split.labels);
+        labels.into_iter().flatten().max().map_or(0, |&label| usize::from(label) + 1).max(2)
     }
 }
 
@@ -199,8 +219,15 @@ pub fn check_fetchable(folder: &Path) -> anyhow::Result<Vec<&'static str>> {
 }
 
 fn read(folder: &Path) -> anyhow::Result<Dataset> {
-    let train = idx::load_of_shape(folder, Part::Train, MNIST_SHAPE)?;
-    let test = idx::load_of_shape(folder, Part::Test, MNIST_SHAPE)?;
+    let train = idx::load(folder, Part::Train)?;
+    let shape = train.images.first().map_or(MNIST_SHAPE, Image::shape);
+    let [_, height, width] = shape;
+    ensure!(
+        height.max(width) <= MAX_SIDE,
+        "the images in {} are {height}x{width}: at most {MAX_SIDE} to a side can be trained on",
+        SingleLine(folder.display())
+    );
+    let test = idx::load_of_shape(folder, Part::Test, shape)?;
     let sha256 = hash(&idx::emit_images(&train.images));
     let name = if sha256 == mnist::FILES[0].1 {
         "MNIST".to_owned()
@@ -209,7 +236,8 @@ fn read(folder: &Path) -> anyhow::Result<Dataset> {
             .file_name()
             .map_or_else(|| "unnamed".to_owned(), |name| SingleLine(name.display()).to_string())
     };
-    Ok(Dataset { name, sha256, train, test })
+    let validation = Split { images: vec![], labels: vec![] };
+    Ok(Dataset { name, sha256, train, validation, test, names: None, preparation: None })
 }
 
 /// Those of the four files that are not in `folder`, which may be missing itself.
@@ -225,7 +253,9 @@ fn is_absent(path: &Path) -> bool {
 
 /// Where the file of this name is, in any spelling; also a link to nowhere, which is not to be replaced.
 fn find(folder: &Path, name: &str) -> Option<PathBuf> {
-    let mut paths = idx::spellings(name).into_iter().map(|name| folder.join(name));
+    let part = [Part::Train, Part::Test].into_iter().find(|part| part.image_file() == name);
+    let names = [Some(name), part.map(Part::colour_image_file)].into_iter().flatten();
+    let mut paths = names.flat_map(idx::spellings).map(|name| folder.join(name));
     paths.find(|path| path.symlink_metadata().is_ok() && !path.is_dir())
 }
 
@@ -260,6 +290,29 @@ mod tests {
         let dataset = load(&own).unwrap();
         assert_eq!((dataset.name.as_str(), dataset.train.labels.len()), ("my-digits", 3));
         assert_eq!(dataset.sha256.len(), 64);
+    }
+
+    #[test]
+    fn images_of_any_shape_and_in_colour_are_read_and_those_of_the_test_must_be_alike() {
+        let folder = tempfile::tempdir().unwrap();
+        let images =
+            |[c, h, w]: [usize; 3]| vec![Image::new([c, h, w], vec![9; c * h * w]).unwrap(); 3];
+        let write = |part: Part, name: &str, shape| {
+            fs::write(folder.path().join(name), idx::emit_images(&images(shape))).unwrap();
+            let labels = idx::emit_labels(&[0, 1, 4]);
+            fs::write(folder.path().join(part.label_file()), labels).unwrap();
+        };
+        write(Part::Train, Part::Train.colour_image_file(), [3, 32, 20]);
+        write(Part::Test, Part::Test.colour_image_file(), [3, 32, 20]);
+        let dataset = load(folder.path()).unwrap();
+        assert_eq!((dataset.shape(), dataset.classes()), ([3, 32, 20], 5));
+        assert!(!dataset.is_ink());
+        write(Part::Test, Part::Test.colour_image_file(), [3, 32, 21]);
+        let refusal = format!("{:#}", load(folder.path()).unwrap_err());
+        assert!(refusal.contains("21 columns"), "{refusal}");
+        write(Part::Train, Part::Train.image_file(), [1, 200, 20]);
+        let refusal = format!("{:#}", load(folder.path()).unwrap_err());
+        assert!(refusal.contains("are 200x20: at most 128 to a side"), "{refusal}");
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! How good a network is, in libtorch.
 
 use anyhow::bail;
-use dataset::ConfusionMatrix;
 use dataset::idx::Split;
-use runtime::{IMAGE_SIDE, Image};
+use dataset::{ConfusionMatrix, Image, MNIST_SHAPE};
 use tch::{Device, Kind, Tensor};
 
-use crate::lenet::LeNet;
+use crate::model::Model;
 
 /// Images a step of evaluation; in large batches the maps do not fit the caches.
 pub(crate) const EVALUATION_BATCH: i64 = 250;
@@ -48,7 +47,7 @@ pub struct Evaluation {
 ///
 /// # Errors
 /// If a label lies beyond its classes.
-pub fn evaluate(network: &LeNet, split: &Split) -> anyhow::Result<ConfusionMatrix> {
+pub fn evaluate(network: &Model, split: &Split) -> anyhow::Result<ConfusionMatrix> {
     Ok(evaluate_samples(network, split)?.report)
 }
 
@@ -56,7 +55,7 @@ pub fn evaluate(network: &LeNet, split: &Split) -> anyhow::Result<ConfusionMatri
 ///
 /// # Errors
 /// If a label lies beyond its classes.
-pub fn evaluate_samples(network: &LeNet, split: &Split) -> anyhow::Result<Evaluation> {
+pub fn evaluate_samples(network: &Model, split: &Split) -> anyhow::Result<Evaluation> {
     check_labels(&split.labels, network.classes())?;
     let mut report = ConfusionMatrix::new(network.classes() as usize);
     let mut misclassifications = Vec::new();
@@ -89,10 +88,13 @@ pub fn evaluate_samples(network: &LeNet, split: &Split) -> anyhow::Result<Evalua
     Ok(Evaluation { report, misclassifications })
 }
 
-/// `uint8 [images, 1, 28, 28]`, of 28×28 grey images: a dataset is checked to have these when it is loaded.
+/// `uint8 [images, channels, height, width]`, of images of one shape: a dataset is checked to have these when it is loaded.
 pub fn images_tensor(images: &[Image]) -> Tensor {
-    let pixels: Vec<u8> = images.iter().flat_map(Image::pixels).copied().collect();
-    Tensor::from_slice(&pixels).view([-1, 1, IMAGE_SIDE as i64, IMAGE_SIDE as i64])
+    let shape = images.first().map_or(MNIST_SHAPE, Image::shape);
+    let [channels, height, width] = shape.map(|side| side as i64);
+    let mut pixels = Vec::with_capacity(images.len() * shape.iter().product::<usize>());
+    images.iter().for_each(|image| pixels.extend_from_slice(image.pixels()));
+    Tensor::from_slice(&pixels).view([images.len() as i64, channels, height, width])
 }
 
 /// `int64 [labels]`
@@ -108,7 +110,7 @@ pub(crate) fn check_labels(labels: &[u8], classes: i64) -> anyhow::Result<()> {
 }
 
 /// Loss and accuracy of `network` on images and labels as [`images_tensor`] makes them.
-pub(crate) fn score(network: &LeNet, images: &Tensor, labels: &Tensor) -> Score {
+pub(crate) fn score(network: &Model, images: &Tensor, labels: &Tensor) -> Score {
     let device = images.device();
     let mut loss = Tensor::zeros([], (Kind::Double, device));
     let mut correct = Tensor::zeros([], (Kind::Int64, device));
@@ -141,7 +143,7 @@ mod tests {
     #[test]
     fn misclassifications_come_worst_first_and_none_is_missing() {
         let _rng = crate::seeding::lock_rng(5);
-        let network = LeNet::new(10, Device::Cpu);
+        let network = crate::model::tests::lenet(10);
         // more than one batch of noise, so that an index beyond the first is tested
         let count = EVALUATION_BATCH as usize + 50;
         let pixels = Tensor::randint(256, [count as i64 * 784], (Kind::Uint8, Device::Cpu));

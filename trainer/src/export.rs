@@ -1,18 +1,20 @@
-//! Writes `lenet.onnx` only if what was written answers like the network that was trained.
+//! Writes a model only if what was written answers like the network that was trained.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use network::Network;
 use network::onnx::{Graph, Origin};
+use network::{Network, Topology};
+use runtime::preprocess::{Color, Preprocess};
 use runtime::{Calibration, Classifier, Image};
 use safe_io::SingleLine;
 use safe_io::output;
 
 use crate::checkpoint::Identity;
+use crate::data::Dataset;
 use crate::evaluate::images_tensor;
-use crate::lenet::{LeNet, NORMALIZATION};
+use crate::model::{Model, NORMALIZATION};
 use crate::train::{Epoch, EvalSet};
 
 /// Test images on which the file is compared with the network.
@@ -20,9 +22,9 @@ pub const COMPARED_IMAGES: usize = 1000;
 
 /// Largest difference of a logit that counts as equal.
 ///
-/// libtorch and our kernels sum the 800 products of a feature in different orders. Rounding errors of both signs grow
-/// with the root of their number: √800 · 2⁻²⁴ · 30 ≈ 5e-5 for a logit of 30, and four layers stay far below this;
-/// a wrong weight, border or normalisation is far above.
+/// libtorch and our kernels sum the products of a feature, 800 in LeNet, in different orders. Rounding errors of both
+/// signs grow with the root of their number: √800 · 2⁻²⁴ · 30 ≈ 5e-5 for a logit of 30, and a few layers stay far below
+/// this; a wrong weight, border or normalisation is far above.
 const MAX_DIFFERENCE: f32 = 1e-3;
 
 /// Images a run while comparing.
@@ -58,24 +60,31 @@ pub fn check_rereadable(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How the model was made, for its own metadata.
+/// How the model was made, for its own metadata; `result` is the epoch that it is of.
 #[must_use]
 pub fn metadata(
     identity: &Identity,
     eval_set: EvalSet,
-    history: &[Epoch],
+    result: Option<&Epoch>,
     test_accuracy: f64,
     calibration: Option<&Calibration>,
+    dataset: &Dataset,
 ) -> BTreeMap<String, String> {
-    let made = [
-        ("pixels", "uint8, 0 = background, 255 = ink, normalised inside the graph".into()),
-        ("test.accuracy", format!("{test_accuracy:.4}")),
-    ];
+    let pixels = if dataset.is_ink() {
+        "uint8, 0 = background, 255 = ink, normalised inside the graph"
+    } else {
+        "uint8, 0 = black, 255 = white, normalised inside the graph"
+    };
+    let made = [("pixels", pixels.into()), ("test.accuracy", format!("{test_accuracy:.4}"))];
     let calibration = calibration.into_iter().flat_map(Calibration::emit);
-    let pairs = made.into_iter().chain(identity.clone()).chain(calibration);
+    let preparation = dataset.preparation.iter().flat_map(|preparation| {
+        let (preprocess, color) = (preparation.preprocess(), preparation.color());
+        [(Preprocess::KEY, preprocess.name().to_owned()), (Color::KEY, color.name().to_owned())]
+    });
+    let pairs = made.into_iter().chain(identity.clone()).chain(calibration).chain(preparation);
     let mut metadata: BTreeMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value)).collect();
-    if let (EvalSet::Validation(_), Some(Epoch { eval: Some(score), .. })) =
-        (eval_set, history.last())
+    if let (EvalSet::Validation(_) | EvalSet::Own, Some(Epoch { eval: Some(score), .. })) =
+        (eval_set, result)
     {
         metadata.insert("validation.accuracy".into(), format!("{:.4}", score.accuracy));
     }
@@ -89,7 +98,7 @@ pub fn metadata(
 /// # Errors
 /// If the file cannot be written, does not load, or answers differently.
 pub fn export(
-    network: &LeNet,
+    network: &Model,
     metadata: &BTreeMap<String, String>,
     images: &[Image],
     path: &Path,
@@ -99,8 +108,10 @@ pub fn export(
 
 /// The file's bytes: a pure function of the weights and the metadata.
 fn emit(network: &Network, metadata: &BTreeMap<String, String>) -> Vec<u8> {
+    let topology = Topology::of(network.architecture());
+    let name = topology.and_then(|topology| topology.name()).unwrap_or("network");
     let origin = Origin {
-        name: "lenet".into(),
+        name: name.into(),
         producer: [env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")].map(String::from),
         metadata: metadata.clone(),
     };
@@ -109,7 +120,7 @@ fn emit(network: &Network, metadata: &BTreeMap<String, String>) -> Vec<u8> {
 
 fn export_bytes(
     bytes: &[u8],
-    network: &LeNet,
+    network: &Model,
     images: &[Image],
     path: &Path,
 ) -> anyhow::Result<Parity> {
@@ -127,7 +138,7 @@ fn export_bytes(
 /// With the first image that they score differently, by more than the order of their sums explains.
 pub fn compare(
     classifier: &Classifier,
-    network: &LeNet,
+    network: &Model,
     images: &[Image],
 ) -> anyhow::Result<Parity> {
     let device = network.weights().device();
@@ -180,7 +191,7 @@ mod tests {
         let graph = Graph::parse(EMBEDDED_MODEL).unwrap();
         let network = graph.network(&Architecture::lenet(10)).unwrap();
         assert!(emit(&network, &graph.metadata) == EMBEDDED_MODEL);
-        assert_eq!(LeNet::from_network(&network).network(), network);
+        assert_eq!(Model::from_network(&network).network(), network);
     }
 
     #[test]
@@ -189,7 +200,8 @@ mod tests {
         let path = folder.path().join("lenet.onnx");
         let _rng = crate::seeding::lock_rng(1);
         let parity =
-            export(&LeNet::new(10, Device::Cpu), &BTreeMap::new(), &some_images(), &path).unwrap();
+            export(&crate::model::tests::lenet(10), &BTreeMap::new(), &some_images(), &path)
+                .unwrap();
         assert_eq!(parity.images, 7);
         Classifier::load(&path).unwrap();
     }
@@ -200,7 +212,7 @@ mod tests {
         let path = folder.path().join("lenet.onnx");
         std::fs::write(&path, b"the one before").unwrap();
         let _rng = crate::seeding::lock_rng(1);
-        let network = LeNet::new(10, Device::Cpu);
+        let network = crate::model::tests::lenet(10);
         let exported = network.network();
         let mut affine = exported.affine().to_vec();
         affine[3].bias[3] += 1.0;

@@ -17,7 +17,7 @@ use anyhow::Context;
 use clap::Parser;
 use safe_io::SingleLine;
 use safe_io::print::{self, print_line};
-use trainer::train::Run;
+use trainer::train::{EvalSet, Run};
 
 use cli::{Cli, Command};
 use data_folder::DataFolder;
@@ -50,7 +50,11 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
     let setup = Setup::new(cli, &dataset, &data.path()?)?;
     let checkpoint = cli.checkpoint();
 
-    let mut run = Run::new(&dataset.train, &dataset.test, setup.options.clone())?;
+    let eval = match setup.options.eval_set {
+        EvalSet::Own => &dataset.validation,
+        EvalSet::Validation(_) | EvalSet::Test => &dataset.test,
+    };
+    let mut run = Run::new(&dataset.train, eval, setup.options.clone())?;
     train_loop::resume_or_start(&mut run, cli.resume, checkpoint.as_deref(), &setup.identity)?;
     train_loop::train(&mut run, &setup.options, checkpoint.as_deref(), &setup.identity)?;
     if let Some(path) = &cli.json {

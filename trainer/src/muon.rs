@@ -85,7 +85,6 @@ fn next(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lenet::LeNet;
     use tch::{Device, Kind};
 
     #[test]
@@ -101,7 +100,7 @@ mod tests {
     #[test]
     fn steps_are_nearly_orthogonal_whatever_the_shape_and_the_threads() {
         let _rng = crate::seeding::lock_rng(2);
-        let network = LeNet::new(10, Device::Cpu);
+        let network = crate::model::tests::lenet(10);
         for [rows, columns] in [[20, 60], [50, 500], [500, 800], [300, 200]] {
             let gradient = Tensor::randn([rows * columns], (Kind::Float, Device::Cpu)) * 1e-3;
             let steps = [1, 2, 3].map(|threads| {

@@ -2,14 +2,14 @@
 
 use tch::Tensor;
 
-use crate::lenet::{Block, LeNet, Role};
+use crate::model::{Block, Model, Role};
 use crate::muon;
 use crate::workers::Workers;
 
 /// Decay of Adam's mean gradient.
 const BETA1: f64 = 0.9;
-/// Decay of Adam's mean squared gradient.
-const BETA2: f64 = 0.999;
+/// Usual decay of Adam's mean squared gradient.
+pub const BETA2: f64 = 0.999;
 /// Keeps Adam's division finite.
 const EPSILON: f64 = 1e-8;
 
@@ -17,7 +17,10 @@ const EPSILON: f64 = 1e-8;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
     /// Adam (Kingma and Ba 2015, algorithm 1) with decoupled weight decay (Loshchilov and Hutter 2019).
-    Adam,
+    Adam {
+        /// Decay of the mean squared gradient.
+        beta2: f64,
+    },
     /// Muon (Jordan et al. 2024, <https://kellerjordan.github.io/posts/muon/>) for the matrices of all layers but
     /// the last, whose step is so many times as large as Adam's for the rest.
     Muon {
@@ -35,20 +38,20 @@ pub(crate) struct Optimizer {
     blocks: Vec<Block>,
     /// Steps so far.
     pub(crate) steps: u64,
-    /// Mean gradient, `[parameters]`.
+    /// Mean gradient, of the length of [`Model::weights`].
     pub(crate) mean: Tensor,
-    /// Mean squared gradient, `[parameters]`; 0 where Muon steps.
+    /// Mean squared gradient, as long; 0 where Muon steps.
     pub(crate) square: Tensor,
 }
 
 impl Optimizer {
     /// Before the first step of this network.
-    pub(crate) fn new(rule: Rule, network: &LeNet) -> Self {
+    pub(crate) fn new(rule: Rule, network: &Model) -> Self {
         let zeros = || network.weights().zeros_like();
         Self { rule, blocks: network.blocks(), steps: 0, mean: zeros(), square: zeros() }
     }
 
-    /// Moves `weights` against `gradient`, both `float32 [parameters]`.
+    /// Moves `weights` against `gradient`, `float32 [parameters]`; statistics after the parameters stay.
     pub(crate) fn step(
         &mut self,
         weights: &Tensor,
@@ -58,6 +61,10 @@ impl Optimizer {
         workers: &Workers,
     ) {
         self.steps += 1;
+        let beta2 = match self.rule {
+            Rule::Adam { beta2 } => beta2,
+            Rule::Muon { .. } => BETA2,
+        };
         let _no_graph = tch::no_grad_guard();
         for &Block { start, rows, columns, role } in &self.blocks {
             let part = |tensor: &Tensor| tensor.narrow(0, start, rows * columns);
@@ -69,12 +76,12 @@ impl Optimizer {
                     weights *= 1.0 - learning_rate * ratio * weight_decay;
                     weights -= step * (learning_rate * ratio);
                 }
-                (_, Role::Hidden | Role::Last) => {
+                (_, Role::Hidden | Role::Depthwise | Role::Last) => {
                     weights *= 1.0 - learning_rate * weight_decay;
-                    weights -= adam(&gradient, mean, square, self.steps) * learning_rate;
+                    weights -= adam(&gradient, mean, square, beta2, self.steps) * learning_rate;
                 }
                 (_, Role::Bias) => {
-                    weights -= adam(&gradient, mean, square, self.steps) * learning_rate;
+                    weights -= adam(&gradient, mean, square, beta2, self.steps) * learning_rate;
                 }
             }
         }
@@ -82,12 +89,12 @@ impl Optimizer {
 }
 
 /// Adam's step for a learning rate of 1; `mean` and `square` are changed in place.
-fn adam(gradient: &Tensor, mut mean: Tensor, mut square: Tensor, steps: u64) -> Tensor {
+fn adam(gradient: &Tensor, mut mean: Tensor, mut square: Tensor, beta2: f64, steps: u64) -> Tensor {
     let correction = |beta: f64| 1.0 - beta.powi(steps as i32);
     let _ = mean.lerp_(gradient, 1.0 - BETA1);
-    square *= BETA2;
-    square += gradient.square() * (1.0 - BETA2);
-    let scale = (square / correction(BETA2)).sqrt() + EPSILON;
+    square *= beta2;
+    square += gradient.square() * (1.0 - beta2);
+    let scale = (square / correction(beta2)).sqrt() + EPSILON;
     mean / scale / correction(BETA1)
 }
 
@@ -103,13 +110,13 @@ mod tests {
     #[test]
     fn adams_steps_are_those_of_libtorch() {
         let _rng = crate::seeding::lock_rng(5);
-        let network = LeNet::new(10, Device::Cpu);
+        let network = crate::model::tests::lenet(10);
         let workers = Workers::new(&network, 1);
         let ours = network.weights().copy();
         let variables = nn::VarStore::new(Device::Cpu);
         let theirs = variables.root().var_copy("w", &ours);
         let mut reference = nn::Adam::default().build(&variables, 1e-2).unwrap();
-        let mut optimizer = Optimizer::new(Rule::Adam, &network);
+        let mut optimizer = Optimizer::new(Rule::Adam { beta2: BETA2 }, &network);
         for _ in 0..20 {
             let slope = Tensor::randn(ours.size(), (Kind::Float, Device::Cpu));
             reference.backward_step(&(&theirs * &slope).sum(Kind::Float));
@@ -121,11 +128,11 @@ mod tests {
     #[test]
     fn decay_shrinks_the_matrices_and_spares_the_biases() {
         let _rng = crate::seeding::lock_rng(5);
-        let network = LeNet::new(10, Device::Cpu);
+        let network = crate::model::tests::lenet(10);
         let workers = Workers::new(&network, 1);
         let weights = network.weights().ones_like();
         let still = weights.zeros_like();
-        for rule in [Rule::Adam, Rule::Muon { ratio: 1.0 }] {
+        for rule in [Rule::Adam { beta2: BETA2 }, Rule::Muon { ratio: 1.0 }] {
             let _ = weights.shallow_clone().fill_(1.0);
             Optimizer::new(rule, &network).step(&weights, &still, 0.1, 0.5, &workers);
             for Block { start, rows, columns, role } in network.blocks() {

@@ -38,8 +38,12 @@ use worst::Worst;
 /// All that is plotted.
 #[derive(Debug, Clone, Copy)]
 pub struct Figures<'a> {
+    /// Name of the network.
+    pub network: &'a str,
     /// Name of the dataset.
     pub dataset: &'a str,
+    /// Whether its images are drawings, 255 being ink, which are shown dark on white.
+    pub is_ink: bool,
     /// Names of the classes, by label.
     pub classes: &'a [String],
     /// How it was trained: the training figures are with its dropout and its augmentation.
@@ -56,10 +60,10 @@ pub struct Figures<'a> {
     pub misclassifications: &'a [Misclassification],
     /// The test images.
     pub test: &'a Split,
-    /// Kernels of the first layer, `[map][row][column]`.
+    /// Kernels of the first layer, `[map][channel][row][column]`; empty if it has none.
     pub filters: &'a [f32],
-    /// Rows, and columns, of each.
-    pub filter_side: usize,
+    /// Channels, rows and columns of each.
+    pub filter_shape: [usize; 3],
 }
 
 impl Figures<'_> {
@@ -232,7 +236,9 @@ pub(crate) mod tests {
 
         pub(crate) fn figures<'a>(&'a self, recipe: &'a Recipe) -> Figures<'a> {
             Figures {
+                network: "LeNet",
                 dataset: "made up",
+                is_ink: true,
                 classes: &self.classes,
                 recipe,
                 eval_set: EvalSet::Validation(5),
@@ -242,7 +248,7 @@ pub(crate) mod tests {
                 misclassifications: &self.misclassifications,
                 test: &self.test,
                 filters: &self.filters,
-                filter_side: 5,
+                filter_shape: [1, 5, 5],
             }
         }
     }
@@ -383,6 +389,33 @@ pub(crate) mod tests {
         }
         let refusal = format!("{:#}", prepare(&plots.join("worst.svg")).unwrap_err());
         assert!(refusal.contains("worst.svg"), "{refusal}");
+    }
+
+    #[test]
+    fn photographs_and_filters_in_colour_are_drawn_in_colour() {
+        let recipe = Recipe::PHOTO;
+        let mut made = Made::of(3, 2, &recipe);
+        let photo = |index: usize| {
+            let pixels: Vec<u8> =
+                (0..3 * 32 * 20).map(|at| (at / 640 * (60 + index)) as u8).collect();
+            Image::new([3, 32, 20], pixels).unwrap()
+        };
+        made.test.images = (0..made.test.images.len()).map(photo).collect();
+        made.samples = Samples::draw(&made.test, recipe.augmentation, 1);
+        made.filters.truncate(9 * 27);
+        let figures = made.figures(&recipe);
+        let figures = Figures { is_ink: false, filter_shape: [3, 3, 3], ..figures };
+        let pngs = all(&figures, Format::Png).unwrap();
+        for plot in [0, 3, 4] {
+            let png = image::load_from_memory(&pngs[plot]).unwrap().to_rgb8();
+            let colourful = png.pixels().filter(|pixel| pixel.0[0].abs_diff(pixel.0[2]) > 30);
+            assert!(colourful.count() > 500, "{}", NAMES[plot]);
+            assert!((900..=1400).contains(&png.width()), "{}", png.width());
+        }
+        for (filter_shape, filters) in [([1, 1, 1], &[][..]), ([2, 3, 3], &made.filters[..180])] {
+            let figures = Figures { filter_shape, filters, ..made.figures(&recipe) };
+            assert_eq!(svgs(&figures).len(), NAMES.len());
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use clap::ValueEnum;
 
-use crate::augment::Augmentation;
-use crate::optimizer::Rule;
+use crate::augment::{Augmentation, Digits, Photo};
+use crate::optimizer::{BETA2, Rule};
 use crate::schedule::Schedule;
 use crate::synthetic::Synthetic;
 
@@ -14,6 +14,8 @@ pub enum Name {
     Best,
     /// The original article's: Adam and dropout on all training images, evaluated on the test images after every epoch
     Original,
+    /// For photographs: other augmentation, Adam, as many steps as it takes where there are few, the best by validation
+    Photo,
 }
 
 impl Name {
@@ -23,6 +25,7 @@ impl Name {
         match self {
             Self::Best => "best",
             Self::Original => "original",
+            Self::Photo => "photo",
         }
     }
 
@@ -32,6 +35,7 @@ impl Name {
         match self {
             Self::Best => Recipe::BEST,
             Self::Original => Recipe::ORIGINAL,
+            Self::Photo => Recipe::PHOTO,
         }
     }
 }
@@ -39,8 +43,10 @@ impl Name {
 /// How to train.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    /// Passes over the training images.
+    /// Times to evaluate; each follows a pass over the training images, or several.
     pub epochs: u32,
+    /// Steps, at least: where images are few, an epoch passes over them as often as that takes.
+    pub min_steps: u64,
     /// Images a step.
     pub batch_size: usize,
     /// How a gradient becomes a step.
@@ -53,10 +59,14 @@ pub struct Recipe {
     pub weight_decay: f64,
     /// Part of the target that goes to all classes evenly.
     pub label_smoothing: f64,
+    /// Whether each class counts the same, however many images it has.
+    pub balanced: bool,
     /// Probability that a hidden feature is left out of a step.
     pub dropout: f64,
     /// Decay of the average of the weights, which is the result; without it the last weights are.
     pub averaging: Option<f64>,
+    /// Whether the result is that of the epoch that was best in its evaluation, not of the last.
+    pub keep_best: bool,
     /// What happens to the training images.
     pub augmentation: Option<Augmentation>,
     /// What is added to the training images of digits.
@@ -67,14 +77,17 @@ impl Recipe {
     /// The original article's.
     pub const ORIGINAL: Self = Self {
         epochs: 12,
+        min_steps: 0,
         batch_size: 512,
-        rule: Rule::Adam,
+        rule: Rule::Adam { beta2: BETA2 },
         learning_rate: 1e-3,
         schedule: Schedule::Constant,
         weight_decay: 0.0,
         label_smoothing: 0.0,
+        balanced: false,
         dropout: 0.5,
         averaging: None,
+        keep_best: false,
         augmentation: None,
         synthetic: None,
     };
@@ -82,24 +95,66 @@ impl Recipe {
     /// Chosen on validation images; the README has the figures.
     pub const BEST: Self = Self {
         epochs: 12,
+        min_steps: 1000,
         batch_size: 512,
         rule: Rule::Muon { ratio: 5.0 },
         learning_rate: 6e-3,
         schedule: Schedule::OneCycle { warm_up: 0.2 },
         weight_decay: 0.1,
         label_smoothing: 0.05,
+        balanced: false,
         dropout: 0.3,
         averaging: Some(0.999),
-        augmentation: Some(Augmentation {
-            rotation_degrees: 10.0,
-            scale: 0.12,
-            shear: 0.15,
-            shift_px: 2.0,
-            bend_px: 0.5,
-            thickness: 0.4,
-            gamma: 0.5,
-            noise: 0.1,
-        }),
+        keep_best: false,
+        augmentation: Some(Augmentation::Digits(Digits::USUAL)),
         synthetic: Some(Synthetic { per_style: 250, non_digits: 5000 }),
     };
+
+    /// Chosen by cross-validation on 901 photographs of meters' digits; the README has the figures.
+    pub const PHOTO: Self = Self {
+        epochs: 20,
+        min_steps: 3000,
+        batch_size: 64,
+        rule: Rule::Adam { beta2: 0.99 },
+        learning_rate: 3e-3,
+        schedule: Schedule::OneCycle { warm_up: 0.15 },
+        weight_decay: 0.05,
+        label_smoothing: 0.05,
+        balanced: false,
+        dropout: 0.4,
+        averaging: Some(0.998),
+        keep_best: true,
+        augmentation: Some(Augmentation::Photo(Photo::USUAL)),
+        synthetic: None,
+    };
+
+    /// How often an epoch passes over so many images.
+    #[must_use]
+    pub fn passes(&self, images: usize) -> usize {
+        let once = u64::from(self.epochs) * (images as u64).div_ceil(self.batch_size as u64);
+        if self.min_steps <= once {
+            return 1;
+        }
+        let of_an_epoch = self.min_steps.div_ceil(u64::from(self.epochs)) as usize;
+        (of_an_epoch * self.batch_size).div_ceil(images.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_images_are_passed_over_until_the_steps_are_enough() {
+        let photo = Recipe { epochs: 20, min_steps: 3000, batch_size: 64, ..Recipe::PHOTO };
+        assert_eq!(photo.passes(1_000_000), 1);
+        for images in [2, 20, 63, 64, 65, 800, 9_000] {
+            let passes = photo.passes(images);
+            let steps = 20 * (passes * images / 64);
+            assert!(steps >= 3000, "{steps} steps of {images} images");
+            assert!(20 * ((passes - 1) * images / 64) < 3000, "{passes} passes of {images}");
+        }
+        assert_eq!(Recipe::BEST.passes(60_000), 1);
+        assert_eq!(Recipe::ORIGINAL.passes(10), 1);
+    }
 }

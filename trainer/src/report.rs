@@ -53,7 +53,7 @@ pub fn emit(figures: &Figures<'_>, facts: &[(&str, String)]) -> anyhow::Result<S
     let [samples, curves, confusion, worst, filters] = &svgs[..] else {
         unreachable!("there are five plots")
     };
-    let title = format!("LeNet on {}", printable(figures.dataset));
+    let title = format!("{} on {}", printable(figures.network), printable(figures.dataset));
     let accuracy = format!("{:.2} %", figures.report.accuracy() * 100.0);
     let page = html! {
         (DOCTYPE)

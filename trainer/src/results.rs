@@ -10,7 +10,7 @@ use trainer::calibrate::{calibrate, verdicts};
 use trainer::data::Dataset;
 use trainer::evaluate::{Evaluation, evaluate_samples};
 use trainer::export::{self, COMPARED_IMAGES};
-use trainer::lenet::LeNet;
+use trainer::model::Model;
 use trainer::robustness::{corrupted, robustness};
 use trainer::synthetic::{Synthetic, generate};
 use trainer::train::{EvalSet, Options, Run};
@@ -31,7 +31,7 @@ impl Results {
     /// Measures `network`, the result of `run`, and prints what comes out.
     pub(crate) fn measure(
         run: &Run,
-        network: &LeNet,
+        network: &Model,
         setup: &Setup,
         dataset: &Dataset,
     ) -> anyhow::Result<Self> {
@@ -59,7 +59,7 @@ impl Results {
     pub(crate) fn export(
         &self,
         run: &Run,
-        network: &LeNet,
+        network: &Model,
         setup: &Setup,
         dataset: &Dataset,
         path: &Path,
@@ -67,9 +67,10 @@ impl Results {
         let metadata = export::metadata(
             &setup.identity,
             setup.options.eval_set,
-            run.history(),
+            run.result_epoch(),
             self.test.report.accuracy(),
             self.calibration.as_ref(),
+            dataset,
         );
         let compared = dataset.test.images.len().min(COMPARED_IMAGES);
         let parity = export::export(network, &metadata, &dataset.test.images[..compared], path)?;
@@ -100,10 +101,11 @@ fn describe_corrupted(scores: &[(&str, f64)], eval_set: EvalSet) -> String {
 fn fit_calibration(
     run: &Run,
     options: &Options,
-    network: &LeNet,
+    network: &Model,
     dataset: &Dataset,
 ) -> Option<Calibration> {
-    let (EvalSet::Validation(_), Some((images, labels))) = (options.eval_set, run.eval_images())
+    let (EvalSet::Validation(_) | EvalSet::Own, Some((images, labels))) =
+        (options.eval_set, run.eval_images())
     else {
         return None;
     };
@@ -127,7 +129,7 @@ fn fit_calibration(
     Some(calibration)
 }
 
-fn print_verdicts(name: &str, network: &LeNet, calibration: &Calibration, images: &[Image]) {
+fn print_verdicts(name: &str, network: &Model, calibration: &Calibration, images: &[Image]) {
     let [sure, unsure, none] = verdicts(network, calibration, images).map(|part| part * 100.0);
     print_line(format_args!(
         "{name:<11} {sure:.1} % sure, {unsure:.1} % unsure, {none:.1} % no digit"

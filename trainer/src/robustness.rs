@@ -6,16 +6,13 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::evaluate::score;
-use crate::lenet::LeNet;
+use crate::model::Model;
 use crate::seeding::{Purpose, with_rng};
 
 /// Images that are corrupted; with eleven corruptions a per mille of the mean is eleven images.
 pub const CORRUPTED_IMAGES: i64 = 1000;
 
-/// Half a picture, in pixels: one unit of libtorch's sampling grid.
-const HALF_PX: f64 = runtime::IMAGE_SIDE as f64 / 2.0;
-
-/// A name, and what it does to `float32 [images, 1, 28, 28]` of 0 to 255.
+/// A name, and what it does to `float32 [images, channels, height, width]` of 0 to 255.
 type Corruption = (&'static str, fn(&Tensor) -> Tensor);
 
 /// All of them.
@@ -23,16 +20,17 @@ const CORRUPTIONS: [Corruption; 11] = [
     ("noise", noise),
     ("blur", |images| blur(&blur(images))),
     ("faint", |images| images * 0.35),
-    ("shift", |images| warp(images, [1.0, 0.0, 0.0, 1.0], [4.0, 3.0])),
+    ("shift", |images| warp(images, [1.0, 0.0, 0.0, 1.0], [4.0 / 14.0, 3.0 / 14.0])),
     ("smaller", |images| warp(images, [1.4, 0.0, 0.0, 1.4], [0.0; 2])),
     ("larger", |images| warp(images, [0.8, 0.0, 0.0, 0.8], [0.0; 2])),
     ("slant", |images| warp(images, [1.0, 0.45, 0.0, 1.0], [0.0; 2])),
     ("turn", |images| warp(images, [0.906, -0.423, 0.423, 0.906], [0.0; 2])), // 25 degrees
     ("thin", |images| {
+        let [height, width] = sides(images);
         -(-images)
             .max_pool2d([2, 2], [1, 1], [1, 1], [1, 1], false)
-            .narrow(2, 0, 28)
-            .narrow(3, 0, 28)
+            .narrow(2, 0, height)
+            .narrow(3, 0, width)
     }),
     ("thick", |images| images.max_pool2d([3, 3], [1, 1], [1, 1], [1, 1], false)),
     ("occlusion", occlusion),
@@ -40,9 +38,9 @@ const CORRUPTIONS: [Corruption; 11] = [
 
 /// Accuracy, 0 to 1, of `network` on each corruption of the first [`CORRUPTED_IMAGES`].
 ///
-/// Images are `uint8 [images, 1, 28, 28]`, labels `int64 [images]`.
+/// Images are `uint8 [images, channels, height, width]`, labels `int64 [images]`.
 #[must_use]
-pub fn robustness(network: &LeNet, images: &Tensor, labels: &Tensor) -> Vec<(&'static str, f64)> {
+pub fn robustness(network: &Model, images: &Tensor, labels: &Tensor) -> Vec<(&'static str, f64)> {
     let labels = labels.narrow(0, 0, labels.size()[0].min(CORRUPTED_IMAGES));
     let accuracy = |images: Tensor| score(network, &images, &labels).accuracy;
     corrupted(images).map(|(name, images)| (name, accuracy(images))).collect()
@@ -68,19 +66,31 @@ fn blur(images: &Tensor) -> Tensor {
     images.avg_pool2d([3, 3], [1, 1], [1, 1], false, true, None::<i64>)
 }
 
-/// A bar of four rows across the middle has no ink.
+/// A bar of a seventh of the rows across the middle has no ink.
 fn occlusion(images: &Tensor) -> Tensor {
+    let [height, _] = sides(images);
     let hidden = images.copy();
-    let _ = hidden.narrow(2, 12, 4).fill_(0.0);
+    let _ = hidden.narrow(2, height * 3 / 7, (height / 7).max(1)).fill_(0.0);
     hidden
 }
 
-/// Takes each pixel from `linear · (x, y) + shift_px` around the middle; every second image the other way.
-fn warp(images: &Tensor, linear: [f64; 4], shift_px: [f64; 2]) -> Tensor {
+/// Height and width.
+fn sides(images: &Tensor) -> [i64; 2] {
+    let size = images.size();
+    [size[2], size[3]]
+}
+
+/// Takes each pixel from `linear · (x, y) + shift` around the middle; every second image the other way. A shift is in
+/// halves of a side.
+fn warp(images: &Tensor, linear: [f64; 4], shift: [f64; 2]) -> Tensor {
     const BILINEAR: i64 = 0;
     const ZEROS: i64 = 0;
+    let [height, width] = sides(images);
     let [across_x, across_y, down_x, down_y] = linear;
-    let [x, y] = shift_px.map(|shift| shift / HALF_PX);
+    // the grid runs from −1 to 1 along both axes, whatever their lengths
+    let aspect = height as f64 / width as f64;
+    let (across_y, down_x) = (across_y * aspect, down_x / aspect);
+    let [x, y] = shift;
     let (one, other) = (
         [across_x, across_y, x, down_x, down_y, y],
         [across_x, -across_y, -x, -down_x, down_y, -y],
@@ -109,6 +119,17 @@ mod tests {
             assert!(changed.equal(&change(&square)), "{name}");
             assert!(changed.min().double_value(&[]) >= 0.0, "{name}");
             assert!(changed.max().double_value(&[]) < 255.01, "{name}");
+        }
+    }
+
+    #[test]
+    fn photographs_are_corrupted_too() {
+        let photos = Tensor::full([4, 3, 32, 20], 90.0, (Kind::Float, Device::Cpu));
+        let _ = photos.narrow(2, 8, 12).narrow(3, 5, 8).fill_(255.0);
+        for (name, change) in CORRUPTIONS {
+            let changed = change(&photos);
+            assert_eq!(changed.size(), photos.size(), "{name}");
+            assert!((&changed - &photos).abs().max().double_value(&[]) > 50.0, "{name}");
         }
     }
 

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use anyhow::{anyhow, ensure};
+use dataset::Dimensions;
 use safe_io::SingleLine;
 use safe_io::print::print_line;
 use trainer::checkpoint::{Identity, identity};
+use trainer::costs::Costs;
 use trainer::data::Dataset;
 use trainer::train::Options;
 
@@ -25,8 +27,11 @@ impl Setup {
         let (device, why) = cli.device.resolve().map_err(|error| {
             anyhow!("{error}: LENET_TORCH=cuda trainer/run sets up CUDA, --device cpu does without")
         })?;
-        let classes = class_names(cli.classes.as_ref(), dataset.classes())?;
-        let mut options = cli.options(device, dataset.train.images.len(), classes.len());
+        let classes = match (&cli.classes, &dataset.names) {
+            (None, Some(names)) => names.clone(),
+            (given, _) => class_names(given.as_ref(), dataset.classes())?,
+        };
+        let mut options = cli.options(device, dataset, classes.len())?;
         if !dataset.is_mnist() {
             // the synthetic pictures are digits
             options.recipe.synthetic = None;
@@ -39,8 +44,60 @@ impl Setup {
             SingleLine(folder.display())
         ));
         print_line(format_args!("device    {why}"));
-        let identity = identity(dataset, &classes, cli.recipe, &options);
+        describe_network(&options, dataset.shape())?;
+        warn_of_few_steps(&options, dataset);
+        let identity = identity(dataset, &classes, cli.recipe(dataset), &options);
         Ok(Self { classes, options, identity })
+    }
+}
+
+/// Prints the network with its costs.
+fn describe_network(options: &Options, shape: [usize; 3]) -> anyhow::Result<()> {
+    let topology = &options.topology;
+    let architecture = topology.architecture(shape, options.classes as usize).map_err(|error| {
+        anyhow!("--network {topology} on images of {}: {error}", Dimensions(shape))
+    })?;
+    let costs = Costs::of(&architecture);
+    let name = topology.name().map_or_else(String::new, |name| format!("{name}, "));
+    print_line(format_args!(
+        "network   {name}{topology}: {} parameters, {} multiplications an image; int8 on a microcontroller takes about {} kB of flash and {} kB of RAM",
+        grouped(architecture.parameters()),
+        grouped(architecture.macs()),
+        costs.flash_bytes.div_ceil(1000),
+        costs.ram_bytes.div_ceil(1000),
+    ));
+    // LeNet's are in every book
+    if topology.name() != Some("lenet") {
+        for layer in architecture.layers() {
+            print_line(format_args!("          {:<8} {layer}", layer.name()));
+        }
+    }
+    Ok(())
+}
+
+/// `12345` as `12,345`.
+fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let head = digits.len() % 3;
+    let mut parts: Vec<&str> = Vec::new();
+    parts.extend((head > 0).then(|| &digits[..head]));
+    parts.extend((head..digits.len()).step_by(3).map(|start| &digits[start..start + 3]));
+    parts.join(",")
+}
+
+/// Steps below which a network has hardly begun to learn.
+const FEW_STEPS: u64 = 200;
+
+fn warn_of_few_steps(options: &Options, dataset: &Dataset) {
+    let images = dataset.train.images.len();
+    let recipe = &options.recipe;
+    let of_a_pass = images.div_ceil(recipe.batch_size) as u64;
+    let steps = (u64::from(recipe.epochs) * of_a_pass).max(recipe.min_steps);
+    if steps < FEW_STEPS {
+        print_line(format_args!(
+            "steps     {steps}: too few to learn much from {images} images; say --steps 3000, or --epochs {}",
+            3000_u64.div_ceil(of_a_pass)
+        ));
     }
 }
 

@@ -4,120 +4,26 @@
 //! run's seed and the step's number. So equal options, data and threads give equal weights on a CPU, and a run
 //! that goes on from a [`State`] is the run that never stopped.
 
+mod state;
+
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use dataset::idx::Split;
 use runtime::Image;
 use tch::{Device, Kind, Tensor};
 
 use crate::augment::Augmenter;
-use crate::evaluate::{Score, check_labels, images_tensor, labels_tensor, mean_score};
-use crate::lenet::LeNet;
+use crate::evaluate::{check_labels, images_tensor, labels_tensor, mean_score};
+use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::recipe::Recipe;
 use crate::schedule::average;
 use crate::seeding::{Purpose, with_rng};
 use crate::synthetic::generate;
-use crate::workers::{Batch, Workers};
+use crate::workers::{Batch, Objective, Workers};
 
-/// Everything that decides a run but its data.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Options {
-    /// How to train.
-    pub recipe: Recipe,
-    /// Number of classes.
-    pub classes: i64,
-    /// What to evaluate on after every epoch.
-    pub eval_set: EvalSet,
-    /// Decides the validation images, the first weights, the order of the images, their changes, and the dropout.
-    pub seed: u64,
-    /// Where to train.
-    pub device: Device,
-    /// Threads on a CPU; other numbers add up in another order.
-    pub threads: usize,
-}
-
-/// What is evaluated on after every epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EvalSet {
-    /// So many of the training images, which are not trained on.
-    Validation(usize),
-    /// The test images, as the original article does: for its figures, not to choose by.
-    Test,
-}
-
-impl EvalSet {
-    /// What to call it in a table.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Validation(_) => "validation",
-            Self::Test => "test",
-        }
-    }
-}
-
-/// Result of [`Run::advance`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Progress {
-    /// A step.
-    Step {
-        /// Epoch, from 1.
-        epoch: u32,
-        /// Images seen in this epoch.
-        images: usize,
-        /// Images of an epoch.
-        of: usize,
-        /// Mean cross-entropy in this epoch so far; none on a GPU, for which it would mean a wait.
-        loss: Option<f64>,
-    },
-    /// The last step of an epoch.
-    Epoch(Epoch),
-}
-
-/// Results of one epoch; every figure is a mean over images.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Epoch {
-    /// Which, from 1.
-    pub epoch: u32,
-    /// Over the training images, as they were met: changed, and with dropout.
-    pub training: Score,
-    /// Over the images of [`EvalSet`], after the epoch; none if there are none.
-    pub eval: Option<Score>,
-    /// Training and evaluation.
-    pub took: Duration,
-}
-
-/// A run after some step: what it takes to go on.
-#[derive(Debug)]
-pub struct State {
-    /// Steps so far.
-    pub step: u64,
-    /// `[parameters]`, as are the others.
-    pub weights: Tensor,
-    /// Average of the weights.
-    pub average: Tensor,
-    /// The optimiser's mean gradient.
-    pub mean: Tensor,
-    /// The optimiser's mean squared gradient.
-    pub square: Tensor,
-    /// The epoch so far.
-    pub partial: Partial,
-    /// The epochs so far.
-    pub history: Vec<Epoch>,
-}
-
-/// Sums over the images of an epoch that is not over.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Partial {
-    /// Of the cross-entropies.
-    pub loss: f64,
-    /// Right answers.
-    pub correct: i64,
-    /// Time so far.
-    pub took: Duration,
-}
+pub use state::{Epoch, EvalSet, Options, Partial, Progress, State};
 
 /// A training run.
 #[derive(Debug)]
@@ -127,13 +33,18 @@ pub struct Run {
     labels: Tensor,
     /// Indices of the images to train on.
     training: Tensor,
-    /// Of these, how many are of one of the classes.
+    /// Of those that an epoch trains on, how many are of one of the classes.
     of_a_class: usize,
+    /// How often an epoch goes over the images.
+    passes: usize,
     eval_images: Option<(Tensor, Tensor)>,
     augmenter: Option<Augmenter>,
+    objective: Objective,
     workers: Workers,
-    network: LeNet,
+    network: Model,
     average: Tensor,
+    /// The result after the best epoch so far, if the recipe keeps it.
+    best: Option<Tensor>,
     optimizer: Optimizer,
     /// Of the current epoch: indices, in the order of training.
     order: Tensor,
@@ -148,11 +59,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Prepares a run on `train`; `test` is touched only where [`EvalSet::Test`] asks for it.
+    /// Prepares a run on `train`; `eval` is touched only where [`EvalSet::Own`] or [`EvalSet::Test`] asks for it.
     ///
     /// # Errors
-    /// If no image is left to train on, or a label lies beyond the classes.
-    pub fn new(train: &Split, test: &Split, options: Options) -> anyhow::Result<Self> {
+    /// If no image is left to train on, a label lies beyond the classes, or the network does not fit the images.
+    pub fn new(train: &Split, eval: &Split, options: Options) -> anyhow::Result<Self> {
         check_labels(&train.labels, options.classes)?;
         let device = options.device;
         let mut images = images_tensor(&train.images).to_device(device);
@@ -176,15 +87,17 @@ impl Run {
                         Some((images.index_select(0, &chosen), labels.index_select(0, &chosen)));
                 }
             }
-            EvalSet::Test => {
-                check_labels(&test.labels, options.classes)?;
-                eval_images = Some((
-                    images_tensor(&test.images).to_device(device),
-                    labels_tensor(&test.labels).to_device(device),
-                ));
+            EvalSet::Own | EvalSet::Test => {
+                check_labels(&eval.labels, options.classes)?;
+                let tensors = (images_tensor(&eval.images), labels_tensor(&eval.labels));
+                let on_device = |tensor: Tensor| tensor.to_device(device);
+                eval_images =
+                    (!eval.images.is_empty()).then(|| (on_device(tensors.0), on_device(tensors.1)));
             }
         }
         ensure!(training.size()[0] > 0, "there are no training images");
+        let objective = objective(&options, &labels.index_select(0, &training));
+        let shape = train.images.first().map_or([0; 3], Image::shape);
         let mut of_a_class = training.size()[0] as usize;
         if let Some(amounts) = options.recipe.synthetic {
             let known = Vec::<i64>::try_from(&training)?;
@@ -202,11 +115,22 @@ impl Run {
             labels = Tensor::cat(&[labels, labels_tensor(&more.labels).to_device(device)], 0);
             training = Tensor::cat(&[training, beyond], 0);
         }
+        let network = with_rng(options.seed, Purpose::Weights, || {
+            Model::of_topology(&options.topology, shape, options.classes as usize, device)
+        });
         let network =
-            with_rng(options.seed, Purpose::Weights, || LeNet::new(options.classes, device));
+            network.map_err(|error| anyhow!("the network {}: {error}", options.topology))?;
+        let passes = options.recipe.passes(training.size()[0] as usize);
+        if passes > 1 {
+            let images = training.size()[0] as usize;
+            of_a_class = images_an_epoch(passes, &options, images) * of_a_class / images;
+        }
         let zero = |kind| Tensor::zeros([], (kind, device));
         Ok(Self {
-            augmenter: options.recipe.augmentation.map(|amounts| Augmenter::new(amounts, device)),
+            augmenter: options
+                .recipe
+                .augmentation
+                .map(|amounts| Augmenter::new(amounts, shape, device)),
             workers: Workers::new(&network, options.threads),
             average: network.weights().copy(),
             optimizer: Optimizer::new(options.recipe.rule, &network),
@@ -222,8 +146,11 @@ impl Run {
             labels,
             training,
             of_a_class,
+            passes,
             eval_images,
+            objective,
             network,
+            best: None,
         })
     }
 
@@ -232,9 +159,9 @@ impl Run {
     /// # Errors
     /// If `state` cannot be this run's.
     pub fn resume(&mut self, state: State) -> anyhow::Result<()> {
-        let State { step, weights, average, mean, square, partial, history } = state;
+        let State { step, weights, average, mean, square, best, partial, history } = state;
         let length = self.average.size();
-        for tensor in [&weights, &average, &mean, &square] {
+        for tensor in [&weights, &average, &mean, &square].into_iter().chain(&best) {
             ensure!(
                 tensor.size() == length,
                 "it holds {:?} weights, this network has {length:?}",
@@ -249,6 +176,7 @@ impl Run {
         let device = self.options.device;
         tch::no_grad(|| self.network.weights().shallow_clone().copy_(&weights));
         self.average = average.to_device(device);
+        self.best = best.map(|best| best.to_device(device));
         self.optimizer.steps = step;
         self.optimizer.mean = mean.to_device(device);
         self.optimizer.square = square.to_device(device);
@@ -274,6 +202,7 @@ impl Run {
             average: copy(&self.average),
             mean: copy(&self.optimizer.mean),
             square: copy(&self.optimizer.square),
+            best: self.best.as_ref().map(copy),
             partial: Partial {
                 loss: self.loss.double_value(&[]),
                 correct: self.correct.int64_value(&[]),
@@ -295,7 +224,7 @@ impl Run {
             self.begin_epoch();
         }
         let batch_size = self.options.recipe.batch_size;
-        let images = self.training.size()[0] as usize;
+        let images = self.images_an_epoch();
         let start = at as usize * batch_size;
         let end = images.min(start + batch_size);
         self.train_on(start, end - start);
@@ -310,8 +239,11 @@ impl Run {
         let eval = self
             .eval_images
             .as_ref()
-            .map(|(images, labels)| self.workers.evaluate(self.result(), images, labels));
+            .map(|(images, labels)| self.workers.evaluate(self.latest(), images, labels));
         let done = Epoch { epoch, training, eval, took: self.took() };
+        if self.options.recipe.keep_best && self.history.iter().all(|before| !before.beats(&done)) {
+            self.best = Some(self.latest().copy());
+        }
         self.history.push(done);
         Some(Progress::Epoch(done))
     }
@@ -324,11 +256,12 @@ impl Run {
         self.resumed = Instant::now();
     }
 
-    /// The order of the current epoch.
+    /// The order of the current epoch: so many passes over the images, each in an order of its own.
     fn shuffle(&mut self) {
         let epoch = self.step / self.steps_an_epoch();
         let shuffled = with_rng(self.options.seed, Purpose::Order { epoch }, || {
-            permutation(self.training.size()[0])
+            let passes = (0..self.passes).map(|_| permutation(self.training.size()[0]));
+            Tensor::cat(&passes.collect::<Vec<_>>(), 0)
         });
         self.order = self.training.index_select(0, &shuffled.to_device(self.options.device));
     }
@@ -350,10 +283,13 @@ impl Run {
             dropout: dropout.to_device(*device),
         };
         let weights = self.network.weights();
-        let batch = self.workers.gradient(weights, &batch, recipe.label_smoothing);
+        let batch = self.workers.gradient(weights, &batch, &self.objective);
         let learning_rate = recipe.learning_rate * recipe.schedule.factor(self.step, self.steps());
         let decay = recipe.weight_decay;
         self.optimizer.step(weights, &batch.gradient, learning_rate, decay, &self.workers);
+        if let Some(statistics) = &batch.statistics {
+            self.network.update_statistics(&(statistics / count as f64));
+        }
         if let Some(decay) = recipe.averaging {
             average(&self.average, weights, decay, self.step + 1);
         }
@@ -361,15 +297,26 @@ impl Run {
         self.correct += batch.correct;
     }
 
-    /// The result so far, a network of its own.
+    /// The result so far, a network of its own: that of the best epoch if the recipe keeps it.
     #[must_use]
-    pub fn network(&self) -> LeNet {
-        LeNet::from_weights(self.result(), self.network.architecture().clone())
+    pub fn network(&self) -> Model {
+        self.network.with_weights(self.best.as_ref().unwrap_or_else(|| self.latest()))
     }
 
-    fn result(&self) -> &Tensor {
+    /// The weights after the last step, or their average.
+    fn latest(&self) -> &Tensor {
         let averaged = self.options.recipe.averaging.is_some();
         if averaged { &self.average } else { self.network.weights() }
+    }
+
+    /// The epoch that [`Self::network`] is of.
+    #[must_use]
+    pub fn result_epoch(&self) -> Option<&Epoch> {
+        if self.best.is_none() {
+            return self.history.last();
+        }
+        // of equal ones the last
+        self.history.iter().reduce(|best, next| if best.beats(next) { best } else { next })
     }
 
     /// Images and labels of [`EvalSet`], as [`robustness`] takes them.
@@ -393,13 +340,37 @@ impl Run {
     }
 
     fn steps_an_epoch(&self) -> u64 {
-        (self.training.size()[0] as u64).div_ceil(self.options.recipe.batch_size as u64)
+        (self.images_an_epoch() as u64).div_ceil(self.options.recipe.batch_size as u64)
+    }
+
+    fn images_an_epoch(&self) -> usize {
+        images_an_epoch(self.passes, &self.options, self.training.size()[0] as usize)
     }
 
     /// Time in the current epoch.
     fn took(&self) -> Duration {
         self.before + self.resumed.elapsed()
     }
+}
+
+/// Images that an epoch trains on: of several passes as many as fill its batches.
+fn images_an_epoch(passes: usize, options: &Options, images: usize) -> usize {
+    let batch_size = options.recipe.batch_size;
+    if passes == 1 { images } else { passes * images / batch_size * batch_size }
+}
+
+/// What a run makes smallest, where its images have these labels.
+fn objective(options: &Options, labels: &Tensor) -> Objective {
+    let Recipe { label_smoothing, balanced, .. } = options.recipe;
+    let class_weights = balanced.then(|| {
+        let counts = labels.bincount::<Tensor>(None, options.classes).to_kind(Kind::Float);
+        let present = counts.greater(0.0).to_kind(Kind::Float).sum(Kind::Float);
+        // so that the mean over the images is 1
+        let all = counts.sum(Kind::Float) / present;
+        let weights = all / counts.clamp_min(1.0);
+        Tensor::cat(&[weights, Tensor::ones([1], (Kind::Float, labels.device()))], 0)
+    });
+    Objective { label_smoothing, class_weights }
 }
 
 /// What to multiply features by: 0 with this probability, rounded to a 256th, and else what keeps the mean.

@@ -18,21 +18,26 @@ use tch::{Device, Kind, Tensor};
 
 use crate::augment::Draws;
 use crate::evaluate::{Score, score};
-use crate::lenet::LeNet;
+use crate::model::Model;
 
-/// Pictures of a micro-batch on a CPU: their maps fit a core's second-level cache.
-const CPU_MICRO_BATCH: i64 = 128;
+/// Values of the largest maps in a micro-batch on a CPU, which fit a core's second-level cache: LeNet's of 128 pictures.
+const CPU_MICRO_BATCH_VALUES: i64 = 128 * 20 * 24 * 24;
+/// Pictures of such a micro-batch, at least and at most.
+const CPU_MICRO_BATCH: [i64; 2] = [32, 128];
+
+/// Pictures that a batch normalisation needs at least, for their mean and variance to mean something.
+const MIN_NORMALIZED: i64 = 32;
 
 /// A batch, or a shard of one.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// `uint8 [pictures, 1, 28, 28]`
+    /// `uint8 [pictures, channels, height, width]`
     pub(crate) pictures: Tensor,
     /// `int64 [pictures]`; one beyond the classes says that the picture is of none of them.
     pub(crate) labels: Tensor,
     /// How to change the pictures.
     pub(crate) draws: Option<Draws>,
-    /// What to multiply the hidden features by, `[pictures, 500]`.
+    /// What to multiply the values before the last layer by, `[pictures, values]`.
     pub(crate) dropout: Tensor,
 }
 
@@ -45,6 +50,24 @@ pub(crate) struct BatchGradient {
     pub(crate) loss: Tensor,
     /// Number of right answers.
     pub(crate) correct: Tensor,
+    /// Sum of the statistics of batch normalisations, each as often as it has pictures; none without any.
+    pub(crate) statistics: Option<Tensor>,
+}
+
+/// What is made smallest.
+#[derive(Debug)]
+pub(crate) struct Objective {
+    /// Part of the target that goes to all classes evenly.
+    pub(crate) label_smoothing: f64,
+    /// What the pictures of each class count, `float32 [classes + 1]`, the last being of none; none if all count 1.
+    pub(crate) class_weights: Option<Tensor>,
+}
+
+impl Clone for Objective {
+    fn clone(&self) -> Self {
+        let class_weights = self.class_weights.as_ref().map(Tensor::shallow_clone);
+        Self { class_weights, ..*self }
+    }
 }
 
 /// Threads with a copy of the network each.
@@ -53,6 +76,8 @@ pub(crate) struct Workers {
     threads: Vec<Worker>,
     /// Pictures of a micro-batch.
     micro_batch: i64,
+    /// Pictures of a shard, at least.
+    min_shard: i64,
 }
 
 #[derive(Debug)]
@@ -62,15 +87,24 @@ struct Worker {
 }
 
 /// What a thread does with its copy of the network.
-type Task = Box<dyn FnOnce(&LeNet) + Send>;
+type Task = Box<dyn FnOnce(&Model) + Send>;
 
 impl Workers {
     /// As many threads on a CPU; on a GPU one, which takes a batch as one micro-batch.
-    pub(crate) fn new(network: &LeNet, threads: usize) -> Self {
+    pub(crate) fn new(network: &Model, threads: usize) -> Self {
         let device = network.weights().device();
+        let values = |layer: &network::Layer| layer.accumulators().iter().product::<usize>() as i64;
+        let largest = network.architecture().layers().iter().map(values).max().unwrap_or(1);
+        let [min, max] = CPU_MICRO_BATCH;
+        let fitting = (CPU_MICRO_BATCH_VALUES / largest).clamp(min, max);
         let (threads, micro_batch) =
-            if device == Device::Cpu { (threads, CPU_MICRO_BATCH) } else { (1, i64::MAX) };
-        Self { threads: (0..threads).map(|_| Worker::new(network)).collect(), micro_batch }
+            if device == Device::Cpu { (threads, fitting) } else { (1, i64::MAX) };
+        let min_shard = if network.has_batch_norm() { MIN_NORMALIZED } else { 1 };
+        Self {
+            threads: (0..threads).map(|_| Worker::new(network)).collect(),
+            micro_batch,
+            min_shard,
+        }
     }
 
     /// The gradient of the mean loss over `batch` at `weights`.
@@ -78,12 +112,12 @@ impl Workers {
         &self,
         weights: &Tensor,
         batch: &Batch,
-        label_smoothing: f64,
+        objective: &Objective,
     ) -> BatchGradient {
         let (of, micro_batch) = (batch.labels.size()[0], self.micro_batch);
-        let shards = self.spread(weights, of, |start, count| {
-            let shard = batch.narrow(start, count);
-            move |replica: &LeNet| shard.gradient(replica, micro_batch, label_smoothing, of)
+        let shards = self.spread(weights, of, self.min_shard, |start, count| {
+            let (shard, objective) = (batch.narrow(start, count), objective.clone());
+            move |replica: &Model| shard.gradient(replica, micro_batch, &objective, of)
         });
         shards.into_iter().reduce(BatchGradient::add).expect("a batch is not empty")
     }
@@ -91,9 +125,9 @@ impl Workers {
     /// Loss and accuracy at `weights`, on images and labels as [`score`] takes them.
     pub(crate) fn evaluate(&self, weights: &Tensor, images: &Tensor, labels: &Tensor) -> Score {
         let of = labels.size()[0];
-        let scores = self.spread(weights, of, |start, count| {
+        let scores = self.spread(weights, of, 1, |start, count| {
             let (images, labels) = (images.narrow(0, start, count), labels.narrow(0, start, count));
-            move |replica: &LeNet| (score(replica, &images, &labels), count as f64 / of as f64)
+            move |replica: &Model| (score(replica, &images, &labels), count as f64 / of as f64)
         });
         scores.into_iter().fold(Score { loss: 0.0, accuracy: 0.0 }, |sum, (score, part)| Score {
             loss: sum.loss + score.loss * part,
@@ -106,37 +140,43 @@ impl Workers {
     where
         F: FnOnce() -> Tensor + Send + 'static,
     {
-        let parts = self.split(rows, |start, count| {
+        let parts = self.split(rows, 1, |start, count| {
             let part = part(start, count);
-            move |_: &LeNet| tch::no_grad(part)
+            move |_: &Model| tch::no_grad(part)
         });
         Tensor::cat(&parts, 0)
     }
 
     /// Parts of `of` pictures, each done by a thread whose network has these weights; in order.
-    fn spread<T, F>(&self, weights: &Tensor, of: i64, part: impl Fn(i64, i64) -> F) -> Vec<T>
+    fn spread<T, F>(
+        &self,
+        weights: &Tensor,
+        of: i64,
+        min: i64,
+        part: impl Fn(i64, i64) -> F,
+    ) -> Vec<T>
     where
         T: Send + 'static,
-        F: FnOnce(&LeNet) -> T + Send + 'static,
+        F: FnOnce(&Model) -> T + Send + 'static,
     {
-        self.split(of, |start, count| {
+        self.split(of, min, |start, count| {
             // tensors share memory: the weights are not copied here, and do not change before all shards are done
             let (part, weights) = (part(start, count), weights.detach());
-            move |replica: &LeNet| {
+            move |replica: &Model| {
                 tch::no_grad(|| replica.weights().shallow_clone().copy_(&weights));
                 part(replica)
             }
         })
     }
 
-    /// Parts of `of` things, start and count, each done by a thread; in order.
-    fn split<T, F>(&self, of: i64, part: impl Fn(i64, i64) -> F) -> Vec<T>
+    /// Parts of `of` things, start and count, each done by a thread and but for the last of at least `min`; in order.
+    fn split<T, F>(&self, of: i64, min: i64, part: impl Fn(i64, i64) -> F) -> Vec<T>
     where
         T: Send + 'static,
-        F: FnOnce(&LeNet) -> T + Send + 'static,
+        F: FnOnce(&Model) -> T + Send + 'static,
     {
         // all shards but the last are equally long; few things leave some threads without any
-        let each = (of as u64).div_ceil(self.threads.len() as u64) as i64;
+        let each = ((of as u64).div_ceil(self.threads.len() as u64) as i64).max(min);
         let mut results = Vec::new();
         for (worker, start) in self.threads.iter().zip((0..of).step_by(each as usize)) {
             let (done, result) = channel();
@@ -153,9 +193,9 @@ impl Workers {
 }
 
 impl Worker {
-    fn new(network: &LeNet) -> Self {
+    fn new(network: &Model) -> Self {
         let (tasks, todo) = channel::<Task>();
-        let replica = LeNet::from_weights(network.weights(), network.architecture().clone());
+        let replica = network.with_weights(network.weights());
         let thread = thread::spawn(move || {
             // this thread is the parallelism
             tch::set_num_threads(1);
@@ -196,13 +236,21 @@ impl Batch {
     /// What this part of a batch of `of` pictures adds to it, in micro-batches.
     fn gradient(
         &self,
-        replica: &LeNet,
+        replica: &Model,
         micro_batch: i64,
-        label_smoothing: f64,
+        objective: &Objective,
         of: i64,
     ) -> BatchGradient {
+        let Objective { label_smoothing, class_weights } = objective;
         let count = self.labels.size()[0];
-        let sums = (0..count).step_by(micro_batch.min(count) as usize).map(|start| {
+        let mut micro_batch = micro_batch.min(count);
+        if replica.has_batch_norm() {
+            // equally long, so that each has a mean and a variance
+            let parts = (count as u64).div_ceil(micro_batch as u64);
+            micro_batch = (count as u64).div_ceil(parts) as i64;
+        }
+        let mut statistics: Option<Tensor> = None;
+        let sums = (0..count).step_by(micro_batch as usize).map(|start| {
             let batch = self.narrow(start, micro_batch.min(count - start));
             let pictures = batch.draws.as_ref().map(|draws| draws.apply(&batch.pictures));
             let logits =
@@ -212,21 +260,32 @@ impl Batch {
             let of_a_class = batch.labels.less(classes).to_kind(Kind::Float);
             // a label beyond the classes would be no index: it takes any class, and counts for nothing
             let labels = batch.labels.clamp_max(classes - 1).unsqueeze(1);
-            let wrong = -(log_probabilities.gather(1, &labels, false).squeeze_dim(1) * &of_a_class)
-                .sum(Kind::Float);
+            let likely = log_probabilities.gather(1, &labels, false).squeeze_dim(1) * &of_a_class;
+            let wrong = -likely.sum(Kind::Float);
             // every class gets an equal part of this much; all of it where there is none to prefer
             let even: Tensor = 1.0 - of_a_class * (1.0 - label_smoothing);
             let mean = log_probabilities.mean_dim([1].as_slice(), false, Kind::Float);
-            let even = -(mean * even).sum(Kind::Float);
+            let even = mean * even;
+            let (weighted, even) = match class_weights {
+                Some(weights) => {
+                    let weights = weights.index_select(0, &batch.labels.clamp_max(classes));
+                    (-(likely * &weights).sum(Kind::Float), -(even * weights).sum(Kind::Float))
+                }
+                None => (wrong.shallow_clone(), -even.sum(Kind::Float)),
+            };
             // divided by the whole batch, so that the sum over all micro-batches is the gradient of its mean
-            let objective = &wrong * (1.0 - label_smoothing) + even;
+            let objective = weighted * (1.0 - label_smoothing) + even;
             (objective / of as f64).backward();
+            if let Some(of_batch) = replica.batch_statistics() {
+                let more = of_batch * batch.labels.size()[0] as f64;
+                statistics = Some(statistics.take().map_or(more.shallow_clone(), |sum| sum + more));
+            }
             let correct = logits.argmax(1, false).eq_tensor(&batch.labels).sum(Kind::Int64);
             (wrong.detach().to_kind(Kind::Double), correct)
         });
         let (loss, correct) =
             sums.reduce(|a, b| (a.0 + b.0, a.1 + b.1)).expect("a shard is not empty");
-        BatchGradient { gradient: replica.take_gradient(), loss, correct }
+        BatchGradient { gradient: replica.take_gradient(), loss, correct, statistics }
     }
 }
 
@@ -236,6 +295,7 @@ impl BatchGradient {
             gradient: self.gradient + other.gradient,
             loss: self.loss + other.loss,
             correct: self.correct + other.correct,
+            statistics: self.statistics.zip(other.statistics).map(|(ours, theirs)| ours + theirs),
         }
     }
 }

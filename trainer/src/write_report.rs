@@ -8,9 +8,8 @@ use network::{Architecture, Kind};
 use safe_io::SingleLine;
 use sha2::{Digest, Sha256};
 use tch::Device;
-use trainer::augment::Augmentation;
 use trainer::data::Dataset;
-use trainer::lenet::LeNet;
+use trainer::model::Model;
 use trainer::optimizer::Rule;
 use trainer::plots::{self, Figures, Samples};
 use trainer::recipe::Recipe;
@@ -29,7 +28,7 @@ pub(crate) fn write(
     setup: &Setup,
     dataset: &Dataset,
     run: &Run,
-    network: &LeNet,
+    network: &Model,
     results: &Results,
 ) -> anyhow::Result<()> {
     if cli.plots.is_none() && cli.report.is_none() {
@@ -37,7 +36,16 @@ pub(crate) fn write(
     }
     let Setup { classes, options, .. } = setup;
     let exported = network.network();
+    let title = match options.topology.name() {
+        Some("lenet") => "LeNet".to_owned(),
+        Some(name) => name.to_owned(),
+        None => options.topology.to_string(),
+    };
+    let filter_shape = first_kernel(exported.architecture());
+    let first = exported.affine().first().filter(|_| filter_shape.is_some());
     let figures = Figures {
+        network: &title,
+        is_ink: dataset.is_ink(),
         dataset: &dataset.name,
         classes,
         recipe: &options.recipe,
@@ -47,8 +55,8 @@ pub(crate) fn write(
         report: &results.test.report,
         misclassifications: &results.test.misclassifications,
         test: &dataset.test,
-        filters: exported.affine().first().map_or(&[], |first| &first.weights),
-        filter_side: first_kernel_side(exported.architecture()),
+        filters: first.map_or(&[], |first| &first.weights),
+        filter_shape: filter_shape.unwrap_or([1; 3]),
     };
     if let Some(folder) = &cli.plots {
         plots::write(&figures, folder)?;
@@ -100,6 +108,10 @@ fn describe_images(dataset: &Dataset, eval_set: EvalSet) -> String {
             let rest = train - held_out;
             format!("{rest} for training, {held_out} for validation, {test} for the test")
         }
+        EvalSet::Own => {
+            let held_out = dataset.validation.images.len();
+            format!("{train} for training, {held_out} for validation, {test} for the test")
+        }
         EvalSet::Test => {
             format!(
                 "{train} for training, {test} for the test and for evaluation after every epoch"
@@ -124,31 +136,15 @@ fn describe_recipe(recipe: &Recipe) -> Vec<(&'static str, String)> {
         }
     };
     let rule = match recipe.rule {
-        Rule::Adam => "Adam".to_owned(),
+        Rule::Adam { .. } => "Adam".to_owned(),
         Rule::Muon { ratio } => format!("Muon at {ratio} times the learning rate, and Adam"),
     };
     let averaging = recipe.averaging.map_or_else(
         || "none: the last weights are the result".to_owned(),
         |decay| format!("of the weights, decay {decay} a step"),
     );
-    let augmentation = recipe.augmentation.map_or_else(
-        || "none".to_owned(),
-        |Augmentation {
-             rotation_degrees,
-             scale,
-             shear,
-             shift_px,
-             bend_px,
-             thickness,
-             gamma,
-             noise,
-         }| {
-            format!(
-                "turn {rotation_degrees}°, scale {scale}, shear {shear}, shift {shift_px} px, \
-                 bend {bend_px} px, thickness {thickness}, gamma {gamma}, noise {noise}"
-            )
-        },
-    );
+    let augmentation =
+        recipe.augmentation.map_or_else(|| "none".to_owned(), |changes| changes.to_string());
     vec![
         ("optimizer", rule),
         ("schedule", schedule),
@@ -160,14 +156,11 @@ fn describe_recipe(recipe: &Recipe) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Rows of the first convolution's kernel.
-fn first_kernel_side(architecture: &Architecture) -> usize {
-    architecture
-        .layers()
-        .iter()
-        .find_map(|layer| match layer.kind() {
-            Kind::Conv(conv) => Some(conv.kernel[0]),
-            _ => None,
-        })
-        .unwrap_or(1)
+/// Channels, rows and columns of the first layer's kernels, if it is a convolution.
+fn first_kernel(architecture: &Architecture) -> Option<[usize; 3]> {
+    let first = architecture.layers().first()?;
+    match (first.kind(), &first.weights()[..]) {
+        (Kind::Conv(_), &[_, channels, rows, columns]) => Some([channels, rows, columns]),
+        _ => None,
+    }
 }

@@ -39,6 +39,7 @@ pub mod onnx;
 pub mod plan;
 mod reference;
 mod scores;
+mod topology;
 
 pub use affine::Affine;
 pub use architecture::{
@@ -49,3 +50,4 @@ pub use error::Error;
 pub use normalization::Normalization;
 pub use reference::Network;
 pub use scores::Scores;
+pub use topology::{Topology, TopologyError};

@@ -64,10 +64,18 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// Ink on paper.
-    pub(super) fn of(image: &Image, at: (i32, i32), square_px: u32) -> Self {
-        let squares = image.channel(0).iter().map(|&ink| RGBColor(255 - ink, 255 - ink, 255 - ink));
-        Self { at, square_px, width: image.width(), squares: squares.collect() }
+    /// An image: ink on paper, or with the colours that it has.
+    pub(super) fn of(image: &Image, is_ink: bool, at: (i32, i32), square_px: u32) -> Self {
+        let [red, green, blue] = match image.channels() {
+            1 | 2 => [0; 3],
+            _ => [0, 1, 2],
+        }
+        .map(|channel| image.channel(channel));
+        let shown = |value: u8| if is_ink { 255 - value } else { value };
+        let squares = red.iter().zip(green).zip(blue);
+        let squares =
+            squares.map(|((&r, &g), &b)| RGBColor(shown(r), shown(g), shown(b))).collect();
+        Self { at, square_px, width: image.width(), squares }
     }
 
     fn height(&self) -> usize {
@@ -175,12 +183,12 @@ fn encode(rgb: &[u8], width: u32, height: u32) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A thin square around a picture, just outside of it.
+/// A thin line around a picture of this width and height, just outside of it.
 pub(super) fn frame<B: DrawingBackend>(
     area: &Area<B>,
     (x, y): (i32, i32),
-    side: i32,
+    (width, height): (i32, i32),
 ) -> DrawResult<B> {
-    let corners = [(x - 1, y - 1), (x + side, y + side)];
+    let corners = [(x - 1, y - 1), (x + width, y + height)];
     area.draw(&plotters::element::Rectangle::new(corners, GUIDE))
 }

@@ -2,7 +2,7 @@
 
 use dataset::idx::Split;
 use plotters::prelude::DrawingBackend;
-use runtime::{IMAGE_SIDE, Image, PIXELS};
+use runtime::Image;
 use tch::{Device, Kind, Tensor};
 
 use super::render::{Area, BODY, DrawResult, MARGIN_PX, NOTE, Picture, Plot, TOP_PX};
@@ -48,7 +48,8 @@ impl Samples {
     pub fn draw(train: &Split, augmentation: Option<Augmentation>, seed: u64) -> Self {
         let each = if augmentation.is_some() { 1 } else { ROWS };
         let draws = ROWS as i64 - 1;
-        let augmenter = augmentation.map(|amounts| Augmenter::new(amounts, Device::Cpu));
+        let shape = train.images.first().map_or([1; 3], Image::shape);
+        let augmenter = augmentation.map(|amounts| Augmenter::new(amounts, shape, Device::Cpu));
         let columns = with_rng(seed, Purpose::Samples, || {
             let mut columns = pick(train, each);
             let Some(augmenter) = &augmenter else { return columns };
@@ -57,8 +58,9 @@ impl Samples {
                 let changed = augmenter.draw(draws).apply(&original);
                 let changed = changed.round().to_kind(Kind::Uint8).flatten(0, -1);
                 let changed = Vec::<u8>::try_from(changed).expect("pixels of one axis");
-                let changed: &[[u8; PIXELS]] = changed.as_chunks().0;
-                column.pictures.extend(changed.iter().map(|&pixels| Image::mnist(pixels)));
+                let changed = changed.chunks(shape.iter().product());
+                let image = |pixels: &[u8]| Image::new(shape, pixels).expect("as many pixels");
+                column.pictures.extend(changed.map(image));
             }
             columns
         });
@@ -88,8 +90,8 @@ fn pick(train: &Split, each: usize) -> Vec<Column> {
     columns
 }
 
-const SQUARE_PX: u32 = 3;
-const STEP_PX: i32 = SQUARE_PX as i32 * IMAGE_SIDE as i32 + 10;
+/// Side of an image, about.
+const SIDE_PX: usize = 84;
 /// Room for the names of the rows.
 const LEFT_PX: i32 = MARGIN_PX + 116;
 /// Room for the names of the classes.
@@ -100,9 +102,27 @@ const GAP_PX: i32 = 12;
 pub(super) struct SamplesPlot<'a>(pub(super) &'a Figures<'a>);
 
 impl SamplesPlot<'_> {
+    /// Side of a pixel of an image, and width and height of an image.
+    fn image_px(&self) -> (u32, i32, i32) {
+        let first = self.0.samples.columns.first().and_then(|column| column.pictures.first());
+        let [_, height, width] = first.map_or([1, 28, 28], Image::shape);
+        let square = (SIDE_PX / height.max(width)).max(1);
+        (square as u32, (square * width) as i32, (square * height) as i32)
+    }
+
+    /// Width of a column, without the gap to the next.
+    fn column_px(&self) -> i32 {
+        self.image_px().1.max(SIDE_PX as i32)
+    }
+
     fn corner(&self, column: usize, row: usize) -> (i32, i32) {
         let gap = if self.0.samples.augmented && row > 0 { GAP_PX } else { 0 };
-        (LEFT_PX + column as i32 * STEP_PX, TOP_PX + HEAD_PX + row as i32 * STEP_PX + gap)
+        let (_, width, height) = self.image_px();
+        let aside = (self.column_px() - width) / 2;
+        (
+            LEFT_PX + column as i32 * (self.column_px() + 10) + aside,
+            TOP_PX + HEAD_PX + row as i32 * (height + 10) + gap,
+        )
     }
 }
 
@@ -135,28 +155,34 @@ impl Plot for SamplesPlot<'_> {
         let mut pictures = Vec::new();
         for (x, column) in self.0.samples.columns.iter().enumerate() {
             for (y, image) in column.pictures.iter().enumerate() {
-                pictures.push(Picture::of(image, self.corner(x, y), SQUARE_PX));
+                pictures.push(Picture::of(
+                    image,
+                    self.0.is_ink,
+                    self.corner(x, y),
+                    self.image_px().0,
+                ));
             }
         }
         pictures
     }
 
     fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> DrawResult<B> {
-        let side = STEP_PX - 10;
+        let (_, width, height) = self.image_px();
+        let room = self.column_px() + 4;
         let class = TextFormat { bold: true, ..BODY };
         for (index, column) in self.0.samples.columns.iter().enumerate() {
             let (x, y) = self.corner(index, 0);
             let name = self.0.class(column.label.into());
-            let class = class.shrunk(&name, side + 4);
-            let name = class.fit(&name, side + 4);
-            area.draw_text(&name, &class.style(CENTER), (x + side / 2, y - 18))?;
+            let class = class.shrunk(&name, room);
+            let name = class.fit(&name, room);
+            area.draw_text(&name, &class.style(CENTER), (x + width / 2, y - 18))?;
             for row in 0..column.pictures.len() {
                 let corner = self.corner(index, row);
-                super::render::frame(area, corner, side)?;
+                super::render::frame(area, corner, (width, height))?;
             }
         }
         let row_name = |text: &str, row: usize, down: i32| {
-            let at = (MARGIN_PX, self.corner(0, row).1 + side / 2 + down);
+            let at = (MARGIN_PX, self.corner(0, row).1 + height / 2 + down);
             area.draw_text(text, &NOTE.style(LEFT), at)
         };
         if self.0.samples.augmented {
