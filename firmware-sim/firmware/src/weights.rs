@@ -290,37 +290,60 @@ impl Weights {
         }
     }
 
-    /// Gives each weight of an output, and zeros that fill up, in the order in which they lie, with a tap: the weight's
-    /// own, or in another order one of which as much can be said, whether it is below [`Self::taps`] or fills up.
-    pub fn each(&self, bytes: &[u8], output: usize, mut action: impl FnMut(usize, i16)) {
-        let is_dense = matches!(self.order, Order::DenseWords | Order::DenseColumns);
+    /// Weights of an output with the zeros that fill up, as they lie one after another.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        let filling = self.filling();
+        if filling.start < filling.end { filling.end } else { self.taps }
+    }
+
+    /// Which of these one of [`Self::filling`] is.
+    #[must_use]
+    pub const fn number(&self, filling: usize) -> usize {
+        match self.order {
+            // of four taps the first word has 0 and 2
+            Order::DenseWords => filling & !3 | (filling & 1) << 1 | filling >> 1 & 1,
+            _ => filling,
+        }
+    }
+
+    /// Sum of some weights of an output, and sum of their magnitudes; by their numbers, as they lie.
+    #[must_use]
+    #[inline(never)]
+    pub fn sums(&self, bytes: &[u8], output: usize, numbers: Range<usize>) -> (i32, u32) {
         let place = self.place(output, 0);
         // words hold two taps
         let (start, step, in_word) = match place {
             Place::Byte(at) if self.order == Order::Taps => (at, self.outputs, 0),
             Place::Byte(at) => (at, BLOCK, 0),
             Place::Half(at) => (at, 2 * size_of::<u32>(), 0),
-            Place::Even(at) | Place::Odd(at) if is_dense => {
-                let before = output / (2 * DENSE_PAIRS) * DENSE_PAIRS;
-                let width = (self.outputs.div_ceil(2) - before).min(DENSE_PAIRS);
+            Place::Even(at) | Place::Odd(at) => {
+                let mut width = 1;
+                if matches!(self.order, Order::DenseWords | Order::DenseColumns) {
+                    let before = output / (2 * DENSE_PAIRS) * DENSE_PAIRS;
+                    width = (self.outputs.div_ceil(2) - before).min(DENSE_PAIRS);
+                }
                 (at, size_of::<u32>() * width, 1)
             }
-            Place::Even(at) | Place::Odd(at) => (at, size_of::<u32>(), 1),
         };
-        let count = if in_word == 0 { self.taps } else { 2 * self.words() };
-        for number in 0..count {
+        let is_half = matches!(place, Place::Half(_));
+        let is_odd = matches!(place, Place::Odd(_));
+        let (mut sum, mut magnitudes) = (0_i32, 0_u32);
+        for number in numbers {
             let at = start + (number >> in_word) * step + 2 * (number & in_word);
-            let [low, high] = [at, at + 1].map(|at| bytes.get(at).copied().unwrap_or_default());
-            let weight = match place {
-                Place::Byte(_) | Place::Even(_) => low.cast_signed().into(),
-                Place::Half(_) => i16::from_le_bytes([low, high]),
-                Place::Odd(_) => odd([low, high]),
-            };
-            // of four taps the first word has 0 and 2
-            let tap =
-                if is_dense { number & !3 | (number & 1) << 1 | number >> 1 & 1 } else { number };
-            action(tap, weight);
+            // a layer's bytes are an even number
+            let (Some(&high), Some(&low)) = (bytes.get(at | 1), bytes.get(at)) else { break };
+            let mut weight = i32::from(low.cast_signed());
+            if is_odd {
+                weight = odd([low, high]).into();
+            } else if is_half {
+                weight = i16::from_le_bytes([low, high]).into();
+            }
+            // none overflows: taps are so few, and halves are of a kernel
+            sum = sum.wrapping_add(weight);
+            magnitudes = magnitudes.wrapping_add(weight.unsigned_abs());
         }
+        (sum, magnitudes)
     }
 
     /// Sets the weight of a tap to an output. The even one of two outputs must be set before the odd one.

@@ -276,30 +276,26 @@ impl<'a> Sums<'a> {
                 }
             }
             Some(weights) => {
-                let chunk = match weights.order {
-                    Order::Blocks => self.record.chunk.get().into(),
-                    _ => 0_u32,
-                };
-                let (mut in_chunk, mut left, mut largest) = (0_u32, chunk, 0_u32);
-                let mut is_filled = true;
-                // none overflows: taps are at most `MAX_TAPS`
-                weights.each(self.bytes, output, |tap, weight| {
-                    sum += i32::from(weight);
-                    let magnitude = u32::from(weight.unsigned_abs());
-                    magnitudes += magnitude;
-                    is_filled &= weight == 0 || tap < weights.taps;
-                    in_chunk += magnitude;
-                    left = left.wrapping_sub(1);
-                    if left == 0 {
-                        (largest, in_chunk, left) = (in_chunk.max(largest), 0, chunk);
+                for tap in weights.filling() {
+                    let number = weights.number(tap);
+                    if weights.sums(self.bytes, output, number..number + 1).1 > 0 {
+                        return Err(Filled);
                     }
-                });
-                if !is_filled {
-                    return Err(Filled);
                 }
-                // of a convolution
-                if chunk > 0 && in_chunk.max(largest) > (CHUNK_LIMIT - 1) / MAX_ACTIVATION {
-                    return Ok(u32::MAX);
+                // of a convolution by blocks what is summed up at once is bounded too
+                let chunk = usize::from(self.record.chunk.get());
+                let is_packed = weights.order == Order::Blocks && chunk > 0;
+                let step = if is_packed { chunk } else { weights.count() };
+                let mut from = 0;
+                while from < weights.count() {
+                    let end = weights.count().min(from + step);
+                    let part = weights.sums(self.bytes, output, from..end);
+                    if is_packed && part.1 > (CHUNK_LIMIT - 1) / MAX_ACTIVATION {
+                        return Ok(u32::MAX);
+                    }
+                    // none overflows: taps are at most `MAX_TAPS`
+                    (sum, magnitudes) = (sum + part.0, magnitudes + part.1);
+                    from = end;
                 }
             }
             // a mean

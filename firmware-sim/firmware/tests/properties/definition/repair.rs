@@ -54,8 +54,8 @@ pub(crate) fn restated(bytes: &[u8]) -> Option<Vec<u8>> {
             <[Channel]>::mut_from_prefix_with_elems(file.get_mut(start..)?, record.channels())
                 .ok()?;
         for (output, channel) in channels.iter_mut().enumerate() {
-            let mut all = vec![];
-            weights.each(bytes, output, |_, weight| all.push(weight));
+            let all = (0..weights.taps).chain(weights.filling());
+            let all = all.map(|tap| weights.get(bytes, output, tap));
             let bound = accumulator_bound(all, channel.bias.get(), zero);
             channel.bound = u32::try_from(bound).unwrap_or(u32::MAX).into();
         }
