@@ -202,10 +202,7 @@ impl Weights {
     /// Taps that fill the words of an output up. What they meet may be any byte, so they must weigh nothing.
     #[must_use]
     pub const fn filling(&self) -> Range<usize> {
-        match self.order {
-            Order::Fours | Order::Grey | Order::DenseWords => self.taps..2 * self.words(),
-            _ => 0..0,
-        }
+        self.taps..self.count()
     }
 
     /// Where the weight of a tap to an output lies; of [`Self::filling`] too.
@@ -293,8 +290,10 @@ impl Weights {
     /// Weights of an output with the zeros that fill up, as they lie one after another.
     #[must_use]
     pub const fn count(&self) -> usize {
-        let filling = self.filling();
-        if filling.start < filling.end { filling.end } else { self.taps }
+        match self.order {
+            Order::Fours | Order::Grey | Order::DenseWords => 2 * self.words(),
+            _ => self.taps,
+        }
     }
 
     /// Which of these one of [`Self::filling`] is.

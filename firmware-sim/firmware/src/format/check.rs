@@ -14,6 +14,7 @@ use super::{
     MAX_CHANNELS, MAX_KERNEL, MAX_LAYERS, MAX_OUTPUTS, MAX_POOLED_STRIDE, MAX_SIDE, Model, Order,
     Record, Rehearsal, VERSION, Value, Weights, ZERO_POINTS, checksum, data,
 };
+use crate::loops::keep_rolled;
 use crate::multiplier::Multiplier;
 
 /// Bits of the positive, normal numbers of IEEE 754 binary32: exponents 1 to 254.
@@ -273,10 +274,12 @@ impl<'a> Sums<'a> {
                 for factor in self.bytes.as_chunks().0 {
                     let magnitude = i32::from_le_bytes(*factor).unsigned_abs();
                     magnitudes = magnitudes.saturating_add(magnitude);
+                    keep_rolled();
                 }
             }
             Some(weights) => {
-                for tap in weights.filling() {
+                let count = weights.count();
+                for tap in weights.taps..count {
                     let number = weights.number(tap);
                     if weights.sums(self.bytes, output, number..number + 1).1 > 0 {
                         return Err(Filled);
@@ -285,10 +288,10 @@ impl<'a> Sums<'a> {
                 // of a convolution by blocks what is summed up at once is bounded too
                 let chunk = usize::from(self.record.chunk.get());
                 let is_packed = weights.order == Order::Blocks && chunk > 0;
-                let step = if is_packed { chunk } else { weights.count() };
+                let step = if is_packed { chunk } else { count };
                 let mut from = 0;
-                while from < weights.count() {
-                    let end = weights.count().min(from + step);
+                while from < count {
+                    let end = count.min(from + step);
                     let part = weights.sums(self.bytes, output, from..end);
                     if is_packed && part.1 > (CHUNK_LIMIT - 1) / MAX_ACTIVATION {
                         return Ok(u32::MAX);
