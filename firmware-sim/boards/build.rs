@@ -88,15 +88,13 @@ fn main() {
         _ if riscv => STACK_RISCV,
         _ => STACK,
     };
-    // on the stack also lie a row, as it comes and as it waits, and a count for each layer
-    let stack = stack
-        + 3 * (words(dimensions.row_len).saturating_sub(words(28)))
-        + 4 * dimensions.layers as u32;
+    // on the stack also lies a count for each layer
+    let stack = stack + 4 * dimensions.layers as u32;
     // the program that compares kernels has few statics and the portable ones, which need more of the stack
     let stack = env::var("STACK").map_or(stack, |bytes| bytes.parse().expect("STACK is a number"));
     let stack = stack.next_multiple_of(8);
-    // three rows wait, each with its place; the rest is for what the program itself holds
-    let queue = 4 * (words(dimensions.row_len) + 4);
+    // up to three rows wait, each with its place; the rest is for what the program itself holds
+    let queue = dimensions.height.min(3) as u32 * (words(dimensions.row_len) + 4);
     let statics = 4 * dimensions.scratch_words as u32 + queue + 64;
     let size = RAM.max(stack + statics).next_multiple_of(8);
     let mut map = format!(

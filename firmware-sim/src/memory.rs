@@ -1,7 +1,7 @@
 //! Where a model's bytes go, before any board is touched: rows of each value in RAM, weights in flash.
 
 use firmware::Model;
-use firmware::format::Channel;
+use firmware::format::{Channel, Rehearsal};
 
 use super::int8::Int8Network;
 
@@ -31,7 +31,7 @@ pub struct Row {
 pub struct Memory {
     /// The input, and the layers in order.
     pub rows: Vec<Row>,
-    /// Bytes of RAM that an inference needs, besides stack: values that are never needed at once share a place.
+    /// Bytes of RAM that an inference needs, besides stack: rows that are never needed at once share a place.
     pub scratch_bytes: usize,
     /// Of these, what the rows take.
     pub row_bytes: usize,
@@ -46,26 +46,27 @@ impl Memory {
         let network = Int8Network::of(model);
         let header = model.header();
         let input = &header.input;
+        let layers = model.layers();
+        let held = |number| Rehearsal::most_rows(layers, number);
         let mut rows = vec![Row {
             name: "input".into(),
             layer: String::new(),
             shape: input.shape(),
-            rows: input.rows.get().into(),
-            bytes: input.len(),
+            rows: held(0),
+            bytes: held(0) * input.stride(),
             weight_bytes: 0,
             parameter_bytes: 0,
             macs: 0,
         }];
-        for (index, (int8, record)) in network.layers.iter().zip(model.layers().records).enumerate()
-        {
-            let weights = model.layers().weights(index).and_then(|it| it.file_len());
+        for (index, (int8, record)) in network.layers.iter().zip(layers.records).enumerate() {
+            let weights = layers.weights(index).and_then(|it| it.file_len());
             let weights = weights.unwrap_or(0);
             rows.push(Row {
                 name: int8.layer.name().to_owned(),
                 layer: int8.layer.to_string(),
                 shape: record.output.shape(),
-                rows: record.output.rows.get().into(),
-                bytes: record.output.len(),
+                rows: held(index + 1),
+                bytes: held(index + 1) * record.output.stride(),
                 weight_bytes: weights + record.channels() * size_of::<Channel>(),
                 parameter_bytes: int8.layer.outputs() * (int8.layer.fan_in() + size_of::<i32>()),
                 macs: int8.layer.macs(),

@@ -30,6 +30,9 @@ static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("MODEL_Q8")));
 /// What the model is made for.
 pub const DIMENSIONS: Dimensions = Dimensions::of(BYTES);
 
+/// Rows that may wait: of images of fewer rows a whole one.
+pub const WAITING: usize = if DIMENSIONS.height < 3 { DIMENSIONS.height } else { 3 };
+
 /// The `.q8` file that this image was built with.
 #[must_use]
 pub fn model() -> &'static [u8] {

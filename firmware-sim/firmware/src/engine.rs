@@ -15,7 +15,7 @@ use super::plan;
 use super::schedule::Cursor;
 use crate::kernels::words;
 use output::Output;
-use rows::{Lines, Rows};
+use rows::{Lines, Memory, Rows};
 
 /// Outputs of the last layer, in units of its scale: scores of the classes, or raw outputs `[channel][row][column]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,9 +87,10 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
         if number < usize::from(input.height.get()) {
             let rows_at = self.model.header().rows_at.get() as usize;
             let all = self.scratch.get_mut(rows_at..)?.as_mut_bytes();
-            let slot = all.get_mut(rows::slot(input, number)?)?;
-            rows::fill_padding(slot, input);
-            let inside = rows::inside(slot, input);
+            let place = self.model.places().of(input)?.row_range(number)?;
+            let held = all.get_mut(place)?;
+            rows::fill_padding(held, input);
+            let inside = rows::inside(held, input);
             inside.iter_mut().zip(row).for_each(|(to, &from)| *to = from);
             self.count(0);
         }
@@ -138,7 +139,8 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
         if !self.is_complete() || !self.model.layers().is_done(self.steps()) {
             return None;
         }
-        let offset = self.model.layers().records.last()?.output.offset.get() as usize;
+        let output = &self.model.layers().records.last()?.output;
+        let offset = self.model.places().of(output)?.row(0)?;
         let at = self.model.header().rows_at.get() as usize + offset / size_of::<u32>();
         let logits = self.scratch.get(at..)?.get(..self.model.outputs())?;
         <[i32]>::ref_from_bytes(logits.as_bytes()).ok().map(Logits)
@@ -224,12 +226,12 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
         let number = usize::from(*self.steps().get(layer + 1)?);
         let record = layers.records.get(layer)?;
         let input = layers.value(record.source.into())?;
-        let geometry = record.geometry(input);
-        let row = geometry.rows_after(number);
-        let [rows, others] =
-            [record.source, record.other].map(|number| layers.rows(number.into(), self.steps()));
-        let (channels, bytes) = self.model.parts(layer)?;
-        let routine = layers.routine(layer)?;
+        let places = self.model.places();
+        let written = places.written(layers, layer + 1, self.steps())?;
+        let [row, first, end] = layers.rows_of_step(layer, number)?;
+        let weights = layers.weights(layer);
+        let routine = Routine::of(&record.geometry(input), weights.map(|it| it.order));
+        let (channels, bytes) = self.model.parts_of(record, weights)?;
 
         let (words, all) = self.scratch.split_at_mut_checked(header.rows_at.get() as usize)?;
         let (words, work) = words.split_at_mut_checked(header.work_at.get() as usize)?;
@@ -238,27 +240,14 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
             at if routine == Routine::StreamedPool => words.get_mut(at.max(steps)..)?,
             _ => work,
         };
-        let all = all.as_mut_bytes();
-        // what is there of a value: its last slot may be another's still
-        let range = |number, rows| {
-            let [start, last, end] = plan::Held::of(layers, number)?.place;
-            let is_full = rows >= usize::from(layers.value(number)?.rows.get());
-            Some(start..if is_full { end } else { last })
-        };
-        // of an addition, whose values may be one and the same
-        let [source, other] = [record.source, record.other].map(usize::from);
-        let is_double = routine == Routine::Add && record.other != record.source;
         let output = &record.output;
-        let [start, _, end] = plan::Held::of(layers, layer + 1)?.place;
         let is_last = layer + 1 == layers.records.len();
-        let place = if is_last { start..end } else { rows::slot(output, row)? };
-        let (rings, held) = if is_double {
-            let [source, other, held] =
-                all.get_disjoint_mut([range(source, rows)?, range(other, others)?, place]).ok()?;
-            ([&*source, &*other], held)
+        let (held, memory) = Memory::split(all.as_mut_bytes(), written)?;
+        let rows = Rows::of(&memory, places.of(input)?, [first, end])?;
+        let other = if routine == Routine::Add {
+            memory.row(places.of(layers.value(record.other.into())?)?, number)?
         } else {
-            let [source, held] = all.get_disjoint_mut([range(source, rows)?, place]).ok()?;
-            ([&*source, &*source], held)
+            &[]
         };
         let output = if is_last {
             Output::Logits { logits: <[u32]>::mut_from_bytes(held).ok()?, value: output, row }
@@ -270,13 +259,13 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
             routine,
             number,
             record,
-            weights: layers.weights(layer).unwrap_or(Weights::NONE),
+            weights: weights.unwrap_or(Weights::NONE),
             bytes,
             channels,
             first: 0,
             group: plan::group(record, routine),
-            rows: Rows::new(rings[0], input),
-            other: Rows::new(rings[1], layers.value(other)?),
+            rows,
+            other,
         };
         Some(Job { step, work, output })
     }
@@ -305,8 +294,8 @@ struct Step<'a> {
     /// How many are computed at once.
     group: usize,
     rows: Rows<'a>,
-    /// Of the second value of an addition.
-    other: Rows<'a>,
+    /// The row of the second value of an addition.
+    other: &'a [u8],
 }
 
 impl Step<'_> {
@@ -314,7 +303,7 @@ impl Step<'_> {
     #[expect(clippy::inline_always, reason = "whoever needs a few does not make the others")]
     #[inline(always)]
     fn geometry(&self) -> Geometry {
-        self.record.geometry(self.rows.value)
+        self.record.geometry(self.rows.value())
     }
 
     /// The lines of the input under the windows of the row.

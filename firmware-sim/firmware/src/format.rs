@@ -2,8 +2,9 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 112 | [`Header`] |
-//! | 56 a layer | [`Record`] |
+//! | 100 | [`Header`] |
+//! | 44 a layer | [`Record`] |
+//! | 2 a place, filled up with zeros | where each row lies in memory: see [`Places`] |
 //! | of each layer, in order | 16 a [`Channel`], then weights, filled up with zeros to a multiple of four |
 //! | 4 | CRC-32 (ISO-HDLC, as in zip) of everything before |
 //!
@@ -17,9 +18,10 @@ mod crc;
 mod emit;
 
 pub use super::answer::Limits;
+pub use super::plan::Places;
 pub use super::record::{Channel, Geometry, Kind, POOL, Record, Value, ZERO_POINTS};
 pub use super::routine::{OF_THIS_CORE, Routine};
-pub use super::schedule::{Layers, MAX_LAYERS, Need, Rehearsal};
+pub use super::schedule::{Layers, MAX_LAYERS, Rehearsal};
 pub use super::weights::{BLOCK, Layout, Order, Weights};
 pub use check::{accumulator_bound, chunk_bound};
 pub use emit::{Part, emit, file_len};
@@ -29,6 +31,8 @@ use core::ops::Range;
 
 use crate::number::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::plan;
 
 /// What a file starts with.
 pub const MAGIC: [u8; 4] = *b"LNQ8";
@@ -97,6 +101,7 @@ pub struct Model<'a, const ROUTINES: u16 = { OF_THIS_CORE }> {
     flash: &'a [u8],
     header: &'a Header,
     records: &'a [Record],
+    places: Places<'a>,
 }
 
 /// Why bytes are not a valid model.
@@ -131,7 +136,7 @@ pub enum FormatError {
     Channel(u8),
     /// A channel of this layer may exceed [`MAX_ACCUMULATOR`] or a chunk [`CHUNK_LIMIT`], or another bound is stated.
     Bound(u8),
-    /// The plan of memory has too little room, or two values at one place at once.
+    /// The plan of memory has too little room, or writes a row where another is still needed.
     Plan,
 }
 
@@ -266,9 +271,9 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
     /// # Errors
     /// Those, and [`FormatError::Routines`].
     pub fn parse_linked(flash: &'a [u8]) -> Result<Self, FormatError> {
-        let Model { flash, header, records } = check::check(flash)?;
+        let Model { flash, header, records, places } = check::check(flash)?;
         match header.routines.get() & !(ROUTINES & OF_THIS_CORE) {
-            0 => Ok(Self { flash, header, records }),
+            0 => Ok(Self { flash, header, records, places }),
             others => Err(FormatError::Routines(others)),
         }
     }
@@ -305,6 +310,12 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
         Layers { input: &self.header.input, records: self.records, layout }
     }
 
+    /// Where the rows of all values lie.
+    #[must_use]
+    pub const fn places(&self) -> Places<'a> {
+        self.places
+    }
+
     /// Words of memory that an inference needs.
     #[must_use]
     pub fn scratch_words(&self) -> usize {
@@ -329,9 +340,18 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
         self.parts(layer).map_or(&[], |(_, weights)| weights)
     }
 
-    pub(super) fn parts(&self, layer: usize) -> Option<(&'a [Channel], &'a [u8])> {
-        let record = self.records.get(layer)?;
-        let range = data(self.layers(), layer)?;
+    fn parts(&self, layer: usize) -> Option<(&'a [Channel], &'a [u8])> {
+        self.parts_of(self.records.get(layer)?, self.layers().weights(layer))
+    }
+
+    /// The channels of a layer, and its weights as they lie in the file.
+    #[inline]
+    pub(super) fn parts_of(
+        &self,
+        record: &Record,
+        weights: Option<Weights>,
+    ) -> Option<(&'a [Channel], &'a [u8])> {
+        let range = data(record, weights)?;
         let (channels, weights) =
             <[Channel]>::ref_from_prefix_with_elems(self.flash.get(range)?, record.channels())
                 .ok()?;
@@ -345,22 +365,27 @@ impl<'a> Model<'a> {
         flash: &'a [u8],
         header: &'a Header,
         records: &'a [Record],
+        places: Places<'a>,
     ) -> Self {
-        Self { flash, header, records }
+        Self { flash, header, records, places }
     }
 }
 
+/// Where the channels and weights begin.
+fn data_start(layers: Layers<'_>) -> usize {
+    size_of::<Header>() + size_of_val(layers.records) + plan::table_len(layers)
+}
+
 /// Where a layer's channels and weights lie.
-fn data(layers: Layers<'_>, layer: usize) -> Option<Range<usize>> {
-    let record = layers.records.get(layer)?;
+fn data(record: &Record, weights: Option<Weights>) -> Option<Range<usize>> {
     let start = record.data.get() as usize;
     let channels = record.channels() * size_of::<Channel>();
-    let weights = match layers.weights(layer) {
+    let weights = match weights {
         Some(weights) => weights.file_len()?,
         None => 0,
     };
     Some(start..start.checked_add(channels)?.checked_add(weights)?)
 }
 
-const _: () = assert!(size_of::<Header>() == 112 && size_of::<Record>() == 56);
-const _: () = assert!(size_of::<Value>() == 32);
+const _: () = assert!(size_of::<Header>() == 100 && size_of::<Record>() == 44);
+const _: () = assert!(size_of::<Value>() == 20);

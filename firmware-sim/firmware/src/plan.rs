@@ -3,17 +3,25 @@
 //! ```text
 //! words   │ steps done │ sums of streamed pools │ working memory of a step │ rows of all values, logits │
 //! ```
+//!
+//! Every row has a place of its own in the file, which it shares with rows that are needed at other times: see
+//! [`Places`].
 
-use crate::number::U32;
+mod packing;
+mod places;
+mod proof;
+
+pub use packing::{PlannedRow, found, place, planned_rows};
+pub use places::{MAX_DEPTHWISE_SPAN, Places, RowPlaces, count, table_len};
+pub use proof::holds;
 
 use super::format::{
-    BLOCK, CHUNK_LIMIT, Kind, Layers, Layout, MAX_LAYERS, Order, Record, Rehearsal, Routine, Value,
-    Weights, chunk_bound,
+    BLOCK, CHUNK_LIMIT, Kind, Layers, Order, Record, Routine, Weights, chunk_bound,
 };
 use crate::kernels::words::gathered_pairs;
 
-/// Most words that a model may ask for: 1 MiB, far more than any microcontroller has to spare.
-pub const MAX_SCRATCH_WORDS: usize = 1 << 18;
+/// Most words that a model may ask for: 256 KiB, as far as a place is told in 16 bits.
+pub const MAX_SCRATCH_WORDS: usize = 1 << 16;
 
 /// Outputs that a depthwise layer sums up at once, at most.
 pub const DEPTHWISE_OUTPUTS: usize = 64;
@@ -157,59 +165,6 @@ pub fn pairs_columns(layers: Layers<'_>, layer: usize) -> bool {
         && (0..layers.records.len()).filter_map(is_dense).min() == Some(true)
 }
 
-/// What a value, or the logits, takes of the rows' memory.
-#[derive(Debug, Clone, Copy)]
-pub struct Held {
-    /// Where it begins, where its last slot does, and where it ends, in bytes.
-    pub place: [usize; 3],
-    /// See [`Value::lifetime`].
-    time: [u32; 3],
-}
-
-impl Held {
-    /// What value `number` takes.
-    #[must_use]
-    pub fn of(layers: Layers<'_>, number: usize) -> Option<Self> {
-        let value = layers.value(number)?;
-        let start = value.offset.get() as usize;
-        let (len, slot) = if number == layers.records.len() {
-            (value.size().checked_mul(size_of::<i32>())?, 0)
-        } else {
-            (value.len(), value.stride().min(value.len()))
-        };
-        let end = start.checked_add(len)?;
-        Some(Self { place: [start, end - slot, end], time: value.lifetime.map(U32::get) })
-    }
-
-    /// The same elsewhere.
-    fn at(&self, offset: usize) -> Self {
-        let [start, ..] = self.place;
-        Self { place: self.place.map(|at| at - start + offset), ..*self }
-    }
-
-    /// Bytes.
-    fn len(&self) -> usize {
-        self.place[2] - self.place[0]
-    }
-
-    /// Whether both are needed at one time at one place: a last slot is not before it is first written.
-    #[must_use]
-    pub fn collides(&self, other: &Self) -> bool {
-        let parts = |held: &Self| {
-            let ([start, last, end], [from, late, to]) = (held.place, held.time);
-            [(start..last, from..=to), (last..end, late..=to)]
-        };
-        parts(self).iter().any(|(place, time)| {
-            parts(other).iter().any(|(other_place, other_time)| {
-                let meet_in_time =
-                    time.start() <= other_time.end() && other_time.start() <= time.end();
-                let start = place.start.max(other_place.start);
-                meet_in_time && start < place.end.min(other_place.end)
-            })
-        })
-    }
-}
-
 /// Taps of a convolution that are summed up at once, at most: more need more memory, and save little.
 const CHUNK_TAPS: usize = 56;
 /// Outputs, at most.
@@ -255,76 +210,4 @@ fn chunk(weights: &[i8], taps: usize, most: usize) -> usize {
     let most = taps.clamp(1, most);
     let mut equal = (taps.div_ceil(most)..=taps).map(|parts| taps.div_ceil(parts.max(1)));
     equal.find(|&chunk| fits(chunk)).unwrap_or(1)
-}
-
-/// Plans the memory: sets the rows that are held of each value, where they lie, and where sums do; of the shapes that
-/// stand in the records. Gives where the working memory begins, where the rows do, and the end, in words.
-///
-/// Values that are never needed at once share a place; the largest are placed first, each as low as may be.
-///
-/// `None` if the layers cannot be computed, or need more than [`MAX_SCRATCH_WORDS`].
-pub fn place(input: &mut Value, records: &mut [Record], layout: Layout) -> Option<[usize; 3]> {
-    let count = records.len();
-    if count == 0 || count > MAX_LAYERS {
-        return None;
-    }
-    for number in 0..=count {
-        let [left, right, reader] = surroundings(Layers { input, records, layout }, number);
-        let value = value_mut(input, records, number)?;
-        (value.left, value.right, value.reader) = (left, right, reader);
-    }
-    let mut sums = step_words(count);
-    for layer in 0..count {
-        let geometry = Layers { input, records, layout }.geometry(layer)?;
-        let record = records.get_mut(layer)?;
-        record.sums = 0.into();
-        if geometry.is_streamed() {
-            record.sums = u16::try_from(sums).ok()?.into();
-            sums += record.output.row_len();
-        }
-    }
-    for number in 0..=count {
-        let need = Rehearsal::need(Layers { input, records, layout }, number);
-        let value = value_mut(input, records, number)?;
-        value.offset = 0.into();
-        value.rows = u16::try_from(need.rows).ok()?.into();
-        value.lifetime = [need.from, need.late, need.to].map(Into::into);
-    }
-    let mut is_placed = [false; MAX_LAYERS + 1];
-    let mut end = 0;
-    for _ in 0..=count {
-        let layers = Layers { input, records, layout };
-        let unplaced = (0..=count).filter(|&number| !is_placed.get(number).is_some_and(|it| *it));
-        let len = |&number: &usize| Held::of(layers, number).map_or(0, |held| held.len());
-        // of equals the first
-        let number = unplaced.rev().max_by_key(len)?;
-        let held = Held::of(layers, number)?;
-        let placed = || (0..=count).filter(|&other| is_placed.get(other).is_some_and(|it| *it));
-        let others = || placed().filter_map(|other| Held::of(layers, other));
-        let starts = others().flat_map(|other| [other.place[1], other.place[2]]);
-        let starts = starts.map(|start| start.next_multiple_of(size_of::<u32>()));
-        let fits = |&offset: &usize| {
-            let moved = held.at(offset);
-            !others().any(|other| moved.collides(&other))
-        };
-        let offset = core::iter::once(0).chain(starts).filter(fits).min()?;
-        end = end.max(offset + held.len());
-        value_mut(input, records, number)?.offset = u32::try_from(offset).ok()?.into();
-        *is_placed.get_mut(number)? = true;
-    }
-    let areas = areas(Layers { input, records, layout })?;
-    let rows_at = areas.work_at + areas.work;
-    let end = rows_at + end.div_ceil(size_of::<u32>());
-    (end <= MAX_SCRATCH_WORDS).then_some([areas.work_at, rows_at, end])
-}
-
-fn value_mut<'a>(
-    input: &'a mut Value,
-    records: &'a mut [Record],
-    number: usize,
-) -> Option<&'a mut Value> {
-    match number.checked_sub(1) {
-        None => Some(input),
-        Some(layer) => records.get_mut(layer).map(|record| &mut record.output),
-    }
 }

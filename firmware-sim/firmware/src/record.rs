@@ -61,7 +61,7 @@ impl Kind {
 /// Zero points that a value may have between layers: after a ReLU, and where values of both signs pass.
 pub const ZERO_POINTS: [u8; 2] = [0, 128];
 
-/// A value between layers: its shape, what its bytes mean, and where its rows lie. 28 bytes.
+/// A value between layers: its shape, what its bytes mean, and where its rows lie. 20 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Value {
@@ -71,8 +71,8 @@ pub struct Value {
     pub height: U16,
     /// Columns of a map.
     pub width: U16,
-    /// Rows that are held: row `r` lies in slot `r mod rows`. None of the last layer's, whose outputs are the logits.
-    pub rows: U16,
+    /// How many [`Places`](super::plan::Places) it has: one for each row, or one for all, which lie one after another.
+    pub places: U16,
     /// Columns of padding that lie left of a row's first.
     pub left: u8,
     /// Columns of padding that lie right of its last.
@@ -81,11 +81,8 @@ pub struct Value {
     pub zero: u8,
     /// The last layer that takes it, counted from 1.
     pub reader: u8,
-    /// Where the rows lie, or the logits, in bytes from the beginning of all rows.
-    pub offset: U32,
-    /// When its first row is written, when the last slot is first written, and when it was last needed: in steps of an
-    /// inference, see [`Rehearsal`](super::schedule::Rehearsal). What is never needed at once may lie at one place.
-    pub lifetime: [U32; 3],
+    /// Which of the places in the file is its first.
+    pub first_place: U32,
     /// Real value of one unit, as the bits of a positive `f32`: for people and the host; the device ignores it.
     pub scale: U32,
 }
@@ -105,18 +102,6 @@ impl Value {
         usize::from(self.channels.get()) * columns
     }
 
-    /// Bytes of all rows that are held.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.stride() * usize::from(self.rows.get())
-    }
-
-    /// Whether no rows are held.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.get() == 0
-    }
-
     /// All values: channels, rows and columns multiplied.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -130,7 +115,7 @@ impl Value {
     }
 }
 
-/// A layer as it lies in the file: 56 bytes.
+/// A layer as it lies in the file: 44 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Record {

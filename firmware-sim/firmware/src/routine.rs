@@ -1,6 +1,6 @@
 //! What computes a layer: a model may be linked with only those that it uses.
 
-use super::record::Kind;
+use super::record::{Geometry, Kind};
 use super::schedule::Layers;
 use super::weights::Order;
 
@@ -64,30 +64,36 @@ impl Routine {
     pub const fn bit(self) -> u16 {
         1 << self as u8
     }
+
+    /// What computes a layer with weights in this order.
+    #[inline]
+    #[must_use]
+    pub fn of(geometry: &Geometry, order: Option<Order>) -> Self {
+        match (geometry.kind, order) {
+            (Kind::MaxPool, _) => Self::MaxPool,
+            (Kind::AveragePool, _) if geometry.is_streamed() => Self::StreamedPool,
+            (Kind::AveragePool, _) => Self::AveragePool,
+            (Kind::Add, _) => Self::Add,
+            (Kind::Dense, Some(Order::Blocks)) => Self::DenseBlocks,
+            (Kind::Dense, _) => Self::DenseWords,
+            (Kind::Depthwise, Some(Order::Blocks)) => Self::DepthwiseBlocks,
+            (Kind::Depthwise, Some(Order::Halves)) => Self::DepthwiseHalves,
+            (Kind::Depthwise, _) => Self::DepthwiseTaps,
+            (Kind::Conv, Some(Order::Blocks)) => Self::Threes,
+            (Kind::Conv, Some(Order::Grey)) => Self::Grey,
+            (Kind::Conv, Some(Order::Windows(3))) => Self::Window3,
+            (Kind::Conv, Some(Order::Windows(_))) => Self::Window5,
+            (Kind::Conv, _) => Self::Fours,
+        }
+    }
 }
 
 impl Layers<'_> {
     /// What computes a layer.
     #[must_use]
     pub fn routine(&self, layer: usize) -> Option<Routine> {
-        let geometry = self.geometry(layer)?;
         let order = self.weights(layer).map(|weights| weights.order);
-        Some(match (geometry.kind, order) {
-            (Kind::MaxPool, _) => Routine::MaxPool,
-            (Kind::AveragePool, _) if geometry.is_streamed() => Routine::StreamedPool,
-            (Kind::AveragePool, _) => Routine::AveragePool,
-            (Kind::Add, _) => Routine::Add,
-            (Kind::Dense, Some(Order::Blocks)) => Routine::DenseBlocks,
-            (Kind::Dense, _) => Routine::DenseWords,
-            (Kind::Depthwise, Some(Order::Blocks)) => Routine::DepthwiseBlocks,
-            (Kind::Depthwise, Some(Order::Halves)) => Routine::DepthwiseHalves,
-            (Kind::Depthwise, _) => Routine::DepthwiseTaps,
-            (Kind::Conv, Some(Order::Blocks)) => Routine::Threes,
-            (Kind::Conv, Some(Order::Grey)) => Routine::Grey,
-            (Kind::Conv, Some(Order::Windows(3))) => Routine::Window3,
-            (Kind::Conv, Some(Order::Windows(_))) => Routine::Window5,
-            (Kind::Conv, _) => Routine::Fours,
-        })
+        Some(Routine::of(&self.geometry(layer)?, order))
     }
 
     /// What computes all layers, as bits.

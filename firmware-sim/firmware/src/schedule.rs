@@ -1,8 +1,8 @@
 //! Which step comes next: the last layer that can do one, so that a row is used up as soon as it may be.
 //!
-//! The engine runs by it, and a model's plan of memory is checked by it: how many rows of each value are ever needed at
-//! once, and when. A row may be replaced once no layer needs it any more. Since the last layer goes first, whatever is
-//! due is computed before another row is taken in:
+//! The engine runs by it, and a model's plan of memory is made and checked by it: when each row is written, and until
+//! when it is needed. A row may be written over once no layer needs it any more. Since the last layer goes first,
+//! whatever is due is computed before another row is taken in:
 //!
 //! ```text
 //! image row 5 comes   →  conv1 row 0
@@ -92,6 +92,15 @@ impl<'a> Layers<'a> {
         }
     }
 
+    /// The row that step `step` of a layer is for, and which of its input's rows it needs, see [`Geometry::needs`].
+    #[must_use]
+    #[inline(never)] // its numbers are not on the stack of who asks
+    pub fn rows_of_step(&self, layer: usize, step: usize) -> Option<[usize; 3]> {
+        let geometry = self.geometry(layer)?;
+        let [first, end] = geometry.needs(step);
+        Some([geometry.rows_after(step), first, end])
+    }
+
     /// The last layer that can do a step.
     #[must_use]
     pub fn next(&self, steps: &[u16], cursor: &mut Cursor) -> Option<usize> {
@@ -118,8 +127,10 @@ impl<'a> Layers<'a> {
     /// The first row of value `number` that a layer still needs; all rows, if none does.
     #[must_use]
     pub fn first_needed(&self, number: usize, steps: &[u16]) -> usize {
-        let mut first = self.value(number).map_or(0, |value| value.height.get().into());
-        for (layer, &done) in (0..self.records.len()).zip(steps.get(1..).unwrap_or_default()) {
+        let Some(value) = self.value(number) else { return 0 };
+        let mut first = usize::from(value.height.get());
+        let later = steps.get(number + 1..).unwrap_or_default();
+        for (layer, &done) in (number..value.reader.into()).zip(later) {
             let done = usize::from(done);
             if let Some(geometry) = self.geometry(layer)
                 && geometry.takes(number)
@@ -142,19 +153,6 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// What a value needs of memory, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Need {
-    /// Most rows at once.
-    pub rows: usize,
-    /// When its first row is written: in steps of all layers and rows of the image, from 1.
-    pub from: u32,
-    /// When the last of as many rows is written for the first time, or before.
-    pub late: u32,
-    /// When it was last needed.
-    pub to: u32,
-}
-
 /// A walk through an inference without computing anything.
 #[derive(Debug)]
 pub struct Rehearsal<'a> {
@@ -164,63 +162,45 @@ pub struct Rehearsal<'a> {
 }
 
 impl<'a> Rehearsal<'a> {
-    /// What value `number` needs: one at a time, since a device has no room for all.
+    /// Before the first row.
     #[must_use]
-    #[inline(never)] // its locals are not on the stack of an inference
-    pub fn need(layers: Layers<'a>, number: usize) -> Need {
-        let mut walk = Self { layers, steps: [0; MAX_LAYERS + 1], cursor: Cursor::START };
-        let (mut need, mut time) = (Need::default(), 0);
-        let giver = number.checked_sub(1).and_then(|layer| layers.geometry(layer));
-        let is_streamed = giver.is_some_and(|giver| giver.is_streamed());
-        while let Some(grown) = walk.step() {
-            time += 1;
-            let mut is_needed = grown == number;
-            if is_needed {
-                if need.from == 0 {
-                    (need.from, need.late) = (time, time);
-                }
-                let there = layers.rows(number, &walk.steps);
-                let held = there.saturating_sub(layers.first_needed(number, &walk.steps));
-                if held > need.rows {
-                    need.rows = held;
-                    // a streamed pool's row is begun before it is there
-                    if held == there && !is_streamed {
-                        need.late = time;
-                    }
-                }
-            }
-            let layer = grown.checked_sub(1).and_then(|layer| layers.geometry(layer));
-            is_needed |= layer.is_some_and(|layer| layer.takes(number));
-            if is_needed {
-                need.to = time;
-            }
-        }
-        if number == layers.records.len() {
-            // the logits stay
-            (need.rows, need.late, need.to) = (0, need.from, time);
-        }
-        need
+    pub const fn new(layers: Layers<'a>) -> Self {
+        Self { layers, steps: [0; MAX_LAYERS + 1], cursor: Cursor::START }
     }
 
-    /// Whether it comes to an end with all layers done.
+    /// Rows of the image so far, then the steps that each layer has done.
     #[must_use]
-    #[inline(never)]
-    pub fn is_complete(layers: Layers<'a>) -> bool {
-        let mut walk = Self { layers, steps: [0; MAX_LAYERS + 1], cursor: Cursor::START };
-        while walk.step().is_some() {}
-        layers.is_done(&walk.steps)
+    pub const fn steps(&self) -> &[u16] {
+        &self.steps
     }
 
-    /// Does what comes next, and gives the number of the value that it is done for.
-    fn step(&mut self) -> Option<usize> {
-        let rows = self.layers.input.height.get();
-        let number = match self.layers.next(&self.steps, &mut self.cursor) {
-            Some(layer) => layer + 1,
-            None if self.steps[0] < rows => 0,
-            None => return None,
-        };
-        *self.steps.get_mut(number)? += 1;
-        self.cursor.grown(self.layers.value(number)?);
-        Some(number)
+    /// Number of the value that the next step is for; `None` at the end.
+    #[must_use]
+    pub fn next(&mut self) -> Option<usize> {
+        match self.layers.next(&self.steps, &mut self.cursor) {
+            Some(layer) => Some(layer + 1),
+            None => (self.steps[0] < self.layers.input.height.get()).then_some(0),
+        }
+    }
+
+    /// That step is done.
+    pub fn count(&mut self, number: usize) {
+        if let (Some(steps), Some(value)) = (self.steps.get_mut(number), self.layers.value(number))
+        {
+            *steps += 1;
+            self.cursor.grown(value);
+        }
+    }
+
+    /// Most rows of value `number` that are there and needed at once.
+    #[must_use]
+    pub fn most_rows(layers: Layers<'a>, number: usize) -> usize {
+        let (mut walk, mut most) = (Self::new(layers), 0);
+        while let Some(grown) = walk.next() {
+            walk.count(grown);
+            let there = layers.rows(number, walk.steps());
+            most = most.max(there.saturating_sub(layers.first_needed(number, walk.steps())));
+        }
+        most
     }
 }

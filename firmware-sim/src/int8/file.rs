@@ -5,6 +5,7 @@ use firmware::format::{
     self, Channel, Kind as Code, Layers, Layout, Limits, Part, Record, Value, Weights, emit,
     file_len,
 };
+use firmware::plan::{PlannedRow, planned_rows};
 use network::{
     Activation, Affine, Architecture, Conv, Kind, Layer, Padding, Pool, PoolMode, Shape,
 };
@@ -66,7 +67,8 @@ impl Int8Network {
         (fields.rate, fields.sure, fields.unsure) = (rate.into(), sure.into(), unsure.into());
         let layers = Layers { input: &fields.input, records: &records, layout };
         let mut file = vec![0; file_len(layers).ok_or(Error::Memory)?];
-        emit(&mut fields, &mut records, &parts, &mut file).ok_or(Error::Memory)?;
+        let mut rows = vec![PlannedRow::default(); planned_rows(layers)];
+        emit(&mut fields, &mut records, &parts, &mut rows, &mut file).ok_or(Error::Memory)?;
         Model::parse(&file)?;
         Ok(file)
     }

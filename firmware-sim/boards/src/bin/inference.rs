@@ -6,21 +6,20 @@ use core::cell::RefCell;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use boards::DIMENSIONS;
+use boards::{DIMENSIONS, WAITING};
 use boards::clock::Clock;
 use boards::console::{self, FAILED};
 use boards::machine::{self, entry};
 use boards::memory::{self, PixelRow, TestImages};
 use critical_section::Mutex;
-use firmware::camera;
+use firmware::camera::{self, Place};
 use firmware::{Logits, Progress};
 
 /// With what this one model needs, or what any does.
 type Model = firmware::Model<'static, ROUTINES>;
 const ROUTINES: u16 = if cfg!(feature = "every_kind") { u16::MAX } else { DIMENSIONS.routines };
 
-type Camera = camera::Camera<{ DIMENSIONS.row_len }, { DIMENSIONS.height }>;
-type Row = camera::Row<{ DIMENSIONS.row_len }>;
+type Camera = camera::Camera<{ DIMENSIONS.row_len }, { DIMENSIONS.height }, WAITING>;
 
 /// What the row clock's interrupt and the main loop share.
 static CAMERA: Mutex<RefCell<Camera>> = Mutex::new(RefCell::new(Camera::new()));
@@ -105,23 +104,22 @@ impl Board<'_> {
     #[inline(always)]
     fn run(mut self, frames: u16) {
         let mut stack = 0;
-        let mut row = Row { frame: 0, number: 0, pixels: [0; DIMENSIONS.row_len] };
-        next_row(&mut row);
-        while row.frame < frames {
+        while let Place { frame, row } = next_place()
+            && frame < frames
+        {
             // the rest of a frame whose beginning was dropped
-            if row.number == 0 {
-                memory::paint_stack();
-                let frame = row.frame;
-                let mut ticks: Ticks = [0; DIMENSIONS.layers + 1];
-                let logits = self.read(&mut row, &mut ticks);
-                stack = memory::stack_high_water().max(stack);
-                let Some(logits) = &logits else {
-                    console::line(c"lost", &[frame.into()]);
-                    continue;
-                };
-                print(frame, logits, &ticks);
+            if row > 0 {
+                with_camera(|camera| camera.take(|_| ()));
+                continue;
             }
-            next_row(&mut row);
+            memory::paint_stack();
+            let mut ticks: Ticks = [0; DIMENSIONS.layers + 1];
+            let logits = self.read(frame, &mut ticks);
+            stack = memory::stack_high_water().max(stack);
+            match &logits {
+                Some(logits) => print(frame, logits, &ticks),
+                None => console::line(c"lost", &[frame.into()]),
+            }
         }
         let dropped = with_camera(|camera| camera.dropped()).unwrap_or(u32::MAX).cast_signed();
         let [flash, statics, stack] =
@@ -129,13 +127,11 @@ impl Board<'_> {
         console::line(c"end", &[dropped, flash, statics, stack]);
     }
 
-    /// Reads the frame that begins with `row`; without an answer if a row of it is missing, and then `row` is
-    /// the one that came instead.
+    /// Reads frame `number`; without an answer if a row of it is missing.
     #[inline(never)] // the stack that is measured is that of this call
-    fn read(&mut self, row: &mut Row, ticks: &mut Ticks) -> Option<Logits<'_>> {
-        let this = row.frame;
+    fn read(&mut self, number: u16, ticks: &mut Ticks) -> Option<Logits<'_>> {
         let mut frame = self.model.start(self.scratch)?;
-        let mut expected = 0;
+        let mut expected = Place { frame: number, row: 0 };
         loop {
             let before = self.clock.now();
             match frame.step() {
@@ -146,16 +142,15 @@ impl Board<'_> {
                 }
                 Progress::Ready => return frame.finish(),
                 Progress::NeedsRow => {
-                    if expected > 0 {
-                        next_row(row);
-                    }
-                    if (row.frame, row.number) != (this, expected) {
+                    if next_place() != expected {
                         return None;
                     }
                     let before = self.clock.now();
-                    frame.push_row(&row.pixels)?;
+                    // nothing is due: it is only copied while interrupts are held back
+                    let push = |camera: &mut Camera| camera.take(|pixels| frame.push_row(pixels));
+                    with_camera(push).flatten().flatten()?;
                     ticks[DIMENSIONS.layers] += self.clock.since(before);
-                    expected += 1;
+                    expected.row += 1;
                 }
             }
         }
@@ -170,10 +165,13 @@ fn print(frame: u16, logits: &Logits<'_>, ticks: &Ticks) {
     console::ticks(ticks);
 }
 
-/// Sleeps until the camera has a row.
+/// Sleeps until the camera has a row, and tells which.
 #[inline(never)]
-fn next_row(row: &mut Row) {
-    while with_camera(|camera| camera.next_row().map(|next| *row = next)).flatten().is_none() {
+fn next_place() -> Place {
+    loop {
+        if let Some(place) = with_camera(|camera| camera.next()).flatten() {
+            return place;
+        }
         // A row that comes just before it is looked for again at the next one.
         machine::sleep();
     }

@@ -13,9 +13,8 @@ pub(super) fn row(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) ->
     let value = output.value();
     let outputs = usize::from(value.channels.get());
     let sums = <[i32]>::mut_from_bytes(work.get_mut(..outputs)?.as_mut_bytes()).ok()?;
-    let [one, other] = [&step.rows, &step.other].map(|rows| rows.inside(step.number));
-    let [one, other] = [one?, other?];
-    let places = one.chunks(outputs.max(1)).zip(other.chunks(outputs.max(1)));
+    let one = step.rows.inside(step.number)?;
+    let places = one.chunks(outputs.max(1)).zip(step.other.chunks(outputs.max(1)));
     for (column, (one, other)) in places.enumerate() {
         for ((sum, &one), &other) in sums.iter_mut().zip(one).zip(other) {
             *sum = i32::from(one) * a + i32::from(other) * b;

@@ -17,7 +17,7 @@ pub(super) fn blocks(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>)
     let sums = work.get_mut(..outputs.next_multiple_of(BLOCK))?;
     sums.fill(0);
     let sums = <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
-    bytes::one_place(weights, taps, step.rows.ring(), sums.as_chunks_mut().0);
+    bytes::one_place(weights, taps, step.rows.span(), sums.as_chunks_mut().0);
     output.put(0, step.first, sums, step.channels);
     Some(())
 }
@@ -25,7 +25,7 @@ pub(super) fn blocks(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>)
 /// By the layout Words.
 #[inline(never)]
 pub(super) fn pairs(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
-    let (inputs, width) = (step.rows.ring(), step.weights.words());
+    let (inputs, width) = (step.rows.span(), step.weights.words());
     let words = <[Word]>::ref_from_bytes(step.bytes).ok()?;
     let mut words = words.get(step.first / 2 * width..)?;
     // the last inputs, filled up to four

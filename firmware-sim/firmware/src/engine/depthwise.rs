@@ -71,7 +71,7 @@ pub(super) fn taps(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -
         layer.add_padding(sums);
         for line in layer.lines.inside() {
             let from = layer.lines.offset(line) as usize + layer.window(column);
-            let from = step.rows.ring().get(from..)?;
+            let from = step.rows.span().get(from..)?;
             let taps = line * layer.columns..(line + 1) * layer.columns;
             for (tap, from) in taps.zip(from.chunks(inputs.max(1))) {
                 for (output, sum) in (step.first..).zip(sums.iter_mut()) {
@@ -114,7 +114,7 @@ impl<'a> Layer<'a> {
     /// Adds what the kernel rows outside the map count, where the padding's bytes are not zero: to all places.
     #[inline(never)]
     fn add_padding(&self, sums: &mut [i32]) {
-        let zero = i32::from(self.step.rows.value.zero);
+        let zero = i32::from(self.step.rows.value().zero);
         if zero == 0 {
             return;
         }
@@ -151,7 +151,7 @@ impl<'a> Layer<'a> {
     /// What is held, from where a place's window is as far from as that of column 0 from the beginning.
     fn pixels(&self, column: usize) -> Option<&[u8]> {
         let at = column * self.step.geometry().stride[1] * self.step.weights.inputs;
-        self.step.rows.ring().get(at + self.step.first..)
+        self.step.rows.span().get(at + self.step.first..)
     }
 
     /// Of the weights `[four channels][tap]` those from the first output and the first tap on.

@@ -6,8 +6,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::rows;
 use crate::format::{Channel, POOL, Value};
-use crate::kernels::{bytes, unpack_accumulators};
 use crate::kernels::words::{self, Scaling, Tile};
+use crate::kernels::{bytes, unpack_accumulators};
 
 /// Where the results of a step go.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::format::Geometry;
 #[inline(never)]
 pub(super) fn largest(step: &Step<'_>, output: &mut Output<'_>) {
     let (geometry, rows, row) = (&step.geometry(), &step.rows, step.number);
-    let channels = usize::from(rows.value.channels.get());
+    let channels = usize::from(rows.value().channels.get());
     let places = output.bytes().chunks_mut(channels.max(1));
     for (column, largest) in places.enumerate() {
         // every byte is at least 0, and every window has something inside
@@ -29,7 +29,7 @@ pub(super) fn largest(step: &Step<'_>, output: &mut Output<'_>) {
 #[inline(never)]
 pub(super) fn mean(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
     let (geometry, rows, row) = (&step.geometry(), &step.rows, step.number);
-    let sums = work.get_mut(..rows.value.channels.get().into())?;
+    let sums = work.get_mut(..rows.value().channels.get().into())?;
     let first = row * geometry.stride[0];
     for column in 0..output.value().width.get().into() {
         sums.fill(0);
@@ -77,7 +77,7 @@ fn add_row(geometry: &Geometry, place: [usize; 2], rows: &Rows<'_>, sums: &mut [
             *sum += u32::from(value);
         }
     });
-    let padding = geometry.kernel[1].saturating_sub(there) as u32 * u32::from(rows.value.zero);
+    let padding = geometry.kernel[1].saturating_sub(there) as u32 * u32::from(rows.value().zero);
     if padding > 0 {
         for sum in sums {
             *sum += padding;
@@ -97,7 +97,7 @@ fn each_inside(
     action: &mut dyn FnMut(&[u8]),
 ) {
     let [top, _, left, _] = geometry.padding;
-    let channels = usize::from(rows.value.channels.get());
+    let channels = usize::from(rows.value().channels.get());
     let first = column * geometry.stride[1];
     let Some(from) = rows.inside(row.wrapping_sub(top)) else { return };
     for column in first..first + geometry.kernel[1] {

@@ -4,55 +4,63 @@ use core::ops::Range;
 
 use crate::format::Value;
 use crate::kernels::words::Pair;
+use crate::plan::RowPlaces;
 
-/// Rows of a value, to be read.
+/// Rows of a value that a step reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows<'m> {
-    /// All rows that are held.
-    ring: &'m [u8],
-    /// What they are rows of.
-    pub(super) value: &'m Value,
+    /// From the lowest of them to the end of the highest; those of others may lie between.
+    span: &'m [u8],
+    /// Where the span begins, in bytes from the beginning of all rows.
+    start: usize,
+    places: RowPlaces<'m>,
 }
 
 impl<'m> Rows<'m> {
-    pub(super) const fn new(ring: &'m [u8], value: &'m Value) -> Self {
-        Self { ring, value }
+    /// Some rows, which `memory` has.
+    #[inline(never)]
+    pub(super) fn of(memory: &Memory<'m>, places: RowPlaces<'m>, rows: [usize; 2]) -> Option<Self> {
+        let span = places.span(rows)?;
+        Some(Self { start: span.start, span: memory.get(span)?, places })
+    }
+
+    /// What they are rows of.
+    pub(super) const fn value(&self) -> &'m Value {
+        self.places.value
     }
 
     /// Row `row` with its padding; `None` above and below the map.
     pub(super) fn row(&self, row: usize) -> Option<&'m [u8]> {
-        self.ring.get(self.offset(row)?..)?.get(..self.value.stride())
+        self.span.get(self.offset(row)?..)?.get(..self.value().stride())
     }
 
     /// What a padding holds, as a pair of taps.
     pub(super) fn padding(&self) -> Pair {
-        Pair::from(self.value.zero) * 0x0001_0001
+        Pair::from(self.value().zero) * 0x0001_0001
     }
 
-    /// All that is held.
-    pub(super) fn ring(&self) -> &'m [u8] {
-        self.ring
+    /// All of them, as a dense layer takes them, or what they lie in.
+    pub(super) fn span(&self) -> &'m [u8] {
+        self.span
     }
 
-    /// Where row `row` begins in what is held; `None` above and below the map.
+    /// Where row `row` begins in the span; `None` above and below the map.
     pub(super) fn offset(&self, row: usize) -> Option<usize> {
-        if row >= self.value.height.get().into() {
+        if row >= self.value().height.get().into() {
             return None;
         }
-        let slot = row.checked_rem(self.value.rows.get().into())?;
-        Some(slot * self.value.stride())
+        self.places.row(row)?.checked_sub(self.start)
     }
 
     /// Row `row` without its padding.
     pub(super) fn inside(&self, row: usize) -> Option<&'m [u8]> {
-        let channels = usize::from(self.value.channels.get());
-        self.row(row)?.get(usize::from(self.value.left) * channels..)?.get(..self.value.row_len())
+        without_padding(self.row(row)?, self.value())
     }
 
     /// Where in a row with its padding a window begins: that of output column `column`.
     pub(super) fn window(&self, column: usize, stride: usize, padding: usize) -> usize {
-        let column = (column * stride + usize::from(self.value.left)).saturating_sub(padding);
-        column * usize::from(self.value.channels.get())
+        let column = (column * stride + usize::from(self.value().left)).saturating_sub(padding);
+        column * usize::from(self.value().channels.get())
     }
 }
 
@@ -72,7 +80,7 @@ pub(super) struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// `count` lines from `first` on, which is counted with the rows of padding above.
     pub(super) fn new(rows: &'a Rows<'a>, first: usize, above: usize, count: usize) -> Self {
-        let end = usize::from(rows.value.height.get()) + above;
+        let end = usize::from(rows.value().height.get()) + above;
         let inside = [above, end].map(|row| row.saturating_sub(first).min(count));
         Self { rows, first, above, count, inside }
     }
@@ -118,12 +126,37 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Where row `row` is held, in bytes from the beginning of all rows.
-pub(super) fn slot(value: &Value, row: usize) -> Option<Range<usize>> {
-    let stride = value.stride();
-    let slot = row.checked_rem(value.rows.get().into())?;
-    let start = value.offset.get() as usize + slot * stride;
-    Some(start..start + stride)
+/// Memory of the rows beside what a step writes.
+pub(super) struct Memory<'m> {
+    before: &'m [u8],
+    after: &'m [u8],
+    /// Where `after` begins.
+    after_at: usize,
+}
+
+impl<'m> Memory<'m> {
+    /// What a step writes, and what lies beside.
+    pub(super) fn split(
+        memory: &'m mut [u8],
+        written: Range<usize>,
+    ) -> Option<(&'m mut [u8], Self)> {
+        let (before, rest) = memory.split_at_mut_checked(written.start)?;
+        let (held, after) = rest.split_at_mut_checked(written.len())?;
+        Some((held, Self { before, after, after_at: written.end }))
+    }
+
+    /// A row without its padding.
+    #[inline(never)] // its locals are not on the stack of who asks
+    pub(super) fn row(&self, places: RowPlaces<'m>, row: usize) -> Option<&'m [u8]> {
+        without_padding(self.get(places.row_range(row)?)?, places.value)
+    }
+
+    fn get(&self, Range { start, end }: Range<usize>) -> Option<&'m [u8]> {
+        match start.checked_sub(self.after_at) {
+            Some(start) => self.after.get(start..end - self.after_at),
+            None => self.before.get(start..end),
+        }
+    }
 }
 
 /// Fills a row's padding, which what lay there before may have left otherwise.
@@ -133,6 +166,11 @@ pub(super) fn fill_padding(row: &mut [u8], value: &Value) {
     left.unwrap_or_default().fill(value.zero);
     let right = row.len().saturating_sub(usize::from(value.right) * channels);
     row.get_mut(right..).unwrap_or_default().fill(value.zero);
+}
+
+fn without_padding<'m>(row: &'m [u8], value: &Value) -> Option<&'m [u8]> {
+    let start = usize::from(value.left) * usize::from(value.channels.get());
+    row.get(start..)?.get(..value.row_len())
 }
 
 /// A row without its padding.

@@ -5,14 +5,14 @@
 
 use core::ops::Range;
 
-use crate::number::{U16, U32};
+use crate::number::U16;
 use zerocopy::FromBytes;
 
 use super::super::plan;
 use super::{
     BLOCK, CHUNK_LIMIT, Channel, FormatError, Header, Kind, Layers, Layout, MAGIC, MAX_ACCUMULATOR,
     MAX_CHANNELS, MAX_KERNEL, MAX_LAYERS, MAX_OUTPUTS, MAX_POOLED_STRIDE, MAX_SIDE, Model, Order,
-    Record, Rehearsal, VERSION, Value, Weights, ZERO_POINTS, checksum, data,
+    Places, Record, VERSION, Value, Weights, ZERO_POINTS, checksum, data, data_start,
 };
 use crate::loops::keep_rolled;
 use crate::multiplier::Multiplier;
@@ -79,8 +79,12 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
     if layers == 0 || layers > MAX_LAYERS || Layout::of_code(header.layout).is_none() {
         return Err(FormatError::Header);
     }
-    let (records, _) = <[Record]>::ref_from_prefix_with_elems(rest, layers).map_err(|_| length)?;
-    let model = Model::from_checked_parts(flash, header, records);
+    let (records, rest) =
+        <[Record]>::ref_from_prefix_with_elems(rest, layers).map_err(|_| length)?;
+    let values = || core::iter::once(&header.input).chain(records.iter().map(|it| &it.output));
+    let places = values().map(|value| usize::from(value.places.get())).sum();
+    let (places, _) = <[U16]>::ref_from_prefix_with_elems(rest, places).map_err(|_| length)?;
+    let model = Model::from_checked_parts(flash, header, records, Places(places));
     check_layers(model, content.len())?;
     for (number, _) in (0..).zip(records) {
         check_channels(model, number)?;
@@ -97,7 +101,7 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
 fn check_layers(model: Model<'_>, len: usize) -> Result<(), FormatError> {
     let layers = model.layers();
     check_value(layers.input, 0)?;
-    let mut place = size_of::<Header>() + size_of_val(layers.records);
+    let mut place = data_start(layers);
     for (number, record) in (0..).zip(layers.records) {
         let wrong = FormatError::Layer(number);
         // of values before it
@@ -109,7 +113,7 @@ fn check_layers(model: Model<'_>, len: usize) -> Result<(), FormatError> {
             return Err(wrong);
         }
         // in order, without gaps
-        let range = data(layers, number.into()).ok_or(wrong)?;
+        let range = data(record, layers.weights(number.into())).ok_or(wrong)?;
         if range.start != place || range.end > len {
             return Err(wrong);
         }
@@ -118,7 +122,7 @@ fn check_layers(model: Model<'_>, len: usize) -> Result<(), FormatError> {
     if place == len { Ok(()) } else { Err(FormatError::Length(len + size_of::<u32>())) }
 }
 
-/// Whether a value has a shape, a scale and a plan that may be, on their own.
+/// Whether a value has a shape and a scale that may be, on their own.
 #[inline(never)] // once for the image and for what layers give
 fn check_value(value: &Value, number: u8) -> Result<(), FormatError> {
     let [channels, height, width] = [value.channels, value.height, value.width].map(U16::get);
@@ -128,8 +132,7 @@ fn check_value(value: &Value, number: u8) -> Result<(), FormatError> {
     let is_scaled = POSITIVE.contains(&value.scale.get());
     // an image may be of pixels of which any stands for 0
     let zero = number == 0 || ZERO_POINTS.contains(&value.zero);
-    let rows = value.rows.get() <= height && value.offset.get().is_multiple_of(4);
-    if shape && is_scaled && zero && rows { Ok(()) } else { Err(FormatError::Value(number)) }
+    if shape && is_scaled && zero { Ok(()) } else { Err(FormatError::Value(number)) }
 }
 
 /// Whether the shape that a layer gives is the one that follows from what it takes, and its numbers are such as its kind
@@ -314,7 +317,7 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// Whether the plan of memory holds everything: rows as many as are ever needed, and no two values at one place at once.
+/// Whether the plan of memory holds everything, and nothing is written where something is still needed.
 #[inline(never)]
 fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
     let (header, layers) = (model.header(), model.layers());
@@ -325,10 +328,9 @@ fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
         && rows_at.checked_sub(work_at).is_some_and(|words| words >= areas.work)
         && rows_at <= end
         && end <= plan::MAX_SCRATCH_WORDS;
-    if !has_room || !Rehearsal::is_complete(layers) {
+    if !has_room {
         return Err(FormatError::Plan);
     }
-    let bytes = (end - rows_at) * size_of::<u32>();
     // what a dense layer takes lies in one piece
     for record in layers.records {
         let input = layers.value(record.source.into()).ok_or(FormatError::Plan)?;
@@ -341,26 +343,21 @@ fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
             return Err(FormatError::Layer(number as u8));
         }
     }
+    let mut first_place = 0;
     for number in 0..=layers.records.len() {
         let value = layers.value(number).ok_or(FormatError::Plan)?;
-        let wrong = FormatError::Value(number as u8);
         let is_last = number == layers.records.len();
-        let [left, right, reader] = plan::surroundings(layers, number);
-        let need = Rehearsal::need(layers, number);
-        let rows = usize::from(value.rows.get());
-        let is_planned = [value.left, value.right, value.reader] == [left, right, reader]
-            && value.lifetime.map(U32::get) == [need.from, need.late, need.to]
-            && if is_last { rows == 0 && value.size() <= MAX_OUTPUTS } else { rows >= need.rows }
-            && plan::Held::of(layers, number).is_some_and(|held| held.place[2] <= bytes);
-        if !is_planned || (!is_last && reader == 0) {
-            return Err(wrong);
+        let places = plan::count(layers, number);
+        let is_planned = [value.left, value.right, value.reader]
+            == plan::surroundings(layers, number)
+            && usize::from(value.places.get()) == places
+            && value.first_place.get() as usize == first_place
+            && if is_last { value.size() <= MAX_OUTPUTS } else { value.reader > 0 };
+        if !is_planned {
+            return Err(FormatError::Value(number as u8));
         }
+        first_place += places;
     }
-    let values = || (0..=layers.records.len()).filter_map(|number| plan::Held::of(layers, number));
-    for (index, value) in values().enumerate() {
-        if values().take(index).any(|other| value.collides(&other)) {
-            return Err(FormatError::Plan);
-        }
-    }
-    Ok(())
+    let bytes = (end - rows_at) * size_of::<u32>();
+    if plan::holds(layers, model.places(), bytes) { Ok(()) } else { Err(FormatError::Plan) }
 }

@@ -162,6 +162,6 @@ fn each_fault_is_told_apart() {
     assert_eq!(fault(&|_, records| records[0].source = 1), FormatError::Layer(0));
     assert_eq!(fault(&|_, records| records[0].data += 4), FormatError::Layer(0));
     assert_eq!(fault(&|header, _| header.scratch_words += 1 << 18), FormatError::Plan);
-    let lifetime = |value: &mut Value| value.lifetime[1] += 1;
-    assert_eq!(fault(&|header, _| lifetime(&mut header.input)), FormatError::Value(0));
+    let place = |value: &mut Value| value.first_place += 1;
+    assert_eq!(fault(&|header, _| place(&mut header.input)), FormatError::Value(0));
 }

@@ -7,10 +7,11 @@ mod seeds;
 mod synthetic;
 
 use definition::oracle;
-use firmware::format::{Kind, Layout, MAX_LAYERS, Order, Rehearsal, Value};
+use firmware::format::{FormatError, Header, Kind, Layout, MAX_LAYERS, Order, Rehearsal};
 use firmware::{Dimensions, Model, Progress};
 use proptest::prelude::*;
 use synthetic::{Network, Random};
+use zerocopy::IntoBytes;
 
 /// Scratch whose contents do not matter, and which shows what was written beyond its end.
 fn scratch(random: &mut Random, model: Model<'_>) -> Vec<u32> {
@@ -83,9 +84,9 @@ fn every_kind_of_layer_and_every_way_through_it_is_met() {
             signed += usize::from(record.output.zero == 128);
             streamed += usize::from(layers.geometry(index).unwrap().is_streamed());
         }
-        let values: Vec<&Value> =
-            (0..layers.records.len()).filter_map(|number| layers.value(number)).collect();
-        let apart: usize = values.iter().map(|value| value.len().next_multiple_of(4)).sum();
+        let values = (0..layers.records.len()).filter_map(|number| layers.value(number));
+        let apart: usize =
+            values.map(|value| usize::from(value.height.get()) * value.stride()).sum();
         let rows = model.scratch_words() - model.header().rows_at.get() as usize;
         shared += usize::from(rows * 4 < apart);
     }
@@ -112,28 +113,62 @@ fn every_kind_of_layer_and_every_way_through_it_is_met() {
 }
 
 #[test]
-fn a_row_fewer_than_is_planned_would_be_too_few() {
-    let mut held = 0;
+fn a_plan_that_lays_a_row_where_another_is_needed_is_refused() {
+    let (mut refused, mut accepted) = (0, 0);
     for seed in 0..100 {
         let network = Network::random(&mut Random(seed));
         let file = network.file(Layout::Bytes);
         let model = Model::parse(&file).unwrap();
-        for number in 0..model.layers().records.len() {
-            let need = Rehearsal::need(model.layers(), number);
-            let value = model.layers().value(number).unwrap();
-            assert_eq!(usize::from(value.rows.get()), need.rows);
-            let refused = format::resealed(&file, |header, records| {
-                let value = match number {
-                    0 => &mut header.input,
-                    _ => &mut records[number - 1].output,
-                };
-                value.rows -= 1;
-            });
-            assert!(Model::parse(&refused).is_err());
-            held += 1;
+        let places = model.places().0;
+        let table = size_of::<Header>() + size_of_val(model.layers().records);
+        for (to, from) in (1..places.len()).flat_map(|to| [(to, to - 1), (to, 0), (0, to)]) {
+            if places[to] == places[from] {
+                continue;
+            }
+            let mut changed = file.clone();
+            changed[table + 2 * to..][..2].copy_from_slice(places[from].as_bytes());
+            match Model::parse(&format::resealed(&changed, |_, _| {})) {
+                Err(error) => {
+                    assert_eq!(error, FormatError::Plan);
+                    refused += 1;
+                }
+                // another way to do it
+                Ok(_) => {
+                    assert!(definition::run(&format::resealed(&changed, |_, _| {})));
+                    accepted += 1;
+                }
+            }
         }
     }
-    assert!(held > 300);
+    assert!(refused > 2000 && accepted > 20, "{refused} {accepted}");
+}
+
+#[test]
+fn no_plan_takes_less_than_what_is_needed_at_once_and_most_take_little_more() {
+    let (mut planned, mut least) = (0, 0);
+    for seed in 0..200 {
+        let file = Network::random(&mut Random(seed)).file(Layout::Bytes);
+        let model = Model::parse(&file).unwrap();
+        let layers = model.layers();
+        let mut walk = Rehearsal::new(layers);
+        let mut most = 0;
+        while let Some(number) = walk.next() {
+            let steps = walk.steps();
+            let held = |value: usize| {
+                let rows = layers.first_needed(value, steps)..layers.rows(value, steps);
+                rows.len() * layers.value(value).unwrap().stride()
+            };
+            let written = model.places().written(layers, number, steps).unwrap();
+            let all = (0..layers.records.len()).map(held).sum::<usize>() + written.len();
+            most = most.max(all);
+            walk.count(number);
+        }
+        let bytes = 4 * (model.scratch_words() - model.header().rows_at.get() as usize);
+        assert!(bytes >= most, "seed {seed}");
+        planned += bytes;
+        least += most;
+    }
+    assert!(planned * 4 < least * 5, "{planned} for {least}");
 }
 
 #[test]

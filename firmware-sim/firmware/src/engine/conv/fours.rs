@@ -85,7 +85,7 @@ impl Step<'_> {
     ) -> Option<()> {
         sums.fill([0; 8]);
         let [_, start] = self.window(place);
-        let pixels = self.rows.ring().get(start..)?;
+        let pixels = self.rows.span().get(start..)?;
         let mut words = self.words()?;
         let [at_once, run] = self.weights.chunk(self.chunk());
         for (number, rows) in rows.chunks(at_once.max(1)).enumerate() {

@@ -166,7 +166,7 @@ impl Step<'_> {
                     rest = after;
                     let lines = (work.lines, work.is_padded);
                     let runs = windows.map(|window| self.run(window, lines, row, [skip, take]));
-                    any |= gather_triples(runs, self.rows.value.zero, cells);
+                    any |= gather_triples(runs, self.rows.value().zero, cells);
                 }
             }
             // most of a digit's picture is background
@@ -196,7 +196,7 @@ impl Step<'_> {
                 rest = after;
                 match self.run(window, (work.lines, work.is_padded), row, [skip, take]) {
                     Some(run) => bytes.iter_mut().zip(run).for_each(|(to, &from)| *to = from),
-                    None => bytes.fill(self.rows.value.zero),
+                    None => bytes.fill(self.rows.value().zero),
                 }
             }
             bytes::one_place(weights.get(first..)?, taps, patch, sums);
@@ -217,7 +217,7 @@ impl Step<'_> {
             return None;
         }
         let offset = *lines.get(line + row)? as usize;
-        self.rows.ring().get(offset + start + skip..)?.get(..take)
+        self.rows.span().get(offset + start + skip..)?.get(..take)
     }
 
     /// The kernel rows that `len` taps from `first` on are of, each with its bytes to skip and to take.

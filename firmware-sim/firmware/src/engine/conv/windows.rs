@@ -58,7 +58,7 @@ fn sum_up<const SIDE: usize>(
 ) -> Option<()> {
     let patches = work.patches.get_mut(..step.chunk() / 2)?;
     let [_, start] = step.window(column * WINDOW);
-    let mut pixels = step.rows.ring().get(start..)?;
+    let mut pixels = step.rows.span().get(start..)?;
     let mut words = step.words()?;
     work.sums.fill([0; 8]);
     for _ in (0..step.weights.inputs).step_by(step.chunk().max(1)) {
@@ -95,7 +95,7 @@ pub(in crate::engine) fn grey(
     // the column of a blank window
     let mut blank = None;
     for column in 0..output.value().width.get().into() {
-        let pixels = step.rows.ring().get(start + column * POOL..)?;
+        let pixels = step.rows.span().get(start + column * POOL..)?;
         let is_blank = sum_up_grey(step, pixels, &mut work)?;
         if is_blank && let Some(from) = blank {
             output.repeat([from, column], step.first, step.channels.len());
@@ -132,7 +132,7 @@ fn sum_up_grey(
 /// Fills in the rows above and below the map, and tells whether they are zero.
 #[inline(never)]
 fn pad_grey(step: &Step<'_>, patch: &mut grey::Patch) -> bool {
-    let padding = step.rows.value.zero;
+    let padding = step.rows.value().zero;
     for line in step.lines().outside() {
         grey::fill_row(patch, line, padding);
     }

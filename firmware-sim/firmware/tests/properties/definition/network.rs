@@ -5,6 +5,7 @@ use firmware::format::{
     Channel, Header, Kind, Layers, Layout, Order, Part, Record, Value, accumulator_bound, emit,
     file_len,
 };
+use firmware::plan::{PlannedRow, planned_rows};
 use zerocopy::FromZeros;
 
 /// `SplitMix64`: <https://prng.di.unimi.it/splitmix64.c>.
@@ -112,7 +113,8 @@ impl Network {
         let mut records = self.records.clone();
         let layers = Layers { input: &header.input, records: &records, layout };
         let mut file = vec![0; file_len(layers)?];
-        emit(&mut header, &mut records, &parts, &mut file)?;
+        let mut rows = vec![PlannedRow::default(); planned_rows(layers)];
+        emit(&mut header, &mut records, &parts, &mut rows, &mut file)?;
         Some(file)
     }
 }

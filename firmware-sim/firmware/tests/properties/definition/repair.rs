@@ -17,7 +17,10 @@ pub(crate) fn repaired(bytes: &[u8]) -> Option<Vec<u8>> {
     let (header, rest) = Header::ref_from_prefix(bytes).ok()?;
     let layout = Layout::of_code(header.layout)?;
     let count = usize::from(header.layers).min(MAX_LAYERS);
-    let (records, mut rest) = <[Record]>::ref_from_prefix_with_elems(rest, count).ok()?;
+    let (records, rest) = <[Record]>::ref_from_prefix_with_elems(rest, count).ok()?;
+    let values = records.iter().map(|record| &record.output).chain([&header.input]);
+    let places: usize = values.map(|value| usize::from(value.places.get())).sum();
+    let mut rest = rest.get((2 * places).next_multiple_of(4)..).unwrap_or_default();
     let mut network =
         Network { input: header.input, records: vec![], weights: vec![], channels: vec![] };
     for &record in records {
