@@ -66,7 +66,7 @@ pub fn emit(model: Model<'_>) -> Vec<u8> {
         tensors: writer.tensors,
         metadata: [
             ("float_model_sha256", base16ct::lower::encode_string(&header.identity)),
-            ("calibration_images", header.calibration_images.to_string()),
+            ("calibration_images", header.calibration_images.get().to_string()),
         ]
         .map(|(key, value)| (key.into(), value))
         .into(),

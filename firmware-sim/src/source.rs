@@ -54,7 +54,7 @@ pub fn emit(model: Model<'_>) -> String {
          pub fn model() -> Result<firmware::Model<'static>, firmware::FormatError> {{\n    \
              firmware::Model::parse(&FILE.0)\n\
          }}\n",
-        calibration = header.calibration_images,
+        calibration = header.calibration_images.get(),
         words = model.scratch_words(),
     )
 }
