@@ -88,14 +88,15 @@ fn main() {
         _ if riscv => STACK_RISCV,
         _ => STACK,
     };
-    // on the stack also lies a count for each layer
-    let stack = stack + 4 * dimensions.layers as u32;
-    // the program that compares kernels has few statics and the portable ones, which need more of the stack
-    let stack = env::var("STACK").map_or(stack, |bytes| bytes.parse().expect("STACK is a number"));
-    let stack = stack.next_multiple_of(8);
     // up to three rows wait, each with its place; the rest is for what the program itself holds
     let queue = dimensions.height.min(3) as u32 * (words(dimensions.row_len) + 4);
     let statics = 4 * dimensions.scratch_words as u32 + queue + 64;
+    // on the stack also lies a count for each layer, and networks that are larger than LeNet have routines that need more
+    let more = if statics + stack > RAM { 128 } else { 0 };
+    let stack = stack + 4 * dimensions.layers as u32 + more;
+    // the program that compares kernels has few statics and the portable ones, which need more of the stack
+    let stack = env::var("STACK").map_or(stack, |bytes| bytes.parse().expect("STACK is a number"));
+    let stack = stack.next_multiple_of(8);
     let size = RAM.max(stack + statics).next_multiple_of(8);
     let mut map = format!(
         "MEMORY {{\n  \

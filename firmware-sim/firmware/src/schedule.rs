@@ -176,7 +176,7 @@ impl<'a> Rehearsal<'a> {
 
     /// Number of the value that the next step is for; `None` at the end.
     #[must_use]
-    pub fn next(&mut self) -> Option<usize> {
+    pub fn coming(&mut self) -> Option<usize> {
         match self.layers.next(&self.steps, &mut self.cursor) {
             Some(layer) => Some(layer + 1),
             None => (self.steps[0] < self.layers.input.height.get()).then_some(0),
@@ -196,7 +196,7 @@ impl<'a> Rehearsal<'a> {
     #[must_use]
     pub fn most_rows(layers: Layers<'a>, number: usize) -> usize {
         let (mut walk, mut most) = (Self::new(layers), 0);
-        while let Some(grown) = walk.next() {
+        while let Some(grown) = walk.coming() {
             walk.count(grown);
             let there = layers.rows(number, walk.steps());
             most = most.max(there.saturating_sub(layers.first_needed(number, walk.steps())));

@@ -149,7 +149,7 @@ impl<'a> Packing<'a> {
         let layers = self.layers;
         let mut walk = Rehearsal::new(layers);
         let mut now = 0;
-        while let Some(number) = walk.next() {
+        while let Some(number) = walk.coming() {
             now += 1;
             let [index, _] = self.written(number, walk.steps())?;
             let [from, to] = &mut self.rows.get_mut(index)?.time;

@@ -14,7 +14,7 @@ use crate::format::{Kind, Layers, Rehearsal};
 #[inline(never)] // its locals are not on the stack of an inference
 pub fn holds(layers: Layers<'_>, places: Places<'_>, bytes: usize) -> bool {
     let mut walk = Rehearsal::new(layers);
-    while let Some(number) = walk.next() {
+    while let Some(number) = walk.coming() {
         if !may_write(layers, places, bytes, walk.steps(), number).unwrap_or(false) {
             return false;
         }

@@ -87,6 +87,7 @@ pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &m
 }
 
 /// See [`super::activations`].
+#[must_use]
 pub const fn activations(_: &[i32], _: usize, _: &[Scaling], _: u8, _: &mut [u8]) -> usize {
     0
 }
