@@ -11,12 +11,13 @@ use dataset::idx::Part;
 use firmware::{Logits, Model, Verdict};
 use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, laid_out, max_images};
 use firmware_sim::memory::Memory;
-use firmware_sim::quantize::quantize;
-use firmware_sim::samples;
+use firmware_sim::quantize::{CLASSES, quantize};
+use firmware_sim::{Error, identity, samples};
 use safe_io::SingleLine;
 use serde_json::json;
 
 use crate::data::{self, Wanted};
+use crate::model::{Onnx, with_hint as with_model_hint};
 use crate::{cli, model};
 
 /// A model with what the board made of it.
@@ -27,6 +28,8 @@ struct Run<'a> {
     report: &'a BoardReport,
     /// Of the images, if the data have them.
     labels: &'a [u8],
+    /// Folders that were taken for the classes, in this order.
+    assumed_classes: Option<&'a [String]>,
 }
 
 pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
@@ -41,7 +44,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     let bytes = if let Some(path) = &arguments.quantized {
         model::read(path)?
     } else {
-        let wanted = Wanted::embedded();
+        let wanted = Wanted::of_onnx(&Onnx::embedded()?);
         let training = data::load(&folder, Part::Train, &wanted)?.content;
         let data::Content::Images(training) = training else {
             return Err(anyhow!("{} holds no images", SingleLine(folder.display())));
@@ -52,7 +55,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     // what the board gets, so that its lengths are those of the report
     let bytes = laid_out(&bytes, machine.layout()).with_context(named)?;
     let model = Model::parse(&bytes).with_context(named)?;
-    let test = data::load(&folder, Part::Test, &Wanted::of_model(model))?;
+    let test = data::load(&folder, Part::Test, &wanted(arguments, model)?)?;
     let count = arguments.images.get();
     let (all, most) = (test.content.samples().len(), max_images(model.header().input.size()));
     ensure!(
@@ -79,7 +82,8 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         .with_context(|| format!("{} with {}", machine.title(), named()))?;
 
     let labels = test.labels.get(..count).unwrap_or_default();
-    let run = Run { machine, model, memory, report: &report, labels };
+    let assumed_classes = test.assumed_classes.as_deref();
+    let run = Run { machine, model, memory, report: &report, labels, assumed_classes };
     let mut output = io::stdout().lock();
     if arguments.csv {
         output.write_all(run.csv().as_bytes())?;
@@ -102,6 +106,20 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         count - agreements
     );
     Ok(())
+}
+
+/// What the images must be: an ONNX file says more of it than the int8 model that was made from it.
+fn wanted(arguments: &cli::Board, model: Model<'_>) -> anyhow::Result<Wanted> {
+    let onnx = match (&arguments.model, &arguments.quantized) {
+        (Some(path), _) => Onnx::read(path, None)?,
+        (None, None) => Onnx::embedded()?,
+        (None, Some(_)) => return Ok(Wanted::of_model(model)),
+    };
+    let (stated, given) = (model.header().identity, identity(&onnx.bytes));
+    if stated != given {
+        return Err(with_model_hint(Error::Origin { stated, given }));
+    }
+    Ok(Wanted::of_onnx(&onnx))
 }
 
 /// Adds what a user of this command can do about it.
@@ -134,7 +152,7 @@ struct Answers {
 impl Run<'_> {
     /// `None` if the outputs are no classes.
     fn answers(&self) -> Option<Answers> {
-        if !(2..=256).contains(&self.model.outputs()) {
+        if !CLASSES.contains(&self.model.outputs()) {
             return None;
         }
         let mut answers = Answers::default();
@@ -176,8 +194,17 @@ impl Run<'_> {
                 format!(", {sure_right} of these right")
             };
             summary.push(("verdicts", format!("{sure} sure{right}; {unsure} unsure; {none} none")));
-            let by_margin = format!("{agree} by a margin at which float gives the same class");
-            summary.push(("answers", by_margin));
+            let by_margin = format!(
+                "{agree} answers are above the margin from which on float gives the same class"
+            );
+            summary.push(("agrees", by_margin));
+        }
+        if let Some(classes) = self.assumed_classes {
+            let classes = SingleLine(classes.join(", "));
+            let assumed = format!(
+                "assumed, from the order of the folders' names: {classes}; --model MODEL.onnx says which is which"
+            );
+            summary.push(("classes", assumed));
         }
         let dropped = format!("{} dropped, {} images lost to that", report.dropped, report.lost);
         let ram =
@@ -264,6 +291,7 @@ impl Run<'_> {
             "images": report.images.len(),
             "equal": report.agreements(),
             "answers": answers,
+            "assumed_classes": self.assumed_classes,
             "rows_dropped": report.dropped,
             "images_lost": report.lost,
             "ram": report.ram(),

@@ -168,6 +168,10 @@ pub(crate) struct Board {
     /// Int8 model [default: the embedded model, calibrated on the training images]
     #[arg(long, value_name = "MODEL.q8")]
     pub(crate) quantized: Option<PathBuf>,
+    /// ONNX file that the int8 model was made from, for a folder of pictures: it says how they are prepared and which
+    /// class is which [default: they are only resized, and the folders are the classes in the order of their names]
+    #[arg(long, value_name = "MODEL.onnx", requires = "quantized")]
+    pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data: Data,
     /// Instructions from a row of the camera to the next [default: what the board keeps up with]

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
+use dataset::Image;
 use dataset::idx::{self, Part};
-use dataset::{Image, MNIST_SHAPE};
 use firmware::Model;
 use firmware_sim::Samples;
 use firmware_sim::quantize::calibration_images;
@@ -55,12 +55,6 @@ impl Wanted {
             metadata: BTreeMap::new(),
         }
     }
-
-    /// For the embedded model.
-    pub(crate) fn embedded() -> Self {
-        let metadata = BTreeMap::new();
-        Self { shape: MNIST_SHAPE, outputs: 10, classes: None, metadata }
-    }
 }
 
 /// Samples and their labels.
@@ -71,6 +65,8 @@ pub(crate) struct Data {
     pub(crate) labels: Vec<u8>,
     /// What was read to get them.
     pub(crate) paths: Vec<PathBuf>,
+    /// Folders that were taken for the classes in this order, since nothing says which is which.
+    pub(crate) assumed_classes: Option<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -120,6 +116,7 @@ pub(crate) fn load(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<D
             content: Content::Images(split.images),
             labels: split.labels,
             paths: idx::paths(path, part),
+            assumed_classes: None,
         }),
         Err(error @ dataset::Error::Missing { .. }) => match pictures(path, part, wanted)? {
             Some(data) => Ok(data),
@@ -138,6 +135,7 @@ pub(crate) fn numbers(path: &Path) -> anyhow::Result<Data> {
         content: Content::Signals(tensors.items),
         labels: vec![],
         paths: vec![path.to_owned()],
+        assumed_classes: None,
     })
 }
 
@@ -165,7 +163,7 @@ fn pictures(folder: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<Option
             }),
             None if names.len() == wanted.outputs => Ok(index),
             None => bail!(
-                "{shown} has {} folders, the model {} classes without names",
+                "{shown} has {} folders, and the model {} classes without names: without names there must be one for each",
                 names.len(),
                 wanted.outputs
             ),
@@ -183,7 +181,9 @@ fn pictures(folder: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<Option
     };
     let images: Vec<Image> = files.par_iter().map(image).collect::<anyhow::Result<_>>()?;
     let (paths, labels) = files.into_iter().unzip();
-    Ok(Some(Data { content: Content::Images(images), labels, paths }))
+    let assumed_classes =
+        wanted.classes.is_none().then(|| names.into_iter().map(str::to_owned).collect());
+    Ok(Some(Data { content: Content::Images(images), labels, paths, assumed_classes }))
 }
 
 /// Folders of pictures by name, with the pictures in them; both sorted.

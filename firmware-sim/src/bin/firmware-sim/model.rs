@@ -26,16 +26,22 @@ impl Onnx {
     /// Reads and checks a file.
     pub(crate) fn read(path: &Path, float_input: Option<FloatInput>) -> anyhow::Result<Self> {
         let bytes = read_model(path)?;
-        let name = || SingleLine(path.display()).to_string();
+        Self::parse(bytes, float_input).with_context(|| SingleLine(path.display()).to_string())
+    }
+
+    /// The model that is built into this program.
+    pub(crate) fn embedded() -> anyhow::Result<Self> {
+        Self::parse(runtime::EMBEDDED_MODEL.to_vec(), None).context("embedded model")
+    }
+
+    fn parse(bytes: Vec<u8>, float_input: Option<FloatInput>) -> anyhow::Result<Self> {
         if runtime::Baked::is_baked(&bytes) {
             bail!(
-                "{}: a baked model, which cannot be quantised; give the ONNX file that it was baked from",
-                name()
+                "a baked model, which cannot be quantised; give the ONNX file that it was baked from"
             );
         }
-        let graph = parse(&bytes).with_context(name)?;
-        let supported =
-            read_supported(&graph, float_input).map_err(with_hint).with_context(name)?;
+        let graph = parse(&bytes)?;
+        let supported = read_supported(&graph, float_input).map_err(with_hint)?;
         Ok(Self { bytes, graph, supported })
     }
 
