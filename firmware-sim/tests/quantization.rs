@@ -50,7 +50,7 @@ fn on_few_images_no_answer_says_that_it_agrees() {
     let images = mnist_500(Part::Train).images;
     let q8 = quantize(EMBEDDED_MODEL, &images, &images).unwrap();
     let model = Model::parse(&q8).unwrap();
-    assert_eq!(model.header().agreement_margin, NEVER_AGREES);
+    assert_eq!(model.header().agreement_margin.get(), NEVER_AGREES);
     let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
     let found = compare(&float, model, Samples::Images(&images), &[], |_| ()).unwrap();
     assert_eq!((found.agreeing(), found.labelled(), found.images()), (0, 0, 500));

@@ -24,7 +24,7 @@ fn int8_reads_what_float_reads() {
     let q8 = quantize(EMBEDDED_MODEL, &training, &training).unwrap();
     let int8 = Model::parse(&q8).unwrap();
     assert_eq!(int8.header().identity, identity(EMBEDDED_MODEL));
-    assert_eq!(int8.header().calibration_images, 500);
+    assert_eq!(int8.header().calibration_images.get(), 500);
     let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
     let test = mnist_500(Part::Test);
     let mut done = vec![];

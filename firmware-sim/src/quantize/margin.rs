@@ -106,8 +106,8 @@ mod tests {
         let compiled = CompiledInt8::new(&int8);
         let margin = max_disagreeing_margin(&float, &int8, &compiled, Samples::Images(&images));
         assert!(margin > 0);
-        assert_eq!(model.header().agreement_margin, margin + 1);
+        assert_eq!(model.header().agreement_margin.get(), margin + 1);
         let few = quantize(EMBEDDED_MODEL, &images[..10], &images[..500]).unwrap();
-        assert_eq!(Model::parse(&few).unwrap().header().agreement_margin, NEVER_AGREES);
+        assert_eq!(Model::parse(&few).unwrap().header().agreement_margin.get(), NEVER_AGREES);
     }
 }
