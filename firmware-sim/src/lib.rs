@@ -10,6 +10,7 @@ pub mod board;
 pub mod calibrations;
 mod equalization;
 mod error;
+pub mod estimate;
 mod float;
 pub mod int8;
 pub mod memory;

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use firmware::Model;
+use firmware_sim::board::Machine;
 use fixtures::command::fails;
 use fixtures::mnist_500_folder;
+use network::classes;
+use network::onnx::Graph;
 
 /// A folder with a model, and a way to run the command in it.
 struct Bench(tempfile::TempDir);
@@ -80,6 +83,11 @@ fn a_model_is_made_and_verified() {
             "{json}"
         );
     }
+    // too few images to say that answers agree; of what there is none there is no share
+    assert!(json["agreement_margin"].is_null() && json["agrees"]["count"] == 0, "{json}");
+    assert!(json["agrees_right"]["share"].is_null(), "{json}");
+    let verdicts = ["sure", "unsure", "none"].map(|it| json["verdicts"][it]["count"].as_u64());
+    assert_eq!(verdicts.map(Option::unwrap).iter().sum::<u64>(), 500);
     let counts = json["logits"]["histogram"].as_array().unwrap().iter();
     assert_eq!(counts.map(|bin| bin[1].as_u64().unwrap()).sum::<u64>(), 5000);
     for (layer, name) in json["layers"].as_array().unwrap().iter().zip(LAYERS) {
@@ -99,6 +107,7 @@ fn a_model_is_made_and_verified() {
     // the disagreements and the 20 least certain images
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), disagreements.len() + 20);
     assert!(page.contains(json["data"]["sha256"].as_str().unwrap()));
+    assert!(!page.contains("NaN") && !page.contains(&u32::MAX.to_string()));
     let elsewhere = page.replace("http://www.w3.org/2000/svg", "");
     assert!(!elsewhere.contains("http") && !elsewhere.contains("<script"), "one file, no network");
 }
@@ -153,6 +162,11 @@ fn the_plan_of_memory_is_printed() {
     ] {
         assert!(text.contains(part), "{text}");
     }
+    // of each core, before any board is touched
+    let (_, estimates) = text.split_once("million instructions, an estimate").unwrap();
+    for machine in Machine::ALL {
+        assert!(estimates.contains(&format!(" {} ", machine.name())), "{text}");
+    }
 }
 
 #[test]
@@ -191,6 +205,41 @@ fn folders_of_pictures_and_arrays_are_data_too() {
     fs::create_dir(bench.path("photos/ten")).unwrap();
     fs::copy(bench.path("photos/0/mnist_0.png"), bench.path("photos/ten/0.png")).unwrap();
     bench.refuses(&quantize, &["photos has a folder ten", "none of the model's classes"]);
+}
+
+#[test]
+fn classes_are_called_by_the_names_that_the_onnx_file_has() {
+    let bench = Bench::new();
+    let mut graph = Graph::parse(runtime::EMBEDDED_MODEL).unwrap();
+    let names = ["nil", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let names = names.map(str::to_owned);
+    graph.metadata.insert(classes::KEY.into(), classes::emit(&names));
+    fs::write(bench.path("lenet.onnx"), graph.emit()).unwrap();
+    bench.quantize();
+    let data = mnist_500();
+    let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
+    let output = bench.run(&[&verify[..], &["--report", "report.html"]].concat());
+    let page = fs::read_to_string(bench.path("report.html")).unwrap();
+    let of_label = |name: &str| page.matches(&format!(", a {name}<br>")).count();
+    let of_int8 = |name: &str| page.matches(&format!("int8 {name} by ")).count();
+    let pictures = page.matches("<figcaption>").count();
+    assert_eq!(names.iter().map(|name| of_label(name)).sum::<usize>(), pictures);
+    assert_eq!(names.iter().map(|name| of_int8(name)).sum::<usize>(), pictures);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(names.iter().any(|name| text.contains(&format!(" {name} "))), "{text}");
+
+    // a .q8 has no names: a board takes them from the ONNX file, or the folders in their order
+    fs::create_dir_all(bench.path("photos/three")).unwrap();
+    fs::copy(fixtures::data("digits/mnist_3.png"), bench.path("photos/three/3.png")).unwrap();
+    let board = ["board", "--quantized", "lenet.q8", "--images", "1", "--data", "photos"];
+    bench.refuses(&board, &["photos has 1 folders", "10 classes without names", "one for each"]);
+    fs::write(bench.path("other.onnx"), runtime::EMBEDDED_MODEL).unwrap();
+    let other = [&board[..], &["--model", "other.onnx"]].concat();
+    bench.refuses(&other, &["other.onnx", "another ONNX file"]);
+    fs::rename(bench.path("photos/three"), bench.path("photos/drei")).unwrap();
+    let named = [&board[..], &["--model", "lenet.onnx"]].concat();
+    bench.refuses(&named, &["photos has a folder drei", "none of the model's classes: nil, one"]);
+    assert_eq!(bench.run(&["board", "--model", "lenet.onnx"]).status.code(), Some(2));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::iter;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, ensure};
@@ -12,7 +13,7 @@ use firmware::{Logits, Model, Verdict};
 use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, laid_out, max_images};
 use firmware_sim::memory::Memory;
 use firmware_sim::quantize::{CLASSES, quantize};
-use firmware_sim::{Error, identity, samples};
+use firmware_sim::{Error, estimate, identity, samples};
 use safe_io::SingleLine;
 use serde_json::json;
 
@@ -23,6 +24,8 @@ use crate::{cli, model};
 /// A model with what the board made of it.
 struct Run<'a> {
     machine: Machine,
+    /// What a profile calls the model: its file's name.
+    network: String,
     model: Model<'a>,
     memory: Memory,
     report: &'a BoardReport,
@@ -83,7 +86,9 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
 
     let labels = test.labels.get(..count).unwrap_or_default();
     let assumed_classes = test.assumed_classes.as_deref();
-    let run = Run { machine, model, memory, report: &report, labels, assumed_classes };
+    let file_name = arguments.quantized.as_deref().and_then(Path::file_stem);
+    let network = file_name.map_or("lenet".into(), |name| name.to_string_lossy().replace(',', "_"));
+    let run = Run { machine, network, model, memory, report: &report, labels, assumed_classes };
     let mut output = io::stdout().lock();
     if arguments.csv {
         output.write_all(run.csv().as_bytes())?;
@@ -117,7 +122,9 @@ fn wanted(arguments: &cli::Board, model: Model<'_>) -> anyhow::Result<Wanted> {
     };
     let (stated, given) = (model.header().identity, identity(&onnx.bytes));
     if stated != given {
-        return Err(with_model_hint(Error::Origin { stated, given }));
+        let error = with_model_hint(Error::Origin { stated, given });
+        let path = arguments.model.as_deref().unwrap_or(Path::new("embedded model"));
+        return Err(error.context(SingleLine(path.display()).to_string()));
     }
     Ok(Wanted::of_onnx(&onnx))
 }
@@ -260,12 +267,9 @@ impl Run<'_> {
     }
 
     fn csv(&self) -> String {
-        let line = |(layer, (name, macs)): (usize, (&str, usize))| {
-            let (mean, max) = self.report.of_layer(layer);
-            format!("{},{name},{macs},{mean:.0},{max:.0}\n", self.machine.name())
-        };
-        let lines = self.layers().enumerate().map(line);
-        iter::once("machine,layer,macs,mean,most\n".to_owned()).chain(lines).collect()
+        let measured = estimate::measured(self.machine, &self.network, self.model, self.report);
+        let lines = measured.iter().map(|measured| measured.line() + "\n");
+        iter::once(format!("{}\n", estimate::HEADER)).chain(lines).collect()
     }
 
     fn json(&self) -> serde_json::Value {

@@ -180,7 +180,8 @@ pub(crate) struct Board {
     /// Also show multiply-accumulates (MACs), and instructions per MAC
     #[arg(long)]
     pub(crate) profile: bool,
-    /// Print the counts as CSV: machine, layer, multiply-accumulates, mean and maximum of the instructions
+    /// Print the counts as CSV, as boards/profile.csv has them: of each layer what it has to do, and mean and maximum of
+    /// its instructions
     #[arg(long, conflicts_with_all = ["profile", "json"])]
     pub(crate) csv: bool,
     /// Print one JSON object

@@ -3,6 +3,8 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use firmware::Model;
+use firmware_sim::board::{Machine, laid_out};
+use firmware_sim::estimate;
 use firmware_sim::memory::{Memory, Row};
 
 /// Layers with the rows that are held of each, then totals.
@@ -35,11 +37,23 @@ pub(crate) fn text(model: Model<'_>) -> String {
     }
     format!(
         "{}\n\nRAM    {} bytes, besides stack: {} of rows, some of which share a place\n\
-         flash  {} bytes, besides code\nMACs   {}",
+         flash  {} bytes, besides code\nMACs   {}\n\
+         million instructions, an estimate before it runs on a board: {}",
         table.trim_fmt(),
         memory.scratch_bytes,
         memory.row_bytes,
         memory.file_bytes,
-        memory.macs()
+        memory.macs(),
+        estimates(model)
     )
+}
+
+/// Of each core, laid out for it.
+fn estimates(model: Model<'_>) -> String {
+    let of_core = |machine: Machine| -> Option<String> {
+        let file = laid_out(model.bytes(), machine.layout()).ok()?;
+        let instructions = estimate::instructions(machine, Model::parse(&file).ok()?);
+        Some(format!("{} {:.2}", machine.name(), instructions / 1e6))
+    };
+    Machine::ALL.into_iter().filter_map(of_core).collect::<Vec<_>>().join(", ")
 }

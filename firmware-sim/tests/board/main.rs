@@ -1,23 +1,20 @@
 //! The engine on emulated boards. Each test needs QEMU and Rust for the boards, which `firmware-sim/boards/setup`
 //! installs and `tests/run` uses; so without `--ignored` they are passed over.
 
+mod profile;
+
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use dataset::idx::Part;
+use firmware::format::Layout;
 use firmware::{Logits, Model};
-use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine};
-use firmware_sim::quantize::quantize;
+use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, laid_out};
+use firmware_sim::estimate::{Measured, Profile};
+use fixtures::benchmarks::meter;
 use fixtures::mnist_500;
-use runtime::{EMBEDDED_MODEL, Image};
-
-/// A model whose answers agree with float's: the margin's images are the same 500 again and again, since a board only
-/// has to apply the margin, not to deserve it.
-fn model() -> Vec<u8> {
-    let training = mnist_500(Part::Train).images;
-    quantize(EMBEDDED_MODEL, &training, &[&training[..]; 6].concat()).unwrap()
-}
+use profile::lenet;
+use runtime::Image;
 
 /// Instructions from a row to the next: more than the slowest row takes.
 const fn row_period(machine: Machine) -> u32 {
@@ -26,7 +23,7 @@ const fn row_period(machine: Machine) -> u32 {
 
 fn run(machine: Machine, images: &[Image], row_period: u32) -> BoardReport {
     let images: Vec<Vec<u8>> = images.iter().map(|image| image.pixels().to_vec()).collect();
-    BoardBuilder::of_this_build().run(machine, &model(), &images, row_period, |_| ()).unwrap()
+    BoardBuilder::of_this_build().run(machine, &lenet(), &images, row_period, |_| ()).unwrap()
 }
 
 /// All RAM of an inference: the target on every core.
@@ -47,7 +44,7 @@ fn a_thousand_images_give_every_logit_of_the_host() {
     let images = [mnist_500(Part::Test).images, mnist_500(Part::Train).images].concat();
     let report = run(Machine::M4, &images, row_period(Machine::M4));
     assert_equal_and_small(&report, 1000);
-    let q8 = model();
+    let q8 = lenet();
     let model = Model::parse(&q8).unwrap();
     let agree = |logits: &[i32]| Logits(logits).answer(model).agrees;
     let agreements = report.images.iter().filter(|image| agree(&image.logits)).count();
@@ -58,7 +55,7 @@ fn a_thousand_images_give_every_logit_of_the_host() {
 #[ignore = "needs QEMU: tests/run"]
 fn other_cores_give_the_same() {
     let images = &mnist_500(Part::Test).images[..50];
-    for machine in [Machine::M3, Machine::M7] {
+    for machine in [Machine::M3, Machine::M7, Machine::M33] {
         assert_equal_and_small(&run(machine, images, row_period(machine)), 50);
     }
     assert_equal_and_small(&run(Machine::V6m, &images[..10], row_period(Machine::V6m)), 10);
@@ -78,7 +75,7 @@ fn each_machine_s_kernels_are_the_portable_ones() {
     for machine in Machine::ALL {
         for (program, tiles) in [("bytes", 600), ("words", 1000)] {
             let builder = BoardBuilder::of_this_build();
-            let equal = builder.check_kernels(machine, program, &model(), 1536).unwrap();
+            let equal = builder.check_kernels(machine, program, &lenet(), 1536).unwrap();
             assert_eq!(equal, tiles, "{program} on {}", machine.title());
         }
     }
@@ -87,8 +84,9 @@ fn each_machine_s_kernels_are_the_portable_ones() {
 #[test]
 #[ignore = "needs QEMU: tests/run"]
 fn a_stack_that_overflows_is_a_fault_and_not_a_wrong_answer() {
-    for machine in [Machine::M4, Machine::Rv32imac] {
-        let outcome = BoardBuilder::of_this_build().check_kernels(machine, "words", &model(), 320);
+    // the guard is a region of memory, a register for the stack, a locked entry
+    for machine in [Machine::M4, Machine::M33, Machine::Rv32imac] {
+        let outcome = BoardBuilder::of_this_build().check_kernels(machine, "words", &lenet(), 320);
         assert!(matches!(outcome, Err(BoardError::Emulator(_))), "{machine:?}: {outcome:?}");
     }
 }
@@ -108,21 +106,70 @@ fn a_camera_that_is_too_fast_loses_frames_and_spoils_none() {
 /// Instructions repeat exactly, but for what another compiler makes of the code around the kernels.
 const TOLERANCE: f64 = 1.02;
 
+/// With `PROFILE=write` in the environment the profile of all benchmarks is written anew instead, and with it what
+/// `quantize` estimates.
 #[test]
 #[ignore = "needs QEMU: tests/run"]
 fn no_layer_takes_more_instructions_than_the_committed_profile_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards");
-    let profile = fs::read_to_string(folder.join("profile.csv")).unwrap();
-    let report = run(Machine::M4, &mnist_500(Part::Test).images[..100], row_period(Machine::M4));
-    let lines: Vec<_> = profile.lines().skip(1).collect();
-    assert_eq!(lines.len(), report.layers.len());
-    for (layer, (line, name)) in lines.into_iter().zip(&report.layers).enumerate() {
-        let ["m4", _, _, mean, _] = line.split(',').collect::<Vec<_>>()[..] else {
-            panic!("{line}")
-        };
-        let (found, committed) = (report.of_layer(layer).0, mean.parse::<f64>().unwrap());
-        assert!(found <= committed * TOLERANCE, "{name}: {found:.0}, were {committed:.0}");
+    if std::env::var("PROFILE").is_ok_and(|what| what == "write") {
+        return profile::write();
     }
+    let committed = Profile::committed().measured;
+    for machine in profile::PROFILED {
+        for found in [profile::of_lenet(machine), profile::of_benchmark(machine, &meter())].concat()
+        {
+            let is_same = |it: &&Measured| {
+                (&it.machine, &it.network, &it.work)
+                    == (&found.machine, &found.network, &found.work)
+            };
+            let line = committed.iter().find(is_same);
+            let line = line.unwrap_or_else(|| panic!("a line for {}", found.line()));
+            assert!(
+                found.mean <= line.mean * TOLERANCE + 1.0,
+                "{}: were {}",
+                found.line(),
+                line.mean
+            );
+        }
+    }
+}
+
+/// The same core without DSP instructions gets the kernels of the M3: for a file of the other layout there are none,
+/// rather than slow ones.
+#[test]
+#[ignore = "needs QEMU: tests/run"]
+fn an_m33_that_is_built_without_dsp_refuses_words_and_runs_bytes() {
+    let builder = BoardBuilder::of_this_build();
+    let folder = tempfile::tempdir().unwrap();
+    let (target, path) = (Machine::M33.target(), folder.path().join("model.q8"));
+    let output = |layout: Layout| {
+        fs::write(&path, laid_out(&lenet(), layout).unwrap()).unwrap();
+        let build = Command::new("cargo")
+            .args(["build", "--release", "--locked", "--bin", "inference", "--target", target])
+            .arg("--manifest-path")
+            .arg(builder.sources.join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(builder.target.join("without-dsp"))
+            .env("MODEL_Q8", &path)
+            // instead of what `.cargo/config.toml` says
+            .env("RUSTFLAGS", "-C target-cpu=generic")
+            .output()
+            .unwrap();
+        assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+        let image = builder.target.join("without-dsp").join(target).join("release/inference");
+        let output = Command::new("qemu-system-arm")
+            .args(["-machine", "mps2-an505", "-display", "none", "-serial", "none"])
+            .args(["-monitor", "none", "-icount", "shift=6,sleep=off"])
+            .args(["-semihosting-config", "enable=on,target=native,chardev=host"])
+            .args(["-chardev", "stdio,id=host,signal=off", "-kernel"])
+            .arg(image)
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    assert_eq!(output(Layout::Words), "no-model\n");
+    // there are no images, and so it ends at once
+    let bytes = output(Layout::Bytes);
+    assert!(bytes.starts_with("spin ") && bytes.contains("\nend 0 "), "{bytes}");
 }
 
 /// That each proof can fail: a program that does what none may, and what the build says of it.
@@ -131,7 +178,7 @@ fn no_layer_takes_more_instructions_than_the_committed_profile_says() {
 fn what_a_device_must_not_do_does_not_link_and_the_line_says_which() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.q8");
-    fs::write(&path, model()).unwrap();
+    fs::write(&path, lenet()).unwrap();
     let builder = BoardBuilder::of_this_build();
     let build = |machine: Machine, feature: &str| {
         let output = Command::new("cargo")
