@@ -90,8 +90,7 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
             let place = self.model.places().of(input)?.row_range(number)?;
             let held = all.get_mut(place)?;
             rows::fill_padding(held, input);
-            let inside = rows::inside(held, input);
-            inside.iter_mut().zip(row).for_each(|(to, &from)| *to = from);
+            rows::copy(rows::inside(held, input), row);
             self.count(0);
         }
         Some(())

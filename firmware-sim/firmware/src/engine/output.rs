@@ -49,40 +49,29 @@ impl<'m> Output<'m> {
         }
     }
 
-    /// Where the `count` channels from `first` on lie at column `column`.
+    /// Where the `count` channels from `first` on lie at column `column`; of columns in pairs two at most.
     fn place(&self, column: usize, first: usize, count: usize) -> Range<usize> {
         let value = self.value();
-        let start = (column + usize::from(value.left)) * usize::from(value.channels.get()) + first;
+        let channels = usize::from(value.channels.get());
+        let start = if let Self::Row { is_paired: true, .. } = self {
+            (channels * (column / POOL) + first) * 2 + column % POOL * 2
+        } else {
+            (column + usize::from(value.left)) * channels + first
+        };
         start..start + count
     }
 
-    /// Copies `count` channels from `first` on from one column to a later one.
+    /// Copies `count` channels from `first` on from one column to a later one; not among logits. Whether it was done.
     #[inline(never)]
-    pub(super) fn repeat(&mut self, columns: [usize; 2], first: usize, count: usize) {
+    pub(super) fn repeat(&mut self, columns: [usize; 2], first: usize, count: usize) -> bool {
         let [from, to] = columns.map(|column| self.place(column, first, count));
-        match self {
-            Self::Row { bytes, .. } => {
-                let Some((before, after)) = bytes.split_at_mut_checked(to.start) else { return };
-                let from = before.get(from).unwrap_or_default();
-                let (from, last) = from.as_chunks::<4>();
-                let (to, last_to) = after.split_at_mut(after.len().min(4 * from.len()));
-                let to = to.as_chunks_mut::<4>().0;
-                to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
-                last_to.iter_mut().zip(last).for_each(|(to, &from)| *to = from);
-            }
-            Self::Logits { logits, row, value } => {
-                let [_, height, width] = value.shape();
-                let places = logits.chunks_mut((height * width).max(1));
-                for map in places.skip(first).take(count) {
-                    let [from, to] = columns.map(|column| *row * width + column);
-                    if let Some(&sum) = map.get(from)
-                        && let Some(to) = map.get_mut(to)
-                    {
-                        *to = sum;
-                    }
-                }
-            }
-        }
+        let Self::Row { bytes, .. } = self else { return false };
+        let Some((before, after)) = bytes.split_at_mut_checked(to.start) else { return false };
+        rows::copy(
+            after.get_mut(..count).unwrap_or_default(),
+            before.get(from).unwrap_or_default(),
+        );
+        true
     }
 
     /// Takes the largest sums of a pooling window.
@@ -100,19 +89,16 @@ impl<'m> Output<'m> {
         let Self::Row { bytes, value, is_paired } = self else {
             return self.put_each(column, first, tiles, channels, &max_pool);
         };
-        // of a pair of outputs, and of the next
-        let (start, step) = if *is_paired {
-            let pairs = usize::from(value.channels.get()) * (column / POOL) + first;
-            (pairs / 2 * 4 + column % POOL * 2, 4)
-        } else {
-            (start, 2)
-        };
+        // from a pair of outputs to the next
+        let step = if *is_paired { 4 } else { 2 };
         let bytes = bytes.get_mut(start..).unwrap_or_default();
         let scalings =
             <[[Scaling; 2]]>::ref_from_prefix_with_elems(channels.as_bytes(), channels.len() / 2);
         let done = scalings.map_or(0, |(it, _)| words::pool(tiles, it, value.zero, bytes, step));
         if done < tiles.len() {
-            fill_largest(tiles, channels, value.zero, bytes, [done, step]);
+            let tiles = tiles.get(done..).unwrap_or_default();
+            let channels = channels.get(2 * done..).unwrap_or_default();
+            self.put_each(column, first + 2 * done, tiles, channels, &max_pool);
         }
     }
 
@@ -158,7 +144,7 @@ impl<'m> Output<'m> {
         }
     }
 
-    /// The same of the last layer, which has few.
+    /// The same one pair of outputs after the other: of the last layer, which has few, and of what is rare.
     #[inline(never)]
     fn put_each<T>(
         &mut self,
@@ -218,10 +204,10 @@ impl<'m> Output<'m> {
         sums: impl Iterator<Item = (&'c i32, &'c Channel)>,
     ) {
         let value = self.value();
+        let start = self.place(column, first, 0).start;
         match self {
             Self::Row { bytes, .. } => {
-                let at = (column + usize::from(value.left)) * usize::from(value.channels.get());
-                let bytes = bytes.get_mut(at + first..).unwrap_or_default();
+                let bytes = bytes.get_mut(start..).unwrap_or_default();
                 for (byte, (&sum, channel)) in bytes.iter_mut().zip(sums) {
                     *byte = channel.activation(sum, value.zero);
                 }
@@ -236,23 +222,6 @@ impl<'m> Output<'m> {
                     *logit = sum.wrapping_add(channel.bias.get()).cast_unsigned();
                 }
             }
-        }
-    }
-}
-
-/// The activations of the largest sums from tile `first` on, two bytes every `step` bytes.
-#[inline(never)]
-fn fill_largest(
-    tiles: &[Tile],
-    channels: &[Channel],
-    zero: u8,
-    bytes: &mut [u8],
-    [first, step]: [usize; 2],
-) {
-    let outputs = tiles.iter().zip(channels.chunks(2)).zip(bytes.chunks_mut(step));
-    for ((tile, channels), bytes) in outputs.skip(first) {
-        for ((byte, channel), sum) in bytes.iter_mut().zip(channels).zip(max_pool(tile)) {
-            *byte = channel.activation(sum, zero);
         }
     }
 }

@@ -4,6 +4,7 @@ use super::Step;
 use super::output::Output;
 use super::rows::Rows;
 use crate::format::Geometry;
+use crate::loops::keep_rolled;
 
 /// Row `row` of the largest of each window, of what is inside the map.
 #[inline(never)]
@@ -69,6 +70,7 @@ pub(super) fn streamed_mean(
 }
 
 /// Adds one row of a window to the sums of all channels; a padding counts as zeros.
+#[inline(never)]
 fn add_row(geometry: &Geometry, place: [usize; 2], rows: &Rows<'_>, sums: &mut [u32]) {
     let mut there = 0;
     each_inside(geometry, place, rows, &mut |values| {
@@ -81,6 +83,7 @@ fn add_row(geometry: &Geometry, place: [usize; 2], rows: &Rows<'_>, sums: &mut [
     if padding > 0 {
         for sum in sums {
             *sum += padding;
+            keep_rolled();
         }
     }
 }

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use crate::format::Value;
 use crate::kernels::words::Pair;
+use crate::loops::keep_rolled;
 use crate::plan::RowPlaces;
 
 /// Rows of a value that a step reads.
@@ -121,6 +122,7 @@ impl<'a> Lines<'a> {
     pub(super) fn offsets(&self, offsets: &mut [u32]) -> bool {
         for (line, offset) in offsets.iter_mut().enumerate() {
             *offset = self.offset(line);
+            keep_rolled();
         }
         self.inside().len() < self.count
     }
@@ -160,12 +162,41 @@ impl<'m> Memory<'m> {
 }
 
 /// Fills a row's padding, which what lay there before may have left otherwise.
+#[inline(never)]
 pub(super) fn fill_padding(row: &mut [u8], value: &Value) {
     let channels = usize::from(value.channels.get());
-    let left = row.get_mut(..usize::from(value.left) * channels);
-    left.unwrap_or_default().fill(value.zero);
     let right = row.len().saturating_sub(usize::from(value.right) * channels);
-    row.get_mut(right..).unwrap_or_default().fill(value.zero);
+    let (row, right) = row.split_at_mut_checked(right).unwrap_or_default();
+    fill(row.get_mut(..usize::from(value.left) * channels).unwrap_or_default(), value.zero);
+    fill(right, value.zero);
+}
+
+#[inline(never)]
+fn fill(bytes: &mut [u8], byte: u8) {
+    let (fours, rest) = bytes.as_chunks_mut();
+    for four in fours {
+        *four = [byte; 4];
+        keep_rolled();
+    }
+    for to in rest {
+        *to = byte;
+        keep_rolled();
+    }
+}
+
+/// Copies as many bytes as both have: a few, for which the C library's function would be long.
+#[inline(never)]
+pub(super) fn copy(to: &mut [u8], from: &[u8]) {
+    let (to, last_to) = to.as_chunks_mut::<4>();
+    let (from, last) = from.as_chunks::<4>();
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+        keep_rolled();
+    }
+    for (to, from) in last_to.iter_mut().zip(last) {
+        *to = *from;
+        keep_rolled();
+    }
 }
 
 fn without_padding<'m>(row: &'m [u8], value: &Value) -> Option<&'m [u8]> {

@@ -15,6 +15,7 @@
 
 use super::Pair;
 use super::words::{Offsets, Tile, Word};
+use crate::loops::keep_rolled;
 
 /// Side of the kernel.
 const KERNEL: usize = 5;
@@ -70,12 +71,14 @@ pub fn fill_row(patch: &mut Patch, row: usize, pixel: u8) {
     let pixel = Pair::from(pixel);
     let [stacked @ .., last, last_below] = patch;
     for (number, cells) in stacked.iter_mut().enumerate() {
+        let half = match row.checked_sub(number) {
+            Some(0) => 0,
+            Some(1) => 16,
+            _ => continue,
+        };
         for cell in cells {
-            if number == row {
-                *cell = *cell & !0xffff | pixel;
-            } else if number + 1 == row {
-                *cell = *cell & 0xffff | pixel << 16;
-            }
+            *cell = *cell & !(0xffff << half) | pixel << half;
+            keep_rolled();
         }
     }
     let last = if row + 1 == SIDE { last_below } else { last };

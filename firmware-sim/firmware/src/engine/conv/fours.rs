@@ -7,6 +7,7 @@ use crate::engine::Step;
 use crate::engine::output::Output;
 use crate::format::POOL;
 use crate::kernels::words::{self, Offsets, Pair, Tile, gathered_pairs};
+use crate::loops::clear;
 
 /// Places that are computed at once.
 const PLACES: usize = 4;
@@ -83,7 +84,7 @@ impl Step<'_> {
         sums: &mut [Tile],
         patch: &mut [[Pair; PLACES]],
     ) -> Option<()> {
-        sums.fill([0; 8]);
+        clear(sums.as_flattened_mut());
         let [_, start] = self.window(place);
         let pixels = self.rows.span().get(start..)?;
         let mut words = self.words()?;

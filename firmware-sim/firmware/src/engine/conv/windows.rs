@@ -7,7 +7,8 @@ use crate::engine::Step;
 use crate::engine::output::Output;
 use crate::format::POOL;
 use crate::kernels::grey;
-use crate::kernels::words::{Offsets, Tile, WindowPatch, Word, gather_window};
+use crate::kernels::words::{Offsets, Pair, Tile, WindowPatch, Word, gather_window};
+use crate::loops::{clear, keep_rolled};
 
 /// Working memory of a step.
 struct Work<'m, const SIDE: usize> {
@@ -22,13 +23,29 @@ struct Work<'m, const SIDE: usize> {
 
 impl<'m, const SIDE: usize> Work<'m, SIDE> {
     fn of(step: &Step<'_>, words: &'m mut [u32]) -> Option<Self> {
-        let (lines, rest) = words.split_at_mut_checked(SIDE)?;
-        let outputs = step.channels.len().next_multiple_of(2);
-        let (sums, patch) = rest.split_at_mut_checked(outputs * WINDOW)?;
-        let sums = <[Tile]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
-        let patches = patch.as_chunks_mut().0.as_chunks_mut().0;
-        let is_padded = step.lines().offsets(lines);
+        let Areas { lines, is_padded, sums, patches } = Areas::of(step, words, SIDE)?;
+        let patches = patches.as_chunks_mut().0.as_chunks_mut().0;
         Some(Self { lines: Offsets::new(lines), is_padded, sums, patches })
+    }
+}
+
+/// The same for kernels of any side.
+struct Areas<'m> {
+    lines: &'m [u32],
+    is_padded: bool,
+    sums: &'m mut [Tile],
+    patches: &'m mut [Pair],
+}
+
+impl<'m> Areas<'m> {
+    #[inline(never)] // once for all sides
+    fn of(step: &Step<'_>, words: &'m mut [u32], side: usize) -> Option<Self> {
+        let (lines, rest) = words.split_at_mut_checked(side)?;
+        let outputs = step.channels.len().next_multiple_of(2);
+        let (sums, patches) = rest.split_at_mut_checked(outputs * WINDOW)?;
+        let sums = <[Tile]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
+        let is_padded = step.lines().offsets(lines);
+        Some(Self { lines, is_padded, sums, patches })
     }
 }
 
@@ -60,7 +77,7 @@ fn sum_up<const SIDE: usize>(
     let [_, start] = step.window(column * WINDOW);
     let mut pixels = step.rows.span().get(start..)?;
     let mut words = step.words()?;
-    work.sums.fill([0; 8]);
+    clear(work.sums.as_flattened_mut());
     for _ in (0..step.weights.inputs).step_by(step.chunk().max(1)) {
         gather_window(pixels, work.lines, step.weights.inputs, patches);
         if work.is_padded {
@@ -79,6 +96,7 @@ fn pad<const SIDE: usize>(step: &Step<'_>, patches: &mut [WindowPatch<SIDE>]) {
     for line in step.lines().outside() {
         for row in patches.iter_mut().filter_map(|patch| patch.get_mut(line)) {
             *row = [step.rows.padding(); SIDE];
+            keep_rolled();
         }
     }
 }
@@ -97,13 +115,15 @@ pub(in crate::engine) fn grey(
     for column in 0..output.value().width.get().into() {
         let pixels = step.rows.span().get(start + column * POOL..)?;
         let is_blank = sum_up_grey(step, pixels, &mut work)?;
-        if is_blank && let Some(from) = blank {
-            output.repeat([from, column], step.first, step.channels.len());
+        if is_blank
+            && let Some(from) = blank
+            && output.repeat([from, column], step.first, step.channels.len())
+        {
             continue;
         }
         if is_blank {
             // most of a digit's picture is background: 0 times anything
-            work.sums.fill([0; 8]);
+            clear(work.sums.as_flattened_mut());
             blank = Some(column);
         }
         output.put_largest(column, step.first, work.sums, step.channels);
