@@ -54,7 +54,7 @@ impl<'m> Output<'m> {
         let value = self.value();
         let channels = usize::from(value.channels.get());
         let start = if let Self::Row { is_paired: true, .. } = self {
-            (channels * (column / POOL) + first) * 2 + column % POOL * 2
+            (channels * (column / POOL) + first / 2 * 2) * 2 + column % POOL * 2 + first % 2
         } else {
             (column + usize::from(value.left)) * channels + first
         };
@@ -154,8 +154,12 @@ impl<'m> Output<'m> {
         channels: &[Channel],
         sums: &dyn Fn(&T) -> [i32; 2],
     ) {
-        for (number, (tile, channels)) in tiles.iter().zip(channels.chunks(2)).enumerate() {
-            self.put(column, first + 2 * number, &sums(tile), channels);
+        let mut number = first;
+        for (tile, channels) in tiles.iter().zip(channels.chunks(2)) {
+            for (channel, sum) in channels.iter().zip(sums(tile)) {
+                self.put_one(column, number, sum, channel);
+                number += 1;
+            }
         }
     }
 
@@ -182,43 +186,42 @@ impl<'m> Output<'m> {
         {
             done = bytes::activations(sums, step, scalings, value.zero, bytes);
         }
-        if done < channels.len() {
-            let sums = sums.iter().step_by(step.max(1));
-            let others = sums.zip(channels).skip(done);
-            self.put_by(column, first + done, others);
+        for (number, channel) in channels.iter().enumerate().skip(done) {
+            if let Some(&sum) = sums.get(number * step) {
+                self.put_one(column, first + number, sum, channel);
+            }
         }
     }
 
     /// Takes the sums of all channels at column `column`, which have one multiplier.
     #[inline(never)]
     pub(super) fn put_alike(&mut self, column: usize, sums: &[i32], channel: &Channel) {
-        self.put_by(column, 0, sums.iter().zip(core::iter::repeat(channel)));
+        let start = self.place(column, 0, 0).start;
+        if let Self::Row { bytes, value, .. } = self {
+            let bytes = bytes.get_mut(start..).unwrap_or_default();
+            for (byte, &sum) in bytes.iter_mut().zip(sums) {
+                *byte = channel.activation(sum, value.zero);
+            }
+        } else {
+            for (number, sum) in sums.iter().enumerate() {
+                self.put_one(column, number, *sum, channel);
+            }
+        }
     }
 
-    #[expect(clippy::inline_always, reason = "the loop is made for one multiplier and for many")]
-    #[inline(always)]
-    fn put_by<'c>(
-        &mut self,
-        column: usize,
-        first: usize,
-        sums: impl Iterator<Item = (&'c i32, &'c Channel)>,
-    ) {
-        let value = self.value();
-        let start = self.place(column, first, 0).start;
+    /// Takes the sum of one channel: of the last layer, which has few, and where the kernels have not done it.
+    #[inline(never)]
+    fn put_one(&mut self, column: usize, number: usize, sum: i32, channel: &Channel) {
+        let start = self.place(column, number, 1).start;
         match self {
-            Self::Row { bytes, .. } => {
-                let bytes = bytes.get_mut(start..).unwrap_or_default();
-                for (byte, (&sum, channel)) in bytes.iter_mut().zip(sums) {
+            Self::Row { bytes, value, .. } => {
+                if let Some(byte) = bytes.get_mut(start) {
                     *byte = channel.activation(sum, value.zero);
                 }
             }
-            Self::Logits { logits, row, .. } => {
+            Self::Logits { logits, value, row } => {
                 let [_, height, width] = value.shape();
-                let at = first * height * width + *row * width + column;
-                let logits = logits.get_mut(at..).unwrap_or_default().iter_mut();
-                // a width or height of 0 was refused
-                let step = (height * width).max(1);
-                for (logit, (&sum, channel)) in logits.step_by(step).zip(sums) {
+                if let Some(logit) = logits.get_mut((number * height + *row) * width + column) {
                     *logit = sum.wrapping_add(channel.bias.get()).cast_unsigned();
                 }
             }
