@@ -8,19 +8,12 @@ pub(crate) fn keep_rolled() {
     core::hint::black_box(());
 }
 
-/// Sets sums to zero: a few at a time, where the C library's function goes by single words.
+/// Sets sums to zero: four at a time, where the C library's function goes by single words.
 #[inline(never)]
-pub(crate) fn clear(sums: &mut [u32]) {
-    let (fours, rest) = sums.as_chunks_mut();
-    let (eights, last_four) = fours.as_chunks_mut();
-    for [four, next] in eights {
-        *four = [0; 4];
+pub(crate) fn clear(tiles: &mut [[u32; 8]]) {
+    for [a, b, c, d, e, f, g, h] in tiles {
+        [*a, *b, *c, *d] = [0; 4];
         keep_rolled();
-        *next = [0; 4];
-    }
-    last_four.fill([0; 4]);
-    for sum in rest {
-        *sum = 0;
-        keep_rolled();
+        [*e, *f, *g, *h] = [0; 4];
     }
 }

@@ -7,7 +7,6 @@ use super::output::Output;
 use crate::format::BLOCK;
 use crate::kernels::bytes::{self, Block};
 use crate::kernels::words::{self, Word};
-use crate::loops::clear;
 use crate::weights::DENSE_PAIRS;
 
 /// By the layout Bytes.
@@ -34,7 +33,7 @@ pub(super) fn pairs(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) 
     let mut last = [0; 4];
     last.iter_mut().zip(rest).for_each(|(to, &from)| *to = from);
     let sums = work.get_mut(..step.channels.len().next_multiple_of(2))?.as_chunks_mut().0;
-    clear(sums.as_flattened_mut());
+    sums.as_flattened_mut().fill(0);
     for sums in sums.chunks_mut(DENSE_PAIRS) {
         words::dense(words, inputs, sums);
         if !rest.is_empty() {

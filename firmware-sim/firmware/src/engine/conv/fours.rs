@@ -84,7 +84,7 @@ impl Step<'_> {
         sums: &mut [Tile],
         patch: &mut [[Pair; PLACES]],
     ) -> Option<()> {
-        clear(sums.as_flattened_mut());
+        clear(sums);
         let [_, start] = self.window(place);
         let pixels = self.rows.span().get(start..)?;
         let mut words = self.words()?;

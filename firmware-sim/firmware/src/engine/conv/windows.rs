@@ -77,7 +77,7 @@ fn sum_up<const SIDE: usize>(
     let [_, start] = step.window(column * WINDOW);
     let mut pixels = step.rows.span().get(start..)?;
     let mut words = step.words()?;
-    clear(work.sums.as_flattened_mut());
+    clear(work.sums);
     for _ in (0..step.weights.inputs).step_by(step.chunk().max(1)) {
         gather_window(pixels, work.lines, step.weights.inputs, patches);
         if work.is_padded {
@@ -123,7 +123,7 @@ pub(in crate::engine) fn grey(
         }
         if is_blank {
             // most of a digit's picture is background: 0 times anything
-            clear(work.sums.as_flattened_mut());
+            clear(work.sums);
             blank = Some(column);
         }
         output.put_largest(column, step.first, work.sums, step.channels);
