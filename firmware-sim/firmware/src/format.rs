@@ -351,11 +351,7 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
         record: &Record,
         weights: Option<Weights>,
     ) -> Option<(&'a [Channel], &'a [u8])> {
-        let range = data(record, weights)?;
-        let (channels, weights) =
-            <[Channel]>::ref_from_prefix_with_elems(self.flash.get(range)?, record.channels())
-                .ok()?;
-        Some((channels, weights))
+        parts(self.flash, record, weights)
     }
 }
 
@@ -374,6 +370,17 @@ impl<'a> Model<'a> {
 /// Where the channels and weights begin.
 fn data_start(layers: Layers<'_>) -> usize {
     size_of::<Header>() + size_of_val(layers.records) + plan::table_len(layers)
+}
+
+/// A layer's channels and weights.
+#[inline(never)] // once, whatever is linked
+fn parts<'a>(
+    flash: &'a [u8],
+    record: &Record,
+    weights: Option<Weights>,
+) -> Option<(&'a [Channel], &'a [u8])> {
+    let data = flash.get(data(record, weights)?)?;
+    <[Channel]>::ref_from_prefix_with_elems(data, record.channels()).ok()
 }
 
 /// Where a layer's channels and weights lie.

@@ -131,8 +131,7 @@ pub fn group(record: &Record, routine: Routine) -> usize {
 pub fn surroundings(layers: Layers<'_>, number: usize) -> [u8; 3] {
     let mut found = [0; 3];
     for (layer, record) in (1..).zip(layers.records) {
-        let takes = layers.geometry(usize::from(layer) - 1).is_some_and(|it| it.takes(number));
-        if takes {
+        if record.takes(number) {
             let [_, _, left, right] = record.padding;
             // pools take what is inside
             let pads = matches!(Kind::of_code(record.kind), Some(Kind::Conv | Kind::Depthwise));
@@ -154,15 +153,13 @@ pub fn surroundings(layers: Layers<'_>, number: usize) -> [u8; 3] {
 #[must_use]
 pub fn pairs_columns(layers: Layers<'_>, layer: usize) -> bool {
     let Some(record) = layers.records.get(layer) else { return false };
-    let is_dense = |taker: usize| {
-        let takes = layers.geometry(taker).filter(|geometry| geometry.takes(layer + 1));
-        takes.map(|geometry| geometry.kind == Kind::Dense)
-    };
+    let mut takers = layers.records.iter().filter(|it| it.takes(layer + 1)).peekable();
     let [channels, _, width] = record.output.shape();
     channels.is_multiple_of(2)
         && width.is_multiple_of(2)
         && layers.weights(layer).is_some_and(|it| matches!(it.order, Order::Windows(_)))
-        && (0..layers.records.len()).filter_map(is_dense).min() == Some(true)
+        && takers.peek().is_some()
+        && takers.all(|it| it.kind == Kind::Dense.code())
 }
 
 /// Taps of a convolution that are summed up at once, at most: more need more memory, and save little.

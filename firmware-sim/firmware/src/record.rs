@@ -296,6 +296,13 @@ impl Record {
         }
     }
 
+    /// Whether it takes value `number`.
+    #[must_use]
+    pub fn takes(&self, number: usize) -> bool {
+        let is_other = usize::from(self.other) == number && self.kind == Kind::Add.code();
+        usize::from(self.source) == number || is_other
+    }
+
     /// Taps of one output: weights that it has.
     #[must_use]
     pub fn taps(&self, input: &Value) -> usize {

@@ -20,6 +20,7 @@ pub(super) fn largest(step: &Step<'_>, output: &mut Output<'_>) {
             each_inside(geometry, [row, column], rows, &mut |values| {
                 for (largest, &value) in largest.iter_mut().zip(values) {
                     *largest = value.max(*largest);
+                    keep_rolled();
                 }
             });
         }
