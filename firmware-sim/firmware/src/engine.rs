@@ -184,6 +184,9 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
                     conv::windows(step, work, output, words::window5)?;
                 }
                 Routine::Fours if has(Routine::Fours) => conv::by_fours(step, work, output)?,
+                Routine::Threes if has(Routine::Threes) && step.record.pooled != 0 => {
+                    conv::windows_by_threes(step, work, output)?;
+                }
                 Routine::Threes if has(Routine::Threes) => conv::by_threes(step, work, output)?,
                 Routine::DenseWords if has(Routine::DenseWords) => {
                     dense::pairs(step, work, output)?;

@@ -164,6 +164,10 @@ pub fn pairs_columns(layers: Layers<'_>, layer: usize) -> bool {
 
 /// Taps of a convolution that are summed up at once, at most: more need more memory, and save little.
 const CHUNK_TAPS: usize = 56;
+/// The same of places that are pooled, by threes: the largest of their windows are held besides.
+const POOLED_TAPS: usize = 50;
+/// Taps of a kernel row that are summed up at once all the same.
+const ROW_TAPS: usize = 96;
 /// Outputs, at most.
 const GROUP: usize = 32;
 
@@ -183,7 +187,11 @@ pub fn tile(layers: Layers<'_>, layer: usize, weights: &[i8]) -> Option<[usize; 
         all.div_ceil(parts).next_multiple_of(unit)
     };
     let chunk = match order {
-        Order::Blocks if record.pooled != 0 => chunk(weights, taps, CHUNK_TAPS),
+        // a kernel row at once
+        Order::Blocks if record.pooled != 0 && (POOLED_TAPS..=ROW_TAPS).contains(&run) => {
+            chunk(weights, taps, run)
+        }
+        Order::Blocks if record.pooled != 0 => chunk(weights, taps, POOLED_TAPS),
         // so many more as there are fewer sums
         Order::Blocks => chunk(weights, taps, CHUNK_TAPS + GROUP),
         // of the channels, of which each has the whole window

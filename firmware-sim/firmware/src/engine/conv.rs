@@ -14,7 +14,7 @@ mod threes;
 mod windows;
 
 pub(super) use fours::by_fours;
-pub(super) use threes::by_threes;
+pub(super) use threes::{by_threes, windows_by_threes};
 pub(super) use windows::{grey, windows};
 
 use zerocopy::FromBytes;

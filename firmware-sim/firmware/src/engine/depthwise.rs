@@ -66,6 +66,8 @@ pub(super) fn taps(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -
     let layer = Layer::of(step);
     let inputs = step.weights.inputs;
     let multiplier = step.weights.outputs.checked_div(inputs)?.max(1);
+    // of the first output, and how many of its channel come before it
+    let [channel, passed] = [step.first / multiplier, step.first % multiplier];
     for column in 0..output.value().width.get().into() {
         let sums = sums_of(work, step.channels.len())?;
         layer.add_padding(sums);
@@ -74,10 +76,16 @@ pub(super) fn taps(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -
             let from = step.rows.span().get(from..)?;
             let taps = line * layer.columns..(line + 1) * layer.columns;
             for (tap, from) in taps.zip(from.chunks(inputs.max(1))) {
-                for (output, sum) in (step.first..).zip(sums.iter_mut()) {
-                    let value = from.get(output.checked_div(multiplier)?);
-                    let value = value.copied().map_or(0, i32::from);
-                    *sum += value * i32::from(step.weights.get(step.bytes, output, tap));
+                let weights = step.bytes.get(tap * step.weights.outputs + step.first..)?;
+                let (mut values, mut left) = (from.get(channel..)?.iter(), 0);
+                let (mut value, mut passed) = (0, passed);
+                for (sum, &weight) in sums.iter_mut().zip(weights) {
+                    if left == 0 {
+                        value = i32::from(*values.next()?);
+                        (left, passed) = (multiplier - passed, 0);
+                    }
+                    left -= 1;
+                    *sum += value * i32::from(weight.cast_signed());
                 }
             }
         }

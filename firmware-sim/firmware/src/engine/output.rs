@@ -165,30 +165,35 @@ impl<'m> Output<'m> {
 
     /// Takes the sums of products of consecutive channels, from `first` on, at column `column`; without biases.
     pub(super) fn put(&mut self, column: usize, first: usize, sums: &[i32], channels: &[Channel]) {
-        self.put_every(column, first, sums, 1, channels);
+        self.put_places(column, first, sums, [1, 1], channels);
     }
 
-    /// The same of sums of which each is `step` after the one before.
+    /// The same of `count` columns from `column` on: of a channel their sums lie side by side, `step` after those of the
+    /// channel before.
     #[inline(never)]
-    pub(super) fn put_every(
+    pub(super) fn put_places(
         &mut self,
         column: usize,
         first: usize,
         sums: &[i32],
-        step: usize,
+        [count, step]: [usize; 2],
         channels: &[Channel],
     ) {
-        let place = self.place(column, first, channels.len());
-        let mut done = 0;
-        if let Self::Row { bytes, value, .. } = self
-            && let Ok(scalings) = <[Scaling]>::ref_from_bytes(channels.as_bytes())
-            && let Some(bytes) = bytes.get_mut(place)
-        {
-            done = bytes::activations(sums, step, scalings, value.zero, bytes);
-        }
-        for (number, channel) in channels.iter().enumerate().skip(done) {
-            if let Some(&sum) = sums.get(number * step) {
-                self.put_one(column, first + number, sum, channel);
+        let Range { mut start, .. } = self.place(column, first, channels.len());
+        let scalings = <[Scaling]>::ref_from_bytes(channels.as_bytes()).unwrap_or_default();
+        for place in 0..count {
+            let Some(sums) = sums.get(place..) else { return };
+            let mut done = 0;
+            if let Self::Row { bytes, value, .. } = self {
+                let bytes = bytes.get_mut(start..).and_then(|it| it.get_mut(..channels.len()));
+                let bytes = bytes.unwrap_or_default();
+                done = bytes::activations(sums, step, scalings, value.zero, bytes);
+                start += usize::from(value.channels.get());
+            }
+            for (number, channel) in channels.iter().enumerate().skip(done) {
+                if let Some(&sum) = sums.get(number * step) {
+                    self.put_one(column + place, first + number, sum, channel);
+                }
             }
         }
     }

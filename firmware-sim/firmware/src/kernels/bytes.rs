@@ -116,7 +116,7 @@ impl Window<'_> {
     }
 }
 
-/// Multiplies a patch of three places: adds to `sums[block][output][place]`.
+/// Multiplies a patch of three places: adds to `sums[block][output][place]`, or if they are `new` writes them.
 ///
 /// The weights of block `b` are `weights[b * stride..][..patch.len()]`. The sums over this patch must be at most
 /// [`MAX_TRIPLE_SUM`] in size. Triples of zeros are passed over: behind ReLU a fourth to a half are, often more.
@@ -125,8 +125,9 @@ pub fn three_places(
     stride: usize,
     patch: &[Triple],
     sums: &mut [[[i32; 3]; 4]],
+    new: bool,
 ) {
-    fastest::three_places(weights, stride, patch, sums);
+    fastest::three_places(weights, stride, patch, sums, new);
 }
 
 /// Multiplies a patch of one place, or the inputs of a dense layer: adds to `sums[block][output]`, modulo 2³².

@@ -40,7 +40,6 @@ impl<'m> Work<'m> {
 }
 
 /// Places of a row, and outputs, that are computed at once.
-#[derive(Clone, Copy)]
 struct Tile {
     place: usize,
     /// Of places.
@@ -51,9 +50,40 @@ struct Tile {
     outputs: usize,
 }
 
-/// Any places, of some outputs if they are pooled, else of all.
+/// Places of all outputs, a group of these at a time.
 #[inline(never)]
 pub(in crate::engine) fn by_threes(
+    step: &Step<'_>,
+    work: &mut [u32],
+    output: &mut Output<'_>,
+) -> Option<()> {
+    let mut work = Work::of(step, work)?;
+    let group = usize::from(step.record.group.get()).max(1);
+    let places = step.places(output);
+    let mut place = 0;
+    while place < places {
+        let count = PLACES.min(places - place);
+        let mut first = 0;
+        for channels in step.channels.chunks(group) {
+            let tile = Tile { place, count, first, outputs: channels.len() };
+            // a patch of all taps serves all groups
+            if first > 0 && step.chunk() >= step.weights.taps {
+                step.sum_up_again(&tile, &mut work)?;
+            } else {
+                step.sum_up(&tile, &mut work)?;
+            }
+            let between = if count == 1 { 1 } else { PLACES };
+            output.put_places(place, first, work.sums, [count, between], channels);
+            first += channels.len();
+        }
+        place += count;
+    }
+    Some(())
+}
+
+/// Pooled places of some outputs.
+#[inline(never)]
+pub(in crate::engine) fn windows_by_threes(
     step: &Step<'_>,
     work: &mut [u32],
     output: &mut Output<'_>,
@@ -64,78 +94,61 @@ pub(in crate::engine) fn by_threes(
     while place < places {
         let count = PLACES.min(places - place);
         let tile = Tile { place, count, first: step.first, outputs: step.channels.len() };
-        if step.record.pooled != 0 {
-            step.sum_up(tile, &mut work, false)?;
-            step.put_windows(tile, &mut work, output)?;
-        } else {
-            step.put_places(tile, &mut work, output)?;
-        }
+        step.sum_up(&tile, &mut work)?;
+        step.put_windows(&tile, &mut work, output);
         place += count;
     }
     Some(())
 }
 
 impl Step<'_> {
-    /// Some places of all outputs, a group of these at a time.
-    #[inline(never)]
-    fn put_places(
-        &self,
-        mut tile: Tile,
-        work: &mut Work<'_>,
-        output: &mut Output<'_>,
-    ) -> Option<()> {
-        let step = if tile.count == 1 { 1 } else { PLACES };
-        let mut is_gathered = false;
-        for channels in self.channels.chunks(usize::from(self.record.group.get()).max(1)) {
-            tile.outputs = channels.len();
-            is_gathered = self.sum_up(tile, work, is_gathered)?;
-            for index in 0..tile.count {
-                let sums = work.sums.get(index..)?;
-                output.put_every(tile.place + index, tile.first, sums, step, channels);
-            }
-            tile.first += channels.len();
-        }
-        Some(())
-    }
-
     /// Takes the largest sum of each window; of some, what is there.
+    ///
+    /// Requantisation is monotonic, so the largest of four requantised sums is the requantised largest one.
     #[inline(never)]
-    fn put_windows(
-        &self,
-        Tile { place, count, .. }: Tile,
-        work: &mut Work<'_>,
-        output: &mut Output<'_>,
-    ) -> Option<()> {
-        let Work { largest, sums, .. } = work;
-        let step = if count == 1 { 1 } else { PLACES };
-        let mut index = 0;
-        while index < count {
-            let in_window = (place + index) % WINDOW;
-            let of_window = (WINDOW - in_window).min(count - index);
-            let sums = sums.get(index..)?;
-            let take = match of_window {
-                1 => take_largest::<1>,
-                2 => take_largest::<2>,
-                _ => take_largest::<PLACES>,
-            };
-            take(in_window > 0, largest, sums, step);
-            index += of_window;
-            if in_window + of_window == WINDOW {
-                let column = (place + index) / WINDOW - 1;
-                output.put(column, self.first, largest, self.channels);
+    fn put_windows(&self, tile: &Tile, work: &mut Work<'_>, output: &mut Output<'_>) {
+        let (largest, column) = (&mut *work.largest, tile.place / WINDOW);
+        let sums = work.sums.as_chunks::<PLACES>().0;
+        match (tile.place % WINDOW, tile.count) {
+            (0, _) => return take_largest(largest, sums, |_, [a, b, c]| a.max(b).max(c)),
+            // a single place is the last of a window, of which only the last two may be left
+            (_, 1) => {
+                let sums = work.sums.as_chunks::<1>().0;
+                take_largest(largest, sums, |largest, [a]| largest.max(a));
             }
+            (1, _) => take_largest(largest, sums, |it, [a, b, c]| it.max(a).max(b.max(c))),
+            (2, _) => take_largest(largest, sums, |it, [a, b, _]| it.max(a).max(b)),
+            _ => take_largest(largest, sums, |it, [a, _, _]| it.max(a)),
         }
-        Some(())
+        output.put(column, self.first, largest, self.channels);
+        // the others are of the next window
+        match (tile.place % WINDOW, tile.count) {
+            (2, PLACES) => take_largest(largest, sums, |_, [_, _, c]| c),
+            (3, PLACES) => take_largest(largest, sums, |_, [_, b, c]| b.max(c)),
+            _ => {}
+        }
     }
 
-    /// Sums of products; `is_gathered` says that the patch holds these places' activations, for all taps. Gives whether
-    /// it does so now.
-    fn sum_up(&self, tile: Tile, work: &mut Work<'_>, is_gathered: bool) -> Option<bool> {
+    /// Sums of products.
+    fn sum_up(&self, tile: &Tile, work: &mut Work<'_>) -> Option<()> {
+        if tile.count == 1 { self.sum_up_one(tile, work) } else { self.sum_up_three(tile, work) }
+    }
+
+    /// The same of other outputs at the places that the patch holds.
+    #[inline(never)]
+    fn sum_up_again(&self, tile: &Tile, work: &mut Work<'_>) -> Option<()> {
+        let (weights, taps) = (self.blocks(tile.first)?, self.weights.taps);
         if tile.count == 1 {
-            self.sum_up_one(tile, work, is_gathered)
+            let sums = work.sums.get_mut(..tile.outputs.next_multiple_of(BLOCK))?;
+            sums.fill(0);
+            let patch = work.patch.as_bytes().get(..taps)?;
+            bytes::one_place(weights, taps, patch, sums.as_chunks_mut().0);
         } else {
-            self.sum_up_three(tile, work, is_gathered)
+            let sums = work.sums.get_mut(..tile.outputs.next_multiple_of(BLOCK) * PLACES)?;
+            let sums = sums.as_chunks_mut().0.as_chunks_mut().0;
+            bytes::three_places(weights, taps, work.patch.get(..taps)?, sums, true);
         }
+        Some(())
     }
 
     /// The weights of the outputs from `first` on.
@@ -145,41 +158,40 @@ impl Step<'_> {
     }
 
     #[inline(never)]
-    fn sum_up_three(&self, tile: Tile, work: &mut Work<'_>, is_gathered: bool) -> Option<bool> {
-        let Tile { place, count, outputs, .. } = tile;
+    fn sum_up_three(&self, tile: &Tile, work: &mut Work<'_>) -> Option<()> {
+        let &Tile { place, count, outputs, .. } = tile;
         let sums = work.sums.get_mut(..outputs.next_multiple_of(BLOCK) * PLACES)?;
-        sums.fill(0);
         let sums = sums.as_chunks_mut().0.as_chunks_mut().0;
+        let (weights, taps) = (self.blocks(tile.first)?, self.weights.taps);
         let windows =
             [0, 1, 2].map(|index| self.window(place + if index < count { index } else { 0 }));
-        let (weights, taps) = (self.blocks(tile.first)?, self.weights.taps);
-        let mut first = 0;
+        let (mut first, mut are_new) = (0, true);
         while first < taps {
             let patch = work.patch.get_mut(..self.chunk().min(taps - first))?;
             let mut any = 0;
-            if is_gathered {
-                any = 1;
-            } else {
-                let mut rest = &mut *patch;
-                for [row, skip, take] in self.kernel_rows(first, rest.len()) {
-                    let (cells, after) = rest.split_at_mut_checked(take)?;
-                    rest = after;
-                    let lines = (work.lines, work.is_padded);
-                    let runs = windows.map(|window| self.run(window, lines, row, [skip, take]));
-                    any |= gather_triples(runs, self.rows.value().zero, cells);
-                }
+            let mut rest = &mut *patch;
+            for [row, skip, take] in self.kernel_rows(first, rest.len()) {
+                let (cells, after) = rest.split_at_mut_checked(take)?;
+                rest = after;
+                let lines = (work.lines, work.is_padded);
+                let runs = windows.map(|window| self.run(window, lines, row, [skip, take]));
+                any |= gather_triples(&runs, self.rows.value().zero, cells);
             }
             // most of a digit's picture is background
             if any != 0 {
-                bytes::three_places(weights.get(first..)?, taps, patch, sums);
+                bytes::three_places(weights.get(first..)?, taps, patch, sums, are_new);
+                are_new = false;
             }
             first += patch.len();
         }
-        Some(taps <= self.chunk())
+        if are_new {
+            sums.fill([[0; PLACES]; BLOCK]);
+        }
+        Some(())
     }
 
     #[inline(never)]
-    fn sum_up_one(&self, tile: Tile, work: &mut Work<'_>, is_gathered: bool) -> Option<bool> {
+    fn sum_up_one(&self, tile: &Tile, work: &mut Work<'_>) -> Option<()> {
         let sums = work.sums.get_mut(..tile.outputs.next_multiple_of(BLOCK))?;
         sums.fill(0);
         let sums = sums.as_chunks_mut().0;
@@ -190,8 +202,7 @@ impl Step<'_> {
         while first < taps {
             let patch = patch.get_mut(..most.min(taps - first))?;
             let mut rest = &mut *patch;
-            let rows = if is_gathered { 0 } else { rest.len() };
-            for [row, skip, take] in self.kernel_rows(first, rows) {
+            for [row, skip, take] in self.kernel_rows(first, rest.len()) {
                 let (bytes, after) = rest.split_at_mut_checked(take)?;
                 rest = after;
                 match self.run(window, (work.lines, work.is_padded), row, [skip, take]) {
@@ -202,7 +213,7 @@ impl Step<'_> {
             bytes::one_place(weights.get(first..)?, taps, patch, sums);
             first += patch.len().max(1);
         }
-        Some(taps <= most)
+        Some(())
     }
 
     /// The activations of kernel row `row` from `skip` bytes on, `take` bytes; `None` above and below the map.
@@ -234,53 +245,41 @@ impl Step<'_> {
     }
 }
 
-/// Takes the largest of some sums, every `step`, or what of them is larger.
-///
-/// Requantisation is monotonic, so the largest of four requantised sums is the requantised largest one.
-#[inline(never)]
+/// Takes of each output what `of` gives of what there is and its sums.
 fn take_largest<const PLACES: usize>(
-    is_next: bool,
     largest: &mut [i32],
-    sums: &[i32],
-    step: usize,
+    sums: &[[i32; PLACES]],
+    of: impl Fn(i32, [i32; PLACES]) -> i32,
 ) {
-    let places = sums.chunks(step.max(1)).filter_map(<[i32]>::first_chunk::<PLACES>);
-    for (largest, places) in largest.iter_mut().zip(places) {
-        let first = if is_next { *largest } else { i32::MIN };
-        *largest = places.iter().fold(first, |largest, &sum| sum.max(largest));
+    for (largest, &sums) in largest.iter_mut().zip(sums) {
+        *largest = of(*largest, sums);
     }
 }
 
-/// Fills `cells` with the activations of three runs, `zero` where there is none, and gives the bits that are in any.
+/// Fills `cells` with the activations of three runs, `zero` where there is none; gives bits of which none is set only
+/// where all are zero.
 #[inline(never)] // alone, it has all registers
-fn gather_triples(runs: [Option<&[u8]>; PLACES], zero: u8, cells: &mut [Triple]) -> Triple {
+fn gather_triples(runs: &[Option<&[u8]>; PLACES], zero: u8, cells: &mut [Triple]) -> Triple {
+    let Some(&one) = runs.iter().flatten().next() else {
+        cells.fill(bytes::triple([zero; PLACES]));
+        return zero.into();
+    };
     let mut any = 0;
-    match runs {
-        [Some(a), Some(b), Some(c)] => {
-            let (fours, rest) = cells.as_chunks_mut::<4>();
-            let [(a, last_a), (b, last_b), (c, last_c)] = [a, b, c].map(<[u8]>::as_chunks::<4>);
-            for (((cells, a), b), c) in fours.iter_mut().zip(a).zip(b).zip(c) {
-                for (((cell, &a), &b), &c) in cells.iter_mut().zip(a).zip(b).zip(c) {
-                    *cell = bytes::triple([a, b, c]);
-                    any |= *cell;
-                }
-            }
-            for (((cell, &a), &b), &c) in rest.iter_mut().zip(last_a).zip(last_b).zip(last_c) {
-                *cell = bytes::triple([a, b, c]);
-                any |= *cell;
-            }
-        }
-        [None, None, None] => {
-            any = bytes::triple([zero; PLACES]);
-            cells.fill(any);
-        }
-        _ => {
-            for (index, cell) in cells.iter_mut().enumerate() {
-                let at = |run: Option<&[u8]>| run.and_then(|run| run.get(index).copied());
-                *cell = bytes::triple(runs.map(|run| at(run).unwrap_or(zero)));
-                any |= *cell;
-            }
-        }
+    let [Some(a), Some(b), Some(c)] = runs.map(|run| run.unwrap_or(one).get(..cells.len())) else {
+        return 0;
+    };
+    for (((cell, &a), &b), &c) in cells.iter_mut().zip(a).zip(b).zip(c) {
+        *cell = bytes::triple([a, b, c]);
+        any |= *cell;
     }
-    any
+    if runs.iter().all(Option::is_some) { any } else { pad_triples(runs, zero, cells) }
+}
+
+/// Fills in `zero` where there is no run.
+#[inline(never)] // its locals are not on the stack otherwise
+fn pad_triples(runs: &[Option<&[u8]>; PLACES], zero: u8, cells: &mut [Triple]) -> Triple {
+    let at = |byte| bytes::triple(runs.map(|run| if run.is_some() { 0 } else { byte }));
+    let [mask, filling] = [u8::MAX, zero].map(at);
+    cells.iter_mut().for_each(|cell| *cell = *cell & !mask | filling);
+    u32::MAX // of those that are there, some bit may be set
 }

@@ -18,11 +18,16 @@ pub fn three_places(
     stride: usize,
     patch: &[Triple],
     sums: &mut [[[i32; 3]; 4]],
+    new: bool,
 ) {
     if are_unaligned(weights) {
-        return super::portable::three_places(weights, stride, patch, sums);
+        return super::portable::three_places(weights, stride, patch, sums, new);
     }
-    if patch.is_empty() || sums.is_empty() || !fits(weights, stride, patch.len(), sums.len()) {
+    let fits = !patch.is_empty() && fits(weights, stride, patch.len(), sums.len());
+    if new && (!fits || cfg!(bytes_kernels = "v6m")) {
+        sums.fill([[0; 3]; 4]);
+    }
+    if !fits || sums.is_empty() {
         return;
     }
     let stride_bytes = stride.wrapping_mul(size_of::<Block>());
@@ -37,6 +42,7 @@ pub fn three_places(
             patch.end,
             sums.start,
             sums.end,
+            new.into(),
         );
     }
 }

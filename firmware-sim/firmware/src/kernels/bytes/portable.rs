@@ -10,7 +10,11 @@ pub fn three_places(
     stride: usize,
     patch: &[Triple],
     sums: &mut [[[i32; 3]; 4]],
+    new: bool,
 ) {
+    if new {
+        sums.fill([[0; 3]; 4]);
+    }
     if !fits(weights, stride, patch.len(), sums.len()) {
         return;
     }

@@ -53,10 +53,12 @@ proptest! {
         weights in vector([weight(), weight(), weight(), weight()], 6 * 40),
         places in vector([activation(), activation(), activation()], 33),
         start in -1000..1000_i32,
+        new: bool,
     ) {
         let (stride, places) = (len + more, &places[..len]);
         let mut sums = vec![[[start; 3]; 4]; blocks];
-        three_places(&weights, stride, &pack(places), &mut sums);
+        three_places(&weights, stride, &pack(places), &mut sums, new);
+        let start = if new { 0 } else { start };
         for (block, sums) in sums.iter().enumerate() {
             let expected = plain_three(&weights, stride, places, block);
             prop_assert_eq!(sums.map(|sums| sums.map(|sum| i64::from(sum - start))), expected);
@@ -133,7 +135,7 @@ proptest! {
         let mut sums = sums;
         let triples: Vec<Triple> = patch.iter().map(|&activation| triple([activation; 3])).collect();
         let mut threes = vec![[[0; 3]; 4]; sums.len()];
-        three_places(&weights, stride, &triples, &mut threes);
+        three_places(&weights, stride, &triples, &mut threes, false);
         one_place(&weights, stride, &patch, &mut sums);
         let window = Window { map: &patch, offsets: &offsets, place_bytes, places, blocks };
         depthwise(&weights, stride, &window, &mut sums);
@@ -166,7 +168,7 @@ fn three_places_are_exact_at_the_bound() {
     for bits in 0..8_u8 {
         let place = [0, 1, 2].map(|place| 255 * (bits >> place & 1));
         let mut sums = [[[0; 3]; 4]];
-        three_places(&weights, 33, &[triple(place); 33], &mut sums);
+        three_places(&weights, 33, &[triple(place); 33], &mut sums, false);
         let sum = place.map(|activation| i32::from(activation) * 4112);
         let negated = sum.map(|sum| -sum);
         assert_eq!(sums, [[sum, negated, sum, negated]]);
@@ -176,7 +178,7 @@ fn three_places_are_exact_at_the_bound() {
 #[test]
 fn weights_too_short_add_nothing() {
     let mut sums = [[[7; 3]; 4]; 2];
-    three_places(&[[1; 4]; 5], 3, &[1; 3], &mut sums);
+    three_places(&[[1; 4]; 5], 3, &[1; 3], &mut sums, false);
     assert_eq!(sums, [[[7; 3]; 4]; 2]);
     let mut sums = [[7; 4]; 2];
     one_place(&[[1; 4]; 5], 3, &[1; 3], &mut sums);

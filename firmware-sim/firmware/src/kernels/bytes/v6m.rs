@@ -27,7 +27,7 @@ pub(super) use depthwise::depthwise_places;
 
 /// Assembly of [`super::three_places`].
 ///
-/// Of triples there are eight at a time, after the others.
+/// Of triples there are eight at a time, after the others. It adds to the sums, new or not.
 ///
 /// # Safety
 ///
@@ -40,6 +40,7 @@ pub(super) unsafe extern "C" fn three_places_blocks(
     patch_end: *const Triple,
     sums: *mut [[i32; 3]; 4],
     sums_end: *mut [[i32; 3]; 4],
+    _new: usize,
 ) {
     naked_asm!(
         "push {{r4-r7, lr}}",
