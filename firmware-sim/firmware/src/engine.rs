@@ -183,6 +183,9 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
                 Routine::Window5 if has(Routine::Window5) => {
                     conv::windows(step, work, output, words::window5)?;
                 }
+                Routine::Fours if has(Routine::Fours) && step.record.pooled != 0 => {
+                    conv::by_halves(step, work, output)?;
+                }
                 Routine::Fours if has(Routine::Fours) => conv::by_fours(step, work, output)?,
                 Routine::Threes if has(Routine::Threes) && step.record.pooled != 0 => {
                     conv::windows_by_threes(step, work, output)?;

@@ -16,7 +16,7 @@ pub use places::{MAX_DEPTHWISE_SPAN, Places, RowPlaces, count, table_len};
 pub use proof::holds;
 
 use super::format::{
-    BLOCK, CHUNK_LIMIT, Kind, Layers, Order, Record, Routine, Weights, chunk_bound,
+    BLOCK, CHUNK_LIMIT, Kind, Layers, Order, POOL, Record, Routine, Weights, chunk_bound,
 };
 use crate::kernels::words::gathered_pairs;
 
@@ -84,13 +84,15 @@ pub fn work_words(layers: Layers<'_>, layer: usize) -> Option<usize> {
                     lines + sums * group + chunk.min(weights.taps)
                 }
                 order => {
-                    let [lines, patch] = match order {
-                        Order::Windows(_) => [lines, chunk / 2 * lines * lines],
-                        Order::Grey => [lines, lines * lines],
-                        // four places of each
+                    let patch = match order {
+                        Order::Windows(_) => chunk / 2 * lines * lines,
+                        Order::Grey => lines * lines,
                         _ => {
                             let [rows, run] = weights.chunk(chunk);
-                            [4 * kernel_rows, 4 * gathered_pairs(rows, run)]
+                            let offsets =
+                                2 * kernel_rows * if record.pooled != 0 { POOL } else { 1 };
+                            let sums = fours_sums(record, &weights, group.min(outputs));
+                            return Some(offsets + sums + 2 * gathered_pairs(rows, run));
                         }
                     };
                     lines + 4 * group.min(outputs).next_multiple_of(2) + patch
@@ -107,6 +109,18 @@ pub fn work_words(layers: Layers<'_>, layer: usize) -> Option<usize> {
         Kind::MaxPool => 0,
         Kind::Add => record.output.channels.get().into(),
     })
+}
+
+/// Words of the sums of so many outputs of [`Order::Fours`], at two places, or at the four of a pooling window: none
+/// where all taps are summed up at once.
+#[must_use]
+pub fn fours_sums(record: &Record, weights: &Weights, outputs: usize) -> usize {
+    let places = match () {
+        () if record.pooled != 0 => POOL * POOL,
+        () if usize::from(record.chunk.get()) < weights.taps => 2,
+        () => 0,
+    };
+    places * outputs.next_multiple_of(BLOCK)
 }
 
 /// Outputs that are computed at once.
@@ -170,6 +184,12 @@ const POOLED_TAPS: usize = 50;
 const ROW_TAPS: usize = 96;
 /// Outputs, at most.
 const GROUP: usize = 32;
+/// Of [`Order::Fours`]: taps that leave no sums in memory, at most.
+const WHOLE_TAPS: usize = 256;
+/// Of more, or of a pooled layer: taps that are summed up at once.
+const PART_TAPS: usize = 96;
+/// Outputs that are, of more taps.
+const PART_OUTPUTS: usize = 64;
 
 /// Taps and outputs of a convolution that are summed up at once, in parts as equal as can be; zeros for other layers.
 ///
@@ -186,6 +206,8 @@ pub fn tile(layers: Layers<'_>, layer: usize, weights: &[i8]) -> Option<[usize; 
         let parts = all.div_ceil(most.max(1)).max(1);
         all.div_ceil(parts).next_multiple_of(unit)
     };
+    let is_pooled = record.pooled != 0;
+    let most = if is_pooled { PART_TAPS } else { WHOLE_TAPS };
     let chunk = match order {
         // a kernel row at once
         Order::Blocks if record.pooled != 0 && (POOLED_TAPS..=ROW_TAPS).contains(&run) => {
@@ -197,12 +219,18 @@ pub fn tile(layers: Layers<'_>, layer: usize, weights: &[i8]) -> Option<[usize; 
         // of the channels, of which each has the whole window
         Order::Windows(_) => BLOCK,
         Order::Grey => taps,
-        _ if !run.is_multiple_of(4) => taps,
-        _ if run > CHUNK_TAPS => equal(run, CHUNK_TAPS, BLOCK),
-        _ => equal(weights_of.rows(), CHUNK_TAPS / run.max(1), 1) * run,
+        _ if !run.is_multiple_of(4) || taps <= most => taps,
+        _ if run > PART_TAPS => equal(run, PART_TAPS, BLOCK),
+        _ => equal(weights_of.rows(), PART_TAPS / run.max(1), 1) * run,
     };
-    let unit = if order == Order::Blocks { BLOCK } else { 2 };
-    Some([chunk, equal(outputs, GROUP, unit)])
+    let group = match order {
+        Order::Blocks => equal(outputs, GROUP, BLOCK),
+        Order::Fours if is_pooled => equal(outputs, GROUP, BLOCK),
+        Order::Fours if chunk == taps => outputs.next_multiple_of(BLOCK),
+        Order::Fours => equal(outputs, PART_OUTPUTS, BLOCK),
+        _ => equal(outputs, GROUP, 2),
+    };
+    Some([chunk, group])
 }
 
 /// Taps that may be summed up at once by threes, at most `most`: see [`CHUNK_LIMIT`].

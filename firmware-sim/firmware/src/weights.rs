@@ -64,7 +64,8 @@ pub enum Order {
     Taps,
     /// `[block of four outputs][tap][output]`, a byte each.
     Blocks,
-    /// `[pair of outputs][pair of taps]`, words; the pairs are those of [`crate::kernels::words::gathered_taps`].
+    /// `[four outputs][pair of taps][pair of outputs]`, words; the pairs of taps are those of
+    /// [`crate::kernels::words::gathered_taps`]. The last outputs are filled up to four by any.
     Fours,
     /// `[pair of outputs][pair of channels][column][row]`, words; kernels of this side.
     Windows(usize),
@@ -159,11 +160,11 @@ impl Weights {
             Order::Taps => outputs.checked_mul(taps),
             Order::Blocks => outputs.checked_next_multiple_of(BLOCK)?.checked_mul(taps),
             Order::Halves => outputs.checked_mul(taps)?.checked_mul(2),
-            Order::Fours
-            | Order::Windows(_)
-            | Order::Grey
-            | Order::DenseWords
-            | Order::DenseColumns => {
+            Order::Fours => {
+                let words = outputs.div_ceil(BLOCK).checked_mul(2 * self.words())?;
+                words.checked_mul(size_of::<u32>())
+            }
+            Order::Windows(_) | Order::Grey | Order::DenseWords | Order::DenseColumns => {
                 let words = outputs.div_ceil(2).checked_mul(self.words())?;
                 words.checked_mul(size_of::<u32>())
             }
@@ -226,13 +227,14 @@ impl Weights {
                 let fours = run / 4 * 4;
                 let y = (tap / run.max(1)).min(self.rows().saturating_sub(1));
                 let x = tap - y * run;
-                if x < fours {
-                    let [pair, half] = neighbours(y * fours + x);
-                    in_word(row + pair, half)
+                let [pair, half] = if x < fours {
+                    neighbours(y * fours + x)
                 } else {
                     let number = y * (run - fours) + x - fours;
-                    in_word(row + self.rows() * fours / 2 + number / 2, number % 2)
-                }
+                    [self.rows() * fours / 2 + number / 2, number % 2]
+                };
+                let block = output / BLOCK * 2 * self.words();
+                in_word(block + 2 * pair + output / 2 % 2, half)
             }
             Order::Windows(side) => {
                 let inputs = inputs.max(1);
@@ -321,6 +323,8 @@ impl Weights {
                 if matches!(self.order, Order::DenseWords | Order::DenseColumns) {
                     let before = output / (2 * DENSE_PAIRS) * DENSE_PAIRS;
                     width = (self.outputs.div_ceil(2) - before).min(DENSE_PAIRS);
+                } else if self.order == Order::Fours {
+                    width = 2;
                 }
                 (at, size_of::<u32>() * width, 1)
             }

@@ -10,7 +10,11 @@ use boards::console::{self, FAILED};
 use boards::machine::{self, entry};
 use boards::memory;
 use firmware::kernels::Pair;
-use firmware::kernels::words::{self, ChannelWeights, MAX_BLOCK, Offsets, Tile, Word, portable};
+use firmware::kernels::unpack_accumulators;
+use firmware::kernels::words::{
+    self, ChannelWeights, Depthwise, Fours, MAX_BLOCK, Offsets, Scaling, Tile, Twin, Word, portable,
+};
+use firmware::multiplier::Multiplier;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Random layers of each kind.
@@ -67,13 +71,52 @@ fn places_are_equal(work: &mut Work, random: &mut Random) -> bool {
     work.patch.fill_with(|| random.pair());
     let len = random.below(37);
     // a sixth have fewer words than they should
-    let stride = len + random.below(3);
+    let stride = 2 * len + random.below(3);
     let missing = random.below(6) / 5 * stride;
-    let words = random.words(stride * PAIRS - missing);
-    let Some(patch) = work.patch.as_chunks().0.get(..len) else { return false };
-    words::four_places(words, stride, patch, &mut work.fast);
-    portable::four_places(words, stride, patch, &mut work.plain);
-    work.fast == work.plain
+    let words = random.words(stride * (PAIRS / 2) - missing);
+    let Work { fast, plain, patch, .. } = work;
+    let Some(patch) = patch.as_chunks().0.get(..len) else { return false };
+    let fours = Fours { words, stride, patch };
+    let [fast, plain] = [fast, plain].map(|tiles| tiles.as_flattened_mut().as_chunks_mut().0);
+    let step = 1 + random.below(2);
+    words::add_fours(&fours, fast, step);
+    portable::add_fours(&fours, plain, step);
+    fast == plain && activations_are_equal(&fours, plain, random)
+}
+
+/// Of what the portable kernel sums up, by the definition; with sums that are there, and without.
+#[inline(never)]
+fn activations_are_equal(fours: &Fours<'_>, sums: &[Twin], random: &mut Random) -> bool {
+    let mut scalings = [[[0; 4]; 4]; PAIRS / 2];
+    let zero = some_scalings(scalings.as_flattened_mut(), random);
+    let sums = if random.below(2) == 0 { &[] } else { sums };
+    let step = [0, 4 * PAIRS / 2][random.below(2) % 2];
+    let mut bytes = [7; 4 * PAIRS];
+    let room = bytes.len() - random.below(9);
+    let Some(bytes) = bytes.get_mut(..room) else { return false };
+    let done = words::activate_fours(fours, sums, &scalings, zero, bytes, step);
+    for (number, channels) in scalings.iter().enumerate().take(done) {
+        let mut twins = [[0; 4]; 2];
+        if let Some(sums) = sums.get(2 * number..).and_then(<[Twin]>::first_chunk) {
+            twins = *sums;
+        }
+        portable::add_fours(&fours.from(number), &mut twins, 1);
+        for (output, scaling) in channels.iter().enumerate() {
+            for place in 0..1 + usize::from(step > 0) {
+                let twin = twins.get(output / 2).map_or(&[0; 4], |twin| twin);
+                let sums = twin.as_chunks().0.get(place).map_or([0; 2], unpack_accumulators);
+                let sum = sums[output % 2];
+                let whole = sum.wrapping_add(scaling[0].cast_signed());
+                // beyond 24 bits nothing is promised
+                let is_exact = (whole << 8) >> 8 == whole;
+                let byte = bytes.get(place * step + 4 * number + output).copied();
+                if is_exact && activation(sum, scaling, zero) != byte {
+                    return false;
+                }
+            }
+        }
+    }
+    true
 }
 
 #[inline(never)]
@@ -125,13 +168,45 @@ fn depthwise_is_equal(work: &mut Work, random: &mut Random) -> bool {
     let (len, groups) = ([9, 27, random.below(27)][random.below(3) % 3], random.below(6));
     let stride = len + random.below(4) % 3;
     let weights = random.words(2 * stride * groups).as_chunks().0;
-    let (Some(offsets), [mut fast, mut plain]) = (offsets.get(..len), [[[7; 4]; 6]; 2]) else {
-        return false;
-    };
+    let Some(offsets) = offsets.get(..len) else { return false };
     let taps = Offsets::new(offsets);
-    words::depthwise(weights, stride, &work.bytes, taps, &mut fast);
-    portable::depthwise(weights, stride, &work.bytes, taps, &mut plain);
-    fast == plain
+    let [columns, across] = [random.below(4), random.below(9)];
+    let fours = Depthwise { weights, stride, pixels: &work.bytes, taps, columns, across };
+    let mut scalings = [[[0; 4]; 4]; 6];
+    let zero = some_scalings(scalings.as_flattened_mut(), random);
+    let start = if random.below(2) == 0 { 0 } else { 7 };
+    let sums = if start == 0 { &[][..] } else { &[[7; 4]; 6] };
+    let mut bytes = [7; 72];
+    let done = words::activate_depthwise(&fours, sums, &scalings, zero, &mut bytes, 24);
+    let mut column = fours;
+    let mut is_equal = done <= groups;
+    for bytes in bytes.chunks(24).take(columns) {
+        let mut found = [[start; 4]; 6];
+        portable::depthwise(&column, &mut found);
+        column.pixels = column.pixels.get(across..).unwrap_or_default();
+        let sums = found.as_flattened().iter().zip(scalings.as_flattened()).zip(bytes);
+        for ((&sum, scaling), &byte) in sums.take(4 * done) {
+            is_equal &= activation(sum, scaling, zero) == Some(byte);
+        }
+    }
+    is_equal
+}
+
+/// Random ones; few are so small that kernels leave them. Gives a zero point.
+fn some_scalings(scalings: &mut [Scaling], random: &mut Random) -> u8 {
+    for [bias, mantissa, _, shift] in scalings {
+        let bits = random.next();
+        *bias = (bits.cast_signed() >> 12).cast_unsigned();
+        *mantissa = bits >> 2 | 1 << 30;
+        *shift = 33 + random.below(20) as u32 - (bits & 63) / 63;
+    }
+    [0, 128][random.below(2) % 2]
+}
+
+/// By the definition; `None` if nothing is promised.
+fn activation(sum: i32, &[bias, mantissa, _, shift]: &Scaling, zero: u8) -> Option<u8> {
+    let multiplier = Multiplier::from_parts(mantissa.cast_signed(), shift as u8)?;
+    Some(multiplier.requantize_around(sum.wrapping_add(bias.cast_signed()), zero))
 }
 
 #[inline(never)]
@@ -142,7 +217,7 @@ fn gathered_is_equal(work: &mut Work, random: &mut Random) -> bool {
     let (rows, run) = (random.below(6), random.below(21));
     // a sixth begin too late
     let last = 580 + random.below(6) / 5 * 40;
-    let mut starts = [[0; 4]; 6];
+    let mut starts = [[0; 2]; 6];
     starts.as_flattened_mut().fill_with(|| random.below(last) as u32);
     let missing = random.below(6) / 5;
     let [fast, plain] = [fast, plain].map(|tiles| tiles.as_flattened_mut());
@@ -196,17 +271,24 @@ fn measured(action: &mut dyn FnMut()) -> (i32, i32) {
 #[inline(never)]
 fn measure_places(work: &mut Work, random: &mut Random) {
     work.patch.fill_with(|| random.pair());
-    let Work { fast, patch, .. } = &mut *work;
+    let Work { fast, patch, bytes, .. } = &mut *work;
     let flash = random.words(4 * 25 * PAIRS);
     let places = patch.as_chunks().0;
-    for (name, len) in [
-        (c"four_places(32)", 32),
-        (c"four_places(36)", 36),
-        (c"four_places(8)", 8),
-        (c"four_places(5)", 5),
+    let scalings = [[[0, 1 << 30, 0, 40]; 4]; PAIRS / 2];
+    for (names, len) in [
+        ([c"add_fours(32)", c"activate_fours(32)"], 32),
+        ([c"add_fours(36)", c"activate_fours(36)"], 36),
+        ([c"add_fours(8)", c"activate_fours(8)"], 8),
+        ([c"add_fours(5)", c"activate_fours(5)"], 5),
     ] {
-        let Some(places) = places.get(..len) else { return };
-        measure(name, len * 16 * PAIRS, &mut || words::four_places(flash, len, places, fast));
+        let Some(patch) = places.get(..len) else { return };
+        let (fours, products) = (Fours { words: flash, stride: 2 * len, patch }, len * 16 * 12);
+        let sums = fast.as_flattened_mut().as_chunks_mut().0.get_mut(..24);
+        let sums = sums.unwrap_or_default();
+        measure(names[0], products, &mut || words::add_fours(&fours, sums, 1));
+        measure(names[1], products, &mut || {
+            let _ = words::activate_fours(&fours, &[], &scalings, 0, bytes, 48);
+        });
     }
     let patches = patch.as_chunks().0.as_chunks().0;
     for (name, len) in [(c"window5(1)", 1), (c"window5(2)", 2), (c"window5(4)", 4)] {
@@ -227,8 +309,8 @@ fn measure_places(work: &mut Work, random: &mut Random) {
 fn measure_gather(work: &mut Work, random: &mut Random) {
     let Work { patch, bytes, .. } = work;
     bytes.fill_with(|| random.byte());
-    let starts: [[u32; 4]; 5] =
-        core::array::from_fn(|row| [0, 20, 40, 60].map(|place| (50 * row + place) as u32));
+    let starts: [[u32; 2]; 5] =
+        core::array::from_fn(|row| [0, 20].map(|place| (50 * row + place) as u32));
     let places = patch.as_chunks_mut().0;
     for (name, rows, run) in [
         (c"gather-1x64", 1, 64),
@@ -240,7 +322,7 @@ fn measure_gather(work: &mut Work, random: &mut Random) {
     ] {
         let Some(starts) = starts.get(..rows) else { return };
         let offsets = Offsets::of_places(starts);
-        measure(name, 4 * rows * run, &mut || words::gather_places(bytes, offsets, run, places));
+        measure(name, 2 * rows * run, &mut || words::gather_places(bytes, offsets, run, places));
     }
     let starts = [0, 50, 100, 150, 200, 250];
     for (name, len) in [(c"gather-window5(2)", 2), (c"gather-window5(4)", 4)] {
@@ -290,20 +372,20 @@ fn measure_depthwise(work: &mut Work, random: &mut Random) {
     bytes.fill_with(|| random.byte());
     let offsets: [u32; 25] = core::array::from_fn(|tap| (tap * 20) as u32);
     let weights: &[ChannelWeights] = random.words(2 * 25 * 16).as_chunks().0;
-    let Ok(sums) = <[[i32; 4]]>::mut_from_bytes(fast.as_mut_bytes()) else { return };
-    for (name, taps, channels) in [
+    for (name, len, channels) in [
         (c"depthwise(9x64)", 9, 64),
         (c"depthwise(9x8)", 9, 8),
         (c"depthwise(6x64)", 6, 64),
         (c"depthwise(25x64)", 25, 64),
     ] {
-        let (Some(offsets), Some(sums)) = (offsets.get(..taps), sums.get_mut(..channels / 4))
-        else {
-            return;
-        };
-        let of = Offsets::new(offsets);
-        measure(name, taps * channels, &mut || {
-            words::depthwise(weights, taps, bytes, of, sums);
+        let Some(offsets) = offsets.get(..len) else { return };
+        let taps = Offsets::new(offsets);
+        let fours = Depthwise { weights, stride: len, pixels: bytes, taps, columns: 5, across: 1 };
+        let scalings = [[[0, 1 << 30, 0, 40]; 4]; 16];
+        let Some(scalings) = scalings.get(..channels / 4) else { return };
+        let activations = fast.as_mut_bytes();
+        measure(name, 5 * len * channels, &mut || {
+            let _ = words::activate_depthwise(&fours, &[], scalings, 0, activations, channels);
         });
     }
 }

@@ -13,7 +13,7 @@ mod fours;
 mod threes;
 mod windows;
 
-pub(super) use fours::by_fours;
+pub(super) use fours::{by_fours, by_halves};
 pub(super) use threes::{by_threes, windows_by_threes};
 pub(super) use windows::{grey, windows};
 

@@ -9,7 +9,7 @@ use super::output::Output;
 use super::rows::Lines;
 use crate::format::{BLOCK, Weights};
 use crate::kernels::bytes::{self, Block};
-use crate::kernels::words::{self, ChannelWeights, Offsets};
+use crate::kernels::words::{ChannelWeights, Depthwise, Offsets};
 
 /// Places that are computed at once in the layout Bytes.
 const PLACES: usize = 3;
@@ -45,19 +45,40 @@ pub(super) fn blocks(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>)
 /// A row of some channels, by the layout Words.
 #[inline(never)]
 pub(super) fn halves(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
-    let layer = Layer::of(step);
-    let (offsets, work) = work.split_at_mut_checked(layer.inside().len())?;
-    layer.offsets(offsets)?;
-    let offsets = Offsets::new(offsets);
-    let weights = layer.weights(<[ChannelWeights]>::ref_from_bytes(step.bytes).ok()?)?;
-    for column in 0..output.value().width.get().into() {
-        let sums = sums_of(work, step.channels.len())?;
-        layer.add_padding(sums);
-        let pixels = layer.pixels(column)?;
-        words::depthwise(weights, step.weights.taps, pixels, offsets, sums.as_chunks_mut().0);
-        output.put(column, step.first, sums, step.channels);
+    let (offsets, sums) = padded(step, work)?;
+    let mut fours = row(step, offsets)?;
+    fours.columns = output.value().width.get().into();
+    let done = output.put_depthwise([step.first, 0], &fours, sums, step.channels);
+    if done * BLOCK < step.channels.len() {
+        output.put_rest([step.first, done], &fours, sums, step.channels);
     }
     Some(())
+}
+
+/// Where the taps go, and what the kernel rows outside the map count, if anything.
+#[inline(never)] // as the next one: their locals are not on the stack while the kernel runs
+fn padded<'m>(step: &Step<'_>, work: &'m mut [u32]) -> Option<(&'m mut [u32], &'m [[i32; BLOCK]])> {
+    let layer = Layer::of(step);
+    let (offsets, work) = work.split_at_mut_checked(layer.inside().len())?;
+    let sums = if layer.is_padded() { sums_of(work, step.channels.len())? } else { &mut [] };
+    layer.add_padding(sums);
+    Some((offsets, sums.as_chunks().0))
+}
+
+/// What is summed up, in no columns yet.
+#[inline(never)]
+fn row<'a>(step: &'a Step<'_>, offsets: &'a mut [u32]) -> Option<Depthwise<'a>> {
+    let layer = Layer::of(step);
+    layer.offsets(offsets)?;
+    let weights = <[ChannelWeights]>::ref_from_bytes(step.bytes).ok()?;
+    Some(Depthwise {
+        weights: layer.weights(weights)?,
+        stride: step.weights.taps,
+        pixels: step.rows.span().get(step.first..)?,
+        taps: Offsets::new(offsets),
+        columns: 0,
+        across: step.geometry().stride[1] * step.weights.inputs,
+    })
 }
 
 /// A row of some of any number of channels and outputs.
@@ -119,13 +140,18 @@ impl<'a> Layer<'a> {
         start * self.columns..end * self.columns
     }
 
+    /// Whether kernel rows outside the map count.
+    fn is_padded(&self) -> bool {
+        self.step.rows.value().zero != 0 && self.inside().len() < self.step.weights.taps
+    }
+
     /// Adds what the kernel rows outside the map count, where the padding's bytes are not zero: to all places.
     #[inline(never)]
     fn add_padding(&self, sums: &mut [i32]) {
-        let zero = i32::from(self.step.rows.value().zero);
-        if zero == 0 {
+        if !self.is_padded() {
             return;
         }
+        let zero = i32::from(self.step.rows.value().zero);
         let Weights { taps, .. } = self.step.weights;
         for tap in (0..taps).filter(|tap| !self.inside().contains(tap)) {
             for sums in sums.chunks_mut(self.step.channels.len().max(1)) {

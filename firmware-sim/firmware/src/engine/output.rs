@@ -5,8 +5,8 @@ use core::ops::Range;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::rows;
-use crate::format::{Channel, POOL, Value};
-use crate::kernels::words::{self, Scaling, Tile};
+use crate::format::{BLOCK, Channel, POOL, Value};
+use crate::kernels::words::{self, Depthwise, Fours, Pair, Row, Scaling, Tile, Twin};
 use crate::kernels::{bytes, unpack_accumulators};
 
 /// Where the results of a step go.
@@ -102,49 +102,181 @@ impl<'m> Output<'m> {
         }
     }
 
-    /// Takes the sums of one of four places.
-    #[inline(never)]
-    pub(super) fn put_place(
+    /// Takes twos of windows of a row, or one by itself, from column `column` on; gives how many. The rest are for
+    /// [`Self::put_fours`].
+    pub(super) fn put_row(
         &mut self,
         column: usize,
         first: usize,
-        tiles: &[Tile],
-        place: usize,
+        row: &Row<'_>,
+        patch: &mut [[Pair; 2]],
+        channels: &[Channel],
+    ) -> usize {
+        let step = self.to_next(column);
+        match self.fours(column, first, channels, 0) {
+            Some((scalings, zero, bytes)) if channels.len().is_multiple_of(BLOCK) => {
+                words::activate_row(row, patch, scalings, zero, bytes, step)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Bytes from a column to the next; 0 from the last.
+    fn to_next(&self, column: usize) -> usize {
+        let value = self.value();
+        let is_last = column + 1 == usize::from(value.width.get());
+        if is_last { 0 } else { value.channels.get().into() }
+    }
+
+    /// Takes fours of outputs at column `column`, and at the next one if there is one: of sums of products, or of `sums`
+    /// and theirs if that is not empty.
+    #[inline(never)]
+    pub(super) fn put_fours(
+        &mut self,
+        column: usize,
+        first: usize,
+        fours: &Fours<'_>,
+        sums: &[Twin],
         channels: &[Channel],
     ) {
-        self.put_pairs(column, first, tiles, channels, |tile| {
-            tile.as_chunks().0.get(place).map_or([0; 2], unpack_accumulators)
-        });
+        let step = self.to_next(column);
+        let mut done = 0;
+        loop {
+            if let Some((scalings, zero, bytes)) = self.fours(column, first, channels, done) {
+                let sums = sums.get(2 * done..).unwrap_or_default();
+                done += words::activate_fours(&fours.from(done), sums, scalings, zero, bytes, step);
+            }
+            let rest = channels.get(done * BLOCK..).unwrap_or_default();
+            if rest.is_empty() {
+                return;
+            }
+            let sums = sums.get(2 * done..).and_then(<[Twin]>::first_chunk);
+            self.put_four(column, first + done * BLOCK, &fours.from(done), sums, rest);
+            done += 1;
+        }
+    }
+
+    /// Takes four outputs that [`words::activate_fours`] leaves: of a large multiplier, or that go out as they are, or
+    /// fewer.
+    #[inline(never)]
+    fn put_four(
+        &mut self,
+        column: usize,
+        first: usize,
+        four: &Fours<'_>,
+        sums: Option<&[Twin; 2]>,
+        channels: &[Channel],
+    ) {
+        let channels = channels.get(..BLOCK).unwrap_or(channels);
+        let mut sums = sums.copied().unwrap_or_default();
+        words::add_fours(four, &mut sums, 1);
+        let width = usize::from(self.value().width.get());
+        for (place, column) in (column..width).take(2).enumerate() {
+            let sums =
+                sums.map(|twin| twin.as_chunks().0.get(place).map_or([0; 2], unpack_accumulators));
+            self.put(column, first, sums.as_flattened(), channels);
+        }
+    }
+
+    /// Takes a row of fours of channels of a depthwise layer: of sums of products, or of `sums` and theirs if that is not
+    /// empty. From a four on; gives how many it has done: those that the kernel does.
+    pub(super) fn put_depthwise(
+        &mut self,
+        [first, done]: [usize; 2],
+        fours: &Depthwise<'_>,
+        sums: &[[i32; BLOCK]],
+        channels: &[Channel],
+    ) -> usize {
+        let step = usize::from(self.value().channels.get());
+        let sums = sums.get(done..).unwrap_or_default();
+        self.fours(0, first, channels, done).map_or(0, |(scalings, zero, bytes)| {
+            words::activate_depthwise(fours, sums, scalings, zero, bytes, step)
+        })
+    }
+
+    /// The same of those that it leaves, and of what comes after them.
+    #[inline(never)] // its locals are not on the stack while the kernel does all
+    pub(super) fn put_rest(
+        &mut self,
+        [first, mut done]: [usize; 2],
+        fours: &Depthwise<'_>,
+        sums: &[[i32; BLOCK]],
+        channels: &[Channel],
+    ) {
+        while let Some(rest) = channels.get(done * BLOCK..)
+            && let Some(four) = rest.first_chunk()
+        {
+            self.put_four_channels(first + done * BLOCK, fours.from(done), sums.get(done), four);
+            done += 1;
+            done += self.put_depthwise([first, done], &fours.from(done), sums, channels);
+        }
+    }
+
+    /// Takes a row of four channels that [`words::activate_depthwise`] leaves.
+    #[inline(never)]
+    fn put_four_channels(
+        &mut self,
+        first: usize,
+        mut four: Depthwise<'_>,
+        sums: Option<&[i32; BLOCK]>,
+        channels: &[Channel; BLOCK],
+    ) {
+        for column in 0..four.columns {
+            let mut sums = [sums.copied().unwrap_or_default()];
+            words::depthwise(&four, &mut sums);
+            self.put(column, first, sums.as_flattened(), channels);
+            four.pixels = four.pixels.get(four.across..).unwrap_or_default();
+        }
+    }
+
+    /// What makes activations of fours of channels from number `done` on, and where they go; `None` if they go out as
+    /// they are.
+    fn fours<'c>(
+        &mut self,
+        column: usize,
+        first: usize,
+        channels: &'c [Channel],
+        done: usize,
+    ) -> Option<(&'c [[Scaling; BLOCK]], u8, &mut [u8])> {
+        let Range { start, .. } = self.place(column, first + done * BLOCK, 0);
+        let Self::Row { bytes, value, .. } = self else { return None };
+        let channels = channels.get(done * BLOCK..)?;
+        let count = channels.len() / BLOCK;
+        let (scalings, _) =
+            <[[Scaling; BLOCK]]>::ref_from_prefix_with_elems(channels.as_bytes(), count).ok()?;
+        Some((scalings, value.zero, bytes.get_mut(start..)?))
     }
 
     /// Takes the sums of a block of a dense layer.
     #[inline(never)]
     pub(super) fn put_block(&mut self, first: usize, sums: &[[u32; 2]], channels: &[Channel]) {
-        self.put_pairs(0, first, sums, channels, unpack_accumulators);
-    }
-
-    #[expect(clippy::inline_always, reason = "the loop is made for each way to take sums")]
-    #[inline(always)]
-    fn put_pairs<T>(
-        &mut self,
-        column: usize,
-        first: usize,
-        tiles: &[T],
-        channels: &[Channel],
-        sums: impl Fn(&T) -> [i32; 2],
-    ) {
-        let place = self.place(column, first, channels.len());
-        let Self::Row { bytes, value, .. } = self else {
-            return self.put_each(column, first, tiles, channels, &sums);
-        };
-        let (bytes, last) = bytes.get_mut(place).unwrap_or_default().as_chunks_mut::<2>();
-        fill(bytes.iter_mut(), tiles, channels, value.zero, &sums);
-        if let ([byte], [.., channel], [.., tile]) = (last, channels, tiles) {
-            *byte = channel.activation(sums(tile)[0], value.zero);
+        let place = self.place(0, first, channels.len());
+        if let Self::Logits { logits, .. } = self {
+            let logits = logits.get_mut(first..).unwrap_or_default().chunks_mut(2);
+            for ((logits, channels), sums) in logits.zip(channels.chunks(2)).zip(sums) {
+                let sums = unpack_accumulators(sums);
+                for ((logit, channel), sum) in logits.iter_mut().zip(channels).zip(sums) {
+                    *logit = sum.wrapping_add(channel.bias.get()).cast_unsigned();
+                }
+            }
+            return;
         }
+        let mut done = 0;
+        if let Self::Row { bytes, value, .. } = self
+            && let Ok((scalings, _)) = <[[Scaling; 2]]>::ref_from_prefix_with_elems(
+                channels.as_bytes(),
+                channels.len() / 2,
+            )
+        {
+            let bytes = bytes.get_mut(place).unwrap_or_default();
+            done = words::activate_pairs(sums, scalings, value.zero, bytes);
+        }
+        let sums = sums.get(done..).unwrap_or_default();
+        let channels = channels.get(2 * done..).unwrap_or_default();
+        self.put_each(0, first + 2 * done, sums, channels, &unpack_accumulators);
     }
 
-    /// The same one pair of outputs after the other: of the last layer, which has few, and of what is rare.
+    /// The same, one by one: of the last layer, which has few, and where kernels do not.
     #[inline(never)]
     fn put_each<T>(
         &mut self,
@@ -231,22 +363,6 @@ impl<'m> Output<'m> {
                 }
             }
         }
-    }
-}
-
-/// The activations of pairs of outputs.
-#[expect(clippy::inline_always, reason = "the loop is made for each way to take sums")]
-#[inline(always)]
-fn fill<'m, T>(
-    bytes: impl Iterator<Item = &'m mut [u8; 2]>,
-    tiles: &[T],
-    channels: &[Channel],
-    zero: u8,
-    sums: impl Fn(&T) -> [i32; 2],
-) {
-    for ((bytes, [even, odd]), tile) in bytes.zip(channels.as_chunks().0).zip(tiles) {
-        let [a, b] = sums(tile);
-        *bytes = [even.activation(a, zero), odd.activation(b, zero)];
     }
 }
 

@@ -211,7 +211,7 @@ fn tile_fits(layers: Layers<'_>, record: &Record, number: u8) -> Option<bool> {
         return Some(chunk == 0 && group == 0);
     }
     let Weights { order, run, taps, inputs, .. } = layers.weights(number.into())?;
-    let unit = if order == Order::Blocks { BLOCK } else { 2 };
+    let unit = if matches!(order, Order::Blocks | Order::Fours) { BLOCK } else { 2 };
     let chunk_fits = match order {
         Order::Blocks => true,
         Order::Windows(_) => chunk.is_multiple_of(BLOCK) && inputs.is_multiple_of(chunk),

@@ -22,10 +22,12 @@
 //!
 //! | kernel | order of words |
 //! |---|---|
-//! | [`four_places`] | `[pair of outputs][pair of taps]` |
+//! | [`add_fours`], [`activate_fours`] | `[four outputs][pair of taps][pair of outputs]` |
 //! | [`window5`], [`window3`] | `[pair of outputs][pair of channels][kernel column][kernel row]` |
 //! | [`dense`] | `[block of outputs][pair of inputs][pair of outputs]` |
 //! | [`depthwise`] | `[four channels][tap]`, not of this kind: see [`ChannelWeights`] |
+
+use core::ops::Range;
 
 pub mod portable;
 
@@ -84,21 +86,103 @@ impl<'a> Offsets<'a> {
     }
 }
 
-impl<'a> Offsets<'a, [u32; 4]> {
-    /// For each row one offset for each of four places.
+impl<'a> Offsets<'a, [u32; 2]> {
+    /// For each row one offset for each of two places.
     #[must_use]
-    pub fn of_places(offsets: &'a [[u32; 4]]) -> Self {
+    pub fn of_places(offsets: &'a [[u32; 2]]) -> Self {
         let Offsets { reach, .. } = Offsets::new(offsets.as_flattened());
         Self { offsets, reach }
     }
+
+    /// Those of some of the rows.
+    #[must_use]
+    pub fn part(&self, rows: Range<usize>) -> Option<Self> {
+        Some(Self { offsets: self.offsets.get(rows)?, ..*self })
+    }
 }
 
-/// Adds the products of a patch to two outputs at four places each, for all pairs of outputs.
+/// Fours of outputs at two places: what their sums are made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Fours<'a> {
+    /// `[four outputs][pair of taps][pair of outputs]`
+    pub words: &'a [Word],
+    /// Words from four outputs to the next.
+    pub stride: usize,
+    /// `[pair of taps][place]`
+    pub patch: &'a [[Pair; 2]],
+}
+
+impl<'a> Fours<'a> {
+    /// The same from four outputs of this number on.
+    #[must_use]
+    pub fn from(&self, number: usize) -> Self {
+        let words = self.words.get(number.saturating_mul(self.stride)..).unwrap_or_default();
+        Self { words, ..*self }
+    }
+}
+
+/// `[whole, even]` of a pair of outputs at two places.
+pub type Twin = [u32; 4];
+
+/// Adds the products of a patch to fours of outputs at two places each.
 ///
-/// `patch` is `[pair of taps][place]`, `sums` is `[pair of outputs]`. The words of pair of outputs `o` are the first
-/// `patch.len()` from `words[o * stride]` on.
-pub fn four_places(words: &[Word], stride: usize, patch: &[[Pair; 4]], sums: &mut [Tile]) {
-    chosen::four_places(words, stride, patch, sums);
+/// `sums` has one for every `step` pairs of outputs: the first, one `step` later, and so on.
+pub fn add_fours(fours: &Fours<'_>, sums: &mut [Twin], step: usize) {
+    chosen::add_fours(fours, sums, step);
+}
+
+/// Writes the activations of fours of outputs at two places: of their sums, or of `sums`, `[pair of outputs]`, and
+/// theirs if that is not empty.
+///
+/// Those of the second place lie `step` bytes after those of the first; with a `step` of 0 there is one place. Gives how
+/// many fours are done: the portable kernel does none, and the other none from one on of which a shift is below 33, or of
+/// which not all is there. The rest is the caller's.
+#[must_use]
+pub fn activate_fours(
+    fours: &Fours<'_>,
+    sums: &[Twin],
+    scalings: &[[Scaling; 4]],
+    zero: u8,
+    bytes: &mut [u8],
+    step: usize,
+) -> usize {
+    chosen::activate_fours(fours, sums, scalings, zero, bytes, step)
+}
+
+/// Windows of a row of outputs, of which two are computed at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// As [`Fours::words`].
+    pub words: &'a [Word],
+    /// As [`Fours::stride`].
+    pub stride: usize,
+    /// What the first windows lie in.
+    pub pixels: &'a [u8],
+    /// Where the kernel's rows lie in the first two windows.
+    pub rows: Offsets<'a, [u32; 2]>,
+    /// Bytes of a kernel row.
+    pub run: usize,
+    /// Bytes from two windows to the next two.
+    pub across: usize,
+    /// Twos of windows.
+    pub count: usize,
+}
+
+/// Writes the activations of fours of outputs of a row: those of a window lie `step` bytes after those of the one before;
+/// with a `step` of 0 each two are one. Works in `patch`.
+///
+/// Gives how many twos of windows are done: the portable kernel does none, and the other none from one on of which a
+/// shift is below 33, or of which not all is there. The rest is the caller's.
+#[must_use]
+pub fn activate_row(
+    row: &Row<'_>,
+    patch: &mut [[Pair; 2]],
+    scalings: &[[Scaling; 4]],
+    zero: u8,
+    bytes: &mut [u8],
+    step: usize,
+) -> usize {
+    chosen::activate_row(row, patch, scalings, zero, bytes, step)
 }
 
 /// Adds the products of 5×5 taps to the four outputs of a 2×2 window, stride 1, for all pairs of outputs.
@@ -134,6 +218,17 @@ pub fn pool(
     chosen::pool(tiles, scalings, zero, bytes, step)
 }
 
+/// Writes the activations of pairs of outputs; gives how many, as [`pool`].
+#[must_use]
+pub fn activate_pairs(
+    sums: &[[u32; 2]],
+    scalings: &[[Scaling; 2]],
+    zero: u8,
+    bytes: &mut [u8],
+) -> usize {
+    chosen::activate_pairs(sums, scalings, zero, bytes)
+}
+
 /// Adds the products of a dense layer's inputs to `sums`, a block of at most [`MAX_BLOCK`] pairs of outputs; more are
 /// left as they are.
 ///
@@ -144,23 +239,60 @@ pub fn dense(words: &[Word], inputs: &[u8], sums: &mut [[u32; 2]]) {
     chosen::dense(words, inputs, sums);
 }
 
-/// Adds the products of a depthwise layer at one place to `sums`, `[four channels][channel]`.
+/// Fours of channels of a row of a depthwise layer: what their sums are made of.
 ///
-/// The weights of four channels `f` are the first, one for each of `taps`, from `weights[f * stride]` on. So where a
-/// kernel's rows are above or below the map, begin `weights` at the first row that is not, and leave out their taps.
-/// The activation of channel `c` at a tap is the byte `c` after the tap's offset in `pixels`. Four channels of which a
-/// byte lies outside are left as they are, and so are those after them. Nine taps side by side are fastest.
-pub fn depthwise(
-    weights: &[ChannelWeights],
-    stride: usize,
-    pixels: &[u8],
-    taps: Offsets<'_>,
-    sums: &mut [[i32; 4]],
-) {
-    chosen::depthwise(weights, stride, pixels, taps, sums);
+/// Where a kernel's rows are above or below the map, begin `weights` at the first row that is not, and leave out their
+/// taps.
+#[derive(Debug, Clone, Copy)]
+pub struct Depthwise<'a> {
+    /// `[four channels][tap]`, one for each of `taps`.
+    pub weights: &'a [ChannelWeights],
+    /// From four channels to the next.
+    pub stride: usize,
+    /// The activation of channel `c` at a tap is the byte `c` after the tap's offset.
+    pub pixels: &'a [u8],
+    /// Where the taps lie, in the first column.
+    pub taps: Offsets<'a>,
+    /// How many there are.
+    pub columns: usize,
+    /// Bytes from the pixels of a column to those of the next.
+    pub across: usize,
 }
 
-/// Makes the pairs of four places, for [`four_places`], from a kernel's rows of `run` bytes each.
+impl Depthwise<'_> {
+    /// The same from four channels of this number on.
+    #[must_use]
+    pub fn from(&self, number: usize) -> Self {
+        let weights = self.weights.get(number.saturating_mul(self.stride)..).unwrap_or_default();
+        let pixels = self.pixels.get(number.saturating_mul(4)..).unwrap_or_default();
+        Self { weights, pixels, ..*self }
+    }
+}
+
+/// Adds the products of fours of channels in the first column to `sums`, `[four channels][channel]`.
+///
+/// Four channels of which a byte lies outside are left as they are, and so are those after them.
+pub fn depthwise(fours: &Depthwise<'_>, sums: &mut [[i32; 4]]) {
+    chosen::depthwise(fours, sums);
+}
+
+/// Writes the activations of fours of channels: of their sums, or of `sums` and theirs if that is not empty.
+///
+/// Those of a column lie `step` bytes after those of the column before. Gives how many fours are done, in all columns, as
+/// [`activate_fours`].
+#[must_use]
+pub fn activate_depthwise(
+    fours: &Depthwise<'_>,
+    sums: &[[i32; 4]],
+    scalings: &[[Scaling; 4]],
+    zero: u8,
+    bytes: &mut [u8],
+    step: usize,
+) -> usize {
+    chosen::activate_depthwise(fours, sums, scalings, zero, bytes, step)
+}
+
+/// Makes the pairs of two places, for [`Fours`], from a kernel's rows of `run` bytes each.
 ///
 /// `rows` says where each row begins at each place. First come the fours of bytes of all rows, two pairs each; what is
 /// left of each row, up to three bytes, is paired one after the other. So no taps are filled up but the last half pair,
@@ -172,9 +304,9 @@ pub fn depthwise(
 /// ```
 pub fn gather_places(
     pixels: &[u8],
-    rows: Offsets<'_, [u32; 4]>,
+    rows: Offsets<'_, [u32; 2]>,
     run: usize,
-    patch: &mut [[Pair; 4]],
+    patch: &mut [[Pair; 2]],
 ) {
     chosen::gather_places(pixels, rows, run, patch);
 }

@@ -5,18 +5,19 @@
 //! from any address, which these cores do unless told to trap (`CCR.UNALIGN_TRP`).
 //!
 //! ```text
-//!            four_places, windows              dense                       depthwise
-//! r0         next word                         words                       next weights
-//! r1         next pairs                        next four inputs            next offset
-//! r2, r3     pairs of two places               a word, a pair              pixels, sums of four channels
-//! r4 .. r7   sums: [whole, even] × 2           sums: [whole, even] × 2     sums: four channels
-//! r8 .. r11  sums: [whole, even] × 2           sums: [whole, even] × 2     three offsets or pixels, weights
-//! r12, lr    a word, its low bytes extended    four inputs, a word         weights, activations
+//!            windows                           fours                      dense                       depthwise
+//! r0         next word                         next words                 words                       next weights
+//! r1         next pairs                        next pairs                 next four inputs            next offset
+//! r2, r3     pairs of two places               pairs of two places        a word, a pair              pixels, sums of four channels
+//! r4 .. r7   sums: [whole, even] × 2           sums of a pair of outputs  sums: [whole, even] × 2     sums: four channels
+//! r8 .. r11  sums: [whole, even] × 2           of the next pair           sums: [whole, even] × 2     three offsets or pixels, weights
+//! r12, lr    a word, its low bytes extended    two words                  four inputs, a word         weights, activations
 //! ```
 #![allow(unsafe_code)]
 
 mod dense;
 mod depthwise;
+mod fours;
 mod gather;
 mod pool;
 
@@ -24,18 +25,13 @@ use core::arch::naked_asm;
 use core::ops::Range;
 
 pub use dense::dense;
-pub use depthwise::depthwise;
+pub use depthwise::activate_depthwise;
+pub use fours::{activate_fours, activate_row, add_fours};
 pub use gather::{gather_places, gather_window};
-pub use pool::pool;
+pub use pool::{activate_pairs, pool};
 
+pub use super::portable::depthwise;
 use super::{Pair, Tile, WindowPatch, Word};
-
-/// See [`super::four_places`].
-pub fn four_places(words: &[Word], stride: usize, patch: &[[Pair; 4]], sums: &mut [Tile]) {
-    let pairs = patch.as_flattened().as_ptr_range();
-    // SAFETY: for the whole patch it reads as many words.
-    unsafe { add_rows(four_places_rows, words, stride, patch.len(), pairs, sums) }
-}
 
 /// See [`super::window5`].
 pub fn window5(words: &[Word], stride: usize, patches: &[WindowPatch<6>], sums: &mut [Tile]) {
@@ -68,7 +64,7 @@ type RowsKernel =
 /// # Safety
 ///
 /// For each of its sums the kernel reads all pairs, which must be there, and `len` words.
-#[inline(never)] // one for three kernels
+#[inline(never)] // one for both kernels
 unsafe fn add_rows(
     kernel: RowsKernel,
     words: &[Word],
@@ -131,55 +127,6 @@ macro_rules! end_rows {
          add sp, sp, #16
          pop {{r4-r11, pc}}"
     };
-}
-
-/// Takes sixteen pairs of taps at once; a row begins in the middle if they are no multiple of sixteen.
-#[unsafe(naked)]
-unsafe extern "C" fn four_places_rows(
-    words: *const Word,
-    pairs: *const Pair,
-    sums: *mut Tile,
-    sums_end: *mut Tile,
-    gap: usize,
-    pairs_end: *const Pair,
-) {
-    naked_asm!(
-        dsp_core!(),
-        begin_rows!(),
-        // where to begin: 3f - ((taps - 1) % 16 + 1) · bytes of a tap, an address of Thumb code
-        "ldr r4, [sp, #56]",
-        "sub r4, r4, r1",
-        "sub r4, r4, #16",
-        "ubfx r4, r4, #4, #4",
-        "add r4, r4, #1",
-        "adr.w r5, 2f",
-        "adr.w r6, 3f",
-        "sub r5, r6, r5",
-        "lsr r5, r5, #4",
-        "mls r4, r4, r5, r6",
-        "orr r4, r4, #1",
-        "str r4, [sp, #52]",
-        "4:",
-        "ldm r12, {{r4-r11}}",
-        "ldr pc, [sp, #52]",
-        "2:",
-        ".rept 16",
-        "ldr r12, [r0], #4",
-        "ldm r1!, {{r2, r3}}",
-        "sxtb16 lr, r12",
-        "smlad r4, r12, r2, r4",
-        "smlad r5, lr, r2, r5",
-        "smlad r6, r12, r3, r6",
-        "smlad r7, lr, r3, r7",
-        "ldm r1!, {{r2, r3}}",
-        "smlad r8, r12, r2, r8",
-        "smlad r9, lr, r2, r9",
-        "smlad r10, r12, r3, r10",
-        "smlad r11, lr, r3, r11",
-        ".endr",
-        "3:",
-        end_rows!(),
-    )
 }
 
 /// Column by column, as the words lie: down a column, the lower places of a word are the upper ones of the next,

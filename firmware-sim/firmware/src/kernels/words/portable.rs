@@ -1,17 +1,53 @@
 //! Safe code for any target: what the kernels compute, and what the others are tested against.
 
 use super::{
-    ChannelWeights, MAX_BLOCK, Offsets, Pair, Scaling, Tile, WindowPatch, Word, gathered_pairs,
-    pairs, window_reach,
+    Depthwise, Fours, MAX_BLOCK, Offsets, Pair, Row, Scaling, Tile, Twin, WindowPatch, Word,
+    gathered_pairs, pairs, window_reach,
 };
 
-/// See [`super::four_places`].
-pub fn four_places(words: &[Word], stride: usize, patch: &[[Pair; 4]], sums: &mut [Tile]) {
-    for (row, tile) in rows(words, stride, patch.len()).zip(sums) {
-        for (&word, places) in row.iter().zip(patch) {
-            add(word, *places, tile);
+/// See [`super::add_fours`].
+pub fn add_fours(fours: &Fours<'_>, sums: &mut [Twin], step: usize) {
+    if step == 0 {
+        return;
+    }
+    let blocks = rows(fours.words, fours.stride, fours.patch.len().saturating_mul(2));
+    for (words, sums) in blocks.zip(sums.chunks_mut(step.saturating_mul(2))) {
+        let Some((first, [second, ..])) = sums.split_at_mut_checked(step) else { return };
+        let Some(first) = first.first_mut() else { return };
+        for (words, places) in words.as_chunks::<2>().0.iter().zip(fours.patch) {
+            for (&word, sums) in words.iter().zip([&mut *first, &mut *second]) {
+                for (&pair, sums) in places.iter().zip(sums.as_chunks_mut().0) {
+                    multiply(word, pair, sums);
+                }
+            }
         }
     }
+}
+
+/// See [`super::activate_fours`].
+#[must_use]
+pub const fn activate_fours(
+    _: &Fours<'_>,
+    _: &[Twin],
+    _: &[[Scaling; 4]],
+    _: u8,
+    _: &mut [u8],
+    _: usize,
+) -> usize {
+    0
+}
+
+/// See [`super::activate_row`].
+#[must_use]
+pub const fn activate_row(
+    _: &Row<'_>,
+    _: &mut [[Pair; 2]],
+    _: &[[Scaling; 4]],
+    _: u8,
+    _: &mut [u8],
+    _: usize,
+) -> usize {
+    0
 }
 
 /// See [`super::window5`].
@@ -73,12 +109,15 @@ pub const fn pool(_: &[Tile], _: &[[Scaling; 2]], _: u8, _: &mut [u8], _: usize)
     0
 }
 
+/// See [`super::activate_pairs`].
+#[must_use]
+pub const fn activate_pairs(_: &[[u32; 2]], _: &[[Scaling; 2]], _: u8, _: &mut [u8]) -> usize {
+    0
+}
+
 /// See [`super::depthwise`].
 pub fn depthwise(
-    weights: &[ChannelWeights],
-    stride: usize,
-    pixels: &[u8],
-    taps: Offsets<'_>,
+    &Depthwise { weights, stride, pixels, taps, .. }: &Depthwise<'_>,
     sums: &mut [[i32; 4]],
 ) {
     let rows = rows(weights, stride, taps.offsets.len());
@@ -102,12 +141,25 @@ pub fn depthwise(
     }
 }
 
+/// See [`super::activate_depthwise`].
+#[must_use]
+pub const fn activate_depthwise(
+    _: &Depthwise<'_>,
+    _: &[[i32; 4]],
+    _: &[[Scaling; 4]],
+    _: u8,
+    _: &mut [u8],
+    _: usize,
+) -> usize {
+    0
+}
+
 /// See [`super::gather_places`].
 pub fn gather_places(
     pixels: &[u8],
-    rows: Offsets<'_, [u32; 4]>,
+    rows: Offsets<'_, [u32; 2]>,
     run: usize,
-    patch: &mut [[Pair; 4]],
+    patch: &mut [[Pair; 2]],
 ) {
     let Offsets { offsets: rows, reach } = rows;
     let (fours, left) = (run / 4, run % 4);
@@ -118,7 +170,7 @@ pub fn gather_places(
     }
     let Some((whole, halves)) = patch.split_at_mut_checked(2 * fours * rows.len()) else { return };
     let whole = whole.as_chunks_mut::<2>().0;
-    for place in 0..4 {
+    for place in 0..2 {
         let starts = || rows.iter().filter_map(move |starts| starts.get(place));
         let bytes = |start: u32, number| bytes_at(pixels, start as usize + number);
         let found = starts().flat_map(|&start| (0..fours).map(move |four| bytes(start, 4 * four)));

@@ -86,47 +86,53 @@ fn pack([a, b]: [[i8; 2]; 2]) -> [u8; 4] {
 }
 
 #[test]
-fn four_places_are_plain_sums() {
+fn fours_are_plain_sums() {
     let random = &mut Random(1);
     for _ in 0..300 {
-        let (rows, run, pairs) = (random.below(6), random.below(21), random.below(4));
+        let (rows, run, blocks) = (random.below(6), random.below(21), random.below(4));
         let taps = rows * run;
-        let weights = random.weights(2 * pairs, taps);
+        let weights = random.weights(4 * blocks, taps);
         let pixels = random.activations(200);
-        let starts: Vec<[u32; 4]> =
-            (0..rows).map(|_| [(); 4].map(|()| random.below(200 - run + 1) as u32)).collect();
-        let mut patch = vec![[0; 4]; gathered_pairs(rows, run)];
+        let starts: Vec<[u32; 2]> =
+            (0..rows).map(|_| [(); 2].map(|()| random.below(200 - run + 1) as u32)).collect();
+        let mut patch = vec![[0; 2]; gathered_pairs(rows, run)];
         gather_places(&pixels, Offsets::of_places(&starts), run, &mut patch);
         let mut taps_seen: Vec<usize> = (0..patch.len())
             .flat_map(|pair| gathered_taps(pair, rows, run).into_iter().flatten())
             .collect();
         taps_seen.sort_unstable();
         assert!(taps_seen.into_iter().eq(0..taps));
-        let stride = patch.len() + random.below(3);
+        let stride = 2 * patch.len() + random.below(3);
         let mut words = vec![];
-        for pair in 0..pairs {
+        for block in 0..blocks {
             for taps in 0..patch.len() {
-                words.push(word(&weights, pair, gathered_taps(taps, rows, run)));
+                let taps = gathered_taps(taps, rows, run);
+                words.extend([0, 1].map(|pair| word(&weights, 2 * block + pair, taps)));
             }
-            words.resize((pair + 1) * stride, 99);
+            words.resize((block + 1) * stride, 99);
         }
-        let bytes = [0, 1, 2, 3].map(|place| -> Vec<u8> {
+        let bytes = [0, 1].map(|place| -> Vec<u8> {
             let rows = starts.iter().map(|starts| starts[place] as usize);
             rows.flat_map(|start| pixels[start..start + run].to_vec()).collect()
         });
-        let starts: Vec<[[i32; 2]; 4]> =
-            (0..pairs).map(|_| core::array::from_fn(|_| random.start())).collect();
-        let mut sums: Vec<Tile> =
-            starts.iter().map(|tile| tile.map(packed).as_flattened().try_into().unwrap()).collect();
-        four_places(&words, stride, &patch, &mut sums);
-        for (pair, tile) in sums.iter().enumerate() {
-            for (place, sums) in tile.as_chunks().0.iter().enumerate() {
-                let expected =
-                    [0, 1].map(|odd| dot(&weights[2 * pair + odd], bytes[place].iter().copied()));
-                assert_eq!(
-                    unpack_accumulators(sums).map(i64::from),
-                    plus(starts[pair][place], expected)
-                );
+        let step = 1 + random.below(2);
+        let starts: Vec<[[i32; 2]; 2]> =
+            (0..2 * blocks * step).map(|_| core::array::from_fn(|_| random.start())).collect();
+        let mut sums: Vec<Twin> =
+            starts.iter().map(|twin| twin.map(packed).as_flattened().try_into().unwrap()).collect();
+        let fours = Fours { words: &words, stride, patch: &patch };
+        add_fours(&fours, &mut sums, step);
+        for (number, (twin, start)) in sums.iter().zip(starts).enumerate() {
+            for (place, sums) in twin.as_chunks().0.iter().enumerate() {
+                let expected = [0, 1].map(|odd| match number % step {
+                    0 => {
+                        let weights = &weights[2 * (number / step) + odd];
+                        dot(weights, bytes[place].iter().copied())
+                    }
+                    _ => 0,
+                });
+                let found = unpack_accumulators(sums).map(i64::from);
+                assert_eq!(found, plus(start[place], expected));
             }
         }
     }
@@ -233,7 +239,11 @@ fn depthwise_sums_are_plain_sums() {
         }
         let start = random.start()[0];
         let mut sums = vec![[start; 4]; groups];
-        depthwise(&words, stride, &pixels, Offsets::new(&offsets), &mut sums);
+        let taps = Offsets::new(&offsets);
+        depthwise(
+            &Depthwise { weights: &words, stride, pixels: &pixels, taps, columns: 1, across: 0 },
+            &mut sums,
+        );
         for (c, &sum) in sums.as_flattened().iter().enumerate() {
             let seen = offsets.iter().map(|&offset| pixels[offset as usize + c]);
             assert_eq!(i64::from(sum), i64::from(start) + dot(&weights[c], seen));
@@ -245,12 +255,14 @@ fn depthwise_sums_are_plain_sums() {
 fn whole_wraps_and_the_odd_output_is_still_exact() {
     let weights = vec![vec![127; 256], vec![127; 256]];
     let words: Vec<Word> = neighbours(256).map(|taps| word(&weights, 0, taps)).collect();
+    let words: Vec<Word> = words.into_iter().flat_map(|word| [word; 2]).collect();
     let added = 256 * 127 * 255;
     // the most that an odd sum may be; 256 times it, and the even one, is beyond 2^31
     let start = [1 << 24, (1 << 23) - 1 - added];
-    let mut sums = [[packed(start); 4].as_flattened().try_into().unwrap()];
-    four_places(&words, 0, &vec![[0x00ff_00ff; 4]; 128], &mut sums);
-    for sums in sums[0].as_chunks().0 {
+    let mut sums = [[packed(start); 2].as_flattened().try_into().unwrap(); 2];
+    let patch = vec![[0x00ff_00ff; 2]; 128];
+    add_fours(&Fours { words: &words, stride: 0, patch: &patch }, &mut sums, 1);
+    for sums in sums.as_flattened().as_chunks().0 {
         assert!(sums[0].cast_signed() < 0);
         assert_eq!(unpack_accumulators(sums), start.map(|start| start + added));
     }
@@ -259,18 +271,32 @@ fn whole_wraps_and_the_odd_output_is_still_exact() {
 #[test]
 fn what_is_not_there_is_left_out() {
     let mut sums = [[5; 8]; 3];
-    // two rows of four words, of the second three are there
-    four_places(&[1; 7], 4, &[[1; 4]; 4], &mut sums);
-    assert_ne!(sums[0], [5; 8]);
-    assert_eq!(sums[1..], [[5; 8]; 2]);
+    // two fours of eight words, of the second seven are there; then no place for all sums
+    let mut twins = [[5; 4]; 4];
+    let fours = Fours { words: &[1; 15], stride: 8, patch: &[[1; 2]; 4] };
+    add_fours(&fours, &mut twins, 1);
+    add_fours(&Fours { words: &[1; 16], ..fours }, &mut twins[2..], 2);
+    assert!(twins[..2].iter().all(|&twin| twin != [5; 4]));
+    assert_eq!(twins[2..], [[5; 4]; 2]);
+    assert!(fours.from(2).words.is_empty());
     window5(&[1; 49], usize::MAX, &[[[1; 6]; 6]; 2], &mut sums[1..]);
     window3(&[1; 8], 9, &[[[1; 4]; 4]], &mut sums[1..]);
     assert_eq!(sums[1..], [[5; 8]; 2]);
     let mut sums = [[5; 4]; 2];
-    depthwise(&[[1; 2]; 4], 2, &[1; 9], Offsets::new(&[0, 2]), &mut sums);
+    let taps = Offsets::new(&[0, 2]);
+    let fours = Depthwise {
+        weights: &[[1; 2]; 4],
+        stride: 2,
+        pixels: &[1; 9],
+        taps,
+        columns: 1,
+        across: 0,
+    };
+    depthwise(&fours, &mut sums);
     assert_ne!(sums[0], [5; 4]);
     assert_eq!(sums[1], [5; 4]);
-    depthwise(&[[1; 2]; 4], 2, &[1; 9], Offsets::new(&[u32::MAX, 6]), &mut sums[1..]);
+    let taps = Offsets::new(&[u32::MAX, 6]);
+    depthwise(&Depthwise { taps, ..fours }, &mut sums[1..]);
     assert_eq!(sums[1], [5; 4]);
     let mut sums = [[5; 2]; MAX_BLOCK + 1];
     dense(&[1; 4 * MAX_BLOCK - 1], &[1; 8], &mut sums);
@@ -280,17 +306,17 @@ fn what_is_not_there_is_left_out() {
 #[test]
 fn gathering_needs_all_bytes() {
     let pixels = [1, 2, 3, 4, 5, 6];
-    let rows = [[0, 1, 1, 0], [0, 0, 0, 1]];
-    let mut patch = [[9; 4]; 6];
+    let rows = [[0, 1], [0, 1]];
+    let mut patch = [[9; 2]; 6];
     gather_places(&pixels, Offsets::of_places(&rows), 6, &mut patch);
     gather_places(&pixels, Offsets::of_places(&rows), 5, &mut patch[..4]);
-    gather_places(&pixels, Offsets::of_places(&[[0, 0, 0, u32::MAX]]), 5, &mut patch);
-    assert_eq!(patch, [[9; 4]; 6]);
+    gather_places(&pixels, Offsets::of_places(&[[0, u32::MAX]]), 5, &mut patch);
+    assert_eq!(patch, [[9; 2]; 6]);
     gather_places(&pixels, Offsets::of_places(&rows), 5, &mut patch);
-    assert_eq!(patch[0], [0x0003_0001, 0x0004_0002, 0x0004_0002, 0x0003_0001]);
-    assert_eq!(patch[3], [0x0004_0002, 0x0004_0002, 0x0004_0002, 0x0005_0003]);
-    assert_eq!(patch[4], [0x0005_0005, 0x0005_0006, 0x0005_0006, 0x0006_0005]);
-    assert_eq!(patch[5], [9; 4]);
+    assert_eq!(patch[0], [0x0003_0001, 0x0004_0002]);
+    assert_eq!(patch[3], [0x0004_0002, 0x0005_0003]);
+    assert_eq!(patch[4], [0x0005_0005, 0x0006_0006]);
+    assert_eq!(patch[5], [9; 2]);
     let mut patches = [[[9; 4]; 4]; 3];
     let [rows, few] = [&[0, 0, 1, 1][..], &[0, 0, 1]];
     gather_window(&[1; 10], Offsets::new(rows), 2, &mut patches);

@@ -1,149 +1,212 @@
 //! A depthwise layer: each product is an instruction of its own, since two taps of a channel never lie side by side.
 
 use core::arch::naked_asm;
-use core::ops::Range;
+use core::ptr;
 
-use super::super::{ChannelWeights, Offsets};
+use super::super::{ChannelWeights, Depthwise, Offsets, Scaling};
 use super::rows;
 
-/// See [`super::super::depthwise`].
-pub fn depthwise(
-    weights: &[ChannelWeights],
-    stride: usize,
-    pixels: &[u8],
-    taps: Offsets<'_>,
-    sums: &mut [[i32; 4]],
-) {
-    let Offsets { offsets, reach } = taps;
-    let len = offsets.len();
-    let inside = pixels.len().saturating_sub(reach as usize) / 4;
-    let rows = rows(weights.len(), stride, len).min(inside);
-    let Some(sums) = sums.get_mut(..rows.min(sums.len())) else { return };
-    if sums.is_empty() || len == 0 {
-        return;
-    }
-    let sums = sums.as_mut_ptr_range();
-    let (weights, pixels) = (weights.as_ptr(), pixels.as_ptr());
-    // SAFETY: for each of `sums` it reads all offsets, as many weights, and four bytes at each offset, of groups of
-    // channels that lie side by side: `rows` are all that are there. It reads and writes the whole of `sums`. None is
-    // empty.
-    unsafe {
-        if len == 9 && stride == 9 {
-            depthwise_9(weights, offsets.as_ptr(), pixels, sums.start, sums.end);
-        } else {
-            let threes = offsets.as_chunks::<3>().0.as_ptr_range().end.cast();
-            let Range { start, end } = offsets.as_ptr_range();
-            let gap = stride.wrapping_sub(len).wrapping_mul(size_of::<ChannelWeights>());
-            depthwise_any(weights, start, pixels, sums.start, sums.end, threes, end, gap);
-        }
-    }
-}
-
-/// Adds the products of a tap, whose offset is in the register.
-macro_rules! tap {
-    ($offset:literal) => {
-        concat!(
-            "ldr ",
-            $offset,
-            ", [r2, ",
-            $offset,
-            "]\n",
-            "ldrd r11, r12, [r0], #8\n",
-            "uxtb16 lr, ",
-            $offset,
-            "\n",
-            "uxtb16 ",
-            $offset,
-            ", ",
-            $offset,
-            ", ror #8\n",
-            "smlabb r4, lr, r11, r4\n",
-            "smlabb r5, ",
-            $offset,
-            ", r12, r5\n",
-            "smlatt r6, lr, r11, r6\n",
-            "smlatt r7, ",
-            $offset,
-            ", r12, r7",
-        )
-    };
-}
-
-/// Nine taps, and no gap between the weights: a kernel of 3×3, all of it inside.
-#[unsafe(naked)]
-unsafe extern "C" fn depthwise_9(
+/// What the kernel takes, and where it is.
+#[repr(C)]
+struct Job {
     weights: *const ChannelWeights,
     offsets: *const u32,
+    /// Of the next four channels in the first column.
     pixels: *const u8,
-    sums: *mut [i32; 4],
-    sums_end: *mut [i32; 4],
-) {
-    naked_asm!(
-        dsp_core!(),
-        "push {{r4-r11, lr}}",
-        "4:",
-        "ldm r3, {{r4-r7}}",
-        ".rept 3",
-        "ldm r1!, {{r8-r10}}",
-        tap!("r8"),
-        tap!("r9"),
-        tap!("r10"),
-        ".endr",
-        "stm r3!, {{r4-r7}}",
-        "sub r1, r1, #36",
-        "add r2, r2, #4",
-        "ldr lr, [sp, #36]", // the end of sums
-        "cmp r3, lr",
-        "bne 4b",
-        "pop {{r4-r11, pc}}",
-    )
-}
-
-/// Any number of taps but zero: three at once, then one by one. `gap` is the bytes between weights, or less than zero.
-#[unsafe(naked)]
-unsafe extern "C" fn depthwise_any(
-    weights: *const ChannelWeights,
-    offsets: *const u32,
-    pixels: *const u8,
-    sums: *mut [i32; 4],
-    sums_end: *mut [i32; 4],
-    threes_end: *const u32,
+    /// Where their activations go.
+    bytes: *mut u8,
+    /// Bytes from a column to the next.
+    across: usize,
+    /// The same of activations.
+    step: usize,
+    columns: usize,
+    /// One, and twice the zero point.
+    rounding: u32,
     offsets_end: *const u32,
-    gap: usize,
-) {
+    /// Of the next four channels.
+    scalings: *const [Scaling; 4],
+    /// The next sums, or null if there are none.
+    sums: *const [i32; 4],
+    /// Bytes from the weights of four channels to the next.
+    stride: usize,
+    /// Fours of channels that are left.
+    left: usize,
+}
+
+/// See [`super::super::activate_depthwise`].
+#[inline(never)] // its job is on the stack for the kernel alone
+pub fn activate_depthwise(
+    fours: &Depthwise<'_>,
+    sums: &[[i32; 4]],
+    scalings: &[[Scaling; 4]],
+    zero: u8,
+    bytes: &mut [u8],
+    step: usize,
+) -> usize {
+    let &Depthwise { weights, stride, pixels, taps, columns, across } = fours;
+    let Offsets { offsets, reach } = taps;
+    let Some(last) = columns.checked_sub(1) else { return 0 };
+    // of the last column
+    let past = across.saturating_mul(last).saturating_add(reach as usize);
+    let inside = pixels.len().saturating_sub(past) / 4;
+    let room = bytes.len().saturating_sub(step.saturating_mul(last)) / 4;
+    let all = rows(weights.len(), stride, offsets.len()).min(scalings.len()).min(inside).min(room);
+    let all = if sums.is_empty() { all } else { all.min(sums.len()) };
+    if all == 0 || offsets.is_empty() {
+        return 0;
+    }
+    let taps = offsets.as_ptr_range();
+    let mut job = Job {
+        weights: weights.as_ptr(),
+        offsets: taps.start,
+        pixels: pixels.as_ptr(),
+        bytes: bytes.as_mut_ptr(),
+        across,
+        step,
+        columns,
+        rounding: 1 + 2 * u32::from(zero),
+        offsets_end: taps.end,
+        scalings: scalings.as_ptr(),
+        sums: if sums.is_empty() { ptr::null() } else { sums.as_ptr() },
+        stride: stride.wrapping_mul(size_of::<ChannelWeights>()),
+        left: all,
+    };
+    // SAFETY: of `all` fours, not none, the weights, sums if any and scalings are there; and of all columns, which are
+    // not none, the pixels at each offset, of which there are some, and the activations.
+    all - unsafe { four_channels(&raw mut job) }
+}
+
+/// Takes nine taps at once, and begins in the middle if they are no multiple of nine.
+///
+/// Gives how many fours are left: more than none, if a shift is below 33, as with [`super::fours`].
+///
+/// Column by column, for the same four channels. On the stack:
+///
+/// ```text
+/// 0    biases             48   weights, offsets     56   next pixels        60   next activations
+/// 16   four mantissas, each with its shift          64   across, step, columns left, rounding, end of offsets
+/// 84   where to begin     88   job
+/// ```
+#[unsafe(naked)]
+unsafe extern "C" fn four_channels(job: *mut Job) -> usize {
     naked_asm!(
         dsp_core!(),
-        // [sp] is the first offset, [sp + 40] the end of sums, then of threes, of offsets, and the gap
-        "push {{r1, r4-r11, lr}}",
+        "push {{r0, r4-r11, lr}}",
+        "sub sp, sp, #88",
+        // where to begin: 3f - ((taps - 1) % 9 + 1) · bytes of a tap's code, an address of Thumb code
+        "ldr r1, [r0, #4]",
+        "ldr r2, [r0, #32]",
+        "sub r2, r2, r1",
+        "lsr r2, r2, #2",
+        "1:",
+        "cmp r2, #9",
+        "itt hi",
+        "subhi r2, r2, #9",
+        "bhi 1b",
+        "adr.w r3, 2f",
+        "adr.w r4, 3f",
+        "sub r3, r4, r3",
+        "movs r5, #9",
+        "udiv r3, r3, r5",
+        "mls r2, r2, r3, r4",
+        "orr r2, r2, #1",
+        "str r2, [sp, #84]",
         "4:",
-        "ldm r3, {{r4-r7}}",
-        "ldr lr, [sp, #44]",
-        "cmp r1, lr",
-        "beq 3f",
-        "2:",
-        "ldm r1!, {{r8-r10}}",
-        tap!("r8"),
-        tap!("r9"),
-        tap!("r10"),
-        "ldr lr, [sp, #44]",
-        "cmp r1, lr",
-        "bne 2b",
-        "3:",
-        "ldr lr, [sp, #48]",
-        "cmp r1, lr",
-        "beq 5f",
-        "ldr r8, [r1], #4",
-        tap!("r8"),
-        "b 3b",
+        "ldr r12, [r0, #36]",
+        "ldm r12!, {{r1-r4}}",
+        "ldm r12!, {{r5-r8}}",
+        "subs r4, r4, #33",
+        "it hs",
+        "subshs r8, r8, #33",
+        "blo 9f",
+        "str r1, [sp]",
+        "strd r2, r4, [sp, #16]",
+        "str r5, [sp, #4]",
+        "strd r6, r8, [sp, #24]",
+        "ldm r12!, {{r1-r4}}",
+        "ldm r12!, {{r5-r8}}",
+        "subs r4, r4, #33",
+        "it hs",
+        "subshs r8, r8, #33",
+        "blo 9f",
+        "str r1, [sp, #8]",
+        "strd r2, r4, [sp, #32]",
+        "str r5, [sp, #12]",
+        "strd r6, r8, [sp, #40]",
+        "str r12, [r0, #36]",
+        "ldr r12, [r0, #40]",
+        "cmp r12, #0",
+        "beq 1f",
+        "ldm sp, {{r1-r4}}",
+        "ldm r12!, {{r5-r8}}",
+        "add r1, r1, r5",
+        "add r2, r2, r6",
+        "add r3, r3, r7",
+        "add r4, r4, r8",
+        "stm sp, {{r1-r4}}",
+        "str r12, [r0, #40]",
+        "1:",
+        "ldm r0, {{r1-r9}}",
+        "add r12, sp, #48",
+        "stm r12, {{r1-r9}}",
+        "ldr r12, [r0, #44]",
+        "add r1, r1, r12",
+        "add r3, r3, #4",
+        "add r4, r4, #4",
+        "stm r0, {{r1-r4}}",
         "5:",
-        "stm r3!, {{r4-r7}}",
-        "ldr r1, [sp]",
-        "ldr lr, [sp, #52]",
-        "add r0, r0, lr",
-        "add r2, r2, #4",
-        "ldr lr, [sp, #40]",
-        "cmp r3, lr",
+        "ldm sp, {{r4-r7}}",
+        "ldrd r0, r1, [sp, #48]",
+        "ldr r2, [sp, #56]",
+        "ldr pc, [sp, #84]",
+        "2:",
+        ".rept 9",
+        "ldr r8, [r1], #4",
+        "ldrd r11, r12, [r0], #8",
+        "ldr r8, [r2, r8]",
+        "uxtb16 lr, r8",
+        "uxtb16 r8, r8, ror #8",
+        "smlabb r4, lr, r11, r4",
+        "smlabb r5, r8, r12, r5",
+        "smlatt r6, lr, r11, r6",
+        "smlatt r7, r8, r12, r7",
+        ".endr",
+        "3:",
+        "ldrd r12, r8, [sp, #76]", // rounding, the end of the offsets
+        "cmp r1, r8",
+        "bne 2b",
+        ".macro activate sum, at",
+        "ldrd r8, r9, [sp, #\\at]",
+        "smmul \\sum, \\sum, r8",
+        "asr \\sum, \\sum, r9",
+        "add \\sum, \\sum, r12",
+        "usat \\sum, #8, \\sum, asr #1",
+        ".endm",
+        "activate r4, 16",
+        "activate r5, 24",
+        "activate r6, 32",
+        "activate r7, 40",
+        ".purgem activate",
+        "orr r4, r4, r5, lsl #8",
+        "orr r6, r6, r7, lsl #8",
+        "orr r4, r4, r6, lsl #16",
+        "add r12, sp, #60",
+        "ldm r12, {{r0, r1, r3, r5}}", // next activations, across, step, columns left
+        "str r4, [r0]",
+        "add r0, r0, r3",
+        "add r2, r2, r1",
+        "strd r2, r0, [sp, #56]",
+        "subs r5, r5, #1",
+        "str r5, [sp, #72]",
+        "bne 5b",
+        "ldr r0, [sp, #88]",
+        "ldr r1, [r0, #48]",
+        "subs r1, r1, #1",
+        "str r1, [r0, #48]",
         "bne 4b",
-        "pop {{r1, r4-r11, pc}}",
+        "9:",
+        "ldr r0, [r0, #48]",
+        "add sp, sp, #92",
+        "pop {{r4-r11, pc}}",
     )
 }

@@ -7,27 +7,39 @@ use super::super::{Offsets, Pair, WindowPatch, gathered_pairs, window_reach};
 /// See [`super::super::gather_places`].
 pub fn gather_places(
     pixels: &[u8],
-    rows: Offsets<'_, [u32; 4]>,
+    rows: Offsets<'_, [u32; 2]>,
     run: usize,
-    patch: &mut [[Pair; 4]],
+    patch: &mut [[Pair; 2]],
 ) {
-    let Offsets { offsets, reach } = rows;
-    let (fours, left) = (run / 4, run % 4);
-    if patch.len() < gathered_pairs(offsets.len(), run)
-        || pixels.len() < (reach as usize).saturating_add(run)
-        || offsets.is_empty()
+    if patch.len() >= gathered_pairs(rows.offsets.len(), run)
+        && pixels.len() >= (rows.reach as usize).saturating_add(run)
     {
+        // SAFETY: all of both is there.
+        unsafe { gather(pixels.as_ptr(), rows, run, patch.as_mut_ptr()) };
+    }
+}
+
+/// The same.
+///
+/// # Safety
+///
+/// From each offset on `run` bytes must be there, and pairs as many as [`gathered_pairs`] says.
+pub(super) unsafe fn gather(
+    pixels: *const u8,
+    Offsets { offsets, .. }: Offsets<'_, [u32; 2]>,
+    run: usize,
+    patch: *mut [Pair; 2],
+) {
+    if offsets.is_empty() {
         return;
     }
-    let patch = patch.as_mut_ptr();
+    let (fours, left) = (run / 4, run % 4);
     let halves = patch.wrapping_add(2 * fours * offsets.len()).cast();
     let offsets = offsets.as_ptr_range();
     // SAFETY: for each of `offsets`, not empty, it writes `2 * fours` pairs of each place from `patch` on, and `left`
-    // halves from `halves` on, which `gathered_pairs` says are there; it reads `run` bytes of each, and `reach` is the
-    // last of them.
+    // halves from `halves` on, and reads `run` bytes of each.
     unsafe {
-        let (pixels, row_len) = (pixels.as_ptr(), 32 * fours);
-        gather_rows(pixels, offsets.start, patch, offsets.end, halves, 2, row_len, left);
+        gather_rows(pixels, offsets.start, patch, offsets.end, halves, 2, 16 * fours, left);
     }
 }
 
@@ -57,14 +69,14 @@ pub fn gather_window<const SIDE: usize>(
     unsafe { gather(pixels.as_ptr(), step, twos.start.cast(), twos.end.cast(), rows) }
 }
 
-/// Of each row first the fours: four bytes of each place become eight pairs. Then what is left, a byte of each place
-/// at a time, each half a pair: the next half is two bytes on, the one after it fourteen, and so on.
+/// Of each row first the fours, two at a time: four bytes of each place become four pairs. Then what is left, a byte of
+/// each place at a time, each half a pair: the next half is two bytes on, the one after it six, and so on.
 #[unsafe(naked)]
 unsafe extern "C" fn gather_rows(
     pixels: *const u8,
-    offsets: *const [u32; 4],
-    patch: *mut [Pair; 4],
-    offsets_end: *const [u32; 4],
+    offsets: *const [u32; 2],
+    patch: *mut [Pair; 2],
+    offsets_end: *const [u32; 2],
     halves: *mut u16,
     to_next_half: usize,
     row_len: usize,
@@ -78,32 +90,38 @@ unsafe extern "C" fn gather_rows(
         "mov r12, r2",
         "2:",
         "ldm sp, {{r0, r1}}",
-        "ldm r1!, {{r4-r7}}",
+        "ldm r1!, {{r4, r5}}",
         "str r1, [sp, #4]",
         "add r1, r0, r5",
-        "add r2, r0, r6",
-        "add r3, r0, r7",
         "add r0, r0, r4",
-        "ldr lr, [sp, #56]",
-        "add lr, r12, lr",
+        "ldr r2, [sp, #56]",
+        "add lr, r12, r2",
+        "lsls r2, r2, #27", // an odd number of fours
+        "bpl 3f",
+        "ldr r2, [r0], #4",
+        "ldr r3, [r1], #4",
+        "uxtb16 r4, r2",
+        "uxtb16 r5, r3",
+        "uxtb16 r6, r2, ror #8",
+        "uxtb16 r7, r3, ror #8",
+        "stm r12!, {{r4-r7}}",
+        "3:",
         "cmp r12, lr",
         "beq 4f",
-        "3:",
-        "ldr r4, [r0], #4",
-        "ldr r5, [r1], #4",
-        "ldr r6, [r2], #4",
-        "ldr r7, [r3], #4",
-        "uxtb16 r8, r4, ror #8",
-        "uxtb16 r9, r5, ror #8",
-        "uxtb16 r10, r6, ror #8",
-        "uxtb16 r11, r7, ror #8",
-        "uxtb16 r4, r4",
-        "uxtb16 r5, r5",
-        "uxtb16 r6, r6",
-        "uxtb16 r7, r7",
+        "ldr r2, [r0], #4",
+        "ldr r3, [r1], #4",
+        "uxtb16 r4, r2",
+        "uxtb16 r5, r3",
+        "uxtb16 r6, r2, ror #8",
+        "uxtb16 r7, r3, ror #8",
+        "ldr r2, [r0], #4",
+        "ldr r3, [r1], #4",
+        "uxtb16 r8, r2",
+        "uxtb16 r9, r3",
+        "uxtb16 r10, r2, ror #8",
+        "uxtb16 r11, r3, ror #8",
         "stm r12!, {{r4-r11}}",
-        "cmp r12, lr",
-        "bne 3b",
+        "b 3b",
         "4:",
         "ldr r10, [sp, #60]",
         "cmp r10, #0",
@@ -112,14 +130,10 @@ unsafe extern "C" fn gather_rows(
         "5:",
         "ldrb r4, [r0], #1",
         "ldrb r5, [r1], #1",
-        "ldrb r6, [r2], #1",
-        "ldrb r7, [r3], #1",
         "strh r4, [r8]",
         "strh r5, [r8, #4]",
-        "strh r6, [r8, #8]",
-        "strh r7, [r8, #12]",
         "add r8, r8, r9",
-        "rsb r9, r9, #16",
+        "rsb r9, r9, #8",
         "subs r10, r10, #1",
         "bne 5b",
         "strd r8, r9, [sp, #48]",

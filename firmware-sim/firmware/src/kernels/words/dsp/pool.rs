@@ -1,4 +1,4 @@
-//! The largest of four places, and its activation.
+//! The largest of four places, and activations of sums.
 
 use core::arch::naked_asm;
 
@@ -99,5 +99,72 @@ unsafe extern "C" fn pool_tiles(
         "3:",
         "sub r0, r0, #32",
         "pop {{r4-r11, pc}}",
+    )
+}
+
+/// See [`super::super::activate_pairs`].
+pub fn activate_pairs(
+    sums: &[[u32; 2]],
+    scalings: &[[Scaling; 2]],
+    zero: u8,
+    bytes: &mut [u8],
+) -> usize {
+    let count = sums.len().min(scalings.len()).min(bytes.len() / 2);
+    let Some(sums) = sums.get(..count) else { return 0 };
+    if sums.is_empty() {
+        return 0;
+    }
+    let sums = sums.as_ptr_range();
+    let rounding = 1 + 2 * u32::from(zero);
+    // SAFETY: it reads all of `sums`, which are not empty, and as many scalings, and writes two bytes for each: all of
+    // these are there.
+    unsafe {
+        let end = pair_sums(sums.start, scalings.as_ptr(), bytes.as_mut_ptr(), rounding, sums.end);
+        end.offset_from_unsigned(sums.start)
+    }
+}
+
+/// Gives where it ends, or the first pair of which a shift is below 33; as [`pool_tiles`].
+#[unsafe(naked)]
+unsafe extern "C" fn pair_sums(
+    sums: *const [u32; 2],
+    scalings: *const [Scaling; 2],
+    bytes: *mut u8,
+    rounding: u32,
+    sums_end: *const [u32; 2],
+) -> *const [u32; 2] {
+    naked_asm!(
+        dsp_core!(),
+        "push {{r4-r9, lr}}",
+        "ldr r12, [sp, #28]",
+        "2:",
+        "ldrd r4, r5, [r0]",
+        "ldrd r6, r7, [r1]",
+        "ldrd r8, r9, [r1, #16]",
+        "sub r4, r4, r5",
+        "add r5, r5, r6",
+        "add r4, r8, r4, asr #8",
+        "ldr r6, [r1, #12]",
+        "ldr r8, [r1, #28]",
+        "smmul r5, r5, r7",
+        "smmul r4, r4, r9",
+        "subs r6, r6, #33",
+        "it hs",
+        "subshs r8, r8, #33",
+        "blo 3f",
+        "asr r5, r5, r6",
+        "asr r4, r4, r8",
+        "add r5, r5, r3",
+        "add r4, r4, r3",
+        "usat r5, #8, r5, asr #1",
+        "usat r4, #8, r4, asr #1",
+        "orr r5, r5, r4, lsl #8",
+        "strh r5, [r2], #2",
+        "add r1, r1, #32",
+        "add r0, r0, #8",
+        "cmp r0, r12",
+        "bne 2b",
+        "3:",
+        "pop {{r4-r9, pc}}",
     )
 }
