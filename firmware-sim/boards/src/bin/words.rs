@@ -102,7 +102,7 @@ fn activations_are_equal(fours: &Fours<'_>, sums: &[Twin], random: &mut Random) 
         }
         portable::add_fours(&fours.from(number), &mut twins, 1);
         for (output, scaling) in channels.iter().enumerate() {
-            for place in 0..1 + usize::from(step > 0) {
+            for place in 0..=usize::from(step > 0) {
                 let twin = twins.get(output / 2).map_or(&[0; 4], |twin| twin);
                 let sums = twin.as_chunks().0.get(place).map_or([0; 2], unpack_accumulators);
                 let sum = sums[output % 2];

@@ -9,6 +9,9 @@ use crate::format::{BLOCK, Channel, POOL, Value};
 use crate::kernels::words::{self, Depthwise, Fours, Pair, Row, Scaling, Tile, Twin};
 use crate::kernels::{bytes, unpack_accumulators};
 
+/// What makes activations of fours of channels, the byte that stands for 0, and where they go.
+type Activations<'c, 'm> = (&'c [[Scaling; BLOCK]], u8, &'m mut [u8]);
+
 /// Where the results of a step go.
 #[derive(Debug)]
 pub(super) enum Output<'m> {
@@ -237,7 +240,7 @@ impl<'m> Output<'m> {
         first: usize,
         channels: &'c [Channel],
         done: usize,
-    ) -> Option<(&'c [[Scaling; BLOCK]], u8, &mut [u8])> {
+    ) -> Option<Activations<'c, '_>> {
         let Range { start, .. } = self.place(column, first + done * BLOCK, 0);
         let Self::Row { bytes, value, .. } = self else { return None };
         let channels = channels.get(done * BLOCK..)?;

@@ -112,7 +112,7 @@ pub struct Fours<'a> {
     pub patch: &'a [[Pair; 2]],
 }
 
-impl<'a> Fours<'a> {
+impl Fours<'_> {
     /// The same from four outputs of this number on.
     #[must_use]
     pub fn from(&self, number: usize) -> Self {

@@ -1,5 +1,6 @@
 //! Four outputs at two places: each word of two outputs is multiplied with two pairs, and each pair with two words. So
 //! four loads and extensions serve eight multiplications, and sums may become activations without leaving the registers.
+#![expect(clippy::too_many_lines, reason = "a kernel in one piece")]
 
 use core::arch::naked_asm;
 use core::ptr;
