@@ -204,7 +204,7 @@ fn folders_of_pictures_and_arrays_are_data_too() {
     bench.refuses(&[&quantize[..], &["--pixels", "255"]].concat(), &["leave out --pixels"]);
     fs::create_dir(bench.path("photos/ten")).unwrap();
     fs::copy(bench.path("photos/0/mnist_0.png"), bench.path("photos/ten/0.png")).unwrap();
-    bench.refuses(&quantize, &["photos has a folder ten", "none of the model's classes"]);
+    bench.refuses(&quantize, &["photos: the model has no class `ten`: its 10 are 0, 1"]);
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod error;
 pub mod evaluate;
 mod input;
 mod kernels;
+#[cfg(feature = "labelled")]
+pub mod labelled;
 pub mod picture;
 mod prediction;
 pub mod preprocess;

@@ -36,6 +36,7 @@ pub use fault::FolderFault;
 pub use reason::{Reason, Refused};
 
 use crate::error::Error;
+use crate::idx::{self, Part};
 
 /// Endings of the names of picture files, in lower case; they count in any case.
 pub const PICTURE_ENDINGS: [&str; 11] =
@@ -132,6 +133,17 @@ pub struct Listing {
 /// classes with pictures, too many, or two that differ by case alone, and for what is wrong in a CSV file.
 pub fn list(path: &Path) -> Result<Listing, Error> {
     if path.is_dir() { tree::list(path) } else { csv_list::list(path) }
+}
+
+/// Whether [`list`] is meant by a path: a CSV file, or a folder with anything in it but no IDX file.
+#[must_use]
+pub fn is_meant(path: &Path) -> bool {
+    if !path.is_dir() {
+        return path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+    }
+    let idx = [Part::Train, Part::Test].into_iter().flat_map(|part| idx::paths(path, part));
+    let is_idx = idx.into_iter().any(|path| path.symlink_metadata().is_ok());
+    !is_idx && path.read_dir().is_ok_and(|mut entries| entries.next().is_some())
 }
 
 /// Whether the name ends as that of a picture file.
@@ -263,6 +275,17 @@ mod tests {
         let mut kept = good.clone();
         kept.keep(Subset::Train);
         assert_eq!(kept.counts(), [10, 10], "those of no subset are to train on");
+    }
+
+    #[test]
+    fn a_folder_with_idx_files_is_no_folder_of_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert!(!is_meant(folder.path()), "it is empty");
+        std::fs::create_dir(at("cat")).unwrap();
+        assert!(is_meant(folder.path()) && is_meant(&at("list.CSV")) && !is_meant(&at("list")));
+        std::fs::write(at("t10k-images.idx3-ubyte.gz"), "").unwrap();
+        assert!(!is_meant(folder.path()));
     }
 
     #[test]

@@ -1,26 +1,27 @@
-//! What models are calibrated on and compared on: IDX files, a folder of pictures for each class, or arrays of numbers.
+//! What models are calibrated on and compared on: IDX files, pictures in a folder per class or a CSV file, or arrays of
+//! numbers.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::io::{self, Write};
+use std::num::TryFromIntError;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail, ensure};
-use dataset::Image;
+use anyhow::{anyhow, bail, ensure};
+use dataset::folder::{self, Subset};
 use dataset::idx::{self, Part};
 use firmware::Model;
 use firmware_sim::Samples;
 use firmware_sim::quantize::calibration_images;
-use rayon::prelude::*;
-use runtime::picture::{self, Limits};
+use runtime::labelled;
+use runtime::picture::Limits;
 use runtime::preprocess::Preparation;
 use safe_io::SingleLine;
 use sha2::{Digest, Sha256};
 
 use crate::model::Onnx;
 
-/// Endings of the files that are taken for pictures.
-const ENDINGS: [&str; 11] =
-    ["png", "jpg", "jpeg", "gif", "bmp", "webp", "pnm", "pbm", "pgm", "ppm", "pam"];
+/// Maximum number of files that were not taken and are named.
+const MAX_REFUSED: usize = 10;
 
 /// What data are wanted for.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Wanted {
     classes: Option<Vec<String>>,
     /// What an ONNX file says, of which some is about the preparation of pictures.
     metadata: BTreeMap<String, String>,
+    /// Whether files that cannot be read are to be named.
+    names_refused: bool,
 }
 
 impl Wanted {
@@ -43,6 +46,7 @@ impl Wanted {
             outputs: onnx.outputs(),
             classes: onnx.classes(),
             metadata: onnx.graph.metadata.clone(),
+            names_refused: true,
         }
     }
 
@@ -53,7 +57,13 @@ impl Wanted {
             outputs: model.outputs(),
             classes: None,
             metadata: BTreeMap::new(),
+            names_refused: true,
         }
+    }
+
+    /// The same, for data whose refused files were named already.
+    pub(crate) fn silently(self) -> Self {
+        Self { names_refused: false, ..self }
     }
 }
 
@@ -105,9 +115,12 @@ pub(crate) fn paths(path: &Path, part: Part) -> Vec<PathBuf> {
     if path.is_dir() { idx::paths(path, part) } else { vec![path.to_owned()] }
 }
 
-/// One part of the data at `path`: of a folder the IDX files of the part or else a folder of pictures for each class, which
-/// may be parted into `train` and `test`; of a file all its arrays.
+/// One part of the data at `path`: the IDX files of the part; pictures in a folder per class or a CSV file, which may be
+/// divided into training and test; or all arrays of an IDX file.
 pub(crate) fn load(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<Data> {
+    if folder::is_meant(path) {
+        return pictures(path, part, wanted);
+    }
     if path.is_file() {
         return numbers(path);
     }
@@ -118,12 +131,9 @@ pub(crate) fn load(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<D
             paths: idx::paths(path, part),
             assumed_classes: None,
         }),
-        Err(error @ dataset::Error::Missing { .. }) => match pictures(path, part, wanted)? {
-            Some(data) => Ok(data),
-            None => Err(anyhow!(
-                "{error}: run trainer/run once, or copy the four IDX files there, or pass --data DIR"
-            )),
-        },
+        Err(error @ dataset::Error::Missing { .. }) => Err(anyhow!(
+            "{error}: run trainer/run once, or copy the four IDX files there, or pass --data DIR"
+        )),
         Err(error) => Err(error.into()),
     }
 }
@@ -139,71 +149,49 @@ pub(crate) fn numbers(path: &Path) -> anyhow::Result<Data> {
     })
 }
 
-/// The pictures in a folder for each class; `None` if there are none.
-fn pictures(folder: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<Option<Data>> {
-    let half = folder.join(match part {
-        Part::Train => "train",
-        Part::Test => "test",
-    });
-    let folder = if half.is_dir() { &half } else { folder };
-    let classes = classes(folder);
-    if classes.iter().all(|(_, pictures)| pictures.is_empty()) {
-        return Ok(None);
-    }
-    let shown = SingleLine(folder.display());
-    let names: Vec<&str> = classes.iter().map(|(name, _)| name.as_str()).collect();
-    let label = |name: &str, index: usize| -> anyhow::Result<usize> {
-        match &wanted.classes {
-            Some(known) => known.iter().position(|class| class == name).with_context(|| {
-                format!(
-                    "{shown} has a folder {}, which is none of the model's classes: {}",
-                    SingleLine(name),
-                    SingleLine(known.join(", "))
-                )
-            }),
-            None if names.len() == wanted.outputs => Ok(index),
-            None => bail!(
-                "{shown} has {} folders, and the model {} classes without names: without names there must be one for each",
-                names.len(),
-                wanted.outputs
-            ),
-        }
+/// The pictures in a folder for each class, or in a CSV file: of those that are said to be for training or for the test those
+/// of `part`, else all. What cannot be read is named on standard error.
+fn pictures(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<Data> {
+    let mut listing = folder::list(path)?;
+    let subsets: &[Subset] = match part {
+        Part::Train => &[Subset::Train],
+        Part::Test => &[Subset::Test, Subset::Validation],
     };
-    let mut files = vec![];
-    for (index, (name, pictures)) in classes.iter().enumerate().filter(|(_, it)| !it.1.is_empty()) {
-        let label = u8::try_from(label(name, index)?).context("more classes than 256")?;
-        files.extend(pictures.iter().map(|path| (path.clone(), label)));
+    if let Some(&subset) = subsets.iter().find(|&&subset| listing.has(subset)) {
+        listing.keep(subset);
     }
+    let numbers = match &wanted.classes {
+        Some(names) => listing.numbers_in(names)?,
+        None if listing.classes.len() == wanted.outputs => (0..wanted.outputs).collect(),
+        None => bail!(
+            "{} has pictures of {} classes, and the model {} classes without names: without names there must be one for each",
+            SingleLine(path.display()),
+            listing.classes.len(),
+            wanted.outputs
+        ),
+    };
     let preparation = Preparation::parse(wanted.shape, &wanted.metadata)?;
-    let image = |(path, _): &(PathBuf, u8)| -> anyhow::Result<Image> {
-        let picture = picture::load(path, Limits::default())?;
-        Ok(preparation.prepare(&picture).image)
-    };
-    let images: Vec<Image> = files.par_iter().map(image).collect::<anyhow::Result<_>>()?;
-    let (paths, labels) = files.into_iter().unzip();
-    let assumed_classes =
-        wanted.classes.is_none().then(|| names.into_iter().map(str::to_owned).collect());
-    Ok(Some(Data { content: Content::Images(images), labels, paths, assumed_classes }))
+    let assumed_classes = wanted.classes.is_none().then(|| listing.classes.clone());
+    let read = labelled::load(listing, &preparation, Limits::default(), |_| ());
+    let refused = if wanted.names_refused { &read.listing.refused[..] } else { &[] };
+    for refused in refused.iter().take(MAX_REFUSED) {
+        print_line(&format!("warning: {}: {refused}", SingleLine(path.display())));
+    }
+    if refused.len() > MAX_REFUSED {
+        let more = refused.len() - MAX_REFUSED;
+        print_line(&format!("warning: {more} more files are not taken"));
+    }
+    let pictures = read.listing.pictures.into_iter();
+    let label = |label: u8| u8::try_from(numbers[usize::from(label)]);
+    let labelled = pictures.map(|picture| Ok((picture.path, label(picture.label)?)));
+    let labelled: Vec<(PathBuf, u8)> = labelled.collect::<Result<_, TryFromIntError>>()?;
+    let (paths, labels) = labelled.into_iter().unzip();
+    Ok(Data { content: Content::Images(read.images), labels, paths, assumed_classes })
 }
 
-/// Folders of pictures by name, with the pictures in them; both sorted.
-fn classes(folder: &Path) -> Vec<(String, Vec<PathBuf>)> {
-    let sorted = |folder: &Path| -> Vec<PathBuf> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        paths.sort();
-        paths
-    };
-    let is_picture = |path: &PathBuf| {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        path.is_file() && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
-    };
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    sorted(folder)
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .map(|path| (name(&path), sorted(&path).into_iter().filter(is_picture).collect()))
-        .collect()
+/// A line on standard error; one that is closed changes nothing.
+fn print_line(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// SHA-256 of the samples and the labels after them, unpacked: of pictures that of their IDX files.

@@ -117,7 +117,7 @@ fn warn_of_training_images(folder: &Path, test: &Data, onnx: &Onnx) {
     let Content::Images(test) = &test.content else { return };
     // a folder without them has nothing to warn of
     let Ok(Data { content: Content::Images(training), .. }) =
-        data::load(folder, Part::Train, &Wanted::of_onnx(onnx))
+        data::load(folder, Part::Train, &Wanted::of_onnx(onnx).silently())
     else {
         return;
     };

@@ -129,7 +129,8 @@ fn wrong_record(error: &csv::Error) -> FolderFault {
     let line = error.position().map_or(0, csv::Position::line);
     let reason = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} values, where the first line has {expected_len}")
+            let s = if *len == 1 { "" } else { "s" };
+            format!("{len} value{s}, where the first line has {expected_len}")
         }
         csv::ErrorKind::Utf8 { .. } => "not UTF-8".to_owned(),
         _ => error.to_string(),

@@ -9,6 +9,7 @@ use std::slice;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use dataset::folder;
 use runtime::picture;
 
 use crate::stdin;
@@ -131,15 +132,16 @@ impl Predict {
 
 #[derive(Debug, Args)]
 pub(crate) struct Evaluate {
-    /// Folder with the four IDX files, plain or .gz [default: the folder that trainer fills]
-    #[arg(long, value_name = "DIR")]
+    /// Folder with the four IDX files, plain or .gz; or a folder with a folder of pictures for each class, of which those in
+    /// a folder test are taken if there is one; or a CSV file with the columns path, label (a class's name or number, or
+    /// none) and, at will, split and source [default: the folder that trainer fills]
+    #[arg(long, value_name = "DIR|CSV")]
     pub(crate) data: Option<PathBuf>,
-    /// Picture files instead: a folder with a folder of pictures for each class, or a CSV file with the columns path, label
-    /// (a class's name or number, or none) and, at will, source
+    /// The same, for pictures alone
     #[arg(long, value_name = "DIR|CSV", conflicts_with = "data")]
     pub(crate) images: Option<PathBuf>,
     /// Where to write a contact sheet of the misread pictures
-    #[arg(long, value_name = "FILE.png", requires = "images")]
+    #[arg(long, value_name = "FILE.png")]
     pub(crate) sheet: Option<PathBuf>,
     /// Let --sheet replace a file that this program did not write
     #[arg(long, requires = "sheet")]
@@ -154,6 +156,14 @@ pub(crate) struct Evaluate {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl Evaluate {
+    /// The folder or the CSV file of pictures, if it is not IDX files that are meant.
+    pub(crate) fn pictures(&self) -> Option<&Path> {
+        let data = self.data.as_deref().filter(|path| folder::is_meant(path));
+        self.images.as_deref().or(data)
+    }
 }
 
 #[derive(Debug, Args)]

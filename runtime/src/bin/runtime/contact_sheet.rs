@@ -48,8 +48,11 @@ pub(crate) struct ContactSheet {
 }
 
 impl ContactSheet {
-    pub(crate) fn push(&mut self, tile: Tile) {
-        if self.tiles.len() < MAX_TILES {
+    /// Adds what `tile` makes, which is asked only if there is room.
+    pub(crate) fn push(&mut self, tile: impl FnOnce() -> Option<Tile>) {
+        if self.tiles.len() < MAX_TILES
+            && let Some(tile) = tile()
+        {
             self.tiles.push(tile);
         } else {
             self.left_out += 1;
@@ -97,7 +100,7 @@ mod tests {
         let seen = Image::mnist([255; 784]);
         for _ in 0..MAX_TILES + 3 {
             let original = GrayImage::new(900, 300).into();
-            sheet.push(Tile::new("a.png".into(), "1 → 7".into(), &original, &seen));
+            sheet.push(|| Some(Tile::new("a.png".into(), "1 → 7".into(), &original, &seen)));
         }
         assert_eq!((sheet.tiles.len(), sheet.left_out), (MAX_TILES, 3));
         sheet.save(&path, "0.00 % right").unwrap();

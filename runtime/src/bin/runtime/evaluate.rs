@@ -1,6 +1,7 @@
 //! `runtime evaluate`: how good a model is on a dataset's test split.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
@@ -9,11 +10,13 @@ use dataset::idx;
 use dataset::idx::{Part, Split};
 use runtime::evaluate::evaluate_with;
 use runtime::reliability::{Bin, Reliability, Score};
-use runtime::{Classifier, Verdict};
+use runtime::{Classifier, Verdict, preprocess};
 use safe_io::SingleLine;
 use serde_json::{Value, json};
 
+use crate::canvas::check_output;
 use crate::cli;
+use crate::contact_sheet::{ContactSheet, Tile};
 use crate::hint::with_hint;
 use crate::model;
 use crate::note;
@@ -23,6 +26,10 @@ use crate::progress;
 const SPREAD_IMAGES: usize = 100;
 
 pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
+    if let Some(path) = &arguments.sheet {
+        let inputs: Vec<&Path> = arguments.model.file.as_deref().into_iter().collect();
+        check_output(path, &inputs, arguments.force, "")?;
+    }
     let classifier = model::classifier(&arguments.model)?;
     let split = test_split(arguments, &classifier)?;
     note::assumption(&classifier, arguments.model.file.as_deref());
@@ -50,7 +57,34 @@ pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
         let reliability = reliability.table(classifier.preparation().preprocess());
         writeln!(output, "\n{}\n\n{reliability}", report.table(classifier.classes()))?;
     }
+    if let Some(path) = &arguments.sheet {
+        let right = format!("{:.2} % right", report.accuracy() * 100.0);
+        sheet(&classifier, &split).save(path, &right)?;
+    }
     Ok(())
+}
+
+/// The misread images.
+fn sheet(classifier: &Classifier, split: &Split) -> ContactSheet {
+    let mut sheet = ContactSheet::default();
+    for (at, image) in split.images.iter().enumerate() {
+        let prediction = classifier.predict(image);
+        let label = usize::from(split.labels[at]);
+        if prediction.class() != label {
+            sheet.push(|| {
+                let verdict = prediction.verdict.name_after(classifier.preparation().preprocess());
+                let caption = format!(
+                    "{} → {}  {:.1} %, {verdict}",
+                    classifier.classes()[label],
+                    prediction.name(),
+                    prediction.confidence() * 100.0
+                );
+                let name = format!("test image {at}");
+                Some(Tile::new(name, caption, &preprocess::drawing(image), image))
+            });
+        }
+    }
+    sheet
 }
 
 /// The images of the dataset's test split, with labels that the model has.

@@ -4,11 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use dataset::folder::is_picture_name;
 use safe_io::SingleLine;
-
-/// Endings of the files that are taken from a folder.
-const ENDINGS: [&str; 11] =
-    ["png", "jpg", "jpeg", "gif", "bmp", "webp", "pnm", "pbm", "pgm", "ppm", "pam"];
 
 /// Maximum names that are listed of each kind.
 const MAX_NAMES: usize = 3;
@@ -48,8 +45,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Folder> {
 
 impl Folder {
     fn add(&mut self, path: PathBuf) {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        let is_named = ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
+        let is_named = is_picture_name(&path);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let skipped = match path.metadata() {
             Ok(there) if there.is_dir() => &mut self.skipped.folders,

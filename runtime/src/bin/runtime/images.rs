@@ -1,4 +1,4 @@
-//! `runtime evaluate --images`: how good a model is on labelled picture files.
+//! `runtime evaluate` on a folder per class or a CSV file: how good a model is on labelled picture files.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,6 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use dataset::ConfusionMatrix;
+use dataset::folder::{Picture, Refused};
+use image::DynamicImage;
+use runtime::labelled::{self, decode_each, refused_json};
 use runtime::picture::{self, Limits};
 use runtime::preprocess::{Content, Preprocess};
 use runtime::reliability::{Reliability, Score};
@@ -19,10 +22,10 @@ use crate::cli;
 use crate::contact_sheet::{ContactSheet, Tile};
 use crate::evaluate::{bins, per_class, verdicts};
 use crate::hint::with_hint;
-use crate::manifest::{self, Entry};
 use crate::model;
 use crate::note;
 use crate::progress;
+use crate::test_pictures::{self, Entry, TestPictures};
 use safe_io::print::print_error;
 
 /// Maximum number of errors that are listed.
@@ -39,11 +42,19 @@ impl Answer {
     fn is_right(&self) -> bool {
         self.entry.label == Some(self.prediction.class())
     }
+
+    /// Whether somebody should look at it: the wrong class, or a sure one where there is none.
+    fn is_misread(&self) -> bool {
+        match self.entry.label {
+            Some(_) => !self.is_right(),
+            None => self.prediction.verdict == Verdict::Sure,
+        }
+    }
 }
 
-pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &cli::Evaluate, data: &Path) -> anyhow::Result<ExitCode> {
     if let Some(path) = &arguments.sheet {
-        let inputs = [Some(manifest), arguments.model.file.as_deref()];
+        let inputs = [Some(data), arguments.model.file.as_deref()];
         let inputs: Vec<&Path> = inputs.into_iter().flatten().collect();
         check_output(path, &inputs, arguments.force, "")?;
     }
@@ -51,38 +62,32 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
     note::assumption(&classifier, arguments.model.file.as_deref());
     let mut spread = note::Spread::new(&classifier);
     let limits = Limits::from(&arguments.limits);
-    let mut sheet = arguments.sheet.as_ref().map(|_| ContactSheet::default());
-    let mut tally = Tally { classifier: &classifier, answers: vec![], unread: 0 };
-    let entries = manifest::load(manifest, classifier.classes())?;
+    let TestPictures { entries, refused } = test_pictures::load(data, classifier.classes())?;
+    let pictures: Vec<Picture> = entries.iter().map(|entry| entry.picture.clone()).collect();
+    let predict = |_, picture: &DynamicImage| {
+        let prepared = classifier.preparation().prepare(picture);
+        (classifier.predict(&prepared), prepared.content)
+    };
     let bar = progress::bar(entries.len());
-    for entry in entries {
-        bar.inc(1);
-        match picture::load(&entry.path, limits) {
-            Ok(picture) => {
-                let prepared = classifier.preparation().prepare(&picture);
-                let answer = Answer { prediction: classifier.predict(&prepared), entry };
-                if prepared.content == Content::Drawing {
-                    spread.add(&answer.prediction);
+    let read = decode_each(&pictures, limits, predict, |done| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    let mut tally = Tally { classifier: &classifier, answers: vec![], refused, unread: 0 };
+    for (entry, read) in entries.into_iter().zip(read) {
+        match read {
+            Ok((prediction, content)) => {
+                if content == Content::Drawing {
+                    spread.add(&prediction);
                 }
-                let wrong = if answer.entry.label.is_some() {
-                    !answer.is_right()
-                } else {
-                    answer.prediction.verdict == Verdict::Sure
-                };
-                if let (Some(sheet), true) = (&mut sheet, wrong) {
-                    let caption = tally.caption(&answer);
-                    let name = SingleLine(&answer.entry.name).to_string();
-                    sheet.push(Tile::new(name, caption, &picture, &prepared.image));
-                }
-                tally.answers.push(answer);
+                tally.answers.push(Answer { entry, prediction });
             }
             Err(error) => {
-                bar.suspend(|| print_error(&with_hint(error)));
+                let reason = labelled::reason(&error);
+                tally.refused.push(Refused { name: entry.picture.name, reason });
                 tally.unread += 1;
+                print_error(&with_hint(error));
             }
         }
     }
-    bar.finish_and_clear();
     spread.note();
     let mut output = io::stdout().lock();
     let printed = if arguments.json {
@@ -91,8 +96,8 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
         write!(output, "{tally}")
     };
     // a reader that left early still gets its file
-    if let (Some(sheet), Some(path)) = (sheet, &arguments.sheet) {
-        sheet.save(path, &tally.headline())?;
+    if let Some(path) = &arguments.sheet {
+        tally.sheet(limits).save(path, &tally.headline())?;
     }
     printed?;
     Ok(if tally.unread == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -102,7 +107,9 @@ pub(crate) fn run(arguments: &cli::Evaluate, manifest: &Path) -> anyhow::Result<
 struct Tally<'a> {
     classifier: &'a Classifier,
     answers: Vec<Answer>,
-    /// Files that cannot be read.
+    /// Files that are no pictures by their names, or cannot be read.
+    refused: Vec<Refused>,
+    /// Those among them that cannot be read.
     unread: usize,
 }
 
@@ -140,7 +147,7 @@ impl Tally<'_> {
     fn sources(&self) -> BTreeMap<&str, Score> {
         let mut sources = BTreeMap::<&str, Score>::new();
         for answer in self.digits() {
-            sources.entry(&answer.entry.source).or_default().record(answer.is_right());
+            sources.entry(&answer.entry.picture.source).or_default().record(answer.is_right());
         }
         sources
     }
@@ -149,6 +156,20 @@ impl Tally<'_> {
         let sources = self.sources();
         let sum: f64 = sources.values().map(|score| score.percent()).sum();
         sum / sources.len().max(1) as f64
+    }
+
+    /// The misread pictures, read again: a few of them, while all would fill the memory.
+    fn sheet(&self, limits: Limits) -> ContactSheet {
+        let mut sheet = ContactSheet::default();
+        for answer in self.answers.iter().filter(|answer| answer.is_misread()) {
+            sheet.push(|| {
+                let picture = picture::load(&answer.entry.picture.path, limits).ok()?;
+                let seen = self.classifier.preparation().prepare(&picture).image;
+                let name = SingleLine(&answer.entry.picture.name).to_string();
+                Some(Tile::new(name, self.caption(answer), &picture, &seen))
+            });
+        }
+        sheet
     }
 
     /// Label, answer, confidence, verdict.
@@ -181,7 +202,7 @@ impl Tally<'_> {
         let confusion = self.confusion();
         let errors = self.digits().filter(|answer| !answer.is_right()).map(|answer| {
             json!({
-                "path": answer.entry.name,
+                "path": answer.entry.picture.name,
                 "label": answer.entry.label,
                 "digit": answer.prediction.class(),
                 "class": answer.prediction.name(),
@@ -201,6 +222,7 @@ impl Tally<'_> {
             "reliability": bins(&reliability),
             "nothing": { "sure": as_sure, "unsure": as_unsure, "no_digit": as_no_digit },
             "errors": errors.collect::<Vec<_>>(),
+            "refused": refused_json(&self.refused),
             "unread": self.unread,
         })
     }
@@ -253,7 +275,12 @@ impl fmt::Display for Tally<'_> {
         if all.right < all.of {
             writeln!(f, "\nerrors    label → answer")?;
             for answer in self.digits().filter(|answer| !answer.is_right()).take(MAX_ERRORS) {
-                writeln!(f, "  {}  {}", SingleLine(&answer.entry.name), self.caption(answer))?;
+                writeln!(
+                    f,
+                    "  {}  {}",
+                    SingleLine(&answer.entry.picture.name),
+                    self.caption(answer)
+                )?;
             }
             let more = (all.of - all.right).saturating_sub(MAX_ERRORS);
             if more > 0 {

@@ -12,7 +12,6 @@ mod folder;
 mod hint;
 mod images;
 mod inspect;
-mod manifest;
 mod manual;
 mod model;
 mod normalization;
@@ -21,6 +20,7 @@ mod predict;
 mod progress;
 mod show;
 mod stdin;
+mod test_pictures;
 
 use std::process::ExitCode;
 
@@ -39,8 +39,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Evaluate(arguments) if arguments.find_normalization => {
             normalization::run(&arguments).map(|()| ExitCode::SUCCESS)
         }
-        Command::Evaluate(arguments) => match &arguments.images {
-            Some(manifest) => images::run(&arguments, manifest),
+        Command::Evaluate(arguments) => match arguments.pictures() {
+            Some(path) => images::run(&arguments, path),
             None => evaluate::run(&arguments).map(|()| ExitCode::SUCCESS),
         },
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),

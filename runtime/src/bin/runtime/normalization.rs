@@ -7,8 +7,11 @@ use std::path::Path;
 
 use anyhow::{bail, ensure};
 use dataset::Interval;
+use dataset::folder::Picture;
+use image::DynamicImage;
 use runtime::evaluate::BATCH;
-use runtime::picture::{self, Limits};
+use runtime::labelled::decode_each;
+use runtime::picture::Limits;
 use runtime::{Classifier, FloatInput, Image};
 use safe_io::SingleLine;
 use safe_io::print::print_error;
@@ -17,9 +20,9 @@ use serde_json::{Value, json};
 use crate::cli;
 use crate::evaluate::test_split;
 use crate::hint::with_hint;
-use crate::manifest;
 use crate::model;
 use crate::progress;
+use crate::test_pictures;
 
 /// Maximum number of pictures that decide.
 const MAX_PICTURES: usize = 2000;
@@ -35,8 +38,8 @@ pub(crate) fn run(arguments: &cli::Evaluate) -> anyhow::Result<()> {
             SingleLine(file.display())
         );
     }
-    let (pictures, all) = if let Some(manifest) = &arguments.images {
-        listed(arguments, manifest, &classifier)?
+    let (pictures, all) = if let Some(path) = arguments.pictures() {
+        listed(arguments, path, &classifier)?
     } else {
         let split = test_split(arguments, &classifier)?;
         let all = split.images.len();
@@ -68,16 +71,18 @@ fn listed(
     list: &Path,
     classifier: &Classifier,
 ) -> anyhow::Result<(Vec<(Image, usize)>, usize)> {
-    let entries = manifest::load(list, classifier.classes())?;
-    let labelled = entries.into_iter().filter_map(|entry| Some((entry.path, entry.label?)));
+    let listed = test_pictures::load(list, classifier.classes())?;
+    let labelled =
+        listed.entries.into_iter().filter_map(|entry| Some((entry.picture, entry.label?)));
     let labelled: Vec<_> = labelled.collect();
     let all = labelled.len();
     let mut pictures = vec![];
-    for (path, label) in spread(labelled) {
-        match picture::load(&path, Limits::from(&arguments.limits)) {
-            Ok(picture) => {
-                pictures.push((classifier.preparation().prepare(&picture).image, label));
-            }
+    let (chosen, labels): (Vec<Picture>, Vec<usize>) = spread(labelled).into_iter().unzip();
+    let prepare = |_, picture: &DynamicImage| classifier.preparation().prepare(picture).image;
+    let read = decode_each(&chosen, Limits::from(&arguments.limits), prepare, |_| ());
+    for (image, label) in read.into_iter().zip(labels) {
+        match image {
+            Ok(image) => pictures.push((image, label)),
             Err(error) => print_error(&with_hint(error)),
         }
     }

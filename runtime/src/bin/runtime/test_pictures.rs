@@ -1,0 +1,173 @@
+//! Labelled pictures to evaluate a model on, with its classes for their labels.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::anyhow;
+use dataset::folder::{self, FolderFault, Listing, Picture, Refused, Subset};
+use safe_io::SingleLine;
+
+use crate::note;
+
+/// The label of pictures of no class, unless a class has this name: blank, several digits, something else.
+const OF_NO_CLASS: &str = "none";
+
+/// Maximum number of refused files that a note names.
+const MAX_NAMES: usize = 3;
+
+/// A picture and what it shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) picture: Picture,
+    /// Its class among the model's; `None` if it is of none.
+    pub(crate) label: Option<usize>,
+}
+
+/// What is to be evaluated, and what is not.
+#[derive(Debug)]
+pub(crate) struct TestPictures {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) refused: Vec<Refused>,
+}
+
+/// Lists a folder per class or a CSV file, of which those for the test are taken if any are said to be, else those for
+/// validation, else all.
+///
+/// A label is the name of one of `classes`, or else the number of one, or else `none`.
+pub(crate) fn load(path: &Path, classes: &[String]) -> anyhow::Result<TestPictures> {
+    let mut listing = folder::list(path)?;
+    let labels = labels(&listing, classes)?;
+    let name = SingleLine(path.display());
+    let all = listing.pictures.len();
+    let held_back = [Subset::Test, Subset::Validation].into_iter().find(|&it| listing.has(it));
+    if let Some(subset) = held_back {
+        listing.keep(subset);
+        if listing.pictures.len() < all {
+            let (kept, subset) = (listing.pictures.len(), subset.name());
+            note::print(format_args!(
+                "{name}: of {all} pictures the {kept} for {subset} are taken"
+            ));
+        }
+    }
+    if !listing.refused.is_empty() {
+        note::print(format_args!("{name}: not taken: {}", NotTaken(&listing.refused)));
+    }
+    let entry = |picture: Picture| Entry { label: labels[usize::from(picture.label)], picture };
+    let entries = listing.pictures.into_iter().map(entry).collect();
+    Ok(TestPictures { entries, refused: listing.refused })
+}
+
+/// The model's class for each class of the listing; `None` for that of no class.
+fn labels(listing: &Listing, classes: &[String]) -> anyhow::Result<Vec<Option<usize>>> {
+    let found: Vec<_> = listing.classes.iter().map(|label| class(label, classes)).collect();
+    let pairs = listing.classes.iter().zip(&found);
+    let unknown = pairs.filter(|(_, class)| class.is_none()).map(|(label, _)| label.clone());
+    let unknown: Vec<String> = unknown.collect();
+    if unknown.is_empty() {
+        return Ok(found.into_iter().flatten().collect());
+    }
+    let fault = FolderFault::UnknownClasses { unknown, known: classes.to_vec() };
+    let error = dataset::Error::Folder { path: listing.root.clone(), fault };
+    Err(anyhow!(
+        "{error}; --classes gives the model's classes other names, and the label {OF_NO_CLASS} is for pictures of no class"
+    ))
+}
+
+/// The class that a label means, `Some(None)` for that of no class; `None` if it means nothing.
+fn class(label: &str, classes: &[String]) -> Option<Option<usize>> {
+    let by_name = classes.iter().position(|class| class == label);
+    let by_number = || label.parse().ok().filter(|&class| class < classes.len());
+    let class = by_name.or_else(by_number);
+    (class.is_some() || label == OF_NO_CLASS).then_some(class)
+}
+
+/// The first of the files that were not taken.
+struct NotTaken<'a>(&'a [Refused]);
+
+impl fmt::Display for NotTaken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, Refused { name, reason }) in self.0.iter().take(MAX_NAMES).enumerate() {
+            let separator = if at == 0 { "" } else { ", " };
+            write!(f, "{separator}{} ({reason})", SingleLine(name))?;
+        }
+        match self.0.len().saturating_sub(MAX_NAMES) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more, which --json lists"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with these empty files.
+    fn tree(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        folder
+    }
+
+    fn found(listed: &TestPictures) -> Vec<(&str, Option<usize>)> {
+        listed.entries.iter().map(|entry| (entry.picture.name.as_str(), entry.label)).collect()
+    }
+
+    #[test]
+    fn a_name_comes_before_a_number_and_both_before_none() {
+        let classes = ["1", "none", "0"].map(str::to_owned);
+        let found = ["1", "none", "2", "3"].map(|label| class(label, &classes));
+        assert_eq!(found, [Some(Some(0)), Some(Some(1)), Some(Some(2)), None]);
+        assert_eq!(class("none", &classes[..1]), Some(None));
+    }
+
+    #[test]
+    fn folders_are_labels_and_all_that_mean_nothing_are_named() {
+        let folder = tree(&["dog/b.png", "dog/a.jpg", "none/c.png", "1/d.png", "dog/x.txt"]);
+        let classes = ["cat", "dog"].map(str::to_owned);
+        let listed = load(folder.path(), &classes).unwrap();
+        let dog = Some(1);
+        assert_eq!(
+            found(&listed),
+            [("1/d.png", dog), ("dog/a.jpg", dog), ("dog/b.png", dog), ("none/c.png", None)]
+        );
+        assert_eq!(
+            NotTaken(&listed.refused).to_string(),
+            "dog/x.txt (its name does not end as a picture's)"
+        );
+        for class in ["horse", "Cat"] {
+            std::fs::create_dir(folder.path().join(class)).unwrap();
+            std::fs::write(folder.path().join(class).join("a.png"), "").unwrap();
+        }
+        let refused = load(folder.path(), &classes).unwrap_err().to_string();
+        assert!(
+            refused.contains(
+                "the model has no classes `Cat`, `horse`: its 2 are cat, dog; `Cat` differs from `cat` by case alone; --classes"
+            ),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn of_a_divided_folder_those_for_the_test_are_taken() {
+        let folder = tree(&["train/cat/a.png", "val/cat/b.png"]);
+        let classes = ["cat".to_owned()];
+        assert_eq!(found(&load(folder.path(), &classes).unwrap()), [("val/cat/b.png", Some(0))]);
+        let test = folder.path().join("test/cat");
+        std::fs::create_dir_all(&test).unwrap();
+        std::fs::write(test.join("c.png"), "").unwrap();
+        assert_eq!(found(&load(folder.path(), &classes).unwrap()), [("test/cat/c.png", Some(0))]);
+    }
+
+    #[test]
+    fn the_first_of_many_files_that_are_not_taken_are_named() {
+        let folder = tree(&["cat/a.png", "cat/1", "cat/2", "cat/3\n", "cat/4", "cat/5"]);
+        let listed = load(folder.path(), &["cat".to_owned()]).unwrap();
+        let text = NotTaken(&listed.refused).to_string();
+        assert!(text.starts_with("cat/1 (its name does") && text.contains("cat/3\\n ("), "{text}");
+        assert!(text.ends_with(", and 2 more, which --json lists"), "{text}");
+    }
+}
