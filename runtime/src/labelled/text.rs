@@ -69,16 +69,19 @@ impl Summary {
 
     /// How many pictures are equal, and those across classes and subsets.
     fn equal(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        type IsOfKind = fn(&EqualPictures) -> bool;
+
         let more: usize = self.equal.iter().map(|equal| equal.names.len() - 1).sum();
         if more == 0 {
             return writeln!(f, "equal     no two pictures");
         }
         writeln!(f, "equal     {} by all pixels to another", is_are(more, "picture"))?;
-        let kinds: [(fn(&EqualPictures) -> bool, &str); 2] = [
-            (|equal| equal.across_classes, "across classes, so that a label is wrong"),
-            (|equal| equal.across_subsets, "across training, validation and test"),
-        ];
-        for (is_of_kind, name) in kinds {
+        let across_classes: IsOfKind = |equal| equal.across_classes;
+        let across_subsets: IsOfKind = |equal| equal.across_subsets;
+        for (is_of_kind, name) in [
+            (across_classes, "across classes, so that a label is wrong"),
+            (across_subsets, "across training, validation and test"),
+        ] {
             let all: Vec<&EqualPictures> = self.equal.iter().filter(|it| is_of_kind(it)).collect();
             if all.is_empty() {
                 continue;

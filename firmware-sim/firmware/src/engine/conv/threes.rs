@@ -280,6 +280,8 @@ fn gather_triples(runs: &[Option<&[u8]>; PLACES], zero: u8, cells: &mut [Triple]
 fn pad_triples(runs: &[Option<&[u8]>; PLACES], zero: u8, cells: &mut [Triple]) -> Triple {
     let at = |byte| bytes::triple(runs.map(|run| if run.is_some() { 0 } else { byte }));
     let [mask, filling] = [u8::MAX, zero].map(at);
-    cells.iter_mut().for_each(|cell| *cell = *cell & !mask | filling);
+    for cell in cells {
+        *cell = *cell & !mask | filling;
+    }
     u32::MAX // of those that are there, some bit may be set
 }
