@@ -176,7 +176,6 @@ pub fn compare(
 mod tests {
     use network::Architecture;
     use runtime::EMBEDDED_MODEL;
-    use tch::Device;
 
     use super::*;
 

@@ -61,11 +61,11 @@ pub struct Recipe {
     pub label_smoothing: f64,
     /// Whether each class counts the same, however many images it has.
     pub balanced: bool,
-    /// Probability that a hidden feature is left out of a step.
+    /// Probability that a value is left out of what the last layer takes in a step, if there are many.
     pub dropout: f64,
     /// Decay of the average of the weights, which is the result; without it the last weights are.
     pub averaging: Option<f64>,
-    /// Whether the result is that of the epoch that was best in its evaluation, not of the last.
+    /// Whether the result is of the epoch that was best in its evaluation, if it was clearly better than the last.
     pub keep_best: bool,
     /// What happens to the training images.
     pub augmentation: Option<Augmentation>,
@@ -128,6 +128,13 @@ impl Recipe {
         synthetic: None,
     };
 
+    /// [`Self::dropout`] where the last layer takes so many values: few of them do not stand in for each other.
+    #[must_use]
+    pub fn dropout_of(&self, values: i64) -> f64 {
+        const MIN_VALUES: i64 = 128;
+        if values < MIN_VALUES { 0.0 } else { self.dropout }
+    }
+
     /// How often an epoch passes over so many images.
     #[must_use]
     pub fn passes(&self, images: usize) -> usize {
@@ -154,6 +161,7 @@ mod tests {
             assert!(steps >= 3000, "{steps} steps of {images} images");
             assert!(20 * ((passes - 1) * images / 64) < 3000, "{passes} passes of {images}");
         }
+        assert!(Recipe::BEST.dropout_of(32) < f64::EPSILON && Recipe::BEST.dropout_of(500) > 0.2);
         assert_eq!(Recipe::BEST.passes(60_000), 1);
         assert_eq!(Recipe::ORIGINAL.passes(10), 1);
     }

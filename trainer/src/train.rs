@@ -4,6 +4,7 @@
 //! run's seed and the step's number. So equal options, data and threads give equal weights on a CPU, and a run
 //! that goes on from a [`State`] is the run that never stopped.
 
+mod dropout;
 mod state;
 
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use crate::seeding::{Purpose, with_rng};
 use crate::synthetic::generate;
 use crate::workers::{Batch, Objective, Workers};
 
+use dropout::dropout;
 pub use state::{Epoch, EvalSet, Options, Partial, Progress, State};
 
 /// A training run.
@@ -241,10 +243,11 @@ impl Run {
             .as_ref()
             .map(|(images, labels)| self.workers.evaluate(self.latest(), images, labels));
         let done = Epoch { epoch, training, eval, took: self.took() };
-        if self.options.recipe.keep_best && self.history.iter().all(|before| !before.beats(&done)) {
+        self.history.push(done);
+        let is_best = state::best(&self.history).is_some_and(|best| best.epoch == epoch);
+        if self.options.recipe.keep_best && is_best {
             self.best = Some(self.latest().copy());
         }
-        self.history.push(done);
         Some(Progress::Epoch(done))
     }
 
@@ -272,7 +275,7 @@ impl Run {
         let (draws, dropout) = with_rng(*seed, Purpose::Step { step: self.step }, || {
             (
                 self.augmenter.as_ref().map(|augmenter| augmenter.draw(count)),
-                dropout([count, self.network.hidden()], recipe.dropout),
+                dropout([count, self.network.hidden()], recipe.dropout_of(self.network.hidden())),
             )
         });
         let chosen = self.order.narrow(0, start as i64, count);
@@ -297,10 +300,13 @@ impl Run {
         self.correct += batch.correct;
     }
 
-    /// The result so far, a network of its own: that of the best epoch if the recipe keeps it.
+    /// The result so far, a network of its own: that of [`Self::result_epoch`].
     #[must_use]
     pub fn network(&self) -> Model {
-        self.network.with_weights(self.best.as_ref().unwrap_or_else(|| self.latest()))
+        let is_last =
+            self.result_epoch().map(|it| it.epoch) == self.history.last().map(|it| it.epoch);
+        let best = self.best.as_ref().filter(|_| !is_last);
+        self.network.with_weights(best.unwrap_or_else(|| self.latest()))
     }
 
     /// The weights after the last step, or their average.
@@ -309,14 +315,12 @@ impl Run {
         if averaged { &self.average } else { self.network.weights() }
     }
 
-    /// The epoch that [`Self::network`] is of.
+    /// The last epoch, or, if the recipe keeps the best, one that was clearly better.
     #[must_use]
     pub fn result_epoch(&self) -> Option<&Epoch> {
-        if self.best.is_none() {
-            return self.history.last();
-        }
-        // of equal ones the last
-        self.history.iter().reduce(|best, next| if best.beats(next) { best } else { next })
+        let images = self.eval_images.as_ref().map_or(0, |(_, labels)| labels.size()[0]);
+        let chosen = || state::chosen(&self.history, images);
+        if self.best.is_some() { chosen() } else { self.history.last() }
     }
 
     /// Images and labels of [`EvalSet`], as [`robustness`] takes them.
@@ -373,21 +377,6 @@ fn objective(options: &Options, labels: &Tensor) -> Objective {
     Objective { label_smoothing, class_weights }
 }
 
-/// What to multiply features by: 0 with this probability, rounded to a 256th, and else what keeps the mean.
-///
-/// A random byte each, eight a draw: libtorch's own takes a draw each, a tenth of a step's time.
-fn dropout(shape: [i64; 2], probability: f64) -> Tensor {
-    let dropped = (probability * 256.0).round().min(255.0);
-    let features: i64 = shape.iter().product();
-    let bytes =
-        Tensor::empty([features.unsigned_abs().div_ceil(8) as i64], (Kind::Int64, Device::Cpu))
-            .random_from_(i64::MIN, None)
-            .view_dtype(Kind::Uint8)
-            .narrow(0, 0, features)
-            .view(shape);
-    bytes.ge(dropped).to_kind(Kind::Float) * (256.0 / (256.0 - dropped))
-}
-
 /// Keeps libtorch's own threads out of the workers' way, as long as it lives: once woken they spin for a while.
 struct SingleThreaded {
     before: i32,
@@ -412,21 +401,4 @@ fn permutation(count: i64) -> Tensor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dropout_leaves_out_as_many_as_asked_and_keeps_the_mean() {
-        for (probability, kept) in [(0.0, 1.0), (0.3, 256.0 / 179.0), (0.5, 2.0)] {
-            let _rng = crate::seeding::lock_rng(1);
-            let factors = dropout([999, 500], probability);
-            assert!((factors.max().double_value(&[]) - kept).abs() < 1e-6);
-            let zero = factors.eq(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
-            // a tenth of a per cent of 499,500 draws is 1.4 standard deviations at most, a 256th is rounding
-            assert!((zero - probability).abs() < 0.001 + 1.0 / 512.0, "{zero}");
-            // no column, so no byte of a draw, is left out more often than another
-            let columns = factors.mean_dim([0].as_slice(), false, Kind::Double);
-            assert!(((columns - 1.0).abs()).max().double_value(&[]) < 0.2);
-        }
-    }
-}
+mod tests;

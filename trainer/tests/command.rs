@@ -10,7 +10,7 @@ use std::time::Duration;
 use dataset::idx;
 use dataset::idx::{Part, Split};
 use fixtures::mnist_500_folder;
-use runtime::Classifier;
+use runtime::{Classifier, Image};
 
 fn trainer() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
@@ -190,6 +190,60 @@ fn any_number_of_classes_from_2_to_256_reaches_the_model_with_its_names() {
     assert!(text(&output.stderr).contains("labels up to 255"), "{}", text(&output.stderr));
 }
 
+/// Coloured pictures of 12×9, whose brightness is the label, as a dataset in `folder`.
+fn coloured(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    let labels: Vec<u8> = (0..80).map(|index| index % 2).collect();
+    let image = |(index, &label): (usize, &u8)| {
+        let pixels = (0..3 * 12 * 9).map(|at| 180 * label + ((at * (index + 7)) % 60) as u8);
+        Image::new([3, 12, 9], pixels.collect::<Vec<u8>>()).unwrap()
+    };
+    let images: Vec<Image> = labels.iter().enumerate().map(image).collect();
+    for part in [Part::Train, Part::Test] {
+        fs::write(folder.join(part.colour_image_file()), idx::emit_images(&images)).unwrap();
+        fs::write(folder.join(part.label_file()), idx::emit_labels(&labels)).unwrap();
+    }
+}
+
+#[test]
+fn pictures_of_any_shape_and_colour_train_a_network_that_suits_them_or_a_written_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("lights");
+    coloured(&data);
+    let at = |name: &str| folder.path().join(name);
+    let (model, page) = (at("model.onnx"), at("page.html"));
+    let train = |more: &[&str]| {
+        let mut command = trainer();
+        command.args(["--device", "cpu", "--steps", "60", "--data"]).arg(&data);
+        command.arg("--export").arg(&model).arg("--report").arg(&page).args(more);
+        command.output().unwrap()
+    };
+    for (more, said) in [
+        (&[][..], "small, 32c3b-p2-32c3b-p2-32c3b-p2-256b"),
+        (&["--network", "4c3b-p2-d3b-gap", "--flip"], "4c3b-p2-d3b-gap: "),
+    ] {
+        let output = train(more);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let printed = text(&output.stdout);
+        assert!(printed.contains(said) && printed.contains("parameters"), "{printed}");
+        let classifier = Classifier::load(&model).unwrap();
+        assert_eq!(classifier.preparation().shape(), [3, 12, 9]);
+        let metadata = network::onnx::Graph::parse(&fs::read(&model).unwrap()).unwrap().metadata;
+        assert_eq!(metadata["recipe"], "photo");
+        assert!(said.contains(&metadata["network"]), "{metadata:?}");
+        assert!(fs::read_to_string(&page).unwrap().contains(" on lights"));
+    }
+    for (more, said) in [
+        (&["--network", "4c3-p2-p2-p2-p2"][..], "layer 5, \"p2\", is larger than what it takes"),
+        (&["--flip", "--augment", "none"], "say --augment photo"),
+    ] {
+        let output = train(more);
+        let refusal = text(&output.stderr);
+        assert_eq!((output.status.code(), refusal.lines().count()), (Some(1), 1), "{refusal}");
+        assert!(refusal.contains(said), "{refusal}");
+    }
+}
+
 #[test]
 fn wrong_usage_is_told_before_anything_is_done() {
     for arguments in [
@@ -201,6 +255,10 @@ fn wrong_usage_is_told_before_anything_is_done() {
         &["--device", "gpu"],
         &["--seed", "-1"],
         &["--classes", "one"],
+        &["--network", "lenett"],
+        &["--network", "8c3-"],
+        &["--augment", "some"],
+        &["--steps", "0"],
         &["lenet.onnx"],
     ] {
         let output = trainer().args(arguments).output().unwrap();

@@ -323,7 +323,7 @@ mod tests {
             "8c3x5vs2-d3s2x1-16c1-gap",
             "4c2-p3s2-p2-p2",
             "7",
-            "1c1-d3v-gap-9b-8",
+            "2c1-d3v-gap-9b-8",
             "4c5b-p2-d3b-p2-p2-4c3vb",
         ] {
             let read = topology(text);

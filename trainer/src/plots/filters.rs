@@ -37,7 +37,7 @@ impl Filters<'_> {
     /// Side of a weight.
     fn square_px(&self) -> u32 {
         let [_, rows, columns] = self.0.filter_shape;
-        (5 * SQUARE_PX / rows.max(columns).max(1) as u32).clamp(4, SQUARE_PX)
+        (5 * SQUARE_PX / rows.max(columns).max(1) as u32).clamp(4, 30)
     }
 
     /// Width and height of a filter.

@@ -85,14 +85,28 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// Whether its evaluation is better than another's: more right answers, or as many and a lower loss.
-    pub(super) fn beats(&self, other: &Self) -> bool {
-        let Some(ours) = self.eval else { return false };
-        other.eval.is_none_or(|theirs| {
-            let rank = ours.accuracy.total_cmp(&theirs.accuracy);
-            rank.then(theirs.loss.total_cmp(&ours.loss)).is_gt()
-        })
+    /// Part of right answers in its evaluation; less than any if there was none.
+    pub(super) fn accuracy(&self) -> f64 {
+        self.eval.map_or(-1.0, |score| score.accuracy)
     }
+}
+
+/// The epoch that a run's result is of: the last, unless an earlier one has more right answers than chance explains.
+///
+/// Of few images a right answer more says little, and the last epoch has learnt the longest: an earlier one has to be
+/// better by a standard error (Breiman et al. 1984, "Classification and regression trees", section 3.4.3).
+pub(super) fn chosen(history: &[Epoch], images: i64) -> Option<&Epoch> {
+    let last = history.last()?;
+    let best = best(history)?;
+    let variance = best.accuracy() * (1.0 - best.accuracy()) / images.max(1) as f64;
+    // of no errors the variance would be none; one picture is none either
+    let error = variance.max(0.0).sqrt().max(1.5 / images.max(1) as f64);
+    Some(if best.accuracy() - last.accuracy() > error { best } else { last })
+}
+
+/// The epoch with the most right answers; of equal ones the last.
+pub(super) fn best(history: &[Epoch]) -> Option<&Epoch> {
+    history.iter().reduce(|best, next| if next.accuracy() >= best.accuracy() { next } else { best })
 }
 
 /// A run after some step: what it takes to go on.
@@ -125,4 +139,33 @@ pub struct Partial {
     pub correct: i64,
     /// Time so far.
     pub took: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epochs(accuracies: &[f64]) -> Vec<Epoch> {
+        let score = |accuracy| Score { loss: 1.0, accuracy };
+        let epoch = |(index, accuracy): (usize, &f64)| Epoch {
+            epoch: index as u32 + 1,
+            training: score(0.5),
+            eval: Some(score(*accuracy)),
+            took: Duration::ZERO,
+        };
+        accuracies.iter().enumerate().map(epoch).collect()
+    }
+
+    #[test]
+    fn an_earlier_epoch_is_chosen_only_if_it_is_better_than_chance_explains() {
+        let chosen =
+            |accuracies: &[f64], images| chosen(&epochs(accuracies), images).unwrap().epoch;
+        assert_eq!(chosen(&[0.5, 0.9, 0.9, 0.8], 1000), 3);
+        assert_eq!(chosen(&[0.9, 0.91, 0.9], 100), 3);
+        assert_eq!(chosen(&[1.0, 0.99], 100), 2, "one picture of a hundred");
+        assert_eq!(chosen(&[1.0, 0.9], 100), 1);
+        let mut none = epochs(&[0.9, 0.1]);
+        none.iter_mut().for_each(|epoch| epoch.eval = None);
+        assert_eq!(super::chosen(&none, 0).unwrap().epoch, 2);
+    }
 }
