@@ -57,6 +57,11 @@ pub fn identity(dataset: &Dataset, classes: &[String], name: Name, options: &Opt
         ("threads", options.threads.to_string()),
         ("validation.images", validation.to_string()),
     ];
+    if let Some(preparation) = &dataset.preparation {
+        let [_, height, width] = preparation.shape();
+        let (fit, color) = (preparation.preprocess().name(), preparation.color().name());
+        identity.push(("images", format!("{height}x{width} {color}, {fit}")));
+    }
     // what is usual is not said, so that models of earlier versions are told the same
     let Options { topology, recipe, .. } = options;
     if *topology != Topology::default_for(MNIST_SHAPE) {

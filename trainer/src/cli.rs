@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Parser, Subcommand, ValueEnum};
 use network::Topology;
+use runtime::preprocess::{Color, Preprocess};
 use trainer::augment::{Augmentation, Digits, Photo};
-use trainer::data::Dataset;
+use trainer::data::{Dataset, MAX_SIDE, pictures};
 use trainer::device::Choice;
 use trainer::recipe::Name;
 use trainer::train::{EvalSet, Options};
@@ -70,10 +71,19 @@ pub(crate) struct Cli {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub(crate) device: Choice,
-    /// Folder with the four IDX files, plain or .gz
+    /// Folder of pictures with a folder per class, CSV file of them, or folder with the four IDX files, plain or .gz
     /// [default: a folder of yours, shared by all clones, into which MNIST is fetched]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     pub(crate) data: Option<PathBuf>,
+    /// Height and width that pictures are brought to, such as 32x20 [default: what fits them, at most 64]
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    size: Option<[usize; 2]>,
+    /// grey or rgb [default: rgb if one picture in twenty has colour]
+    #[arg(long, value_name = "COLOR")]
+    color: Option<Color>,
+    /// What becomes of a picture of another aspect: stretch it, crop its middle, or pad it with black bars
+    #[arg(long, value_name = "FIT", default_value = "stretch", value_parser = fit)]
+    fit: Preprocess,
     /// Fetch MNIST into the folder that --data names, if it has no dataset
     #[arg(long)]
     pub(crate) download: bool,
@@ -127,6 +137,11 @@ impl Cli {
     pub(crate) fn checkpoint(&self) -> Option<PathBuf> {
         let beside = || self.export.as_ref().map(|path| path.with_extension("checkpoint"));
         self.checkpoint.clone().or_else(beside)
+    }
+
+    /// How pictures become images.
+    pub(crate) fn pictures(&self) -> pictures::Options {
+        pictures::Options { size: self.size, color: self.color, fit: self.fit, seed: self.seed }
     }
 
     /// The recipe that they name, or the one that suits the data.
@@ -198,6 +213,19 @@ fn classes(text: &str) -> Result<Classes, String> {
     }
 }
 
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once('x').and_then(|(rows, columns)| {
+        let side = |text: &str| text.parse().ok().filter(|side| (1..=MAX_SIDE).contains(side));
+        Some([side(rows)?, side(columns)?])
+    });
+    sides.ok_or_else(|| format!("expected height and width of 1 to {MAX_SIDE}, such as 32x20"))
+}
+
+fn fit(text: &str) -> Result<Preprocess, String> {
+    let fit = text.parse().ok().filter(|fit| *fit != Preprocess::Digit);
+    fit.ok_or_else(|| "expected stretch, crop or pad".into())
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     let value = text.parse().ok().filter(|value: &f64| value.is_finite() && *value > 0.0);
     value.ok_or_else(|| "not a number above 0".into())
@@ -215,6 +243,15 @@ mod tests {
         }
         let many = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
         assert!(super::classes(&many(256)).is_ok() && super::classes(&many(257)).is_err());
+    }
+
+    #[test]
+    fn sizes_are_heights_and_widths_within_bounds() {
+        assert_eq!(super::size("32x20"), Ok([32, 20]));
+        for text in ["", "32", "32x", "0x9", "129x9", "1e1x2", "9x9x9"] {
+            assert!(super::size(text).is_err(), "{text}");
+        }
+        assert!(super::fit("digit").is_err() && super::fit("pad").is_ok());
     }
 
     #[test]

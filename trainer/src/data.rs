@@ -1,6 +1,8 @@
-//! Where the images come from: a folder with four IDX files, which is filled with MNIST only where that is wanted.
+//! Where the images come from: a folder with four IDX files, which is filled with MNIST only where that is wanted, or
+//! [`pictures`].
 
 mod mnist;
+pub mod pictures;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,12 +21,6 @@ use sha2::{Digest, Sha256};
 pub const MAX_SIDE: usize = 128;
 /// Maximum names that a refusal lists of a kind.
 const MAX_LISTED: usize = 3;
-/// Maximum entries of a subfolder that are looked at for pictures.
-const MAX_PROBED: usize = 50;
-/// What pictures' names end in.
-const PICTURES: [&str; 10] =
-    ["bmp", "gif", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp"];
-
 /// Images for training and for the final report.
 #[derive(Debug)]
 pub struct Dataset {
@@ -92,13 +88,7 @@ impl fmt::Display for Lacking {
             write!(f, "{folder} lacks {}: {listing}", self.missing.join(" and "))?;
         }
         let names = mnist::FILES.map(|(name, _)| name).join(", ");
-        write!(f, "; expected are four IDX files, each plain or .gz: {names}")?;
-        if listing.is_folder_per_class {
-            f.write_str(
-                "; it looks like a folder of pictures per class, and training on those is not supported yet",
-            )?;
-        }
-        Ok(())
+        write!(f, "; expected are four IDX files, each plain or .gz: {names}")
     }
 }
 
@@ -109,7 +99,6 @@ impl std::error::Error for Lacking {}
 struct Listing {
     folders: Names,
     files: Names,
-    is_folder_per_class: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -160,28 +149,8 @@ impl Listing {
                 if entry.path().is_dir() { &mut listing.folders } else { &mut listing.files };
             names.add(entry.file_name());
         }
-        let holds_pictures =
-            |name| holds_pictures(&folder.join(name)) || holds_classes(&folder.join(name));
-        listing.is_folder_per_class =
-            listing.folders.count > 1 && listing.folders.first.iter().any(holds_pictures);
         Ok(listing)
     }
-}
-
-/// The first entries of a folder; none if it cannot be read.
-fn probe(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).take(MAX_PROBED)
-}
-
-fn holds_pictures(folder: &Path) -> bool {
-    let ending = |path: &Path| path.extension()?.to_str().map(str::to_ascii_lowercase);
-    probe(folder).any(|path| ending(&path).is_some_and(|ending| PICTURES.contains(&&*ending)))
-}
-
-/// Whether it is a half of a dataset, such as `train`, with a folder per class.
-fn holds_classes(folder: &Path) -> bool {
-    probe(folder).take(MAX_LISTED).any(|path| holds_pictures(&path))
 }
 
 /// Reads the dataset in `folder`; nothing is fetched.
@@ -359,22 +328,5 @@ mod tests {
         fs::create_dir(at("a")).unwrap();
         assert!(refusal(folder.path()).contains("1 subfolder (a) and 4 files"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5);
-    }
-
-    #[test]
-    fn a_folder_of_pictures_per_class_is_recognised() {
-        let folder = tempfile::tempdir().unwrap();
-        for (root, picture) in [("flat", "1.JPG"), ("halves/train", "1.png")] {
-            for class in ["cat", "dog"] {
-                let class = folder.path().join(root).join(class);
-                fs::create_dir_all(&class).unwrap();
-                fs::write(class.join(picture), "").unwrap();
-            }
-        }
-        fs::create_dir(folder.path().join("halves/test")).unwrap();
-        for root in ["flat", "halves"] {
-            let told = refusal(&folder.path().join(root));
-            assert!(told.contains("a folder of pictures per class"), "{told}");
-        }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use safe_io::default_data_folder;
-use trainer::data::{self, Dataset, Lacking};
+use trainer::data::{self, Dataset, Lacking, pictures};
 
 /// A folder that was named is only read, so that a typing mistake fetches nothing; ours is filled with MNIST.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,23 @@ impl<'a> DataFolder<'a> {
         !matches!(self, Self::Named { may_fetch: false, .. })
     }
 
-    pub(crate) fn load(self) -> anyhow::Result<Dataset> {
+    /// The dataset, and lines about the pictures that it was made of, if they were pictures.
+    pub(crate) fn load(
+        self,
+        options: pictures::Options,
+    ) -> anyhow::Result<(Dataset, Option<String>)> {
+        let path = self.path()?;
+        if matches!(self, Self::Named { may_fetch: false, .. }) && pictures::is_meant(&path) {
+            let (dataset, summary) = pictures::read(&path, options, |_| ())?;
+            return Ok((dataset, Some(summary.to_string())));
+        }
+        if options != (pictures::Options { seed: options.seed, ..pictures::Options::default() }) {
+            bail!("--size, --color and --fit are for pictures: IDX files have their size");
+        }
+        Ok((self.load_idx()?, None))
+    }
+
+    fn load_idx(self) -> anyhow::Result<Dataset> {
         let folder = self.path()?;
         if self.may_fetch() {
             return data::load_or_fetch(&folder);

@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use safe_io::SingleLine;
 use tch::{Cuda, Device, Kind, Tensor};
 
-use trainer::data::{self, Lacking};
+use trainer::data::{self, Lacking, pictures};
 
 /// What was looked at, and what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,9 @@ fn threads(threads: usize, cores: usize) -> Finding {
 
 fn images(folder: &Path, may_fetch: bool) -> Finding {
     let place = SingleLine(folder.display());
+    if !may_fetch && pictures::is_meant(folder) {
+        return images_of_pictures(folder);
+    }
     let (found, fix) = match data::load(folder) {
         Ok(dataset) => {
             let (training, test) = (dataset.train.images.len(), dataset.test.images.len());
@@ -117,6 +120,20 @@ fn images(folder: &Path, may_fetch: bool) -> Finding {
         Err(error) => (
             format!("{error:#}"),
             Some(format!("mend or delete what is broken in {place}, or choose another --data")),
+        ),
+    };
+    Finding { subject: "images", found, fix }
+}
+
+fn images_of_pictures(folder: &Path) -> Finding {
+    let place = SingleLine(folder.display());
+    let (found, fix) = match pictures::count(folder) {
+        Ok([classes, pictures]) => {
+            (format!("{pictures} pictures of {classes} classes in {place}"), None)
+        }
+        Err(error) => (
+            format!("{error:#}"),
+            Some("--data takes a folder of pictures with a folder per class, a CSV file of pictures, or a folder with the four IDX files".to_owned()),
         ),
     };
     Finding { subject: "images", found, fix }

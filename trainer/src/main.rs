@@ -46,7 +46,10 @@ fn doctor(data: DataFolder<'_>) -> anyhow::Result<ExitCode> {
 fn train(cli: &Cli) -> anyhow::Result<()> {
     preflight::check(cli)?;
     let data = DataFolder::of(cli.data.as_deref(), cli.download);
-    let dataset = data.load()?;
+    let (dataset, summary) = data.load(cli.pictures())?;
+    if let Some(summary) = summary {
+        print_line(format_args!("{}\n", summary.trim_end()));
+    }
     let setup = Setup::new(cli, &dataset, &data.path()?)?;
     let checkpoint = cli.checkpoint();
 

@@ -36,13 +36,22 @@ impl Setup {
             // the synthetic pictures are digits
             options.recipe.synthetic = None;
         }
+        let validation = match dataset.validation.images.len() {
+            0 => String::new(),
+            count => format!(", {count} validation"),
+        };
         print_line(format_args!(
-            "data      {}: {} training and {} test images in {}",
+            "data      {}: {} training{validation} and {} test images in {}",
             dataset.name,
             dataset.train.images.len(),
             dataset.test.images.len(),
             SingleLine(folder.display())
         ));
+        if let Some(preparation) = &dataset.preparation {
+            let [_, height, width] = preparation.shape();
+            let (fit, color) = (preparation.preprocess().name(), preparation.color().name());
+            print_line(format_args!("images    {height}x{width} {color} of the pictures, {fit}"));
+        }
         print_line(format_args!("device    {why}"));
         describe_network(&options, dataset.shape())?;
         warn_of_few_steps(&options, dataset);

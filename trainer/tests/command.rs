@@ -245,6 +245,51 @@ fn pictures_of_any_shape_and_colour_train_a_network_that_suits_them_or_a_written
 }
 
 #[test]
+fn a_folder_of_pictures_is_trained_on_and_the_model_knows_how_they_were_prepared() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    let classes = ["hell, oben", "unten 北"];
+    for (label, class) in classes.into_iter().enumerate() {
+        fs::create_dir_all(photos.join(class)).unwrap();
+        for index in 0..24_usize {
+            let picture = image::RgbImage::from_fn(14, 22, |x, y| {
+                let light = if (y < 11) == (label == 0) { 180 } else { 20 };
+                let noise = (x as usize * 31 + y as usize * 17 + index * 7) % 60;
+                image::Rgb([light + noise as u8, light, 40])
+            });
+            picture.save(photos.join(class).join(format!("{index}.png"))).unwrap();
+        }
+    }
+    fs::write(photos.join(classes[0]).join("broken.png"), "no picture").unwrap();
+    let model = folder.path().join("photos.onnx");
+    let train = |more: &[&str]| {
+        let mut command = trainer();
+        command.args(["--device", "cpu", "--steps", "80", "--data"]).arg(&photos);
+        command.arg("--export").arg(&model).args(more).output().unwrap()
+    };
+    let output = train(&[]);
+    let printed = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for said in ["broken.png", "22x14 rgb", "stretch", "small"] {
+        assert!(printed.contains(said), "{said} in\n{printed}");
+    }
+    let classifier = Classifier::load(&model).unwrap();
+    assert_eq!(classifier.classes(), classes);
+    let preparation = classifier.preparation();
+    assert_eq!((preparation.shape(), preparation.preprocess().name()), ([3, 22, 14], "stretch"));
+    // as a file, of which nothing else is told
+    for (label, class) in classes.into_iter().enumerate() {
+        let prepared = preparation.load(&photos.join(class).join("3.png")).unwrap();
+        assert_eq!(classifier.predict(&prepared).digit(), label);
+    }
+    let output = train(&["--size", "12x16", "--color", "grey", "--fit", "pad", "--force"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let preparation = *Classifier::load(&model).unwrap().preparation();
+    assert_eq!((preparation.shape(), preparation.preprocess().name()), ([1, 12, 16], "pad"));
+    assert_eq!(preparation.color().name(), "grey");
+}
+
+#[test]
 fn wrong_usage_is_told_before_anything_is_done() {
     for arguments in [
         &["--epochs", "0"][..],
@@ -342,7 +387,7 @@ fn a_folder_that_was_named_is_never_filled_with_mnist_unasked() {
     for (name, parts) in [
         ("nope", ["nope is no folder", "--download"]),
         ("empty", ["it is empty; expected are four IDX files", "--download"]),
-        ("photos", ["2 subfolders (cat, dog)", "training on those is not supported yet"]),
+        ("photos", ["photos", "picture"]),
     ] {
         let output = trainer().args(["--device", "cpu", "--data"]).arg(at(name)).output().unwrap();
         let refusal = text(&output.stderr);

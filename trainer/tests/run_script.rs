@@ -85,15 +85,17 @@ fn the_first_build_is_announced_and_the_next_run_is_quiet() {
 fn what_would_fail_after_the_build_fails_before_it() {
     let machine = Machine::new();
     fs::create_dir_all(machine.at("photos/cat")).unwrap();
+    fs::create_dir(machine.at("empty")).unwrap();
     for (arguments, part) in [
         (&["--data", "nope"][..], "nope is no folder"),
-        (&["--data=photos", "--epochs", "1"], "photos has no train-images-idx*-ubyte"),
+        (&["--data=empty", "--epochs", "1"], "empty has no train-images-idx*-ubyte"),
     ] {
         let (code, printed, errors) = machine.run(arguments);
         assert_eq!((code, printed.as_str()), (Some(1), ""), "{errors}");
         assert!(errors.contains(part) && errors.contains("--download"), "{errors}");
     }
-    assert_eq!(machine.run(&["--data", "photos", "--download"]).0, Some(0));
+    assert_eq!(machine.run(&["--data", "empty", "--download"]).0, Some(0));
+    assert_eq!(machine.run(&["--data", "photos"]).0, Some(0), "the trainer looks at pictures");
     let mnist = fixtures::mnist_500_folder();
     assert_eq!(machine.run(&["--data", mnist.to_str().unwrap()]).0, Some(0));
 
