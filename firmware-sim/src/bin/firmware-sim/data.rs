@@ -7,6 +7,7 @@ use std::num::TryFromIntError;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail, ensure};
+use dataset::Image;
 use dataset::folder::{self, Subset};
 use dataset::idx::{self, Part};
 use firmware::Model;
