@@ -17,6 +17,7 @@
 
 mod distance;
 mod flat;
+mod hollow;
 mod ink;
 mod least_squares;
 mod loops;
@@ -27,6 +28,7 @@ mod paper_sheet;
 mod quantile;
 mod regions;
 mod rulings;
+mod specks;
 mod strokes;
 
 use image::{DynamicImage, GrayImage, Luma, imageops};
@@ -130,6 +132,7 @@ fn look_closer(picture: &DynamicImage, on_step: &mut OnStep) -> Found {
 
 fn look(picture: &DynamicImage, on_step: &mut OnStep) -> Found {
     let flat = flat::flatten(picture);
+    let flat = specks::remove(&flat).unwrap_or(flat);
     let measured = ink::measure(&flat);
     if measured.contrast < MIN_CONTRAST {
         return Found::Blank;
@@ -141,7 +144,8 @@ fn look(picture: &DynamicImage, on_step: &mut OnStep) -> Found {
     on_step("ink", &|| gray(&ink).into());
     let ink = rulings::remove(&ink, measured.noise);
     on_step("rulings", &|| gray(&ink).into());
-    let strokes: Mask = strokes::threshold(&ink, measured.noise);
+    let mut strokes: Mask = strokes::threshold(&ink, measured.noise);
+    hollow::fill(&mut strokes);
     on_step("strokes", &|| strokes.clone().into());
     match strokes::digit(&strokes) {
         Some(digit) => Found::Digit { digit, contrast: measured.contrast },

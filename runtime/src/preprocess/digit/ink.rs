@@ -61,7 +61,7 @@ pub(super) fn measure(picture: &RgbImage) -> Measured {
 }
 
 /// The part of the pixels that are less inked than the pen's: nearly all, and all but a few if the drawing is small.
-fn strong_part(lengths: &[f32]) -> f32 {
+pub(super) fn strong_part(lengths: &[f32]) -> f32 {
     let count = |range: std::ops::Range<f32>| {
         lengths.iter().filter(|length| range.contains(*length)).count() as f32
     };

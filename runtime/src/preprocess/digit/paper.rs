@@ -4,6 +4,7 @@ use image::imageops::{self, FilterType};
 use image::{Rgb, Rgb32FImage, RgbImage};
 
 use super::distance::squared_distances;
+use super::ink::strong_part;
 use super::least_squares::{self, Products, Vector};
 use super::median::medians;
 use super::quantile::quantile;
@@ -14,10 +15,16 @@ const PAPER_UP_TO: f32 = 0.15;
 const INK_FROM: f32 = 0.6;
 /// The part from which it is ink for [`is_two_colours`]: the darkest shadows come to 0.7.
 const PLAIN_INK_FROM: f32 = 0.75;
-/// Maximum part of a picture of two colours that is neither of them nor the edge between them, and maximum part that
-/// is ink.
+/// Maximum part of a picture of two colours that is neither of them nor the edge between them.
 const MAX_OTHER: f32 = 0.02;
-const MAX_INK: f32 = 0.45;
+/// Width of that edge, in parts of the longer side, and at least in pixels: cameras and scaling blur.
+const EDGE: f32 = 0.008;
+const MIN_EDGE_PX: f32 = 1.5;
+/// Maximum radius of ink on it, in parts of the longer side: what is thicker is a shadow, or the light beside one.
+const MAX_INK_RADIUS: f32 = 0.16;
+/// Minimum part of a picture that has exactly one colour if that is a canvas: more than half, for a shadow may be as
+/// even as paper.
+const MIN_CANVAS: f32 = 0.6;
 /// Longer side of the pictures that are too small for light to change on them.
 const TINY_SIDE: u32 = 32;
 /// Maximum part of a border that may stand out from its paper: a stroke that runs over it.
@@ -39,6 +46,12 @@ pub(super) fn differences(picture: &RgbImage) -> Vec<[f32; 3]> {
     let border = border(picture);
     let mut best = against(picture, &one_colour(picture, &border));
     let mut smallest = Unexplained::of(&best, &border);
+    if let Some(colour) = commonest_colour(picture) {
+        return against(
+            picture,
+            &Rgb32FImage::from_pixel(picture.width(), picture.height(), colour),
+        );
+    }
     let is_tiny = picture.width().max(picture.height()) <= TINY_SIDE;
     if is_tiny || is_two_colours(picture, &best) {
         return best;
@@ -89,7 +102,7 @@ struct Unexplained {
 impl Unexplained {
     fn of(differences: &[[f32; 3]], border: &[usize]) -> Self {
         let lengths: Vec<f32> = differences.iter().map(|d| length(*d)).collect();
-        let strongest = quantile(&lengths, 0.995);
+        let strongest = quantile(&lengths, strong_part(&lengths).max(0.995));
         let (paper, ink) = (PAPER_UP_TO * strongest, INK_FROM * strongest);
         let between = lengths.iter().filter(|length| (paper..ink).contains(*length)).count();
         let inked = border.iter().filter(|at| lengths[**at] > paper).count();
@@ -104,29 +117,47 @@ impl Unexplained {
     }
 }
 
-/// Whether a picture holds paper, ink, and the edges between them alone. Then what is ink at the border are strokes that
-/// leave the picture.
+/// The colour that most pixels have exactly: the canvas of a program, never of a camera.
+fn commonest_colour(picture: &RgbImage) -> Option<Rgb<f32>> {
+    // what has a majority is the median too
+    let median = [0, 1, 2].map(|c| {
+        let mut counts = [0_usize; 256];
+        picture.pixels().for_each(|pixel| counts[usize::from(pixel.0[c])] += 1);
+        let mut below = 0;
+        let is_median = |count: &usize| {
+            below += count;
+            2 * below > picture.len() / 3
+        };
+        counts.iter().position(is_median).unwrap_or(0) as u8
+    });
+    let count = picture.pixels().filter(|pixel| pixel.0 == median).count();
+    (count as f32 > MIN_CANVAS * (picture.len() / 3) as f32).then(|| Rgb(median.map(f32::from)))
+}
+
+/// Whether a picture holds paper, thin ink, and the edges between them alone. Then what is ink at the border are strokes
+/// that leave the picture.
 fn is_two_colours(picture: &RgbImage, differences: &[[f32; 3]]) -> bool {
     let (width, height) = picture.dimensions();
     let lengths: Vec<f32> = differences.iter().map(|d| length(*d)).collect();
     let strongest = quantile(&lengths, 0.995);
     let is_paper = |length: f32| length < PAPER_UP_TO * strongest;
     let is_ink = |length: f32| length >= PLAIN_INK_FROM * strongest;
-    let near = |is: &dyn Fn(f32) -> bool| {
+    let distances = |is: &dyn Fn(f32) -> bool| {
         let mask = lengths.iter().map(|length| if is(*length) { 255 } else { 0 }).collect();
-        let mask = Mask::from_raw(width, height, mask).expect("one value per pixel");
-        let reach = (width.max(height) as f32 * 0.008).max(1.5);
-        squared_distances(&mask).into_raw().into_iter().map(move |away| away <= reach * reach)
+        squared_distances(&Mask::from_raw(width, height, mask).expect("one value per pixel"))
     };
-    let edges = near(&is_paper).zip(near(&is_ink)).map(|(paper, ink)| paper && ink);
+    let [to_paper, to_ink] = [distances(&is_paper), distances(&is_ink)];
+    let reach = (width.max(height) as f32 * EDGE).max(MIN_EDGE_PX).powi(2);
+    let near = to_paper.pixels().zip(to_ink.pixels());
+    let edges = near.map(|(paper, ink)| paper.0[0] <= reach && ink.0[0] <= reach);
     let others = lengths
         .iter()
         .zip(edges)
         .filter(|(length, is_edge)| !(*is_edge || is_paper(**length) || is_ink(**length)))
         .count();
-    let ink = lengths.iter().filter(|length| is_ink(**length)).count();
-    let part = |count: usize| count as f32 / lengths.len() as f32;
-    part(others) < MAX_OTHER && part(ink) < MAX_INK
+    let thickest = to_paper.pixels().map(|distance| distance.0[0]).fold(0.0, f32::max).sqrt();
+    (others as f32) < MAX_OTHER * lengths.len() as f32
+        && thickest < MAX_INK_RADIUS * width.max(height) as f32
 }
 
 /// Median colour of the border.
@@ -201,7 +232,7 @@ fn surroundings(picture: &RgbImage, _border: &[usize]) -> Rgb32FImage {
 }
 
 /// Adds a margin in which the picture goes on backwards.
-fn mirrored(picture: &RgbImage, margin: u32) -> RgbImage {
+pub(super) fn mirrored(picture: &RgbImage, margin: u32) -> RgbImage {
     let (width, height) = picture.dimensions();
     let inside = |at: u32, length: u32| {
         let folded = (i64::from(at) - i64::from(margin)).rem_euclid(2 * i64::from(length)) as u32;

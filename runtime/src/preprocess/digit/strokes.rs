@@ -32,6 +32,13 @@ const MIN_OTHER_DRAWING: [f32; 2] = [0.45, 0.1];
 /// Minimum height of a digit beside another one, and gap between them, in parts of the other's size: what is less is
 /// a stroke of the same digit.
 const MIN_BESIDE: [f32; 2] = [0.45, 0.07];
+/// How far from the picture's edge sides of boxes and bars of windows reach, in parts of the longer side.
+const BORDER: f32 = 0.12;
+/// Minimum part of them that does, and minimum part of a side along which they go.
+const MIN_NEAR: f32 = 0.95;
+const MIN_ALONG: f32 = 0.7;
+/// Minimum size of what is drawn inside, in parts of the picture's longer side.
+const MIN_INSIDE: f32 = 0.15;
 /// Minimum width of an underline, in its heights.
 const MIN_UNDERLINE: u32 = 4;
 /// Minimum part of its box that a frame surrounds; the oval of a 0 has less than 0.8.
@@ -159,7 +166,8 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
     let labels = label(strokes);
     let mut groups = groups(&labels);
     let all = groups.clone();
-    groups.retain(|group| !group.underlines(&all));
+    groups.retain(|group| !group.underlines(&all) && !runs_along_border(group, &all, &labels));
+    let drawn: u32 = groups.iter().map(|group| group.area).sum();
     let main = loop {
         let scores = groups.iter().map(|group| group.score(size)).enumerate().rev();
         let (best, _) = scores.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
@@ -195,10 +203,33 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
         group.size() as f32 > size * main.size() as f32
             && group.area as f32 > area * main.area as f32
             && !group.touches_border
+            && group.width() < MIN_UNDERLINE * group.height()
     });
     let area = |mask: &Mask| mask.pixels().filter(|pixel| pixel.0[0] > 0).count() as f32;
-    let share = area(&digit) / area(strokes);
+    let share = area(&digit) / drawn as f32;
     Some(Digit { strokes: digit, share, several })
+}
+
+/// Whether a group is the side of a box, the bar of a window or the edge of a sheet: it is near the sides of the
+/// picture alone, and goes along most of one, while something else is drawn inside.
+fn runs_along_border(group: &Group, all: &[Group], labels: &Labels) -> bool {
+    let (width, height) = labels.dimensions();
+    let longer = width.max(height) as f32;
+    let is_inside = |other: &Group| {
+        !other.touches_border && other.size() as f32 > MIN_INSIDE * longer.min(group.size() as f32)
+    };
+    if !group.touches_border || !all.iter().any(is_inside) {
+        return false;
+    }
+    let margin = (longer * BORDER) as u32;
+    let from_side = |x: u32, y: u32| x.min(y).min(width - 1 - x).min(height - 1 - y);
+    let near = labels
+        .enumerate_pixels()
+        .filter(|(x, y, label)| label.0[0] == group.label && from_side(*x, *y) < margin)
+        .count();
+    let spans = group.width() as f32 > MIN_ALONG * width as f32
+        || group.height() as f32 > MIN_ALONG * height as f32;
+    spans && near as f32 > MIN_NEAR * group.area as f32
 }
 
 /// Whether `group`, `gap` pixels from the digit, is part of it: of `main` and what joined that, together `whole`.

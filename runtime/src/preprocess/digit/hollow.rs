@@ -1,0 +1,77 @@
+//! Fills hollow strokes: a digit that is drawn as its outline.
+//!
+//! A hollow stroke is paper that ink surrounds and that is itself like a stroke: much longer than wide. The holes of 0, 4,
+//! 6, 8 and 9 are round.
+
+use std::collections::BTreeMap;
+
+use image::imageops;
+
+use super::distance::squared_distances;
+use super::regions::{self, Connectivity};
+use super::strokes::Mask;
+
+/// Minimum area of a hollow stroke, in squares of its width: a hollow 1 has 6, the hole of a slim 0 has 4.
+const MIN_AREA: f32 = 5.5;
+/// Maximum width of a hollow stroke, in parts of its longer side: what is wider is the inside of a frame.
+const MAX_WIDTH: f32 = 0.28;
+/// Minimum width of a hollow stroke, in pixels: less is a gap between strokes.
+const MIN_WIDTH_PX: f32 = 4.0;
+/// Minimum longer side, in parts of the picture's.
+const MIN_SIDE: f32 = 0.12;
+
+struct Region {
+    area: u32,
+    left: u32,
+    top: u32,
+    right: u32,
+    bottom: u32,
+    /// Squared radius of the largest circle inside.
+    radius: f32,
+}
+
+/// Fills the hollow strokes; says whether there were any.
+pub(super) fn fill(strokes: &mut Mask) {
+    let (width, height) = strokes.dimensions();
+    let mut paper = strokes.clone();
+    imageops::invert(&mut paper);
+    let labels = regions::label(&paper, Connectivity::Four);
+    let to_ink = squared_distances(strokes);
+    let mut found = BTreeMap::<u32, Region>::new();
+    let mut outside = std::collections::BTreeSet::new();
+    for ((x, y, label), distance) in labels.enumerate_pixels().zip(to_ink.pixels()) {
+        let label = label.0[0];
+        if label == 0 {
+            continue;
+        }
+        if x == 0 || y == 0 || x + 1 == width || y + 1 == height {
+            outside.insert(label);
+        }
+        let region = found.entry(label).or_insert(Region {
+            area: 0,
+            left: x,
+            top: y,
+            right: x,
+            bottom: y,
+            radius: 0.0,
+        });
+        region.area += 1;
+        (region.left, region.right) = (region.left.min(x), region.right.max(x));
+        region.bottom = y;
+        region.radius = region.radius.max(distance.0[0]);
+    }
+    found.retain(|label, region| {
+        let side = ((region.right - region.left).max(region.bottom - region.top) + 1) as f32;
+        let wide = 2.0 * region.radius.sqrt();
+        !outside.contains(label)
+            && region.area as f32 > MIN_AREA * wide * wide
+            && wide < MAX_WIDTH * side
+            && wide > MIN_WIDTH_PX
+            && side > MIN_SIDE * width.max(height) as f32
+    });
+    for (pixel, label) in strokes.pixels_mut().zip(labels.pixels()) {
+        if found.contains_key(&label.0[0]) {
+            pixel.0[0] = 255;
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Takes single pixels out of pictures that are strewn with them: salt and pepper.
+
+use image::{Luma, RgbImage, imageops};
+
+use super::median::medians;
+use super::paper::mirrored;
+
+/// Minimum difference of a speck from each pixel beside it, in grey levels.
+const MIN_DIFFERENCE: i32 = 80;
+/// Minimum part of a strewn picture that is specks, and minimum number of them.
+const MIN_SPECKS: f32 = 0.003;
+const MIN_COUNT: usize = 12;
+/// Medians that are taken at most: the first leaves what was close together.
+const MAX_ROUNDS: usize = 2;
+
+/// The picture without its specks; `None` if it is not strewn with them.
+pub(super) fn remove(picture: &RgbImage) -> Option<RgbImage> {
+    let mut clean = None;
+    for _ in 0..MAX_ROUNDS {
+        let strewn = clean.as_ref().unwrap_or(picture);
+        if !is_strewn(strewn) {
+            break;
+        }
+        clean = Some(medians(&mirrored(strewn, 1), 1));
+    }
+    clean
+}
+
+/// Whether specks lie all over a picture: in its corners too, where no dotted digit is.
+fn is_strewn(picture: &RgbImage) -> bool {
+    let (width, height) = picture.dimensions();
+    let grey = imageops::grayscale(picture);
+    let level = |x: u32, y: u32| {
+        let Luma([level]) = *grey.get_pixel(x, y);
+        i32::from(level)
+    };
+    let is_speck = |x: u32, y: u32| {
+        let beside = [level(x - 1, y), level(x + 1, y), level(x, y - 1), level(x, y + 1)];
+        let differences = beside.map(|beside| level(x, y) - beside);
+        differences.iter().all(|difference| *difference > MIN_DIFFERENCE)
+            || differences.iter().all(|difference| *difference < -MIN_DIFFERENCE)
+    };
+    let (mut count, mut corners) = (0, [0_usize; 4]);
+    for y in 1..height.saturating_sub(1) {
+        for x in 1..width.saturating_sub(1) {
+            if is_speck(x, y) {
+                count += 1;
+                let [left, right] = [4 * x < width, 4 * x >= 3 * width];
+                let [top, bottom] = [4 * y < height, 4 * y >= 3 * height];
+                let corner = [left && top, right && top, left && bottom, right && bottom];
+                corners
+                    .iter_mut()
+                    .zip(corner)
+                    .for_each(|(count, is_in)| *count += usize::from(is_in));
+            }
+        }
+    }
+    count >= MIN_COUNT
+        && count as f32 > MIN_SPECKS * (width * height) as f32
+        && corners.iter().all(|specks| *specks > 0)
+}
