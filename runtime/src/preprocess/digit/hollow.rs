@@ -11,12 +11,13 @@ use super::distance::squared_distances;
 use super::regions::{self, Connectivity};
 use super::strokes::Mask;
 
-/// Minimum area of a hollow stroke, in squares of its width: a hollow 1 has 6, the hole of a slim 0 has 4.
-const MIN_AREA: f32 = 5.5;
+/// Minimum area of a hollow stroke, in squares of its width: a 1 has 6, and the hole of a slim 0 has 4.
+const MIN_AREA: f32 = 6.0;
 /// Maximum width of a hollow stroke, in parts of its longer side: what is wider is the inside of a frame.
 const MAX_WIDTH: f32 = 0.28;
-/// Minimum width of a hollow stroke, in pixels: less is a gap between strokes.
-const MIN_WIDTH_PX: f32 = 4.0;
+/// Minimum width of a hollow stroke, in widths of the line around it: less is a gap between strokes, such as beside the
+/// slash of a 0.
+const MIN_WIDTH: f32 = 3.0;
 /// Minimum longer side, in parts of the picture's.
 const MIN_SIDE: f32 = 0.12;
 
@@ -26,8 +27,8 @@ struct Region {
     top: u32,
     right: u32,
     bottom: u32,
-    /// Squared radius of the largest circle inside.
-    radius: f32,
+    /// Distances of all its pixels from ink.
+    distances: f32,
 }
 
 /// Fills the hollow strokes; says whether there were any.
@@ -53,20 +54,22 @@ pub(super) fn fill(strokes: &mut Mask) {
             top: y,
             right: x,
             bottom: y,
-            radius: 0.0,
+            distances: 0.0,
         });
         region.area += 1;
         (region.left, region.right) = (region.left.min(x), region.right.max(x));
         region.bottom = y;
-        region.radius = region.radius.max(distance.0[0]);
+        region.distances += distance.0[0].sqrt() - 0.5;
     }
+    let line = line_width(strokes);
     found.retain(|label, region| {
         let side = ((region.right - region.left).max(region.bottom - region.top) + 1) as f32;
-        let wide = 2.0 * region.radius.sqrt();
+        // the points of a band are a quarter of its width from its edge, on average
+        let wide = 4.0 * region.distances / region.area as f32;
         !outside.contains(label)
             && region.area as f32 > MIN_AREA * wide * wide
             && wide < MAX_WIDTH * side
-            && wide > MIN_WIDTH_PX
+            && wide > MIN_WIDTH * line
             && side > MIN_SIDE * width.max(height) as f32
     });
     for (pixel, label) in strokes.pixels_mut().zip(labels.pixels()) {
@@ -74,4 +77,17 @@ pub(super) fn fill(strokes: &mut Mask) {
             pixel.0[0] = 255;
         }
     }
+}
+
+/// Width of thin strokes, in pixels: each has two edges.
+fn line_width(strokes: &Mask) -> f32 {
+    let (width, height) = strokes.dimensions();
+    let inked = |x: u32, y: u32| x < width && y < height && strokes.get_pixel(x, y).0[0] > 0;
+    let (mut area, mut edges) = (0, 0);
+    for (x, y, _) in strokes.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[0] > 0) {
+        area += 1;
+        let beside = [(x + 1, y), (x.wrapping_sub(1), y), (x, y + 1), (x, y.wrapping_sub(1))];
+        edges += usize::from(!beside.into_iter().all(|(x, y)| inked(x, y)));
+    }
+    2.0 * area as f32 / (edges as f32).max(1.0)
 }

@@ -21,7 +21,7 @@ const MAX_OTHER: f32 = 0.02;
 const EDGE: f32 = 0.008;
 const MIN_EDGE_PX: f32 = 1.5;
 /// Maximum radius of ink on it, in parts of the longer side: what is thicker is a shadow, or the light beside one.
-const MAX_INK_RADIUS: f32 = 0.16;
+const MAX_INK_RADIUS: f32 = 0.19;
 /// Minimum part of a picture that has exactly one colour if that is a canvas: more than half, for a shadow may be as
 /// even as paper.
 const MIN_CANVAS: f32 = 0.6;
@@ -37,6 +37,11 @@ const BORDER: u32 = 16;
 const COARSE_SIDE: u32 = 56;
 /// How far it looks, in parts of that side: further than a stroke is wide.
 const AROUND: u32 = 5;
+/// The same for [`shadows`], which must know on which side of an edge it is.
+const FINE_SIDE: u32 = 112;
+const AROUND_EDGE: u32 = 8;
+/// How far, in pixels of that picture, strokes may move the edge of a shadow in the medians.
+const EDGE_REACH: u32 = 5;
 
 /// Paper minus picture at each pixel and channel, in parts of the range that the paper leaves to ink, times 255:
 /// so strokes in a shadow are as strong as those in the light.
@@ -56,7 +61,7 @@ pub(super) fn differences(picture: &RgbImage) -> Vec<[f32; 3]> {
     if is_tiny || is_two_colours(picture, &best) {
         return best;
     }
-    for paper in [even_light, surroundings] {
+    for paper in [even_light, surroundings, shadows] {
         if smallest.at_border < MAX_BORDER_INK {
             break;
         }
@@ -217,11 +222,7 @@ fn even_light(picture: &RgbImage, border: &[usize]) -> Rgb32FImage {
 /// Median of a window that is wider than a stroke.
 fn surroundings(picture: &RgbImage, _border: &[usize]) -> Rgb32FImage {
     let (width, height) = picture.dimensions();
-    let longer = width.max(height).max(COARSE_SIDE);
-    let coarse = |length: u32| (length * COARSE_SIDE).div_ceil(longer);
-    let small = imageops::thumbnail(picture, coarse(width), coarse(height));
-    let radius = (small.width().max(small.height()) / AROUND).max(1);
-    let medians = medians(&mirrored(&small, radius), radius);
+    let medians = coarse_medians(picture, COARSE_SIDE, AROUND);
     let share = |level: u8| f32::from(level) / 255.0;
     let medians = Rgb32FImage::from_fn(medians.width(), medians.height(), |x, y| {
         Rgb(medians.get_pixel(x, y).0.map(share))
@@ -229,6 +230,37 @@ fn surroundings(picture: &RgbImage, _border: &[usize]) -> Rgb32FImage {
     let mut paper = imageops::resize(&medians, width, height, FilterType::Triangle);
     paper.pixels_mut().for_each(|pixel| pixel.0 = pixel.0.map(|level| level * 255.0));
     paper
+}
+
+/// Of the medians near a pixel the one whose colour is nearest to it: so paper is explained by the light on its own side of
+/// a shadow's edge, however sharp that is.
+fn shadows(picture: &RgbImage, _border: &[usize]) -> Rgb32FImage {
+    let (width, height) = picture.dimensions();
+    let medians = coarse_medians(picture, FINE_SIDE, AROUND_EDGE);
+    Rgb32FImage::from_fn(width, height, |x, y| {
+        let pixel = picture.get_pixel(x, y).0.map(f32::from);
+        let around = |at: u32, length: u32, medians: u32| {
+            let at = at * medians / length;
+            at.saturating_sub(EDGE_REACH)..(at + EDGE_REACH + 1).min(medians)
+        };
+        let rows = around(y, height, medians.height());
+        let lights = rows
+            .flat_map(|row| around(x, width, medians.width()).map(move |column| (column, row)))
+            .map(|(column, row)| medians.get_pixel(column, row).0.map(f32::from));
+        let away = |light: &[f32; 3]| length([0, 1, 2].map(|c| light[c] - pixel[c]));
+        let nearest = lights.min_by(|a, b| away(a).total_cmp(&away(b)));
+        Rgb(nearest.unwrap_or(pixel))
+    })
+}
+
+/// Medians around the pixels of a smaller picture of this longer side; a window reaches as far as this part of it.
+fn coarse_medians(picture: &RgbImage, side: u32, part: u32) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    let longer = width.max(height).max(side);
+    let coarse = |length: u32| (length * side).div_ceil(longer);
+    let small = imageops::thumbnail(picture, coarse(width), coarse(height));
+    let radius = (small.width().max(small.height()) / part).max(1);
+    medians(&mirrored(&small, radius), radius)
 }
 
 /// Adds a margin in which the picture goes on backwards.

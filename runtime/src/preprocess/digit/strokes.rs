@@ -33,7 +33,7 @@ const MIN_OTHER_DRAWING: [f32; 2] = [0.45, 0.1];
 /// a stroke of the same digit.
 const MIN_BESIDE: [f32; 2] = [0.45, 0.07];
 /// How far from the picture's edge sides of boxes and bars of windows reach, in parts of the longer side.
-const BORDER: f32 = 0.12;
+const BORDER: f32 = 0.2;
 /// Minimum part of them that does, and minimum part of a side along which they go.
 const MIN_NEAR: f32 = 0.95;
 const MIN_ALONG: f32 = 0.7;
