@@ -15,6 +15,7 @@
 //! A picture of 28×28 that stands as MNIST's do already, light on dark or dark on light, is not changed.
 //! What this does not do: find digits on a page, turn what lies on its side, straighten perspective.
 
+mod canvas;
 mod distance;
 mod flat;
 mod hollow;

@@ -3,12 +3,12 @@
 //! A hollow stroke is paper that ink surrounds and that is itself like a stroke: much longer than wide. The holes of 0, 4,
 //! 6, 8 and 9 are round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use image::imageops;
 
 use super::distance::squared_distances;
-use super::regions::{self, Connectivity};
+use super::regions::{self, Connectivity, Labels};
 use super::strokes::Mask;
 
 /// Minimum area of a hollow stroke, in squares of its width: a 1 has 6, and the hole of a slim 0 has 4.
@@ -31,7 +31,7 @@ struct Region {
     distances: f32,
 }
 
-/// Fills the hollow strokes; says whether there were any.
+/// Fills the hollow strokes.
 pub(super) fn fill(strokes: &mut Mask) {
     let (width, height) = strokes.dimensions();
     let mut paper = strokes.clone();
@@ -39,7 +39,7 @@ pub(super) fn fill(strokes: &mut Mask) {
     let labels = regions::label(&paper, Connectivity::Four);
     let to_ink = squared_distances(strokes);
     let mut found = BTreeMap::<u32, Region>::new();
-    let mut outside = std::collections::BTreeSet::new();
+    let mut outside = BTreeSet::new();
     for ((x, y, label), distance) in labels.enumerate_pixels().zip(to_ink.pixels()) {
         let label = label.0[0];
         if label == 0 {
@@ -62,11 +62,13 @@ pub(super) fn fill(strokes: &mut Mask) {
         region.distances += distance.0[0].sqrt() - 0.5;
     }
     let line = line_width(strokes);
+    let marked = regions_with_marks(strokes, &labels);
     found.retain(|label, region| {
         let side = ((region.right - region.left).max(region.bottom - region.top) + 1) as f32;
         // the points of a band are a quarter of its width from its edge, on average
         let wide = 4.0 * region.distances / region.area as f32;
         !outside.contains(label)
+            && !marked.contains(label)
             && region.area as f32 > MIN_AREA * wide * wide
             && wide < MAX_WIDTH * side
             && wide > MIN_WIDTH * line
@@ -77,6 +79,28 @@ pub(super) fn fill(strokes: &mut Mask) {
             pixel.0[0] = 255;
         }
     }
+}
+
+/// Regions of paper that hold ink around which there is nothing else, and in which there is nothing: a dot or a slash in a
+/// 0. The holes of hollow digits have outlines of their own.
+fn regions_with_marks(strokes: &Mask, paper: &Labels) -> BTreeSet<u32> {
+    let (width, height) = strokes.dimensions();
+    let ink = regions::label(strokes, Connectivity::Eight);
+    let mut beside = BTreeMap::<u32, BTreeSet<u32>>::new();
+    for (x, y, label) in ink.enumerate_pixels().filter(|(_, _, label)| label.0[0] > 0) {
+        let regions = beside.entry(label.0[0]).or_default();
+        if x == 0 || y == 0 || x + 1 == width || y + 1 == height {
+            regions.insert(0);
+            continue;
+        }
+        for (x, y) in [(x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)] {
+            match paper.get_pixel(x, y).0[0] {
+                0 => {}
+                region => _ = regions.insert(region),
+            }
+        }
+    }
+    beside.into_values().filter(|regions| regions.len() == 1).flatten().collect()
 }
 
 /// Width of thin strokes, in pixels: each has two edges.

@@ -3,30 +3,15 @@
 use image::imageops::{self, FilterType};
 use image::{Rgb, Rgb32FImage, RgbImage};
 
-use super::distance::squared_distances;
+use super::canvas;
 use super::ink::strong_part;
 use super::least_squares::{self, Products, Vector};
 use super::median::medians;
 use super::quantile::quantile;
-use super::strokes::Mask;
 
 /// Part of the strongest difference that is still paper, and the part from which it is ink.
 const PAPER_UP_TO: f32 = 0.15;
 const INK_FROM: f32 = 0.6;
-/// The part from which it is ink for [`is_two_colours`]: the darkest shadows come to 0.7.
-const PLAIN_INK_FROM: f32 = 0.75;
-/// Maximum part of a picture of two colours that is neither of them nor the edge between them.
-const MAX_OTHER: f32 = 0.02;
-/// Width of that edge, in parts of the longer side, and at least in pixels: cameras and scaling blur.
-const EDGE: f32 = 0.008;
-const MIN_EDGE_PX: f32 = 1.5;
-/// Maximum radius of ink on it, in parts of the longer side: what is thicker is a shadow, or the light beside one.
-const MAX_INK_RADIUS: f32 = 0.19;
-/// Minimum part of a picture that has exactly one colour if that is a canvas: more than half, for a shadow may be as
-/// even as paper.
-const MIN_CANVAS: f32 = 0.6;
-/// Longer side of the pictures that are too small for light to change on them.
-const TINY_SIDE: u32 = 32;
 /// Maximum part of a border that may stand out from its paper: a stroke that runs over it.
 const MAX_BORDER_INK: f32 = 0.06;
 /// A less simple paper must leave at most this part unexplained of what a simpler one does, less this by itself.
@@ -42,28 +27,31 @@ const FINE_SIDE: u32 = 112;
 const AROUND_EDGE: u32 = 8;
 /// How far, in pixels of that picture, strokes may move the edge of a shadow in the medians.
 const EDGE_REACH: u32 = 5;
+/// Minimum part of the picture's outline in a shadow, or in the light beside one; strokes cross less of it.
+const MIN_CROSSING: f32 = 0.12;
 
 /// Paper minus picture at each pixel and channel, in parts of the range that the paper leaves to ink, times 255:
 /// so strokes in a shadow are as strong as those in the light.
 ///
 /// The paper is the simplest that explains the picture: one colour, light that falls off evenly, or what is around.
 pub(super) fn differences(picture: &RgbImage) -> Vec<[f32; 3]> {
+    if let Some(canvas) = canvas::commonest_colour(picture) {
+        let (width, height) = picture.dimensions();
+        return against(picture, &Rgb32FImage::from_pixel(width, height, canvas));
+    }
     let border = border(picture);
     let mut best = against(picture, &one_colour(picture, &border));
-    let mut smallest = Unexplained::of(&best, &border);
-    if let Some(colour) = commonest_colour(picture) {
-        return against(
-            picture,
-            &Rgb32FImage::from_pixel(picture.width(), picture.height(), colour),
-        );
-    }
-    let is_tiny = picture.width().max(picture.height()) <= TINY_SIDE;
-    if is_tiny || is_two_colours(picture, &best) {
+    if canvas::is_evenly_lit(picture, &best) {
         return best;
     }
-    for paper in [even_light, surroundings, shadows] {
-        if smallest.at_border < MAX_BORDER_INK {
-            break;
+    let mut smallest = Unexplained::of(&best, &border);
+    let crossed = crosses_border(picture, &best);
+    let papers: [(fn(&RgbImage, &[usize]) -> Rgb32FImage, bool); 3] =
+        [(even_light, false), (surroundings, false), (shadows, true)];
+    for (paper, is_of_shadows) in papers {
+        let is_needed = if is_of_shadows { crossed } else { smallest.at_border >= MAX_BORDER_INK };
+        if !is_needed {
+            continue;
         }
         let differences = against(picture, &paper(picture, &border));
         let unexplained = Unexplained::of(&differences, &border);
@@ -122,47 +110,32 @@ impl Unexplained {
     }
 }
 
-/// The colour that most pixels have exactly: the canvas of a program, never of a camera.
-fn commonest_colour(picture: &RgbImage) -> Option<Rgb<f32>> {
-    // what has a majority is the median too
-    let median = [0, 1, 2].map(|c| {
-        let mut counts = [0_usize; 256];
-        picture.pixels().for_each(|pixel| counts[usize::from(pixel.0[c])] += 1);
-        let mut below = 0;
-        let is_median = |count: &usize| {
-            below += count;
-            2 * below > picture.len() / 3
-        };
-        counts.iter().position(is_median).unwrap_or(0) as u8
-    });
-    let count = picture.pixels().filter(|pixel| pixel.0 == median).count();
-    (count as f32 > MIN_CANVAS * (picture.len() / 3) as f32).then(|| Rgb(median.map(f32::from)))
-}
-
-/// Whether a picture holds paper, thin ink, and the edges between them alone. Then what is ink at the border are strokes
-/// that leave the picture.
-fn is_two_colours(picture: &RgbImage, differences: &[[f32; 3]]) -> bool {
+/// Whether more than a stroke runs over the picture's edge: a part of its outline that is too long for that is not paper
+/// of one colour.
+fn crosses_border(picture: &RgbImage, differences: &[[f32; 3]]) -> bool {
     let (width, height) = picture.dimensions();
+    if width.max(height) < FINE_SIDE {
+        return false;
+    }
     let lengths: Vec<f32> = differences.iter().map(|d| length(*d)).collect();
-    let strongest = quantile(&lengths, 0.995);
-    let is_paper = |length: f32| length < PAPER_UP_TO * strongest;
-    let is_ink = |length: f32| length >= PLAIN_INK_FROM * strongest;
-    let distances = |is: &dyn Fn(f32) -> bool| {
-        let mask = lengths.iter().map(|length| if is(*length) { 255 } else { 0 }).collect();
-        squared_distances(&Mask::from_raw(width, height, mask).expect("one value per pixel"))
-    };
-    let [to_paper, to_ink] = [distances(&is_paper), distances(&is_ink)];
-    let reach = (width.max(height) as f32 * EDGE).max(MIN_EDGE_PX).powi(2);
-    let near = to_paper.pixels().zip(to_ink.pixels());
-    let edges = near.map(|(paper, ink)| paper.0[0] <= reach && ink.0[0] <= reach);
-    let others = lengths
-        .iter()
-        .zip(edges)
-        .filter(|(length, is_edge)| !(*is_edge || is_paper(**length) || is_ink(**length)))
-        .count();
-    let thickest = to_paper.pixels().map(|distance| distance.0[0]).fold(0.0, f32::max).sqrt();
-    (others as f32) < MAX_OTHER * lengths.len() as f32
-        && thickest < MAX_INK_RADIUS * width.max(height) as f32
+    let paper = PAPER_UP_TO * quantile(&lengths, strong_part(&lengths).max(0.995));
+    let right = (0..height).map(|y| (width - 1, y));
+    let left = (0..height).rev().map(|y| (0, y));
+    let top = (0..width).map(|x| (x, 0));
+    let bottom = (0..width).rev().map(|x| (x, height - 1));
+    let around: Vec<bool> = top
+        .chain(right)
+        .chain(bottom)
+        .chain(left)
+        .map(|(x, y)| lengths[(y * width + x) as usize] > paper)
+        .collect();
+    let (mut run, mut longest) = (0, 0);
+    // twice around, for what runs over the first corner
+    for is_inked in around.iter().chain(&around) {
+        run = if *is_inked { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest as f32 > MIN_CROSSING * around.len() as f32
 }
 
 /// Median colour of the border.

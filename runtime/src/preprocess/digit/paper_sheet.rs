@@ -7,6 +7,8 @@ use super::strokes::Mask;
 
 /// Minimum part of its box that a sheet fills, with what is drawn on it.
 const MIN_FILLED: f32 = 0.85;
+/// Minimum part of that which is paper: a bold 0 fills a box too, but for its hole.
+const MIN_SOLID: f32 = 0.75;
 /// Minimum part of the picture that a sheet takes.
 const MIN_AREA: f32 = 0.15;
 /// Maximum longer side of a sheet, in shorter ones: a thick 1 is longer.
@@ -44,7 +46,7 @@ pub(super) fn inside(picture: &DynamicImage, strokes: &Mask) -> Option<DynamicIm
     let (across, down) = (right - left + 1, bottom - top + 1);
     let (shorter, longer) = (across.min(down), across.max(down));
     let is_sheet = filled as f32 > MIN_FILLED * (across * down) as f32
-        && 2 * solid > filled
+        && solid as f32 > MIN_SOLID * filled as f32
         && (across * down) as f32 > MIN_AREA * (width * height) as f32
         && longer < MAX_ASPECT * shorter
         && shorter > EDGE;
