@@ -18,6 +18,7 @@
 mod canvas;
 mod distance;
 mod flat;
+mod group;
 mod hollow;
 mod ink;
 mod least_squares;
@@ -31,6 +32,7 @@ mod regions;
 mod rulings;
 mod specks;
 mod strokes;
+mod surroundings;
 
 use image::{DynamicImage, GrayImage, Luma, imageops};
 

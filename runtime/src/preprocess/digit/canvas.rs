@@ -8,9 +8,9 @@ use super::quantile::quantile;
 use super::strokes::Mask;
 
 /// Part of the strongest difference that is still paper, and the part from which it is ink: the darkest shadows come to
-/// 0.7.
+/// 0.85 of the ink on them.
 const PAPER_UP_TO: f32 = 0.15;
-const INK_FROM: f32 = 0.75;
+const INK_FROM: f32 = 0.9;
 /// Maximum part of a picture of two colours that is neither of them nor the edge between them.
 const MAX_OTHER: f32 = 0.02;
 /// Width of that edge, in parts of the longer side, and at least in pixels: cameras and scaling blur.

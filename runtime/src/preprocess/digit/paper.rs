@@ -24,7 +24,7 @@ const COARSE_SIDE: u32 = 56;
 const AROUND: u32 = 5;
 /// The same for [`shadows`], which must know on which side of an edge it is.
 const FINE_SIDE: u32 = 112;
-const AROUND_EDGE: u32 = 8;
+const AROUND_EDGE: u32 = 6;
 /// How far, in pixels of that picture, strokes may move the edge of a shadow in the medians.
 const EDGE_REACH: u32 = 5;
 /// Minimum part of the picture's outline in a shadow, or in the light beside one; strokes cross less of it.

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use image::Luma;
 
 use super::distance::squared_distances;
+use super::group::{Group, groups};
 use super::ink::Ink;
 use super::regions::{self, Connectivity, Labels};
+use super::surroundings::{is_bar, is_frame, is_mark_in, is_on_margin, is_underline};
 
 /// Pixels that are strokes, 255, and that are not, 0.
 pub(super) type Mask = image::GrayImage;
@@ -29,23 +31,6 @@ const MIN_AREA: f32 = 0.04;
 /// Minimum size and area of a second drawing, in parts of the digit's: what is smaller is a mark beside it. A 1 has a
 /// fifth of the ink of a 0.
 const MIN_OTHER_DRAWING: [f32; 2] = [0.45, 0.1];
-/// Minimum height of a digit beside another one, and gap between them, in parts of the other's size: what is less is
-/// a stroke of the same digit.
-const MIN_BESIDE: [f32; 2] = [0.45, 0.07];
-/// How far from the picture's edge sides of boxes and bars of windows reach, in parts of the longer side.
-const BORDER: f32 = 0.2;
-/// Minimum part of them that does, and minimum part of a side along which they go.
-const MIN_NEAR: f32 = 0.95;
-const MIN_ALONG: f32 = 0.7;
-/// Minimum size of what is drawn inside, in parts of the picture's longer side.
-const MIN_INSIDE: f32 = 0.15;
-/// Minimum width of an underline, in its heights.
-const MIN_UNDERLINE: u32 = 4;
-/// Minimum part of its box that a frame surrounds; the oval of a 0 has less than 0.8.
-const MIN_FRAMED: f32 = 0.88;
-/// Minimum aspect of a round frame, its shorter side to the longer: zeros are slimmer.
-const MIN_ROUND_FRAME: f32 = 0.85;
-
 /// Cuts strokes from paper that has this background noise.
 pub(super) fn threshold(ink: &Ink, noise: f32) -> Mask {
     let min_ink = MIN_INK.max(MIN_INK_SIGMAS * noise).min(MAX_MIN_INK);
@@ -60,126 +45,33 @@ fn mask((width, height): (u32, u32), inked: impl Fn(u32, u32) -> bool) -> Mask {
 pub(super) struct Digit {
     /// These alone.
     pub(super) strokes: Mask,
-    /// Their part of all ink.
+    /// Their part of all ink but that of underlines, boxes and windows.
     pub(super) share: f32,
     /// Whether other drawings stand beside it.
     pub(super) several: bool,
-}
-
-/// Strokes that hang together, or nearly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Group {
-    label: u32,
-    area: u32,
-    left: u32,
-    top: u32,
-    /// Inclusive, as is the next.
-    right: u32,
-    bottom: u32,
-    touches_border: bool,
-}
-
-impl Group {
-    const fn empty(label: u32) -> Self {
-        let (left, top) = (u32::MAX, u32::MAX);
-        Self { label, area: 0, left, top, right: 0, bottom: 0, touches_border: false }
-    }
-
-    fn add(&mut self, x: u32, y: u32, (width, height): (u32, u32)) {
-        self.area += 1;
-        (self.left, self.right) = (self.left.min(x), self.right.max(x));
-        (self.top, self.bottom) = (self.top.min(y), self.bottom.max(y));
-        self.touches_border |= x == 0 || y == 0 || x + 1 == width || y + 1 == height;
-    }
-
-    /// The smallest group that holds both.
-    fn with(&self, other: &Self) -> Self {
-        Self {
-            label: self.label,
-            area: self.area + other.area,
-            left: self.left.min(other.left),
-            top: self.top.min(other.top),
-            right: self.right.max(other.right),
-            bottom: self.bottom.max(other.bottom),
-            touches_border: self.touches_border || other.touches_border,
-        }
-    }
-
-    fn width(&self) -> u32 {
-        self.right - self.left + 1
-    }
-
-    fn height(&self) -> u32 {
-        self.bottom - self.top + 1
-    }
-
-    fn size(&self) -> u32 {
-        self.width().max(self.height())
-    }
-
-    /// Whether it is a flat stroke below one of the others, and reaches about as far to both sides.
-    fn underlines(&self, others: &[Self]) -> bool {
-        self.width() >= MIN_UNDERLINE * self.height()
-            && others.iter().any(|other| {
-                let overlap =
-                    (self.right.min(other.right) + 1).saturating_sub(self.left.max(other.left));
-                let gap = self.top.saturating_sub(other.bottom);
-                2 * overlap > other.width()
-                    && 3 * other.height() > self.width()
-                    && 2 * self.width() > other.width()
-                    && other.height() > 3 * self.height()
-                    && other.bottom < self.top
-                    && (20 * gap > other.height() && 2 * gap < other.height())
-            })
-    }
-
-    /// Whether it stands left or right of `other` as another digit would, `gap` pixels away.
-    fn stands_beside(&self, other: &Self, gap: f32) -> bool {
-        let [height, min_gap] = MIN_BESIDE;
-        (self.right < other.left || self.left > other.right)
-            && self.height() as f32 > height * other.height() as f32
-            && gap > min_gap * other.size() as f32
-    }
-
-    fn holds(&self, other: &Self) -> bool {
-        other.left > self.left
-            && other.right < self.right
-            && other.top > self.top
-            && other.bottom < self.bottom
-    }
-
-    /// How likely it is the digit: large, in the middle, and not cut off.
-    fn score(&self, (width, height): (u32, u32)) -> f32 {
-        let x = (self.left + self.right) as f32 / 2.0 / width as f32 - 0.5;
-        let y = (self.top + self.bottom) as f32 / 2.0 / height as f32 - 0.5;
-        let central = (1.0 - x.hypot(y)).max(0.1);
-        // a neighbour that the picture cuts is often the largest
-        let whole = if self.touches_border { 0.4 } else { 1.0 };
-        // area alone would prefer a blot to a thin digit, size alone a frame
-        self.area as f32 * (self.size() as f32).sqrt() * central * whole
-    }
 }
 
 /// Finds the digit with all its strokes, and leaves out specks, frames, and what comes in from the border.
 pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
     let size = strokes.dimensions();
     let labels = label(strokes);
-    let mut groups = groups(&labels);
-    let all = groups.clone();
-    groups.retain(|group| !group.underlines(&all) && !runs_along_border(group, &all, &labels));
-    let drawn: u32 = groups.iter().map(|group| group.area).sum();
+    let all = groups(&labels);
+    let is_drawn = |group: &&Group| !is_underline(group, &all) && !is_bar(group, &all, &labels);
+    let (on_margin, mut drawn): (Vec<Group>, Vec<Group>) =
+        all.iter().filter(is_drawn).partition(|group| is_on_margin(group, &all, &labels));
+    let ink: u32 = drawn.iter().map(|group| group.area).sum();
     let main = loop {
-        let scores = groups.iter().map(|group| group.score(size)).enumerate().rev();
+        let scores = drawn.iter().map(|group| group.score(size)).enumerate().rev();
         let (best, _) = scores.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-        let best = groups.remove(best);
+        let best = drawn.remove(best);
         // a frame is larger than what it frames; there may be two, one in the other
-        if groups.is_empty() || !frames(best, &groups, &labels) {
+        if drawn.is_empty() || !is_frame(&best, &drawn, &labels) {
             break best;
         }
     };
-    let mut rest = groups;
-    // a dot or a slash in a 0
-    rest.retain(|group| !frames_mark(main, group, &labels));
+    let mut rest = drawn;
+    rest.extend(on_margin.into_iter().map(|group| Group { touches_border: true, ..group }));
+    rest.retain(|group| !is_mark_in(&main, group, &labels));
     let mut whole = main;
     let mut chosen = BTreeSet::from([main.label]);
     let digit = loop {
@@ -203,33 +95,11 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
         group.size() as f32 > size * main.size() as f32
             && group.area as f32 > area * main.area as f32
             && !group.touches_border
-            && group.width() < MIN_UNDERLINE * group.height()
+            && !group.is_flat()
     });
     let area = |mask: &Mask| mask.pixels().filter(|pixel| pixel.0[0] > 0).count() as f32;
-    let share = area(&digit) / drawn as f32;
+    let share = area(&digit) / ink as f32;
     Some(Digit { strokes: digit, share, several })
-}
-
-/// Whether a group is the side of a box, the bar of a window or the edge of a sheet: it is near the sides of the
-/// picture alone, and goes along most of one, while something else is drawn inside.
-fn runs_along_border(group: &Group, all: &[Group], labels: &Labels) -> bool {
-    let (width, height) = labels.dimensions();
-    let longer = width.max(height) as f32;
-    let is_inside = |other: &Group| {
-        !other.touches_border && other.size() as f32 > MIN_INSIDE * longer.min(group.size() as f32)
-    };
-    if !group.touches_border || !all.iter().any(is_inside) {
-        return false;
-    }
-    let margin = (longer * BORDER) as u32;
-    let from_side = |x: u32, y: u32| x.min(y).min(width - 1 - x).min(height - 1 - y);
-    let near = labels
-        .enumerate_pixels()
-        .filter(|(x, y, label)| label.0[0] == group.label && from_side(*x, *y) < margin)
-        .count();
-    let spans = group.width() as f32 > MIN_ALONG * width as f32
-        || group.height() as f32 > MIN_ALONG * height as f32;
-    spans && near as f32 > MIN_NEAR * group.area as f32
 }
 
 /// Whether `group`, `gap` pixels from the digit, is part of it: of `main` and what joined that, together `whole`.
@@ -261,15 +131,6 @@ fn label(strokes: &Mask) -> Labels {
     labels
 }
 
-fn groups(labels: &Labels) -> Vec<Group> {
-    let mut groups = BTreeMap::<u32, Group>::new();
-    for (x, y, label) in labels.enumerate_pixels().filter(|(_, _, label)| label.0[0] > 0) {
-        let label = label.0[0];
-        groups.entry(label).or_insert(Group::empty(label)).add(x, y, labels.dimensions());
-    }
-    groups.into_values().collect()
-}
-
 /// Minimum distance of each group from the digit, in pixels.
 fn gaps(digit: &Mask, labels: &Labels) -> BTreeMap<u32, f32> {
     let away = squared_distances(digit);
@@ -279,55 +140,6 @@ fn gaps(digit: &Mask, labels: &Labels) -> BTreeMap<u32, f32> {
         *gap = gap.min(away.0[0].sqrt());
     }
     gaps
-}
-
-/// Whether `frame` is drawn around one of the others: that lies in a hole of it, and is no speck.
-fn frames(frame: Group, others: &[Group], labels: &Labels) -> bool {
-    let (width, height) = labels.dimensions();
-    let inside: Vec<u32> = others
-        .iter()
-        .filter(|other| frame.holds(other) && 4 * other.size() > frame.size())
-        .map(|other| other.label)
-        .collect();
-    // a frame of less than half the picture may be a 0 or the loop of an 8 or 9 around a blot
-    if inside.is_empty() || 2 * frame.size() < width.max(height) {
-        return false;
-    }
-    let surrounded = surrounded(frame, labels);
-    let area = surrounded.pixels().filter(|pixel| pixel.0[0] > 0).count() as f32;
-    let is_box = area > MIN_FRAMED * (frame.width() * frame.height()) as f32;
-    let [shorter, longer] = [frame.width().min(frame.height()), frame.size()];
-    let is_round = shorter as f32 > MIN_ROUND_FRAME * longer as f32;
-    (is_box || is_round)
-        && labels
-            .pixels()
-            .zip(surrounded.pixels())
-            .any(|(label, surrounded)| inside.contains(&label.0[0]) && surrounded.0[0] > 0)
-}
-
-/// Whether `mark` lies in the hole of `ring`: a dot or a slash in a 0.
-fn frames_mark(ring: Group, mark: &Group, labels: &Labels) -> bool {
-    ring.holds(mark) && {
-        let surrounded = surrounded(ring, labels);
-        labels
-            .pixels()
-            .zip(surrounded.pixels())
-            .any(|(label, surrounded)| label.0[0] == mark.label && surrounded.0[0] > 0)
-    }
-}
-
-/// What cannot be reached from the picture's edge without crossing a group, and the group itself.
-fn surrounded(group: Group, labels: &Labels) -> Mask {
-    let (width, height) = labels.dimensions();
-    // one pixel more on each side, so that all that is outside hangs together
-    let open = mask((width + 2, height + 2), |x, y| {
-        let within = (1..=width).contains(&x) && (1..=height).contains(&y);
-        !within || labels.get_pixel(x - 1, y - 1).0[0] != group.label
-    });
-    // by sides only: through the corners of a frame one pixel thin, the outside would leak in
-    let regions = regions::label(&open, Connectivity::Four);
-    let outside = regions.get_pixel(0, 0);
-    mask((width, height), |x, y| regions.get_pixel(x + 1, y + 1) != outside)
 }
 
 #[cfg(test)]
