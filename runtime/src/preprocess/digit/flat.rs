@@ -114,6 +114,14 @@ mod tests {
     }
 
     #[test]
+    fn translucent_ink_is_as_strong_as_opaque_ink() {
+        for alpha in [1, 20, 126, 200] {
+            let flat = flatten(&bar([30, 0, 0, alpha], [0; 4]));
+            assert_eq!((flat.get_pixel(0, 0).0, flat.get_pixel(20, 0).0), ([255; 3], [30, 0, 0]));
+        }
+    }
+
+    #[test]
     fn large_pictures_are_averaged_and_keep_their_aspect() {
         let stripes =
             GrayImage::from_fn(4480, 2240, |x, _| Luma([if x % 2 == 0 { 0 } else { 200 }]));

@@ -140,6 +140,34 @@ mod tests {
     }
 
     #[test]
+    fn a_drawing_of_a_few_pixels_on_a_clean_page_is_measured_by_itself() {
+        let one = RgbImage::from_fn(448, 300, |x, y| {
+            let is_ink = (200..202).contains(&x) && (140..162).contains(&y);
+            Rgb([if is_ink { 10 } else { 250 - (x % 2) as u8 }; 3])
+        });
+        let Measured { ink, contrast, noise } = measure(&one);
+        assert!(contrast > 400.0 && noise < 0.01, "{contrast} {noise}");
+        assert!(ink.get_pixel(200, 150).0[0] > 0.95 && ink.get_pixel(100, 150).0[0] < 0.05);
+    }
+
+    #[test]
+    fn a_black_spot_beside_a_pale_drawing_is_not_its_strength() {
+        let pencil = RgbImage::from_fn(300, 200, |x, y| {
+            let is_spot = x < 6 && y < 6;
+            let is_pencil = (100..200).contains(&x) && (90..100).contains(&y);
+            Rgb([if is_spot {
+                0
+            } else if is_pencil {
+                150
+            } else {
+                220
+            }; 3])
+        });
+        let Measured { ink, .. } = measure(&pencil);
+        assert!(ink.get_pixel(150, 95).0[0] > 0.8);
+    }
+
+    #[test]
     fn blank_paper_has_no_contrast() {
         assert!(pen_and_print([200; 3], [200; 3], [200; 3]).contrast < 1.0);
     }

@@ -51,3 +51,44 @@ fn pen_radius(field: &Field) -> f32 {
     });
     quantile(&radii.collect::<Vec<_>>(), 0.5)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::normalize::field;
+    use super::*;
+
+    /// A stroke of this width from the upper left to a disc of this radius: a 6.
+    fn six(pen: f32, radius: f32) -> Mask {
+        Mask::from_fn(120, 160, |x, y| {
+            let (x, y) = (x as f32 - 60.0, y as f32 - 110.0);
+            let stem = (x + 25.0).abs() < pen / 2.0 && (-100.0..0.0).contains(&y);
+            Luma([if stem || x.hypot(y) < radius { 255 } else { 0 }])
+        })
+    }
+
+    #[test]
+    fn a_filled_loop_becomes_a_ring_as_wide_as_the_pen() {
+        for pen in [4.0, 10.0] {
+            let filled = six(pen, 35.0);
+            let opened = open_filled(&filled, &field(&filled)).unwrap();
+            let row: Vec<u8> = (61..95).map(|x| opened.get_pixel(x, 110).0[0]).collect();
+            let wall = row.iter().filter(|pixel| **pixel > 0).count() as f32;
+            assert!((wall - pen).abs() <= 2.0, "{wall} of {pen}");
+            assert_eq!((row[0], opened.get_pixel(35, 30).0[0]), (0, 255));
+        }
+    }
+
+    #[test]
+    fn bends_crossings_and_shapes_without_a_stroke_stay_as_they_are() {
+        let bold_cross = Mask::from_fn(100, 100, |x, y| {
+            Luma([if x.abs_diff(50) < 10 || x.abs_diff(y) < 14 { 255 } else { 0 }])
+        });
+        let disc = six(0.0, 35.0);
+        let square = Mask::from_fn(100, 100, |x, y| {
+            Luma([if x.abs_diff(50) < 30 && y.abs_diff(50) < 30 { 255 } else { 0 }])
+        });
+        for strokes in [bold_cross, disc, square, six(10.0, 12.0)] {
+            assert!(open_filled(&strokes, &field(&strokes)).is_none());
+        }
+    }
+}

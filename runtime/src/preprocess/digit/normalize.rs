@@ -99,7 +99,8 @@ fn crop(strokes: &Mask) -> Mask {
     cropped
 }
 
-fn field(strokes: &Mask) -> Field {
+/// Measures each pixel of strokes that do not reach the mask's edges.
+pub(super) fn field(strokes: &Mask) -> Field {
     let mut paper = strokes.clone();
     imageops::invert(&mut paper);
     let to_strokes = squared_distances(strokes);

@@ -41,10 +41,10 @@ pub(super) fn differences(picture: &RgbImage) -> Vec<[f32; 3]> {
     }
     let border = border(picture);
     let mut best = against(picture, &one_colour(picture, &border));
-    if canvas::is_evenly_lit(picture, &best) {
+    let mut smallest = Unexplained::of(&best, &border);
+    if smallest.at_border < MAX_BORDER_INK || canvas::is_evenly_lit(picture, &best) {
         return best;
     }
-    let mut smallest = Unexplained::of(&best, &border);
     let crossed = crosses_border(picture, &best);
     let papers: [(fn(&RgbImage, &[usize]) -> Rgb32FImage, bool); 3] =
         [(even_light, false), (surroundings, false), (shadows, true)];
@@ -205,25 +205,38 @@ fn surroundings(picture: &RgbImage, _border: &[usize]) -> Rgb32FImage {
     paper
 }
 
-/// Of the medians near a pixel the one whose colour is nearest to it: so paper is explained by the light on its own side of
-/// a shadow's edge, however sharp that is.
+/// Of the median around a pixel and the lightest and darkest ones near it the one whose colour is nearest to it: so
+/// paper is explained by the light on its own side of a shadow's edge, however sharp that is.
 fn shadows(picture: &RgbImage, _border: &[usize]) -> Rgb32FImage {
     let (width, height) = picture.dimensions();
     let medians = coarse_medians(picture, FINE_SIDE, AROUND_EDGE);
+    let lightest = extremes(&medians, |light, than| light > than);
+    let darkest = extremes(&medians, |light, than| light < than);
     Rgb32FImage::from_fn(width, height, |x, y| {
+        let (column, row) = (x * medians.width() / width, y * medians.height() / height);
         let pixel = picture.get_pixel(x, y).0.map(f32::from);
-        let around = |at: u32, length: u32, medians: u32| {
-            let at = at * medians / length;
-            at.saturating_sub(EDGE_REACH)..(at + EDGE_REACH + 1).min(medians)
-        };
-        let rows = around(y, height, medians.height());
-        let lights = rows
-            .flat_map(|row| around(x, width, medians.width()).map(move |column| (column, row)))
-            .map(|(column, row)| medians.get_pixel(column, row).0.map(f32::from));
+        let lights = [&medians, &lightest, &darkest]
+            .map(|lights| lights.get_pixel(column, row).0.map(f32::from));
         let away = |light: &[f32; 3]| length([0, 1, 2].map(|c| light[c] - pixel[c]));
-        let nearest = lights.min_by(|a, b| away(a).total_cmp(&away(b)));
+        let nearest = lights.into_iter().min_by(|a, b| away(a).total_cmp(&away(b)));
         Rgb(nearest.unwrap_or(pixel))
     })
+}
+
+/// The pixel around each that is further than all others in the sum of its channels.
+fn extremes(picture: &RgbImage, is_further: impl Fn(u32, u32) -> bool) -> RgbImage {
+    let sum = |pixel: &Rgb<u8>| pixel.0.into_iter().map(u32::from).sum();
+    let further = |a: Rgb<u8>, b: Rgb<u8>| if is_further(sum(&b), sum(&a)) { b } else { a };
+    let (width, height) = picture.dimensions();
+    let around = |at: u32, end: u32| at.saturating_sub(EDGE_REACH)..(at + EDGE_REACH + 1).min(end);
+    let along = |picture: &RgbImage, pixels: &dyn Fn(u32, u32) -> Vec<(u32, u32)>| {
+        RgbImage::from_fn(width, height, |x, y| {
+            let pixels = pixels(x, y).into_iter().map(|(x, y)| *picture.get_pixel(x, y));
+            pixels.reduce(further).unwrap_or(*picture.get_pixel(x, y))
+        })
+    };
+    let rows = along(picture, &|x, y| around(x, width).map(|x| (x, y)).collect());
+    along(&rows, &|x, y| around(y, height).map(|y| (x, y)).collect())
 }
 
 /// Medians around the pixels of a smaller picture of this longer side; a window reaches as far as this part of it.
@@ -314,6 +327,25 @@ mod tests {
         let off: Vec<f32> = differences.iter().map(|d| length(*d)).collect();
         // all but the bar and the shadow's edge
         assert!(quantile(&off, 0.9) < 30.0);
+    }
+
+    #[test]
+    fn the_edge_of_a_shadow_is_as_sharp_as_it_is_seen() {
+        // a thin bar across the edge, the shadow in a corner
+        let is_bar = |x: u32, y: u32| (146..154).contains(&x) && (40..160).contains(&y);
+        let picture = RgbImage::from_fn(300, 200, |x, y| {
+            let light = if 2 * y > x + 40 { 120 } else { 230 };
+            Rgb([if is_bar(x, y) { light / 5 } else { light + (x % 2) as u8 }; 3])
+        });
+        let differences = differences(&picture);
+        let off = differences.iter().enumerate().filter(|(at, _)| {
+            let (x, y) = (*at as u32 % 300, *at as u32 / 300);
+            !is_bar(x, y)
+        });
+        let wrong = off.filter(|(_, d)| length(**d) > 60.0).count();
+        assert!(wrong < 30, "{wrong}");
+        let ink = |x: usize, y: usize| length(differences[y * 300 + x]);
+        assert!(ink(150, 60) > 200.0 && ink(150, 94) > 100.0 && ink(150, 140) > 150.0);
     }
 
     #[test]

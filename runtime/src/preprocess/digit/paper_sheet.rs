@@ -88,6 +88,13 @@ mod tests {
     }
 
     #[test]
+    fn a_bold_zero_with_square_corners_is_no_sheet() {
+        let mut zero = rectangle(20, 10, 60, 80);
+        (38..62).for_each(|x| (28..72).for_each(|y| zero.put_pixel(x, y, Luma([0]))));
+        assert!(inside(&GrayImage::new(100, 100).into(), &zero).is_none());
+    }
+
+    #[test]
     fn a_thick_one_a_small_square_and_a_blank_picture_are_no_sheets() {
         let picture: DynamicImage = GrayImage::new(100, 100).into();
         for strokes in [rectangle(40, 10, 20, 80), rectangle(40, 40, 20, 20), rectangle(0, 0, 0, 0)]

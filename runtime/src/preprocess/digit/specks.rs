@@ -59,3 +59,47 @@ fn is_strewn(picture: &RgbImage) -> bool {
         && count as f32 > MIN_SPECKS * (width * height) as f32
         && corners.iter().all(|specks| *specks > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+
+    /// A bar of this width on white.
+    fn bar(x: u32, y: u32, width: u32) -> Rgb<u8> {
+        let is_ink = x.abs_diff(50) < width && (20..80).contains(&y);
+        Rgb([if is_ink { 0 } else { 255 }; 3])
+    }
+
+    #[test]
+    fn salt_and_pepper_are_taken_out_and_strokes_stay() {
+        let mut state = 1_u32;
+        let strewn = RgbImage::from_fn(100, 100, |x, y| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            match state >> 24 {
+                0..6 => Rgb([0; 3]),
+                6..12 => Rgb([255; 3]),
+                _ => bar(x, y, 5),
+            }
+        });
+        let clean = remove(&strewn).unwrap();
+        let is_wrong = |(x, y, pixel): (u32, u32, &Rgb<u8>)| *pixel != bar(x, y, 5);
+        let wrong =
+            |picture: &RgbImage| picture.enumerate_pixels().filter(|at| is_wrong(*at)).count();
+        assert!(wrong(&strewn) > 200 && wrong(&clean) < 30, "{}", wrong(&clean));
+    }
+
+    #[test]
+    fn thin_lines_dotted_digits_and_noise_are_left_alone() {
+        let thin = RgbImage::from_fn(100, 100, |x, y| bar(x, y, 1));
+        let dotted = RgbImage::from_fn(100, 100, |x, y| {
+            if x % 3 == 0 && y % 3 == 0 { bar(x, y, 12) } else { Rgb([255; 3]) }
+        });
+        let noisy =
+            RgbImage::from_fn(100, 100, |x, y| Rgb([180 + ((x * 37 + y * 91) % 61) as u8; 3]));
+        for picture in [thin, dotted, noisy, RgbImage::new(1, 1)] {
+            assert!(remove(&picture).is_none());
+        }
+    }
+}

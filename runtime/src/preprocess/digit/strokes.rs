@@ -8,7 +8,7 @@ use super::distance::squared_distances;
 use super::group::{Group, groups};
 use super::ink::Ink;
 use super::regions::{self, Connectivity, Labels};
-use super::surroundings::{is_bar, is_frame, is_mark_in, is_on_margin, is_underline};
+use super::surroundings::{is_bar, is_frame, is_on_margin, is_underline, marks_in};
 
 /// Pixels that are strokes, 255, and that are not, 0.
 pub(super) type Mask = image::GrayImage;
@@ -71,7 +71,8 @@ pub(super) fn digit(strokes: &Mask) -> Option<Digit> {
     };
     let mut rest = drawn;
     rest.extend(on_margin.into_iter().map(|group| Group { touches_border: true, ..group }));
-    rest.retain(|group| !is_mark_in(&main, group, &labels));
+    let marks = marks_in(&main, &rest, &labels);
+    rest.retain(|group| !marks.contains(&group.label));
     let mut whole = main;
     let mut chosen = BTreeSet::from([main.label]);
     let digit = loop {
@@ -232,6 +233,56 @@ mod tests {
         assert_eq!(area(&framed.strokes), area(&rectangles(&[one])));
         let zero = digit(&rectangles(&frame)).unwrap();
         assert_eq!(area(&zero.strokes), area(&rectangles(&frame)));
+    }
+
+    #[test]
+    fn a_mark_in_a_zero_is_none_of_it_and_a_zero_is_no_frame() {
+        let slim = |x: f32, y: f32| ((x - 50.0) * 1.5).hypot(y - 50.0);
+        let zero = mask((100, 100), |x, y| (36.0..42.0).contains(&slim(x as f32, y as f32)));
+        let slash = |x: u32, y: u32| x.abs_diff(50) < 3 && y.abs_diff(50) < 14;
+        let marked = mask((100, 100), |x, y| zero.get_pixel(x, y).0[0] > 0 || slash(x, y));
+        let found = digit(&marked).unwrap();
+        assert!(found.strokes == zero && !found.several);
+    }
+
+    #[test]
+    fn an_underline_is_left_out_and_the_foot_of_a_one_is_not() {
+        let (one, foot, line) = ([47, 20, 6, 50], [35, 71, 30, 5], [25, 80, 50, 5]);
+        let found = digit(&rectangles(&[one, line])).unwrap();
+        assert_eq!(area(&found.strokes), area(&rectangles(&[one])));
+        assert!(!found.several && found.share > 0.99);
+        let found = digit(&rectangles(&[one, foot])).unwrap();
+        assert_eq!(area(&found.strokes), area(&rectangles(&[one, foot])));
+    }
+
+    #[test]
+    fn a_short_one_beside_a_zero_is_another_digit() {
+        let zero = [[50, 20, 5, 60], [75, 20, 5, 60], [50, 20, 30, 5], [50, 75, 30, 5]];
+        // as near as the strokes of one digit may be
+        for one in [[38, 48, 5, 30], [25, 45, 5, 30]] {
+            assert!(digit(&rectangles(&[zero.as_slice(), &[one]].concat())).unwrap().several);
+        }
+    }
+
+    #[test]
+    fn a_box_that_the_picture_cuts_is_left_out() {
+        let seven = [[40, 30, 25, 5], [60, 30, 5, 45]];
+        for sides in [[[0, 4, 100, 5], [92, 4, 5, 96]], [[3, 0, 4, 95], [3, 91, 97, 4]]] {
+            let found = digit(&rectangles(&[seven, sides].concat())).unwrap();
+            assert_eq!(area(&found.strokes), area(&rectangles(&seven)));
+            assert!(found.share > 0.99);
+        }
+    }
+
+    #[test]
+    fn bars_and_buttons_of_a_window_are_left_out() {
+        let one = [[55, 40, 3, 30]];
+        let bars = [[0, 0, 100, 12], [0, 12, 8, 88]];
+        let buttons = [[10, 95, 4, 4], [30, 95, 4, 4], [50, 94, 5, 5], [70, 94, 5, 5]];
+        let window = [one.as_slice(), &bars, &buttons].concat();
+        let found = digit(&rectangles(&window)).unwrap();
+        assert_eq!(area(&found.strokes), area(&rectangles(&one)));
+        assert!(found.share > 0.99 && !found.several);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is drawn below, around and inside a digit and is none of it: underlines, boxes, windows, and the mark in a 0.
 
+use std::collections::BTreeSet;
+
 use image::Luma;
 
 use super::group::Group;
@@ -99,9 +101,14 @@ pub(super) fn is_frame(group: &Group, others: &[Group], labels: &Labels) -> bool
     (is_box || is_round) && holds_any(&surrounded, labels, &content)
 }
 
-/// Whether `mark` lies in a hole of `digit`, as the dot or the slash in a 0 does.
-pub(super) fn is_mark_in(digit: &Group, mark: &Group, labels: &Labels) -> bool {
-    digit.holds(mark) && holds_any(&surrounded(digit, labels), labels, &[mark.label])
+/// The groups in the holes of a digit, as the dot or the slash in a 0 is.
+pub(super) fn marks_in(digit: &Group, others: &[Group], labels: &Labels) -> BTreeSet<u32> {
+    if !others.iter().any(|other| digit.holds(other)) {
+        return BTreeSet::new();
+    }
+    let surrounded = surrounded(digit, labels);
+    let inside = labels.pixels().zip(surrounded.pixels()).filter(|(_, inside)| inside.0[0] > 0);
+    inside.map(|(label, _)| label.0[0]).filter(|label| *label != digit.label).collect()
 }
 
 /// Whether pixels of one of these groups are set in the mask.
