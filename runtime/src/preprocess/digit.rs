@@ -4,13 +4,16 @@
 //!
 //! | module | what it does | what it assumes |
 //! |---|---|---|
-//! | flat | lays transparent pictures on paper, averages large ones down to 448 pixels | the digit is as long as an eighth of the picture or more |
-//! | paper | estimates the colour of the paper at each pixel: even, evenly lit, or as around | most of the border is paper |
+//! | flat | lays transparent pictures on paper, averages large ones down to 448 pixels | the digit is as long as a twentieth of the picture or more |
+//! | specks | takes single pixels out of a picture that is strewn with them | strokes are wider than a pixel |
+//! | canvas, paper | estimates the colour of the paper at each pixel: even, evenly lit, as around, or with the edges of shadows | most of the border is paper, or all is paper and ink |
 //! | ink | measures how far each pixel is from the paper's colour towards the pen's | one pen |
 //! | rulings | removes straight thin lines that cross the picture | the pen is thicker, or there are several lines |
-//! | strokes | cuts ink from paper, joins the strokes of one digit, leaves out specks, frames and neighbours | the digit is large and near the middle |
+//! | hollow | fills strokes that are drawn as outlines | the outline is closed |
+//! | strokes, group | cuts ink from paper, joins the strokes of one digit, leaves out specks and neighbours | the digit is large and near the middle |
+//! | surroundings | tells underlines, boxes, windows and the mark in a 0 from strokes | |
 //! | `paper_sheet` | if the drawing is a sheet of paper on a table, starts again inside it | it lies nearly straight |
-//! | normalize | brings the pen near MNIST's, scales into 20×20, puts the centre of mass in the middle | |
+//! | loops, normalize | opens filled loops, brings the pen near MNIST's, scales into 20×20, puts the centre of mass in the middle | |
 //!
 //! A picture of 28×28 that stands as MNIST's do already, light on dark or dark on light, is not changed.
 //! What this does not do: find digits on a page, turn what lies on its side, straighten perspective.

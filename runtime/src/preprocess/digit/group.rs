@@ -86,7 +86,7 @@ impl Group {
     pub(super) fn stands_beside(&self, other: &Self, gap: f32) -> bool {
         let [height, min_gap] = MIN_BESIDE;
         (self.right < other.left || self.left > other.right)
-            && self.height() as f32 > height * other.height() as f32
+            && self.height() as f32 > height * other.size() as f32
             && gap > min_gap * other.size() as f32
     }
 

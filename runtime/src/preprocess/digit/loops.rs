@@ -49,7 +49,9 @@ fn pen_radius(field: &Field) -> f32 {
         let slope = (at(x + 1, y) - at(x - 1, y)).hypot(at(x, y + 1) - at(x, y - 1)) / 2.0;
         (slope <= MAX_RIDGE_SLOPE).then(|| at(x, y))
     });
-    quantile(&radii.collect::<Vec<_>>(), 0.5)
+    let radii: Vec<f32> = radii.collect();
+    // a square has no stroke
+    if radii.is_empty() { f32::INFINITY } else { quantile(&radii, 0.5) }
 }
 
 #[cfg(test)]

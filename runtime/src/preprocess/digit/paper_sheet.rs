@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_bold_zero_with_square_corners_is_no_sheet() {
         let mut zero = rectangle(20, 10, 60, 80);
-        (38..62).for_each(|x| (28..72).for_each(|y| zero.put_pixel(x, y, Luma([0]))));
+        (36..64).for_each(|x| (26..74).for_each(|y| zero.put_pixel(x, y, Luma([0]))));
         assert!(inside(&GrayImage::new(100, 100).into(), &zero).is_none());
     }
 

@@ -12,6 +12,8 @@ use super::strokes::Mask;
 const UNDERLINE_GAP: [f32; 2] = [0.05, 0.5];
 /// Minimum height of an underlined digit, in heights and in widths of the line.
 const MIN_UNDERLINED: [f32; 2] = [3.0, 0.33];
+/// Maximum distance between the middles of both, in parts of the line's width.
+const MAX_ASIDE: f32 = 0.3;
 /// How far from the picture's edge the sides of boxes and the bars of windows reach, in parts of the longer side.
 const MAX_BAR: f32 = 0.2;
 /// Minimum part of a bar that is so near, and minimum part of a side along which it goes.
@@ -37,7 +39,9 @@ pub(super) fn is_underline(group: &Group, all: &[Group]) -> bool {
         let common = (group.right.min(other.right) + 1).saturating_sub(group.left.max(other.left));
         let height = other.height() as f32;
         let gap = group.top.saturating_sub(other.bottom) as f32;
+        let middle = |group: &Group| (group.left + group.right) as f32 / 2.0;
         2 * common > other.width()
+            && (middle(group) - middle(other)).abs() < MAX_ASIDE * width
             && width > 0.5 * other.width() as f32
             && height > (heights * group.height() as f32).max(widths * width)
             && (min_gap * height..max_gap * height).contains(&gap)
