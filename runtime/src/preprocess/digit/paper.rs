@@ -16,6 +16,8 @@ const INK_FROM: f32 = 0.6;
 const MAX_BORDER_INK: f32 = 0.06;
 /// A less simple paper must leave at most this part unexplained of what a simpler one does, less this by itself.
 const BETTER: [f32; 2] = [0.8, 0.003];
+/// The same for [`shadows`], which may explain bold strokes too.
+const BETTER_WITH_SHADOWS: [f32; 2] = [0.55, 0.003];
 /// Width of the border, in parts of the shorter side.
 const BORDER: u32 = 16;
 /// Longer side of the picture on which [`surroundings`] looks around.
@@ -55,7 +57,8 @@ pub(super) fn differences(picture: &RgbImage) -> Vec<[f32; 3]> {
         }
         let differences = against(picture, &paper(picture, &border));
         let unexplained = Unexplained::of(&differences, &border);
-        if unexplained.sum() < BETTER[0] * smallest.sum() - BETTER[1] {
+        let [part, less] = if is_of_shadows { BETTER_WITH_SHADOWS } else { BETTER };
+        if unexplained.sum() < part * smallest.sum() - less {
             (best, smallest) = (differences, unexplained);
         }
     }
