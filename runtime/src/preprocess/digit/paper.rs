@@ -32,10 +32,14 @@ const EDGE_REACH: u32 = 5;
 /// Minimum part of the picture's outline in a shadow, or in the light beside one; strokes cross less of it.
 const MIN_CROSSING: f32 = 0.12;
 
+/// Estimates the paper of a picture from it and from the places at its border.
+type Estimate = fn(&RgbImage, &[usize]) -> Rgb32FImage;
+
 /// Paper minus picture at each pixel and channel, in parts of the range that the paper leaves to ink, times 255:
 /// so strokes in a shadow are as strong as those in the light.
 ///
-/// The paper is the simplest that explains the picture: one colour, light that falls off evenly, or what is around.
+/// The paper is the simplest that explains the picture: one colour, light that falls off evenly, what is
+/// around, or that on both sides of a shadow's edge.
 pub(super) fn differences(picture: &RgbImage) -> Vec<[f32; 3]> {
     if let Some(canvas) = canvas::commonest_colour(picture) {
         let (width, height) = picture.dimensions();
@@ -48,7 +52,7 @@ pub(super) fn differences(picture: &RgbImage) -> Vec<[f32; 3]> {
         return best;
     }
     let crossed = crosses_border(picture, &best);
-    let papers: [(fn(&RgbImage, &[usize]) -> Rgb32FImage, bool); 3] =
+    let papers: [(Estimate, bool); 3] =
         [(even_light, false), (surroundings, false), (shadows, true)];
     for (paper, is_of_shadows) in papers {
         let is_needed = if is_of_shadows { crossed } else { smallest.at_border >= MAX_BORDER_INK };
