@@ -237,8 +237,11 @@ fn classes_are_called_by_the_names_that_the_onnx_file_has() {
     let other = [&board[..], &["--model", "other.onnx"]].concat();
     bench.refuses(&other, &["other.onnx", "another ONNX file"]);
     fs::rename(bench.path("photos/three"), bench.path("photos/drei")).unwrap();
-    let named = [&board[..], &["--model", "lenet.onnx"]].concat();
-    bench.refuses(&named, &["photos has a folder drei", "none of the model's classes: nil, one"]);
+    let with_names = [&board[..], &["--model", "lenet.onnx"]].concat();
+    bench.refuses(
+        &with_names,
+        &["photos has a folder drei", "none of the model's classes: nil, one"],
+    );
     assert_eq!(bench.run(&["board", "--model", "lenet.onnx"]).status.code(), Some(2));
 }
 

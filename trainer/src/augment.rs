@@ -94,7 +94,6 @@ impl Draws {
     }
 
     /// Pictures `[pictures, channels, height, width]`, changed; pixels are `float32`, 0 to 255.
-    #[must_use]
     pub fn apply(&self, pictures: &Tensor) -> Tensor {
         match &self.0 {
             Drawn::Digits(draws) => draws.apply(pictures),

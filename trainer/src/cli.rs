@@ -25,6 +25,7 @@ pub(crate) struct Classes(pub(crate) Vec<String>);
 /// Train a small network on labelled images and export it to ONNX: LeNet on MNIST by default
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each option that is given or not")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

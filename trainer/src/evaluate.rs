@@ -93,7 +93,9 @@ pub fn images_tensor(images: &[Image]) -> Tensor {
     let shape = images.first().map_or(MNIST_SHAPE, Image::shape);
     let [channels, height, width] = shape.map(|side| side as i64);
     let mut pixels = Vec::with_capacity(images.len() * shape.iter().product::<usize>());
-    images.iter().for_each(|image| pixels.extend_from_slice(image.pixels()));
+    for image in images {
+        pixels.extend_from_slice(image.pixels());
+    }
     Tensor::from_slice(&pixels).view([images.len() as i64, channels, height, width])
 }
 

@@ -413,7 +413,7 @@ pub(crate) mod tests {
             assert!((900..=1400).contains(&png.width()), "{}", png.width());
         }
         for (filter_shape, filters) in [([1, 1, 1], &[][..]), ([2, 3, 3], &made.filters[..180])] {
-            let figures = Figures { filter_shape, filters, ..made.figures(&recipe) };
+            let figures = Figures { filters, filter_shape, ..made.figures(&recipe) };
             assert_eq!(svgs(&figures).len(), NAMES.len());
         }
     }

@@ -268,7 +268,7 @@ impl Draws {
         let taken = self.places.matmul(&self.maps); // [pictures, height * width, 3]
         let mut grid = taken.narrow(2, 0, 2);
         if amounts.perspective != 0.0 {
-            grid = grid / taken.narrow(2, 2, 1);
+            grid /= taken.narrow(2, 2, 1); // in place, in `taken`, which nothing else reads
         }
         let grid = grid.view([-1, *height, *width, 2]);
         let mut x = grid_sample(&pictures.to_kind(Kind::Float), &grid, Outside::Edge);
@@ -283,20 +283,20 @@ impl Draws {
             x = x + axis(0) * number(Number::SlopeX) + axis(1) * number(Number::SlopeY);
         }
         if *channels > 1 {
-            x = x * &self.cast;
+            x *= &self.cast;
             let grey = x.mean_dim([1].as_slice(), true, Kind::Float);
             x = &x + (grey - &x) * number(Number::Grey);
         }
         let negative: Tensor = 255.0 - 2.0 * &x;
-        x = x + negative * number(Number::Inversion);
+        x += negative * number(Number::Inversion);
         if amounts.hidden != 0.0 {
-            x = self.hide(x);
+            x = self.hide(&x);
         }
         (x + self.noises.of(&self.chosen) * number(Number::Noise)).clamp(0.0, 255.0)
     }
 
     /// Puts one grey over a rectangle of each picture, whose middle is anywhere.
-    fn hide(&self, x: Tensor) -> Tensor {
+    fn hide(&self, x: &Tensor) -> Tensor {
         let [_, height, width] = self.shape;
         let number = |of: Number| &self.numbers[of as usize];
         let within = |index, middle, half| {
@@ -306,7 +306,7 @@ impl Draws {
         let across = within(0, Number::HiddenX, Number::HiddenWidth);
         let down = within(1, Number::HiddenY, Number::HiddenHeight);
         let hidden = across.logical_and(&down).to_kind(Kind::Float);
-        &x + (number(Number::HiddenShade) - &x) * hidden
+        x + (number(Number::HiddenShade) - x) * hidden
     }
 }
 

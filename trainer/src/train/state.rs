@@ -165,7 +165,9 @@ mod tests {
         assert_eq!(chosen(&[1.0, 0.99], 100), 2, "one picture of a hundred");
         assert_eq!(chosen(&[1.0, 0.9], 100), 1);
         let mut none = epochs(&[0.9, 0.1]);
-        none.iter_mut().for_each(|epoch| epoch.eval = None);
+        for epoch in &mut none {
+            epoch.eval = None;
+        }
         assert_eq!(super::chosen(&none, 0).unwrap().epoch, 2);
     }
 }

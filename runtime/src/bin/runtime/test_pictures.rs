@@ -59,12 +59,16 @@ pub(crate) fn load(path: &Path, classes: &[String]) -> anyhow::Result<TestPictur
 
 /// The model's class for each class of the listing; `None` for that of no class.
 fn labels(listing: &Listing, classes: &[String]) -> anyhow::Result<Vec<Option<usize>>> {
-    let found: Vec<_> = listing.classes.iter().map(|label| class(label, classes)).collect();
-    let pairs = listing.classes.iter().zip(&found);
-    let unknown = pairs.filter(|(_, class)| class.is_none()).map(|(label, _)| label.clone());
-    let unknown: Vec<String> = unknown.collect();
+    let mut found = vec![];
+    let mut unknown = vec![];
+    for label in &listing.classes {
+        match class(label, classes) {
+            Ok(class) => found.push(class),
+            Err(label) => unknown.push(label.to_owned()),
+        }
+    }
     if unknown.is_empty() {
-        return Ok(found.into_iter().flatten().collect());
+        return Ok(found);
     }
     let fault = FolderFault::UnknownClasses { unknown, known: classes.to_vec() };
     let error = dataset::Error::Folder { path: listing.root.clone(), fault };
@@ -73,12 +77,12 @@ fn labels(listing: &Listing, classes: &[String]) -> anyhow::Result<Vec<Option<us
     ))
 }
 
-/// The class that a label means, `Some(None)` for that of no class; `None` if it means nothing.
-fn class(label: &str, classes: &[String]) -> Option<Option<usize>> {
+/// The class that a label means, `None` for that of no class; the label itself as the error if it means nothing.
+fn class<'a>(label: &'a str, classes: &[String]) -> Result<Option<usize>, &'a str> {
     let by_name = classes.iter().position(|class| class == label);
     let by_number = || label.parse().ok().filter(|&class| class < classes.len());
     let class = by_name.or_else(by_number);
-    (class.is_some() || label == OF_NO_CLASS).then_some(class)
+    if class.is_some() || label == OF_NO_CLASS { Ok(class) } else { Err(label) }
 }
 
 /// The first of the files that were not taken.
@@ -120,8 +124,8 @@ mod tests {
     fn a_name_comes_before_a_number_and_both_before_none() {
         let classes = ["1", "none", "0"].map(str::to_owned);
         let found = ["1", "none", "2", "3"].map(|label| class(label, &classes));
-        assert_eq!(found, [Some(Some(0)), Some(Some(1)), Some(Some(2)), None]);
-        assert_eq!(class("none", &classes[..1]), Some(None));
+        assert_eq!(found, [Ok(Some(0)), Ok(Some(1)), Ok(Some(2)), Err("3")]);
+        assert_eq!(class("none", &classes[..1]), Ok(None));
     }
 
     #[test]
