@@ -232,16 +232,16 @@ fn classes_are_called_by_the_names_that_the_onnx_file_has() {
     fs::create_dir_all(bench.path("photos/three")).unwrap();
     fs::copy(fixtures::data("digits/mnist_3.png"), bench.path("photos/three/3.png")).unwrap();
     let board = ["board", "--quantized", "lenet.q8", "--images", "1", "--data", "photos"];
-    bench.refuses(&board, &["photos has 1 folders", "10 classes without names", "one for each"]);
+    bench.refuses(
+        &board,
+        &["photos has pictures of 1 classes", "10 classes without names", "one for each"],
+    );
     fs::write(bench.path("other.onnx"), runtime::EMBEDDED_MODEL).unwrap();
     let other = [&board[..], &["--model", "other.onnx"]].concat();
     bench.refuses(&other, &["other.onnx", "another ONNX file"]);
     fs::rename(bench.path("photos/three"), bench.path("photos/drei")).unwrap();
     let with_names = [&board[..], &["--model", "lenet.onnx"]].concat();
-    bench.refuses(
-        &with_names,
-        &["photos has a folder drei", "none of the model's classes: nil, one"],
-    );
+    bench.refuses(&with_names, &["photos: the model has no class `drei`: its 10 are nil, one"]);
     assert_eq!(bench.run(&["board", "--model", "lenet.onnx"]).status.code(), Some(2));
 }
 
