@@ -22,7 +22,7 @@ fn main() {
         } else {
             println!(
                 "cargo::warning=kernels for cores without DSP instructions: if the core has them, as most \
-                 Cortex-M33 do, build with RUSTFLAGS='-C target-cpu=cortex-m33'"
+                 Cortex-M33 do, add \"-C\", \"target-cpu=cortex-m33\" to this target's rustflags in .cargo/config.toml"
             );
             "portable"
         }

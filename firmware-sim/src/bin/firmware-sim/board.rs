@@ -33,6 +33,8 @@ struct Run<'a> {
     labels: &'a [u8],
     /// Folders that were taken for the classes, in this order.
     assumed_classes: Option<&'a [String]>,
+    /// Whether the ONNX file was given, which may name them.
+    has_onnx: bool,
 }
 
 pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
@@ -88,7 +90,9 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     let assumed_classes = test.assumed_classes.as_deref();
     let file_name = arguments.quantized.as_deref().and_then(Path::file_stem);
     let network = file_name.map_or("lenet".into(), |name| name.to_string_lossy().replace(',', "_"));
-    let run = Run { machine, network, model, memory, report: &report, labels, assumed_classes };
+    let has_onnx = arguments.model.is_some();
+    let run =
+        Run { machine, network, model, memory, report: &report, labels, assumed_classes, has_onnx };
     let mut output = io::stdout().lock();
     if arguments.csv {
         output.write_all(run.csv().as_bytes())?;
@@ -208,9 +212,13 @@ impl Run<'_> {
         }
         if let Some(classes) = self.assumed_classes {
             let classes = SingleLine(classes.join(", "));
-            let assumed = format!(
-                "assumed, from the order of the folders' names: {classes}; --model MODEL.onnx says which is which"
-            );
+            let known = if self.has_onnx {
+                "the ONNX file names none"
+            } else {
+                "--model MODEL.onnx says which is which"
+            };
+            let assumed =
+                format!("assumed, from the order of the folders' names: {classes}; {known}");
             summary.push(("classes", assumed));
         }
         let dropped = format!("{} dropped, {} images lost to that", report.dropped, report.lost);

@@ -20,7 +20,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto
 table { display: block; overflow-x: auto; white-space: nowrap; border-collapse: collapse; margin: 1rem 0 } th, td { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
 th:first-child, td:first-child { text-align: left } code { font-size: .85em } svg { max-width: 100%; height: auto }
 .plots, .gallery { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0 } figcaption { font-size: .85em }
-.gallery img { width: 112px; height: 112px; image-rendering: pixelated; border: 1px solid #ccc }
+.gallery img { height: 112px; min-width: 56px; image-rendering: pixelated; border: 1px solid #ccc }
 .large { font-size: 1.6em; font-weight: 600 }
 @media print { body { font-size: 70%; margin: 0 } table { display: table; white-space: normal } th, td { padding: .1rem .4rem } code { overflow-wrap: anywhere } figure, tr { break-inside: avoid } h2 { break-after: avoid } }";
 
@@ -41,6 +41,9 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
             body {
                 h1 { "Int8 against float" }
                 p.large { "Int8 and float agree on " (agreement.count) " of " (agreement.all) " images" }
+                @if report.trained_on > 0 {
+                    p { (report.trained_on) " of these are training images too, on which the model was calibrated: other images may agree less." }
+                }
                 (sources(report))
                 (shares(report))
                 h2 { "Layer by layer" }
