@@ -16,6 +16,7 @@ pub mod int8;
 pub mod memory;
 mod normalization;
 pub mod onnx;
+mod pooling;
 pub mod quantize;
 mod range_estimator;
 mod ranking;

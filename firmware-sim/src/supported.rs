@@ -11,7 +11,7 @@ use network::{Activation, Architecture, Conv, Kind, Layer, Network, Pool, PoolMo
 use runtime::FloatInput;
 
 use super::error::Error;
-use super::normalization;
+use super::{normalization, pooling};
 
 /// Largest side of a convolution's kernel.
 pub const MAX_KERNEL: usize = 11;
@@ -82,7 +82,7 @@ pub fn read(graph: &Graph, float_input: Option<FloatInput>) -> Result<Supported,
         None => Takes::Numbers,
     };
     let network = match activated_before_pooling(&network) {
-        Ok(network) => network,
+        Ok(network) => pooling::separate(&network),
         Err(found) => {
             reasons.extend(found);
             network

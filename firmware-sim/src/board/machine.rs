@@ -123,10 +123,12 @@ impl Machine {
         }
     }
 
-    /// Instructions from a row of the camera to the next, for a model of so many multiply-accumulates and rows: so few
-    /// that rows come while others are computed, so many that none is dropped.
+    /// Instructions from a row of the camera to the next, for a model of so much [`Memory::work`] and so many rows: so
+    /// few that rows come while others are computed, so many that none is dropped.
+    ///
+    /// [`Memory::work`]: crate::memory::Memory::work
     #[must_use]
-    pub const fn row_period(self, macs: usize, rows: usize) -> u32 {
+    pub const fn row_period(self, work: usize, rows: usize) -> u32 {
         // instructions a product, twice as many as the slowest network takes
         let tenths_per_mac = match self {
             Self::M4 | Self::M7 | Self::M33 => 30,
@@ -136,7 +138,7 @@ impl Machine {
         };
         // one row in several may make all layers work: three others can wait meanwhile
         let shares = if rows < ROWS_AT_LEAST { rows } else { ROWS_AT_LEAST };
-        let period = macs as u64 * tenths_per_mac / 10 / shares as u64 + 20_000;
+        let period = work as u64 * tenths_per_mac / 10 / shares as u64 + 20_000;
         if period < MAX_ROW_PERIOD as u64 { period as u32 } else { MAX_ROW_PERIOD }
     }
 }

@@ -31,7 +31,7 @@ fn profile(machine: Machine, name: &str, q8: &[u8], pictures: &[Image]) -> Vec<M
     let model = Model::parse(&file).unwrap();
     let memory = Memory::of(model);
     let images = samples::frames(model, Samples::Images(pictures)).unwrap();
-    let row_period = machine.row_period(memory.macs(), memory.height());
+    let row_period = machine.row_period(memory.work(), memory.height());
     let builder = BoardBuilder::of_this_build();
     let report = builder.run(machine, &file, &images, row_period, |_| ()).unwrap();
     assert_eq!((report.agreements(), report.lost), (pictures.len(), 0), "{name}, {machine:?}");

@@ -6,11 +6,11 @@ use core::cell::RefCell;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use boards::{DIMENSIONS, WAITING};
 use boards::clock::Clock;
 use boards::console::{self, FAILED};
 use boards::machine::{self, entry};
 use boards::memory::{self, PixelRow, TestImages};
+use boards::{DIMENSIONS, WAITING};
 use critical_section::Mutex;
 use firmware::camera::{self, Place};
 use firmware::{Logits, Progress};

@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     }
     let memory = Memory::of(model);
     let row_period =
-        arguments.row_period.unwrap_or_else(|| machine.row_period(memory.macs(), memory.height()));
+        arguments.row_period.unwrap_or_else(|| machine.row_period(memory.work(), memory.height()));
     let bar = model::progress_bar(count, "images");
     let started = Instant::now();
     let report = builder.run(machine, &bytes, &images, row_period, |done| {
