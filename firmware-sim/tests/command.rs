@@ -190,6 +190,14 @@ fn folders_of_pictures_and_arrays_are_data_too() {
     };
     let photos = json("photos");
     assert_eq!((&photos["labelled"], &photos["int8_right"]["count"]), (&3.into(), &3.into()));
+    assert!(photos["of_no_class"].is_null());
+    // what is no digit is not calibrated on, and told apart
+    fs::create_dir(bench.path("photos/none")).unwrap();
+    image::GrayImage::new(40, 40).save(bench.path("photos/none/blank.png")).unwrap();
+    let with_none = json("photos");
+    assert_eq!(with_none["images"], 3);
+    assert_eq!(with_none["of_no_class"]["none"]["count"], 1, "{with_none}");
+    assert_eq!(with_none["of_no_class"]["sure"]["count"], 0);
 
     let images = &fixtures::mnist_500(dataset::idx::Part::Test).images[..7];
     fs::write(bench.path("arrays"), dataset::idx::emit_images(images)).unwrap();

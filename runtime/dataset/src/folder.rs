@@ -113,6 +113,9 @@ pub struct Picture {
     pub source: String,
 }
 
+/// The label of pictures of no class, unless a class has this name: blank, several digits, something else.
+pub const OF_NO_CLASS: &str = "none";
+
 /// What is in a folder or a CSV file of pictures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {

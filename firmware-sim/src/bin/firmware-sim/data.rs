@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::num::TryFromIntError;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail, ensure};
 use dataset::Image;
-use dataset::folder::{self, Subset};
+use dataset::folder::{self, OF_NO_CLASS, Subset};
 use dataset::idx::{self, Part};
 use firmware::Model;
 use firmware_sim::Samples;
@@ -78,6 +77,8 @@ pub(crate) struct Data {
     pub(crate) paths: Vec<PathBuf>,
     /// Folders that were taken for the classes in this order, since nothing says which is which.
     pub(crate) assumed_classes: Option<Vec<String>>,
+    /// Pictures that are of no class: of them, the device should say so.
+    pub(crate) of_no_class: Vec<Image>,
 }
 
 #[derive(Debug)]
@@ -131,6 +132,7 @@ pub(crate) fn load(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<D
             labels: split.labels,
             paths: idx::paths(path, part),
             assumed_classes: None,
+            of_no_class: vec![],
         }),
         Err(error @ dataset::Error::Missing { .. }) => Err(anyhow!(
             "{error}: run trainer/run once, or copy the four IDX files there, or pass --data DIR"
@@ -147,11 +149,12 @@ pub(crate) fn numbers(path: &Path) -> anyhow::Result<Data> {
         labels: vec![],
         paths: vec![path.to_owned()],
         assumed_classes: None,
+        of_no_class: vec![],
     })
 }
 
-/// The pictures in a folder for each class, or in a CSV file: of those that are said to be for training or for the test those
-/// of `part`, else all. What cannot be read is named on standard error.
+/// The pictures in a folder for each class, or in a CSV file, and those of [`OF_NO_CLASS`] apart: of those that are said to be
+/// for training or for the test those of `part`, else all. What cannot be read is named on standard error.
 fn pictures(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<Data> {
     let mut listing = folder::list(path)?;
     let subsets: &[Subset] = match part {
@@ -162,7 +165,16 @@ fn pictures(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<Data> {
         listing.keep(subset);
     }
     let numbers = match &wanted.classes {
-        Some(names) => listing.numbers_in(names)?,
+        Some(names) => {
+            // what is of no class gets the number after the last
+            let has_none = names.iter().any(|name| name == OF_NO_CLASS);
+            let none = if has_none { vec![] } else { vec![OF_NO_CLASS.to_owned()] };
+            let numbers = listing.numbers_in(&[&names[..], &none].concat());
+            numbers.or_else(|_| {
+                listing.classes.retain(|class| class != OF_NO_CLASS);
+                listing.numbers_in(names)
+            })?
+        }
         None if listing.classes.len() == wanted.outputs => (0..wanted.outputs).collect(),
         None => bail!(
             "{} has pictures of {} classes, and the model {} classes without names: without names there must be one for each",
@@ -182,12 +194,18 @@ fn pictures(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<Data> {
         let more = refused.len() - MAX_REFUSED;
         print_line(&format!("warning: {more} more files are not taken"));
     }
-    let pictures = read.listing.pictures.into_iter();
-    let label = |label: u8| u8::try_from(numbers[usize::from(label)]);
-    let labelled = pictures.map(|picture| Ok((picture.path, label(picture.label)?)));
-    let labelled: Vec<(PathBuf, u8)> = labelled.collect::<Result<_, TryFromIntError>>()?;
-    let (paths, labels) = labelled.into_iter().unzip();
-    Ok(Data { content: Content::Images(read.images), labels, paths, assumed_classes })
+    let (mut images, mut labels, mut paths, mut of_no_class) = (vec![], vec![], vec![], vec![]);
+    for (picture, image) in read.listing.pictures.into_iter().zip(read.images) {
+        paths.push(picture.path);
+        match numbers[usize::from(picture.label)] {
+            class if class < wanted.outputs => {
+                images.push(image);
+                labels.push(u8::try_from(class)?);
+            }
+            _ => of_no_class.push(image),
+        }
+    }
+    Ok(Data { content: Content::Images(images), labels, paths, assumed_classes, of_no_class })
 }
 
 /// A line on standard error; one that is closed changes nothing.
@@ -206,6 +224,9 @@ pub(crate) fn hash(data: &Data) -> [u8; 32] {
     }
     if !data.labels.is_empty() {
         hash.update(idx::emit_labels(&data.labels));
+    }
+    if !data.of_no_class.is_empty() {
+        hash.update(idx::emit_images(&data.of_no_class));
     }
     hash.finalize().into()
 }

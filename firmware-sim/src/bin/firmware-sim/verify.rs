@@ -13,9 +13,9 @@ use anyhow::{Context, ensure};
 use dataset::idx::Part;
 use dataset::{Image, Interval};
 use firmware::{Model, Verdict};
-use firmware_sim::identity;
 use firmware_sim::quantize::{CLASSES, NEVER_AGREES};
 use firmware_sim::verify::{FloatModel, Verification, compare};
+use firmware_sim::{Samples, identity};
 use safe_io::{SingleLine, output};
 
 use crate::data::{Content, Data, Wanted};
@@ -34,6 +34,8 @@ struct Report<'a> {
     trained_on: usize,
     int8: Model<'a>,
     verification: &'a Verification,
+    /// The same on pictures of no class, if there are any.
+    of_no_class: Option<&'a Verification>,
 }
 
 /// What it is called.
@@ -92,6 +94,10 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let verification = verification
         .map_err(with_hint)
         .with_context(|| format!("{q8_path} against {onnx_path}"))?;
+    let of_no_class = match &test.of_no_class[..] {
+        [] => None,
+        images => Some(compare(&float, int8, Samples::Images(images), &[], |_| ())?),
+    };
     let numbers = || (0..onnx.outputs()).map(|class| class.to_string()).collect();
     let report = Report {
         onnx: Source { path: &arguments.model, sha256: identity(&onnx.bytes) },
@@ -102,6 +108,7 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         trained_on,
         int8,
         verification: &verification,
+        of_no_class: of_no_class.as_ref(),
     };
 
     if let Some(path) = &arguments.report {
@@ -235,6 +242,14 @@ impl Report<'_> {
             ("agrees", self.share(verification.agreeing())),
             ("agrees, differs", self.among_agreeing(verification.agreeing_disagreements())),
         ]
+    }
+
+    /// What the device says of pictures of no class: how many, and of these it should give no class.
+    fn verdicts_of_no_class(&self) -> Option<[(&'static str, Share); 3]> {
+        let verification = self.of_no_class.filter(|_| CLASSES.contains(&self.int8.outputs()))?;
+        let share =
+            |verdict| Share { count: verification.verdicts(verdict), all: verification.images() };
+        Some([Verdict::None, Verdict::Unsure, Verdict::Sure].map(|it| (verdict(it), share(it))))
     }
 
     /// Right ones among those of which the device is sure, if there are labels.

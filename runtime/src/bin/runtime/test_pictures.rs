@@ -4,13 +4,10 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::anyhow;
-use dataset::folder::{self, FolderFault, Listing, Picture, Refused, Subset};
+use dataset::folder::{self, FolderFault, Listing, OF_NO_CLASS, Picture, Refused, Subset};
 use safe_io::SingleLine;
 
 use crate::note;
-
-/// The label of pictures of no class, unless a class has this name: blank, several digits, something else.
-const OF_NO_CLASS: &str = "none";
 
 /// Maximum number of refused files that a note names.
 const MAX_NAMES: usize = 3;

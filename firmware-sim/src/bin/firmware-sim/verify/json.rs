@@ -9,6 +9,7 @@
 //! | `float_right`, `int8_right` | `count` among `labelled`, `share` of them, and `low` and `high` of the 95 % interval; `share` is null if there are none |
 //! | `equal` | the same among `images`: both give the same class |
 //! | `verdicts` | what the device says: `sure`, `unsure`, `none`, among `images`, and `sure_right`, among the sure ones |
+//! | `of_no_class` | the same verdicts of pictures of no class, `none` being right, among these; null if there are none |
 //! | `agrees` | images of which the device says that float gives the same class, among `images` |
 //! | `agrees_right`, `agrees_unequal` | those of them that are read right, and for which float gives another class after all |
 //! | `logits` | `largest_difference`, `rms_difference`, both in float's units; `histogram`: `[upper edge, count]` of each bin of int8 − float |
@@ -49,6 +50,9 @@ pub(super) fn object(report: &Report) -> Value {
             "unsure": share(&report.share(verification.verdicts(Verdict::Unsure))),
             "none": share(&report.share(verification.verdicts(Verdict::None))),
         },
+        "of_no_class": report.verdicts_of_no_class().map(|verdicts| {
+            verdicts.iter().map(|(name, found)| ((*name).to_owned(), share(found))).collect::<Value>()
+        }),
         "agrees": share(&report.share(verification.agreeing())),
         "agrees_right": share(&report.among_agreeing(verification.agreeing_correct())),
         "agrees_unequal": share(&report.among_agreeing(verification.agreeing_disagreements())),

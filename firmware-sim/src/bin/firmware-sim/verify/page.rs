@@ -118,6 +118,13 @@ fn shares(report: &Report) -> Markup {
             (row("right, int8", &report.among_labelled(verification.int8_correct())))
             (row("agreement", &report.share(verification.agreements())))
         }
+        @if let Some(verdicts) = report.verdicts_of_no_class() {
+            p { "Of pictures that are of no class:" }
+            table {
+                (header)
+                @for (name, share) in &verdicts { (row(name, share)) }
+            }
+        }
         @if !answers.is_empty() {
             p {
                 "What the device says of its answers: how sure it is, or that a picture is none of the classes; and "

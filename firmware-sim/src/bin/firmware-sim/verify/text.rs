@@ -1,13 +1,12 @@
 //! The report for a terminal.
 
 use std::fmt::Write;
-use std::iter;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use firmware_sim::verify::{Comparison, LayerFidelity};
 
-use super::Report;
+use super::{Report, Share};
 
 /// Bins of the histogram of logit errors.
 const BINS: usize = 15;
@@ -66,11 +65,17 @@ pub(super) fn text(report: &Report) -> String {
 /// What the device says of its answers, line by line.
 fn answers(report: &Report) -> String {
     let answers = report.answers();
-    let lines = answers.iter().map(|(name, share)| format!("{name:<16} {share}\n"));
-    match answers.len() {
-        0 => String::new(),
-        _ => iter::once("\nthe device says\n".to_owned()).chain(lines).collect(),
+    let line = |(name, share): &(&str, Share)| format!("{name:<16} {share}\n");
+    let mut text = String::new();
+    if !answers.is_empty() {
+        text += "\nthe device says\n";
+        text.extend(answers.iter().map(line));
     }
+    if let Some(verdicts) = report.verdicts_of_no_class() {
+        text += "\nof pictures of no class, it says\n";
+        text.extend(verdicts.iter().map(line));
+    }
+    text
 }
 
 fn layers(layers: &[LayerFidelity]) -> Table {
