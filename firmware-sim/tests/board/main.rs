@@ -75,7 +75,7 @@ fn each_machine_s_kernels_are_the_portable_ones() {
     for machine in Machine::ALL {
         for (program, tiles) in [("bytes", 800), ("words", 1000)] {
             let builder = BoardBuilder::of_this_build();
-            let equal = builder.check_kernels(machine, program, &lenet(), 1536).unwrap();
+            let equal = builder.check_kernels(machine, program, &lenet(), 3072).unwrap();
             assert_eq!(equal, tiles, "{program} on {}", machine.title());
         }
     }
