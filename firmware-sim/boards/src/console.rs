@@ -13,7 +13,9 @@ pub const FAULT: i32 = 3;
 /// Writes a line of ticks, whose numbers are as large as words are.
 pub fn ticks(numbers: &[u32]) {
     sys_write0(c"ticks");
-    numbers.iter().for_each(|number| write(number.cast_signed()));
+    for number in numbers {
+        write(number.cast_signed());
+    }
     sys_write0(c"\n");
 }
 
@@ -21,7 +23,9 @@ pub fn ticks(numbers: &[u32]) {
 #[inline(never)] // once for all lines
 pub fn line(about: &CStr, numbers: &[i32]) {
     sys_write0(about);
-    numbers.iter().for_each(|number| write(*number));
+    for number in numbers {
+        write(*number);
+    }
     sys_write0(c"\n");
 }
 

@@ -105,7 +105,9 @@ fn compare(work: &mut Work, random: &mut Random) -> Option<i32> {
     portable::depthwise(weights, stride, &window, plain);
     equal += i32::from(fast == plain);
     let fast = fast.as_flattened_mut();
-    fast.iter_mut().for_each(|sum| *sum >>= 4 + random.below(20));
+    for sum in fast.iter_mut() {
+        *sum >>= 4 + random.below(20);
+    }
     Some(equal + i32::from(activations_are_equal(fast, random)))
 }
 
@@ -131,8 +133,8 @@ fn activations_are_equal(sums: &[i32], random: &mut Random) -> bool {
             let sum = sum.wrapping_add(bias.cast_signed());
             multiplier.map(|multiplier| multiplier.requantize_around(sum, zero))
         });
-    let same = bytes.iter().zip(expected).take(done);
-    (done == small) && same.map(|(&byte, it)| Some(byte) == it).all(|it| it)
+    let mut same = bytes.iter().zip(expected).take(done);
+    (done == small) && same.all(|(&byte, it)| Some(byte) == it)
 }
 
 /// Sums to begin with: they wrap around, and must do so alike.
