@@ -388,6 +388,9 @@ fn files_of_others_are_replaced_only_by_force() {
     bench.refuses(&quantize, &["cannot write photo.png", "was not written by", "--force"]);
     assert_eq!(fs::read(bench.path("photo.png")).unwrap(), b"a photo");
     assert!(bench.run(&[&quantize[..], &["--force"]].concat()).status.success());
+    fs::write(bench.path("notes"), "LNQ8 are the first letters of my notes").unwrap();
+    let over_notes = ["quantize", "lenet.onnx", "--data", &data, "-o", "notes"];
+    bench.refuses(&over_notes, &["cannot write notes", "was not written by"]);
     // a model, in whatever form, is ours
     for form in ["onnx", "rust", "q8"] {
         assert!(bench.run(&[&quantize[..], &["--emit", form]].concat()).status.success());

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{anyhow, ensure};
+use anyhow::{anyhow, bail, ensure};
 use dataset::Dimensions;
 use safe_io::SingleLine;
 use safe_io::print::print_line;
 use trainer::checkpoint::{Identity, identity};
 use trainer::costs::Costs;
 use trainer::data::Dataset;
+use trainer::plots::grouped;
 use trainer::train::Options;
 
 use crate::cli::{Classes, Cli};
@@ -29,7 +30,11 @@ impl Setup {
         })?;
         let classes = match (&cli.classes, &dataset.names) {
             (None, Some(names)) => names.clone(),
-            (given, _) => class_names(given.as_ref(), dataset.classes())?,
+            (Some(_), Some(names)) => bail!(
+                "--classes is for labels that are numbers: the pictures name their classes, {}",
+                SingleLine(names.join(", "))
+            ),
+            (given, None) => class_names(given.as_ref(), dataset.classes())?,
         };
         let mut options = cli.options(device, dataset, classes.len())?;
         if !dataset.is_mnist() {
@@ -70,8 +75,8 @@ fn describe_network(options: &Options, shape: [usize; 3]) -> anyhow::Result<()> 
     let name = topology.name().map_or_else(String::new, |name| format!("{name}, "));
     print_line(format_args!(
         "network   {name}{topology}: {} parameters, {} multiplications an image; int8 on a microcontroller takes about {} kB of flash and {} kB of RAM",
-        grouped(architecture.parameters()),
-        grouped(architecture.macs()),
+        grouped(architecture.parameters() as u64),
+        grouped(architecture.macs() as u64),
         costs.flash_bytes.div_ceil(1000),
         costs.ram_bytes.div_ceil(1000),
     ));
@@ -82,16 +87,6 @@ fn describe_network(options: &Options, shape: [usize; 3]) -> anyhow::Result<()> 
         }
     }
     Ok(())
-}
-
-/// `12345` as `12,345`.
-fn grouped(count: usize) -> String {
-    let digits = count.to_string();
-    let head = digits.len() % 3;
-    let mut parts: Vec<&str> = Vec::new();
-    parts.extend((head > 0).then(|| &digits[..head]));
-    parts.extend((head..digits.len()).step_by(3).map(|start| &digits[start..start + 3]));
-    parts.join(",")
 }
 
 /// Steps below which a network has hardly begun to learn.

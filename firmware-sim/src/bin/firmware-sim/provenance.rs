@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use firmware::format::MAGIC;
+use firmware::format::{MAGIC, VERSION};
 use firmware_sim::source;
 use network::onnx;
 use safe_io::{SingleLine, output};
@@ -16,9 +16,15 @@ const MAX_HEAD_BYTES: usize = 1024;
 
 /// Whether `bytes` are a model in one of the forms that `quantize` writes.
 pub(crate) fn is_our_model(bytes: &[u8]) -> bool {
-    bytes.starts_with(&MAGIC)
+    is_q8(bytes)
         || bytes.starts_with(source::FIRST_LINE.as_bytes())
         || onnx::producer(bytes).is_some_and(|producer| producer == env!("CARGO_PKG_NAME"))
+}
+
+/// Whether `bytes` begin as a `.q8` file of any version so far: a text may begin with the same four letters.
+fn is_q8(bytes: &[u8]) -> bool {
+    let version = bytes.strip_prefix(&MAGIC).and_then(|rest| rest.first_chunk());
+    version.is_some_and(|version| u32::from_le_bytes(*version) <= VERSION)
 }
 
 /// Whether `bytes` are a page that `verify` writes.

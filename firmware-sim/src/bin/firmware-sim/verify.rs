@@ -121,6 +121,12 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     } else {
         writeln!(stdout, "{}", text::text(&report))?;
     }
+    let first = verification.layers.first();
+    ensure!(
+        first.is_none_or(|layer| layer.sqnr_db.is_nan() || layer.sqnr_db >= 0.0),
+        "{q8_path} and {onnx_path} differ from the first layer on, by more than that layer gives: they do not take the same \
+         input; say the same of pixels as when the .q8 was made"
+    );
     // the largest of outputs that are no classes says nothing
     ensure!(
         !CLASSES.contains(&onnx.outputs()) || verification.agreement() >= arguments.min_agreement,
