@@ -1,16 +1,16 @@
 //! The `trainer` command on the committed images: what it writes, what it refuses, and what a kill leaves.
 
+mod interruption;
+mod pictures;
+
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use dataset::idx;
 use dataset::idx::{Part, Split};
 use fixtures::mnist_500_folder;
-use runtime::{Classifier, Image};
+use runtime::Classifier;
 
 fn trainer() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
@@ -188,105 +188,6 @@ fn any_number_of_classes_from_2_to_256_reaches_the_model_with_its_names() {
     let output = train(&many, &["--classes", "cat,dog"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("labels up to 255"), "{}", text(&output.stderr));
-}
-
-/// Coloured pictures of 12×9, whose brightness is the label, as a dataset in `folder`.
-fn coloured(folder: &Path) {
-    fs::create_dir(folder).unwrap();
-    let labels: Vec<u8> = (0..80).map(|index| index % 2).collect();
-    let image = |(index, &label): (usize, &u8)| {
-        let pixels = (0..3 * 12 * 9).map(|at| 180 * label + ((at * (index + 7)) % 60) as u8);
-        Image::new([3, 12, 9], pixels.collect::<Vec<u8>>()).unwrap()
-    };
-    let images: Vec<Image> = labels.iter().enumerate().map(image).collect();
-    for part in [Part::Train, Part::Test] {
-        fs::write(folder.join(part.colour_image_file()), idx::emit_images(&images)).unwrap();
-        fs::write(folder.join(part.label_file()), idx::emit_labels(&labels)).unwrap();
-    }
-}
-
-#[test]
-fn pictures_of_any_shape_and_colour_train_a_network_that_suits_them_or_a_written_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("lights");
-    coloured(&data);
-    let at = |name: &str| folder.path().join(name);
-    let (model, page) = (at("model.onnx"), at("page.html"));
-    let train = |more: &[&str]| {
-        let mut command = trainer();
-        command.args(["--device", "cpu", "--steps", "60", "--data"]).arg(&data);
-        command.arg("--export").arg(&model).arg("--report").arg(&page).args(more);
-        command.output().unwrap()
-    };
-    for (more, said) in [
-        (&[][..], "small, 32c3b-p2-32c3b-p2-32c3b-p2-256b"),
-        (&["--network", "4c3b-p2-d3b-gap", "--flip"], "4c3b-p2-d3b-gap: "),
-    ] {
-        let output = train(more);
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        let printed = text(&output.stdout);
-        assert!(printed.contains(said) && printed.contains("parameters"), "{printed}");
-        let classifier = Classifier::load(&model).unwrap();
-        assert_eq!(classifier.preparation().shape(), [3, 12, 9]);
-        let metadata = network::onnx::Graph::parse(&fs::read(&model).unwrap()).unwrap().metadata;
-        assert_eq!(metadata["recipe"], "photo");
-        assert!(said.contains(&metadata["network"]), "{metadata:?}");
-        assert!(fs::read_to_string(&page).unwrap().contains(" on lights"));
-    }
-    for (more, said) in [
-        (&["--network", "4c3-p2-p2-p2-p2"][..], "layer 5, \"p2\", is larger than what it takes"),
-        (&["--flip", "--augment", "none"], "say --augment photo"),
-    ] {
-        let output = train(more);
-        let refusal = text(&output.stderr);
-        assert_eq!((output.status.code(), refusal.lines().count()), (Some(1), 1), "{refusal}");
-        assert!(refusal.contains(said), "{refusal}");
-    }
-}
-
-#[test]
-fn a_folder_of_pictures_is_trained_on_and_the_model_knows_how_they_were_prepared() {
-    let folder = tempfile::tempdir().unwrap();
-    let photos = folder.path().join("photos");
-    let classes = ["hell, oben", "unten 北"];
-    for (label, class) in classes.into_iter().enumerate() {
-        fs::create_dir_all(photos.join(class)).unwrap();
-        for index in 0..24_usize {
-            let picture = image::RgbImage::from_fn(14, 22, |x, y| {
-                let light = if (y < 11) == (label == 0) { 180 } else { 20 };
-                let noise = (x as usize * 31 + y as usize * 17 + index * 7) % 60;
-                image::Rgb([light + noise as u8, light, 40])
-            });
-            picture.save(photos.join(class).join(format!("{index}.png"))).unwrap();
-        }
-    }
-    fs::write(photos.join(classes[0]).join("broken.png"), "no picture").unwrap();
-    let model = folder.path().join("photos.onnx");
-    let train = |more: &[&str]| {
-        let mut command = trainer();
-        command.args(["--device", "cpu", "--steps", "80", "--data"]).arg(&photos);
-        command.arg("--export").arg(&model).args(more).output().unwrap()
-    };
-    let output = train(&[]);
-    let printed = text(&output.stdout);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    for said in ["broken.png", "22x14 rgb", "stretch", "small"] {
-        assert!(printed.contains(said), "{said} in\n{printed}");
-    }
-    let classifier = Classifier::load(&model).unwrap();
-    assert_eq!(classifier.classes(), classes);
-    let preparation = classifier.preparation();
-    assert_eq!((preparation.shape(), preparation.preprocess().name()), ([3, 22, 14], "stretch"));
-    // as a file, of which nothing else is told
-    for (label, class) in classes.into_iter().enumerate() {
-        let prepared = preparation.load(&photos.join(class).join("3.png")).unwrap();
-        assert_eq!(classifier.predict(&prepared).digit(), label);
-    }
-    let output = train(&["--size", "12x16", "--color", "grey", "--fit", "pad", "--force"]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let preparation = *Classifier::load(&model).unwrap().preparation();
-    assert_eq!((preparation.shape(), preparation.preprocess().name()), ([1, 12, 16], "pad"));
-    assert_eq!(preparation.color().name(), "grey");
 }
 
 #[test]
@@ -501,92 +402,4 @@ fn files_of_others_are_replaced_only_by_force_and_ours_always() {
     succeeds(train_all(true));
     Classifier::load(&model).unwrap();
     assert!(image::open(&worst).is_ok() && !checkpoint.exists());
-}
-
-/// A run of six epochs of eight steps, into `path`; it takes a second or two.
-fn long_run(path: &Path, resume: bool) -> Command {
-    let mut command = trainer();
-    command
-        .args(["--epochs", "6", "--batch-size", "64", "--device", "cpu", "--data"])
-        .arg(mnist_500_folder());
-    command.arg("--export").arg(path).stdout(Stdio::piped()).stderr(Stdio::piped());
-    if resume {
-        command.arg("--resume");
-    }
-    command
-}
-
-/// What [`long_run`] exports when nothing stops it.
-fn undisturbed(folder: &Path) -> Vec<u8> {
-    let path = folder.join("undisturbed.onnx");
-    let output = long_run(&path, false).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(!path.with_extension("checkpoint").exists());
-    fs::read(path).unwrap()
-}
-
-#[test]
-fn a_run_that_is_killed_at_any_moment_goes_on_to_the_same_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let expected = undisturbed(folder.path());
-    let path = folder.path().join("lenet.onnx");
-    let checkpoint = path.with_extension("checkpoint");
-    let mut kills = 0;
-    let output = loop {
-        // each try has a little longer than the one before, so that one of them ends
-        let patience = Duration::from_millis(60 * (kills + 3));
-        let mut child = long_run(&path, checkpoint.exists()).spawn().unwrap();
-        thread::sleep(patience);
-        if child.try_wait().unwrap().is_some() {
-            break child.wait_with_output().unwrap();
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        kills += 1;
-    };
-    assert!(output.status.success(), "after {kills} kills: {}", text(&output.stderr));
-    assert!(kills > 2, "{kills}");
-    assert!(fs::read(&path).unwrap() == expected);
-    assert!(!checkpoint.exists());
-}
-
-#[test]
-fn ctrl_c_saves_within_an_epoch_and_says_how_to_go_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let expected = undisturbed(folder.path());
-    let path = folder.path().join("lenet.onnx");
-    let mut child = long_run(&path, false).spawn().unwrap();
-    let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(printed.any(|line| line.unwrap().starts_with("    1")), "the first epoch");
-    let interrupted =
-        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupted.success());
-    let output = child.wait_with_output().unwrap();
-    let error = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains("lenet.checkpoint") && error.contains("--resume"), "{error}");
-    assert!(!path.exists());
-
-    let unasked = long_run(&path, false).output().unwrap();
-    assert_eq!(unasked.status.code(), Some(1));
-    assert!(text(&unasked.stderr).contains("go on with --resume, or delete it"));
-    let other = long_run(&path, true).args(["--seed", "2"]).output().unwrap();
-    assert!(text(&other.stderr).contains("seed is 1 there and 2 here"), "{}", text(&other.stderr));
-
-    let report = folder.path().join("report.html");
-    let resumed = long_run(&path, true).arg("--report").arg(&report).output().unwrap();
-    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
-    let told = text(&resumed.stdout);
-    assert!(told.contains("\n    1 ") && told.contains("\n    6 "), "{told}");
-    let page = fs::read_to_string(report).unwrap();
-    assert!(page.contains("<tr><th>1</th>") && page.contains("<tr><th>6</th>"));
-    assert!(fs::read(&path).unwrap() == expected);
-}
-
-#[test]
-fn there_must_be_something_to_resume() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = long_run(&folder.path().join("lenet.onnx"), true).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("lenet.checkpoint"), "{}", text(&output.stderr));
 }
