@@ -26,6 +26,12 @@ pub const MAX_SCRATCH_WORDS: usize = 1 << 16;
 /// Outputs that a depthwise layer sums up at once, at most.
 pub const DEPTHWISE_OUTPUTS: usize = 64;
 
+/// The same of one whose channels are not four each, or have a multiplier.
+const TAPS_OUTPUTS: usize = 8;
+
+/// Places that such a layer sums up at once, at most.
+pub const TAPS_PLACES: usize = 8;
+
 /// Blocks of outputs that a dense layer sums up at once, at most.
 pub const DENSE_BLOCKS: usize = 8;
 
@@ -101,8 +107,12 @@ pub fn work_words(layers: Layers<'_>, layer: usize) -> Option<usize> {
         }
         Kind::Depthwise => {
             let weights = layers.weights(layer)?;
-            let places = if weights.order == Order::Blocks { 3 } else { 1 };
-            places * outputs.min(DEPTHWISE_OUTPUTS) + weights.taps
+            weights.taps
+                + match weights.order {
+                    Order::Blocks => 3 * outputs.min(DEPTHWISE_OUTPUTS),
+                    Order::Taps => TAPS_PLACES * outputs.min(TAPS_OUTPUTS),
+                    _ => outputs.min(DEPTHWISE_OUTPUTS),
+                }
         }
         Kind::Dense => BLOCK * outputs.div_ceil(BLOCK).min(DENSE_BLOCKS),
         Kind::AveragePool => input.channels.get().into(),
@@ -128,9 +138,8 @@ pub fn fours_sums(record: &Record, weights: &Weights, outputs: usize) -> usize {
 pub fn group(record: &Record, routine: Routine) -> usize {
     match routine {
         Routine::DenseWords | Routine::DenseBlocks => BLOCK * DENSE_BLOCKS,
-        Routine::DepthwiseHalves | Routine::DepthwiseBlocks | Routine::DepthwiseTaps => {
-            DEPTHWISE_OUTPUTS
-        }
+        Routine::DepthwiseHalves | Routine::DepthwiseBlocks => DEPTHWISE_OUTPUTS,
+        Routine::DepthwiseTaps => TAPS_OUTPUTS,
         Routine::MaxPool | Routine::AveragePool | Routine::StreamedPool | Routine::Add => {
             record.channels()
         }

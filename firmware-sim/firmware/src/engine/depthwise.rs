@@ -10,6 +10,8 @@ use super::rows::Lines;
 use crate::format::{BLOCK, Weights};
 use crate::kernels::bytes::{self, Block};
 use crate::kernels::words::{ChannelWeights, Depthwise, Offsets};
+use crate::loops::keep_rolled;
+use crate::plan::TAPS_PLACES;
 
 /// Places that are computed at once in the layout Bytes.
 const PLACES: usize = 3;
@@ -81,36 +83,39 @@ fn row<'a>(step: &'a Step<'_>, offsets: &'a mut [u32]) -> Option<Depthwise<'a>> 
     })
 }
 
-/// A row of some of any number of channels and outputs.
+/// A row of some of any number of channels and outputs: a few places at a time, of each output by itself.
 #[inline(never)]
 pub(super) fn taps(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
     let layer = Layer::of(step);
-    let inputs = step.weights.inputs;
-    let multiplier = step.weights.outputs.checked_div(inputs)?.max(1);
-    // of the first output, and how many of its channel come before it
-    let [channel, passed] = [step.first / multiplier, step.first % multiplier];
-    for column in 0..output.value().width.get().into() {
-        let sums = sums_of(work, step.channels.len())?;
-        layer.add_padding(sums);
-        for line in layer.lines.inside() {
-            let from = layer.lines.offset(line) as usize + layer.window(column);
-            let from = step.rows.span().get(from..)?;
-            let taps = line * layer.columns..(line + 1) * layer.columns;
-            for (tap, from) in taps.zip(from.chunks(inputs.max(1))) {
-                let weights = step.bytes.get(tap * step.weights.outputs + step.first..)?;
-                let (mut values, mut left) = (from.get(channel..)?.iter(), 0);
-                let (mut value, mut passed) = (0, passed);
-                for (sum, &weight) in sums.iter_mut().zip(weights) {
-                    if left == 0 {
-                        value = i32::from(*values.next()?);
-                        (left, passed) = (multiplier - passed, 0);
+    let Weights { inputs, outputs, .. } = step.weights;
+    let multiplier = outputs.checked_div(inputs)?.max(1);
+    let across = (step.geometry().stride[1] * inputs).max(1);
+    let width = usize::from(output.value().width.get());
+    let mut column = 0;
+    while column < width {
+        let places = TAPS_PLACES.min(width - column);
+        let sums = sums_of(work, places * step.channels.len())?;
+        let mut number = step.first;
+        for sums in sums.chunks_mut(places) {
+            if layer.is_padded() {
+                sums.fill(layer.outside(number));
+            }
+            for line in layer.lines.inside() {
+                let from = layer.lines.offset(line) as usize + layer.window(column);
+                let mut from = step.rows.span().get(from + number / multiplier..)?;
+                for tap in line * layer.columns..(line + 1) * layer.columns {
+                    let weight = step.bytes.get(tap * outputs + number)?.cast_signed();
+                    for (sum, from) in sums.iter_mut().zip(from.chunks(across)) {
+                        *sum += i32::from(*from.first()?) * i32::from(weight);
+                        keep_rolled();
                     }
-                    left -= 1;
-                    *sum += value * i32::from(weight.cast_signed());
+                    from = from.get(inputs..).unwrap_or_default();
                 }
             }
+            number += 1;
         }
-        output.put(column, step.first, sums, step.channels);
+        output.put_places(column, step.first, sums, [places, places], step.channels);
+        column += places;
     }
     Some(())
 }
@@ -151,15 +156,23 @@ impl<'a> Layer<'a> {
         if !self.is_padded() {
             return;
         }
-        let zero = i32::from(self.step.rows.value().zero);
-        let Weights { taps, .. } = self.step.weights;
-        for tap in (0..taps).filter(|tap| !self.inside().contains(tap)) {
-            for sums in sums.chunks_mut(self.step.channels.len().max(1)) {
-                for (output, sum) in (self.step.first..).zip(sums) {
-                    *sum += zero * i32::from(self.step.weights.get(self.step.bytes, output, tap));
-                }
+        let outputs = self.step.channels.len();
+        for number in 0..outputs {
+            let more = self.outside(self.step.first + number);
+            let sums = sums.get_mut(number..).unwrap_or_default();
+            for sum in sums.iter_mut().step_by(outputs) {
+                *sum += more;
             }
         }
+    }
+
+    /// What the kernel rows outside the map count of an output.
+    #[inline(never)]
+    fn outside(&self, output: usize) -> i32 {
+        let zero = i32::from(self.step.rows.value().zero);
+        let weights = &self.step.weights;
+        let outside = (0..weights.taps).filter(|tap| !self.inside().contains(tap));
+        zero * outside.map(|tap| i32::from(weights.get(self.step.bytes, output, tap))).sum::<i32>()
     }
 
     /// Where each tap lies, for the place in column 0.
