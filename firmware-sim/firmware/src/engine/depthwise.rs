@@ -8,7 +8,7 @@ use super::Step;
 use super::output::Output;
 use super::rows::Lines;
 use crate::format::{BLOCK, Weights};
-use crate::kernels::bytes::{self, Block};
+use crate::kernels::bytes::{self, Block, STRIP, Strip};
 use crate::kernels::words::{ChannelWeights, Depthwise, Offsets};
 use crate::loops::keep_rolled;
 use crate::plan::TAPS_PLACES;
@@ -17,8 +17,22 @@ use crate::plan::TAPS_PLACES;
 const PLACES: usize = 3;
 
 /// A row of some channels, by the layout Bytes: a few places at a time.
-#[inline(never)]
 pub(super) fn blocks(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    if bytes::HAS_STRIPS && has_strips(step) {
+        strips(step, work, output)
+    } else {
+        windows(step, work, output)
+    }
+}
+
+/// Whether there are [`Strip`]s, and room for their sums.
+fn has_strips(step: &Step<'_>) -> bool {
+    let [rows, columns] = step.record.kernel;
+    rows <= 3 && columns == 3 && step.record.stride[1] == 1 && step.channels.len() >= 2 * BLOCK
+}
+
+#[inline(never)] // as the next one: their locals are not on the stack at once
+fn windows(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
     let layer = Layer::of(step);
     let (offsets, work) = work.split_at_mut_checked(layer.inside().len())?;
     let offsets = <[u16]>::mut_from_bytes(offsets.as_mut_bytes()).ok()?;
@@ -40,6 +54,50 @@ pub(super) fn blocks(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>)
             output.put(column, step.first, sums, step.channels);
             column += 1;
         }
+    }
+    Some(())
+}
+
+/// The same by strips.
+#[inline(never)]
+fn strips(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    let layer = Layer::of(step);
+    // every window has some inside
+    let mut rows = [0; 3];
+    let inside = layer.lines.inside();
+    let rows = rows.get_mut(..inside.len())?;
+    for (row, line) in rows.iter_mut().zip(inside) {
+        *row = layer.lines.offset(line) as usize + layer.window(0);
+        keep_rolled();
+    }
+    let weights = layer.weights(<[Block]>::ref_from_bytes(step.bytes).ok()?)?;
+    let sums = work.get_mut(..PLACES * step.channels.len())?;
+    let sums = <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()?.as_chunks_mut::<STRIP>().0;
+    // of so many channels there is room for the sums
+    let group = (sums.len() / BLOCK * BLOCK).max(1);
+    let (taps, place_bytes) = (step.weights.taps, step.weights.inputs);
+    let width = usize::from(output.value().width.get());
+    let mut column = 0;
+    while column < width {
+        // in parts as equal as can be
+        let left = width - column;
+        let places = left.div_ceil(left.div_ceil(STRIP).max(1));
+        let (mut map, mut weights) = (layer.pixels(column)?, weights);
+        let mut first = step.first;
+        for channels in step.channels.chunks(group) {
+            let sums = sums.get_mut(..channels.len())?;
+            let blocks = channels.len() / BLOCK;
+            let strip = Strip { map, rows, place_bytes, places, blocks };
+            bytes::strip(weights, taps, &strip, sums.as_chunks_mut().0);
+            if layer.is_padded() {
+                layer.add_padding_to_strips(first, sums);
+            }
+            output.put_places(column, first, sums.as_flattened(), [places, STRIP], channels);
+            first += channels.len();
+            map = map.get(channels.len()..)?;
+            weights = weights.get(blocks * taps..)?;
+        }
+        column += places;
     }
     Some(())
 }
@@ -162,6 +220,18 @@ impl<'a> Layer<'a> {
             let sums = sums.get_mut(number..).unwrap_or_default();
             for sum in sums.iter_mut().step_by(outputs) {
                 *sum += more;
+            }
+        }
+    }
+
+    /// The same to the strips of the channels from `first` on.
+    #[inline(never)]
+    fn add_padding_to_strips(&self, first: usize, sums: &mut [[i32; STRIP]]) {
+        for (number, sums) in (first..).zip(sums) {
+            let more = self.outside(number);
+            for sum in sums {
+                *sum += more;
+                keep_rolled();
             }
         }
     }

@@ -116,6 +116,49 @@ impl Window<'_> {
     }
 }
 
+/// Whether this core computes a [`Strip`] faster than a [`Window`].
+pub const HAS_STRIPS: bool = cfg!(not(bytes_kernels = "v6m"));
+
+/// Places of a [`Strip`], at most.
+pub const STRIP: usize = 5;
+
+/// What a depthwise convolution of three columns reads at neighbouring places: with a stride of one these share columns,
+/// so that each activation is read once a row.
+///
+/// The map is that of a [`Window`].
+#[derive(Debug, Clone, Copy)]
+pub struct Strip<'a> {
+    /// All rows.
+    pub map: &'a [u8],
+    /// Where the first channel of the first column lies in `map`, for each kernel row that is taken: one to three.
+    pub rows: &'a [usize],
+    /// Bytes from a place to the next.
+    pub place_bytes: usize,
+    /// Places, at most [`STRIP`].
+    pub places: usize,
+    /// Blocks of four channels.
+    pub blocks: usize,
+}
+
+impl Strip<'_> {
+    /// As [`Window::fits`].
+    #[inline(never)]
+    fn fits(&self, weights: &[Block], stride: usize, sums: &[[[i32; STRIP]; 4]]) -> bool {
+        let &Self { map, rows, place_bytes, places, blocks } = self;
+        // so that nothing overflows
+        let are_small = [place_bytes, blocks, map.len()].iter().all(|&it| it < 1 << 24);
+        let last_row = rows.iter().fold(0, |last, &row| last.max(row));
+        are_small
+            && (1..=3).contains(&rows.len())
+            && (1..=STRIP).contains(&places)
+            && 0 < blocks
+            && blocks <= sums.len()
+            && last_row < map.len()
+            && last_row + (places + 1) * place_bytes + 4 * blocks <= map.len()
+            && fits(weights, stride, 3 * rows.len(), blocks)
+    }
+}
+
 /// Multiplies a patch of three places: adds to `sums[block][output][place]`, or if they are `new` writes them.
 ///
 /// The weights of block `b` are `weights[b * stride..][..patch.len()]`. The sums over this patch must be at most
@@ -143,6 +186,13 @@ pub fn one_place(weights: &[Block], stride: usize, patch: &[u8], sums: &mut [[i3
 /// instructions.
 pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &mut [[i32; 4]]) {
     fastest::depthwise(weights, stride, window, sums);
+}
+
+/// The same of a strip: sets `sums[block][channel]` of as many places as there are, and leaves anything in those of others.
+///
+/// The weights of block `b` are `weights[b * stride..][..3 * strip.rows.len()]`.
+pub fn strip(weights: &[Block], stride: usize, strip: &Strip<'_>, sums: &mut [[[i32; STRIP]; 4]]) {
+    fastest::strip(weights, stride, strip, sums);
 }
 
 /// Writes the activations of sums, of which there is one every `step`, each with its scaling.

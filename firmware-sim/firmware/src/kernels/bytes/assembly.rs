@@ -5,6 +5,8 @@
 #![allow(unsafe_code)]
 
 use super::{Block, Triple, Window, chosen, fits};
+#[cfg(not(bytes_kernels = "v6m"))]
+use super::{STRIP, Strip};
 use crate::kernels::words::Scaling;
 
 /// Weights that the target cannot load four at a time, where it does so: these are left to portable code.
@@ -91,6 +93,45 @@ pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &m
             place_bytes,
             blocks.wrapping_mul(size_of::<[i32; 4]>()),
             places,
+        );
+    }
+}
+
+#[cfg(bytes_kernels = "v6m")]
+pub use super::portable::strip;
+
+/// See [`super::strip`].
+#[cfg(not(bytes_kernels = "v6m"))]
+pub fn strip(weights: &[Block], stride: usize, strip: &Strip<'_>, sums: &mut [[[i32; STRIP]; 4]]) {
+    if !strip.fits(weights, stride, sums) {
+        return;
+    }
+    let &Strip { map, rows, place_bytes, places, blocks } = strip;
+    let Some(sums) = sums.get_mut(..blocks) else { return };
+    // from a row to the next, of which the last comes last
+    let mut down = [0; 2];
+    for (down, rows) in down.iter_mut().rev().zip(rows.windows(2).rev()) {
+        if let [above, below] = rows {
+            *down = below.wrapping_sub(*above);
+        }
+    }
+    let Some(&first) = rows.first() else { return };
+    let sums = sums.as_mut_ptr_range();
+    // SAFETY: there are one to three rows, one to five places, and blocks. It reads as many weights for each block, and
+    // of each row four bytes for each block in two columns more than there are places, and writes all sums. All of these
+    // are there.
+    unsafe {
+        chosen::strip_places(
+            weights.as_ptr(),
+            map.as_ptr().wrapping_add(first),
+            place_bytes,
+            places,
+            sums.start,
+            sums.end,
+            stride.wrapping_mul(size_of::<Block>()),
+            rows.len(),
+            down[0],
+            down[1],
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Safe code for any target, and what the others are tested against.
 
-use super::{Block, Triple, Window, fits, split};
+use super::{Block, STRIP, Strip, Triple, Window, fits, split};
 use crate::kernels::words::Scaling;
 
 /// See [`super::three_places`].
@@ -87,6 +87,31 @@ pub fn depthwise(weights: &[Block], stride: usize, window: &Window<'_>, sums: &m
         }
         map = map.get(window.place_bytes..).unwrap_or_default();
         sums = other_places;
+    }
+}
+
+/// See [`super::strip`].
+#[inline(never)]
+pub fn strip(weights: &[Block], stride: usize, strip: &Strip<'_>, sums: &mut [[[i32; STRIP]; 4]]) {
+    if !strip.fits(weights, stride, sums) {
+        return;
+    }
+    for (block, sums) in sums.iter_mut().take(strip.blocks).enumerate() {
+        let weights = weights.get(block * stride..).unwrap_or_default();
+        for (channel, sums) in sums.iter_mut().enumerate() {
+            let places = sums.iter_mut().take(strip.places).enumerate();
+            for (place, sum) in places {
+                *sum = 0;
+                for (&row, weights) in strip.rows.iter().zip(weights.as_chunks::<3>().0) {
+                    for (column, weights) in weights.iter().enumerate() {
+                        let at = row + (place + column) * strip.place_bytes + block * 4 + channel;
+                        let value = strip.map.get(at).copied().unwrap_or_default();
+                        let weight = weights.get(channel).copied().unwrap_or_default();
+                        *sum += i32::from(weight) * i32::from(value);
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -24,8 +24,10 @@ use super::{Block, Triple};
 
 mod activations;
 mod depthwise;
+mod strip;
 pub(super) use activations::activations_of;
 pub(super) use depthwise::depthwise_places;
+pub(super) use strip::strip_places;
 
 /// Assembly of [`super::three_places`].
 ///

@@ -123,6 +123,37 @@ proptest! {
     }
 
     #[test]
+    fn a_strip_has_the_sums_of_its_places(
+        [rows, places, blocks, more] in [1..4_usize, 1..6, 1..6, 0..3],
+        weights in vector([weight(), weight(), weight(), weight()], 5 * 12),
+        map in vector(activation(), 3 * 7 * 20),
+        order in Just([0, 1, 2]).prop_shuffle(),
+        start: i32,
+    ) {
+        let (stride, place_bytes) = (3 * rows + more, 4 * blocks);
+        // in a ring the rows may lie in any order
+        let rows: Vec<usize> =
+            order.iter().take(rows).map(|row| row * (places + 2) * place_bytes).collect();
+        let map = &map[..3 * (places + 2) * place_bytes];
+        let mut sums = vec![[[start; STRIP]; 4]; blocks];
+        strip(&weights, stride, &Strip { map, rows: &rows, place_bytes, places, blocks }, &mut sums);
+        for place in 0..places {
+            for channel in 0..4 * blocks {
+                let (block, output) = (channel / 4, channel % 4);
+                let mut expected = 0;
+                for (y, row) in rows.iter().enumerate() {
+                    for x in 0..3 {
+                        let weight = weights[block * stride + 3 * y + x][output];
+                        let activation = map[row + (place + x) * place_bytes + channel];
+                        expected += i64::from(weight) * i64::from(activation);
+                    }
+                }
+                prop_assert_eq!(i64::from(sums[block][output][place]), expected);
+            }
+        }
+    }
+
+    #[test]
     fn any_lengths_are_taken(
         weights in vector([weight(), weight(), weight(), weight()], 0..20),
         stride in prop_oneof![0..10_usize, Just(usize::MAX), Just(usize::MAX / 2)],
@@ -139,6 +170,10 @@ proptest! {
         one_place(&weights, stride, &patch, &mut sums);
         let window = Window { map: &patch, offsets: &offsets, place_bytes, places, blocks };
         depthwise(&weights, stride, &window, &mut sums);
+        let rows: Vec<usize> = offsets.iter().map(|&offset| offset.into()).collect();
+        let mut strips = vec![[[0; STRIP]; 4]; sums.len()];
+        let asked = Strip { map: &patch, rows: &rows, place_bytes, places, blocks };
+        strip(&weights, stride, &asked, &mut strips);
     }
 }
 

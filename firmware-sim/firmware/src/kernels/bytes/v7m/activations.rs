@@ -23,19 +23,18 @@ pub(in super::super) unsafe extern "C" fn activations_of(
     rounding: u32,
 ) -> *const u8 {
     naked_asm!(
-        "push {{r4-r9, lr}}",
-        "ldrd r4, r5, [sp, #28]", // the end, the rounding
+        "push {{r4-r10, lr}}",
+        "ldrd r4, r5, [sp, #32]", // the end, the rounding
         ".macro activation element",
-        "ldrd r7, r8, [r1, #16 * \\element]",
-        "ldr r9, [r1, #16 * \\element + 12]",
+        "ldm r1!, {{r7-r10}}", // of which one is not needed
         "add r6, r6, r7",
         "smull r7, r6, r6, r8",
-        "subs r9, r9, #33",
+        "subs r10, r10, #33",
         "bhs 7f",
         "add r2, r2, #\\element",
         "b 8f",
         "7:",
-        "asr r6, r6, r9",
+        "asr r6, r6, r10",
         "add r6, r6, r5",
         "usat r6, #8, r6, asr #1",
         "strb r6, [r2, #\\element]",
@@ -47,7 +46,6 @@ pub(in super::super) unsafe extern "C" fn activations_of(
         "ldr r6, [r0]",
         "activation 0",
         "add r0, r0, r3",
-        "add r1, r1, #16",
         "add r2, r2, #1",
         "b 2b",
         "3:",
@@ -61,7 +59,6 @@ pub(in super::super) unsafe extern "C" fn activations_of(
         "ldr r6, [r0, r3]",
         "activation 3",
         "add r0, r0, r3, lsl #1",
-        "add r1, r1, #64",
         "add r2, r2, #4",
         "4:",
         "cmp r2, r4",
@@ -69,6 +66,6 @@ pub(in super::super) unsafe extern "C" fn activations_of(
         "8:",
         ".purgem activation",
         "mov r0, r2",
-        "pop {{r4-r9, pc}}",
+        "pop {{r4-r10, pc}}",
     )
 }
