@@ -200,6 +200,9 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
                 Routine::DepthwiseHalves if has(Routine::DepthwiseHalves) => {
                     depthwise::halves(step, work, output)?;
                 }
+                Routine::DepthwiseStrips if has(Routine::DepthwiseStrips) => {
+                    depthwise::strips(step, work, output)?;
+                }
                 Routine::DepthwiseBlocks if has(Routine::DepthwiseBlocks) => {
                     depthwise::blocks(step, work, output)?;
                 }

@@ -138,7 +138,9 @@ pub fn fours_sums(record: &Record, weights: &Weights, outputs: usize) -> usize {
 pub fn group(record: &Record, routine: Routine) -> usize {
     match routine {
         Routine::DenseWords | Routine::DenseBlocks => BLOCK * DENSE_BLOCKS,
-        Routine::DepthwiseHalves | Routine::DepthwiseBlocks => DEPTHWISE_OUTPUTS,
+        Routine::DepthwiseHalves | Routine::DepthwiseStrips | Routine::DepthwiseBlocks => {
+            DEPTHWISE_OUTPUTS
+        }
         Routine::DepthwiseTaps => TAPS_OUTPUTS,
         Routine::MaxPool | Routine::AveragePool | Routine::StreamedPool | Routine::Add => {
             record.channels()

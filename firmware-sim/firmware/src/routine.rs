@@ -36,6 +36,8 @@ pub enum Routine {
     StreamedPool,
     /// The sum of two values.
     Add,
+    /// Depthwise layers in [`Order::Strips`].
+    DepthwiseStrips,
 }
 
 /// Routines of the layout Words.
@@ -44,7 +46,8 @@ const WORDS: u16 = Routine::Grey.bit()
     | Routine::Window5.bit()
     | Routine::Fours.bit()
     | Routine::DenseWords.bit()
-    | Routine::DepthwiseHalves.bit();
+    | Routine::DepthwiseHalves.bit()
+    | Routine::DepthwiseStrips.bit();
 /// Routines of the layout Bytes.
 const BYTES: u16 =
     Routine::Threes.bit() | Routine::DenseBlocks.bit() | Routine::DepthwiseBlocks.bit();
@@ -78,6 +81,7 @@ impl Routine {
             (Kind::Dense, _) => Self::DenseWords,
             (Kind::Depthwise, Some(Order::Blocks)) => Self::DepthwiseBlocks,
             (Kind::Depthwise, Some(Order::Halves)) => Self::DepthwiseHalves,
+            (Kind::Depthwise, Some(Order::Strips)) => Self::DepthwiseStrips,
             (Kind::Depthwise, _) => Self::DepthwiseTaps,
             (Kind::Conv, Some(Order::Blocks)) => Self::Threes,
             (Kind::Conv, Some(Order::Grey)) => Self::Grey,

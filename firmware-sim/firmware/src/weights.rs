@@ -12,12 +12,13 @@
 //! | Words | any other convolution | [`Order::Fours`] |
 //! | Words | dense, of columns in pairs | [`Order::DenseColumns`] |
 //! | Words | any other dense | [`Order::DenseWords`] |
-//! | Words | depthwise | [`Order::Halves`] |
+//! | Words | depthwise of 3×3, of a stride of one across | [`Order::Strips`] |
+//! | Words | any other depthwise | [`Order::Halves`] |
 
 use core::ops::Range;
 
 use super::record::{Kind, Record, Value};
-use crate::kernels::words::gathered_pairs;
+use crate::kernels::words::{StripWeights, gathered_pairs};
 
 /// Outputs of a block, whose weights lie side by side.
 pub const BLOCK: usize = 4;
@@ -77,6 +78,8 @@ pub enum Order {
     DenseColumns,
     /// `[four channels][tap][two words]`, 16 bits each.
     Halves,
+    /// `[channel]`[[`StripWeights`]], 16 bits each.
+    Strips,
 }
 
 /// A layer's weights in numbers.
@@ -145,7 +148,10 @@ impl Weights {
             }
             (Kind::Dense, Layout::Words) if is_paired => Order::DenseColumns,
             (Kind::Dense, Layout::Words) => Order::DenseWords,
-            (Kind::Depthwise, Layout::Words) => Order::Halves,
+            (Kind::Depthwise, Layout::Words) => {
+                let is_strip = [rows, columns] == [3; 2] && record.stride[1] == 1;
+                if is_strip { Order::Strips } else { Order::Halves }
+            }
             (Kind::MaxPool | Kind::AveragePool, _) => return None,
         };
         Some(Self { order, outputs, taps: record.taps(input), inputs, run: columns * inputs })
@@ -160,6 +166,7 @@ impl Weights {
             Order::Taps => outputs.checked_mul(taps),
             Order::Blocks => outputs.checked_next_multiple_of(BLOCK)?.checked_mul(taps),
             Order::Halves => outputs.checked_mul(taps)?.checked_mul(2),
+            Order::Strips => outputs.checked_mul(size_of::<StripWeights>()),
             Order::Fours => {
                 let words = outputs.div_ceil(BLOCK).checked_mul(2 * self.words())?;
                 words.checked_mul(size_of::<u32>())
@@ -270,6 +277,10 @@ impl Weights {
                 let word = (output / BLOCK * taps + tap) * 2 + four % 2;
                 Place::Half(size_of::<u32>() * word + four / 2 * 2)
             }
+            Order::Strips => {
+                let half = if tap < 6 { tap % 3 * 2 + tap / 3 } else { tap };
+                Place::Half(size_of::<StripWeights>() * output + 2 * half)
+            }
         }
     }
 
@@ -294,6 +305,7 @@ impl Weights {
     pub const fn count(&self) -> usize {
         match self.order {
             Order::Fours | Order::Grey | Order::DenseWords => 2 * self.words(),
+            Order::Strips => size_of::<StripWeights>() / 2,
             _ => self.taps,
         }
     }
@@ -317,6 +329,7 @@ impl Weights {
         let (start, step, in_word) = match place {
             Place::Byte(at) if self.order == Order::Taps => (at, self.outputs, 0),
             Place::Byte(at) => (at, BLOCK, 0),
+            Place::Half(at) if self.order == Order::Strips => (at, 2, 0),
             Place::Half(at) => (at, 2 * size_of::<u32>(), 0),
             Place::Even(at) | Place::Odd(at) => {
                 let mut width = 1;

@@ -9,7 +9,7 @@ use super::output::Output;
 use super::rows::Lines;
 use crate::format::{BLOCK, Weights};
 use crate::kernels::bytes::{self, Block, STRIP, Strip};
-use crate::kernels::words::{ChannelWeights, Depthwise, Offsets};
+use crate::kernels::words::{self, ChannelWeights, Depthwise, Offsets, StripWeights};
 use crate::loops::keep_rolled;
 use crate::plan::TAPS_PLACES;
 
@@ -19,7 +19,7 @@ const PLACES: usize = 3;
 /// A row of some channels, by the layout Bytes: a few places at a time.
 pub(super) fn blocks(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
     if bytes::HAS_STRIPS && has_strips(step) {
-        strips(step, work, output)
+        block_strips(step, work, output)
     } else {
         windows(step, work, output)
     }
@@ -60,7 +60,7 @@ fn windows(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option
 
 /// The same by strips.
 #[inline(never)]
-fn strips(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+fn block_strips(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
     let layer = Layer::of(step);
     // every window has some inside
     let mut rows = [0; 3];
@@ -79,9 +79,7 @@ fn strips(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<
     let width = usize::from(output.value().width.get());
     let mut column = 0;
     while column < width {
-        // in parts as equal as can be
-        let left = width - column;
-        let places = left.div_ceil(left.div_ceil(STRIP).max(1));
+        let places = part(width - column);
         let (mut map, mut weights) = (layer.pixels(column)?, weights);
         let mut first = step.first;
         for channels in step.channels.chunks(group) {
@@ -94,8 +92,9 @@ fn strips(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<
             }
             output.put_places(column, first, sums.as_flattened(), [places, STRIP], channels);
             first += channels.len();
-            map = map.get(channels.len()..)?;
-            weights = weights.get(blocks * taps..)?;
+            // of the last channels there may be no more
+            map = map.get(channels.len()..).unwrap_or_default();
+            weights = weights.get(blocks * taps..).unwrap_or_default();
         }
         column += places;
     }
@@ -138,6 +137,56 @@ fn row<'a>(step: &'a Step<'_>, offsets: &'a mut [u32]) -> Option<Depthwise<'a>> 
         taps: Offsets::new(offsets),
         columns: 0,
         across: step.geometry().stride[1] * step.weights.inputs,
+    })
+}
+
+/// A row of some channels of a 3×3 kernel, by the layout Words: as many places as a strip has.
+#[inline(never)]
+pub(super) fn strips(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
+    let width = usize::from(output.value().width.get());
+    let sums: &[i32] = if Layer::of(step).is_padded() { padding(step, work)? } else { &[] };
+    let mut strip = first_strip(step)?;
+    let mut column = 0;
+    while column < width {
+        strip.places = part(width - column);
+        let done = output.put_strips([column, step.first], &strip, sums, step.channels);
+        if done < step.channels.len() {
+            output.put_rest_of_strips([column, step.first, done], &strip, sums, step.channels);
+        }
+        strip.pixels = strip.pixels.get(strip.places * strip.across..).unwrap_or_default();
+        column += strip.places;
+    }
+    Some(())
+}
+
+/// Of this many places those that are the next strip: in parts as equal as can be.
+#[inline(never)]
+fn part(places: usize) -> usize {
+    places.div_ceil(places.div_ceil(STRIP).max(1))
+}
+
+/// What the kernel rows outside the map count.
+#[inline(never)]
+fn padding<'m>(step: &Step<'_>, work: &'m mut [u32]) -> Option<&'m [i32]> {
+    let sums = sums_of(work, step.channels.len())?;
+    Layer::of(step).add_padding(sums);
+    Some(sums)
+}
+
+/// The strip of the first channels in the first columns, of no places yet.
+#[inline(never)]
+fn first_strip<'a>(step: &'a Step<'_>) -> Option<words::Strip<'a>> {
+    let layer = Layer::of(step);
+    let weights = <[StripWeights]>::ref_from_bytes(step.bytes).ok()?;
+    let mut rows = [0; 3];
+    layer.lines.offsets(&mut rows);
+    Some(words::Strip {
+        weights: weights.get(step.first..)?,
+        pixels: step.rows.span().get(layer.window(0) + step.first..)?,
+        rows,
+        are_inside: [0, 1, 2].map(|line| layer.lines.is_inside(line)),
+        across: step.weights.inputs,
+        places: 0,
     })
 }
 

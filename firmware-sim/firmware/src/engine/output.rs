@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::rows;
 use crate::format::{BLOCK, Channel, POOL, Value};
-use crate::kernels::words::{self, Depthwise, Fours, Pair, Row, Scaling, Tile, Twin};
+use crate::kernels::words::{self, Depthwise, Fours, Pair, Row, Scaling, Strip, Tile, Twin};
 use crate::kernels::{bytes, unpack_accumulators};
 
 /// What makes activations of fours of channels, the byte that stands for 0, and where they go.
@@ -105,8 +105,7 @@ impl<'m> Output<'m> {
         }
     }
 
-    /// Takes twos of windows of a row, or one by itself, from column `column` on; gives how many. The rest are for
-    /// [`Self::put_fours`].
+    /// Takes windows of a row from column `column` on; gives how many. The rest are for [`Self::put_fours`].
     pub(super) fn put_row(
         &mut self,
         column: usize,
@@ -229,6 +228,44 @@ impl<'m> Output<'m> {
             words::depthwise(&four, &mut sums);
             self.put(column, first, sums.as_flattened(), channels);
             four.pixels = four.pixels.get(four.across..).unwrap_or_default();
+        }
+    }
+
+    /// Takes a strip of some channels: of their sums, or of `sums` and theirs if that is not empty. From a channel on; gives
+    /// how many it has done: those that the kernel does.
+    pub(super) fn put_strips(
+        &mut self,
+        [column, first]: [usize; 2],
+        strip: &Strip<'_>,
+        sums: &[i32],
+        channels: &[Channel],
+    ) -> usize {
+        let Range { start, .. } = self.place(column, first, 0);
+        let Self::Row { bytes, value, .. } = self else { return 0 };
+        let scalings = <[Scaling]>::ref_from_bytes(channels.as_bytes()).unwrap_or_default();
+        let bytes = bytes.get_mut(start..).unwrap_or_default();
+        words::activate_strips(strip, sums, scalings, value.zero, bytes)
+    }
+
+    /// The same of those that it leaves, and of what comes after them.
+    #[inline(never)] // its locals are not on the stack while the kernel does all
+    pub(super) fn put_rest_of_strips(
+        &mut self,
+        [column, first, mut done]: [usize; 3],
+        strip: &Strip<'_>,
+        sums: &[i32],
+        channels: &[Channel],
+    ) {
+        while let Some((channel, rest)) = channels.get(done..).and_then(<[_]>::split_first) {
+            let one = strip.from(done);
+            let more = sums.get(done).copied().unwrap_or_default();
+            for place in 0..strip.places {
+                let sum = more.wrapping_add(one.sum(place));
+                self.put_one(column + place, first + done, sum, channel);
+            }
+            done += 1;
+            let sums = sums.get(done..).unwrap_or_default();
+            done += self.put_strips([column, first + done], &strip.from(done), sums, rest);
         }
     }
 

@@ -76,8 +76,18 @@ fn add_row(geometry: &Geometry, place: [usize; 2], rows: &Rows<'_>, sums: &mut [
     let mut there = 0;
     each_inside(geometry, place, rows, &mut |values| {
         there += 1;
-        for (sum, &value) in sums.iter_mut().zip(values) {
+        let (fours, rest) = sums.as_chunks_mut::<4>();
+        let (values, last) = values.as_chunks::<4>();
+        for ([a, b, c, d], &[e, f, g, h]) in fours.iter_mut().zip(values) {
+            *a += u32::from(e);
+            *b += u32::from(f);
+            *c += u32::from(g);
+            *d += u32::from(h);
+            keep_rolled();
+        }
+        for (sum, &value) in rest.iter_mut().zip(last) {
             *sum += u32::from(value);
+            keep_rolled();
         }
     });
     let padding = geometry.kernel[1].saturating_sub(there) as u32 * u32::from(rows.value().zero);

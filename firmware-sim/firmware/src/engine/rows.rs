@@ -173,9 +173,9 @@ pub(super) fn fill_padding(row: &mut [u8], value: &Value) {
 
 #[inline(never)]
 fn fill(bytes: &mut [u8], byte: u8) {
-    let (fours, rest) = bytes.as_chunks_mut();
-    for four in fours {
-        *four = [byte; 4];
+    let (eights, rest) = bytes.as_chunks_mut();
+    for eight in eights {
+        *eight = [byte; 8];
         keep_rolled();
     }
     for to in rest {

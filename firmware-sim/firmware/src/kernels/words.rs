@@ -26,8 +26,11 @@
 //! | [`window5`], [`window3`] | `[pair of outputs][pair of channels][kernel column][kernel row]` |
 //! | [`dense`] | `[block of outputs][pair of inputs][pair of outputs]` |
 //! | [`depthwise`] | `[four channels][tap]`, not of this kind: see [`ChannelWeights`] |
+//! | [`activate_strips`] | `[channel]`, not either: see [`StripWeights`] |
 
 use core::ops::Range;
+
+use zerocopy::IntoBytes;
 
 pub mod portable;
 
@@ -37,6 +40,7 @@ pub mod dsp;
 mod tests;
 
 pub use super::Pair;
+use crate::loops::keep_rolled;
 
 #[cfg(kernels = "dsp")]
 use dsp as chosen;
@@ -57,6 +61,10 @@ pub type WindowPatch<const SIDE: usize> = [[Pair; SIDE]; SIDE];
 /// Weights of one tap of a depthwise layer to four neighbouring channels, 16 bits each: channels 0 and 2, then 1 and
 /// 3, the lower channel in the low half.
 pub type ChannelWeights = [u32; 2];
+
+/// Weights of a channel of a 3×3 depthwise layer, 16 bits each: of each column those of rows 0 and 1, then of row 2 those
+/// of columns 0 and 1, then that of column 2 and zero. The first lies in the low half.
+pub type StripWeights = [u32; 5];
 
 /// Maximum of pairs of outputs in a block of [`dense`].
 pub const MAX_BLOCK: usize = 4;
@@ -134,7 +142,7 @@ pub fn add_fours(fours: &Fours<'_>, sums: &mut [Twin], step: usize) {
 /// Writes the activations of fours of outputs at two places: of their sums, or of `sums`, `[pair of outputs]`, and
 /// theirs if that is not empty.
 ///
-/// Those of the second place lie `step` bytes after those of the first; with a `step` of 0 there is one place. Gives how
+/// Those of the second place lie `step` bytes after those of the first; a `step` of 0 means the second place alone. Gives how
 /// many fours are done: the portable kernel does none, and the other none from one on of which a shift is below 33, or of
 /// which not all is there. The rest is the caller's.
 #[must_use]
@@ -162,16 +170,16 @@ pub struct Row<'a> {
     pub rows: Offsets<'a, [u32; 2]>,
     /// Bytes of a kernel row.
     pub run: usize,
-    /// Bytes from two windows to the next two.
+    /// Bytes from a window to the next.
     pub across: usize,
-    /// Twos of windows.
-    pub count: usize,
+    /// Windows: at least two.
+    pub places: usize,
 }
 
-/// Writes the activations of fours of outputs of a row: those of a window lie `step` bytes after those of the one before;
-/// with a `step` of 0 each two are one. Works in `patch`.
+/// Writes the activations of fours of outputs of a row: those of a window lie `step` bytes after those of the one before.
+/// Works in `patch`.
 ///
-/// Gives how many twos of windows are done: the portable kernel does none, and the other none from one on of which a
+/// Gives how many windows are done: the portable kernel does none, and the other none from one on of which a
 /// shift is below 33, or of which not all is there. The rest is the caller's.
 #[must_use]
 pub fn activate_row(
@@ -290,6 +298,73 @@ pub fn activate_depthwise(
     step: usize,
 ) -> usize {
     chosen::activate_depthwise(fours, sums, scalings, zero, bytes, step)
+}
+
+/// Channels of a 3×3 depthwise layer at neighbouring places, of a stride of one: these share columns, so that each
+/// activation is read once a row.
+#[derive(Debug, Clone, Copy)]
+pub struct Strip<'a> {
+    /// Of each channel.
+    pub weights: &'a [StripWeights],
+    /// The activation of channel `c` in column `x` is the byte `c + x * across` after a row's offset.
+    pub pixels: &'a [u8],
+    /// Where the kernel's rows begin in `pixels`, from the first place's first column on. Of one outside the map: where
+    /// any other does.
+    pub rows: [u32; 3],
+    /// Which of them are inside the map: others count nothing.
+    pub are_inside: [bool; 3],
+    /// Bytes from a column to the next: of pixels, and of activations.
+    pub across: usize,
+    /// How many, at most [`STRIP`](super::bytes::STRIP).
+    pub places: usize,
+}
+
+impl Strip<'_> {
+    /// The same from channel `number` on.
+    #[must_use]
+    pub fn from(&self, number: usize) -> Self {
+        let weights = self.weights.get(number..).unwrap_or_default();
+        let pixels = self.pixels.get(number..).unwrap_or_default();
+        Self { weights, pixels, ..*self }
+    }
+
+    /// The sum of the first channel at a place.
+    #[must_use]
+    #[inline(never)]
+    pub fn sum(&self, place: usize) -> i32 {
+        let mut sum = 0_i32;
+        let weights = self.weights.first().map_or(&[][..], |weights| weights.as_bytes());
+        for tap in 0..9 {
+            let [y, x] = [tap / 3, tap % 3];
+            let half = if y < 2 { 2 * x + y } else { tap };
+            let weight = weights.get(2 * half..).and_then(|it| it.first_chunk());
+            let weight = i16::from_le_bytes(*weight.unwrap_or(&[0; 2]));
+            let row = self.rows.get(y).map_or(0, |&row| row as usize);
+            let at = row.saturating_add(self.across.saturating_mul(place + x));
+            if self.are_inside.get(y) == Some(&true)
+                && let Some(&pixel) = self.pixels.get(at)
+            {
+                sum = sum.wrapping_add(i32::from(weight) * i32::from(pixel));
+            }
+            keep_rolled();
+        }
+        sum
+    }
+}
+
+/// Writes the activations of channels of a strip: of their sums, or of `sums`, one for each channel, and theirs if that
+/// is not empty. Those of a channel lie side by side.
+///
+/// Gives how many channels are done, as [`activate_fours`].
+#[must_use]
+pub fn activate_strips(
+    strip: &Strip<'_>,
+    sums: &[i32],
+    scalings: &[Scaling],
+    zero: u8,
+    bytes: &mut [u8],
+) -> usize {
+    chosen::activate_strips(strip, sums, scalings, zero, bytes)
 }
 
 /// Makes the pairs of two places, for [`Fours`], from a kernel's rows of `run` bytes each.

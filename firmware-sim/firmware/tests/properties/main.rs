@@ -101,6 +101,7 @@ fn every_kind_of_layer_and_every_way_through_it_is_met() {
         Order::DenseWords,
         Order::DenseColumns,
         Order::Halves,
+        Order::Strips,
     ] {
         let count = orders.iter().filter(|&&met| met == order).count();
         assert!(count > 20, "{order:?}: {count}");

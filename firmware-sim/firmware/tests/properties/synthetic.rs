@@ -187,6 +187,11 @@ impl Network {
                 maps = 4 * random.range(1, 3);
             } else if kind == Kind::Depthwise && channels.is_multiple_of(4) {
                 maps = channels;
+                if height.min(width) >= 3 && random.one_in(2) {
+                    // strips
+                    (layer.kernel, layer.stride[1]) = ([3; 2], 1);
+                    layer.padding = [(); 4].map(|()| random.range(0, 2) as u8);
+                }
             }
             if let Some((like, shape)) = like {
                 let like = self.records[like];

@@ -57,22 +57,17 @@ pub(in crate::engine) fn by_fours(
     let width = usize::from(output.value().width.get());
     let mut column = 0;
     while column < width {
-        let mut count = (width - column) / PLACES;
+        let left = width - column;
         // a last one is computed twice at once
-        step.place_rows(0, if count == 0 { 0 } else { step.across() }, rows);
-        count = count.max(1);
+        step.place_rows(0, if left == 1 { 0 } else { step.across() }, rows);
         let lines = Lines::of(step, rows, 0);
-        while count > 0 {
-            let done = if work.sums.is_empty() && !lines.is_padded {
-                lines.row([column, count], work.patch, output)?
-            } else {
-                0
-            };
-            (column, count) = (column + PLACES * done, count - done);
-            if count > 0 {
-                lines.two(column, &mut work, output)?;
-                (column, count) = (column + PLACES, count - 1);
-            }
+        if left > 1 && work.sums.is_empty() && !lines.is_padded {
+            column += lines.row([column, left], work.patch, output)?;
+        }
+        // what the kernel leaves
+        while column < width && (left == 1 || column + 1 < width) {
+            lines.two(column, &mut work, output)?;
+            column += PLACES;
         }
     }
     Some(())
@@ -151,11 +146,11 @@ impl<'a> Lines<'a> {
         self.step.words()?.get(self.first * self.step.weights.run..)
     }
 
-    /// As many twos of a row's windows as the kernel does; gives how many.
+    /// As many of a row's windows as the kernel does; gives how many.
     #[inline(never)] // as the others: their locals are not on the stack at once
     fn row(
         &self,
-        [column, count]: [usize; 2],
+        [column, places]: [usize; 2],
         patch: &mut [[Pair; PLACES]],
         output: &mut Output<'_>,
     ) -> Option<usize> {
@@ -166,8 +161,8 @@ impl<'a> Lines<'a> {
             pixels: step.pixels(column)?,
             rows: self.rows.part(self.first..self.end)?,
             run: step.weights.run,
-            across: PLACES * step.across(),
-            count,
+            across: step.across(),
+            places,
         };
         Some(output.put_row(column, step.first, &row, patch, step.channels))
     }

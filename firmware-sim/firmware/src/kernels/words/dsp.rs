@@ -20,6 +20,7 @@ mod depthwise;
 mod fours;
 mod gather;
 mod pool;
+mod strips;
 
 use core::arch::naked_asm;
 use core::ops::Range;
@@ -29,6 +30,7 @@ pub use depthwise::activate_depthwise;
 pub use fours::{activate_fours, activate_row, add_fours};
 pub use gather::{gather_places, gather_window};
 pub use pool::{activate_pairs, pool};
+pub use strips::activate_strips;
 
 pub use super::portable::depthwise;
 use super::{Pair, Tile, WindowPatch, Word};

@@ -154,6 +154,18 @@ pub const fn activate_depthwise(
     0
 }
 
+/// See [`super::activate_strips`].
+#[must_use]
+pub const fn activate_strips(
+    _: &super::Strip<'_>,
+    _: &[i32],
+    _: &[Scaling],
+    _: u8,
+    _: &mut [u8],
+) -> usize {
+    0
+}
+
 /// See [`super::gather_places`].
 pub fn gather_places(
     pixels: &[u8],

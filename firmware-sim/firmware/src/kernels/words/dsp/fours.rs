@@ -12,12 +12,12 @@ use super::rows;
 /// What the kernel takes, and where it is.
 #[repr(C)]
 struct Job {
-    /// Bytes from an activation of the first place to that of the second; zero if there is one place.
+    /// Bytes from an activation of the first place to that of the second; zero if there is one place, the second.
     step: usize,
-    /// Of the next four outputs.
-    scalings: *const [Scaling; 4],
     /// One, and twice the zero point.
     rounding: u32,
+    /// Of the next four outputs.
+    scalings: *const [Scaling; 4],
     /// Where the next four activations go; null, if sums go back where they come from.
     bytes: *mut u8,
     words: *const Word,
@@ -31,8 +31,8 @@ struct Job {
     sums_step: usize,
     /// Fours of outputs that are left.
     left: usize,
-    /// For the kernel.
-    entry: usize,
+    /// For the kernel: where products begin, where four outputs do, and where their sums go.
+    entries: [usize; 3],
 }
 
 /// See [`super::super::add_fours`].
@@ -87,15 +87,16 @@ pub fn activate_row(
     bytes: &mut [u8],
     step: usize,
 ) -> usize {
-    let &Row { words, stride, pixels, rows, run, across, count } = row;
-    let Some(last) = count.checked_sub(1) else { return 0 };
+    let &Row { words, stride, pixels, rows, run, across, places } = row;
+    let Some(after_two) = places.checked_sub(2) else { return 0 };
     let Some(patch) = patch.get_mut(..gathered_pairs(rows.offsets.len(), run)) else { return 0 };
-    let read = across.saturating_mul(last).saturating_add(rows.reach as usize).saturating_add(run);
-    let written = step.saturating_mul(2 * last + 1).saturating_add(4 * scalings.len());
+    let reach = (rows.reach as usize).saturating_add(run);
+    let read = across.saturating_mul(after_two).saturating_add(reach);
+    let written = step.saturating_mul(places - 1).saturating_add(4 * scalings.len());
     let fours = Fours { words, stride, patch };
     if read > pixels.len()
         || written > bytes.len()
-        || self::count(&fours) < scalings.len()
+        || count(&fours) < scalings.len()
         || scalings.is_empty()
         || patch.is_empty()
     {
@@ -104,22 +105,29 @@ pub fn activate_row(
     let first = Job { step, rounding: 1 + 2 * u32::from(zero), ..job(&fours, scalings.len()) };
     let mut job = Job { ..first };
     let (mut pixels, mut bytes) = (pixels.as_ptr(), bytes.as_mut_ptr());
-    for done in 0..count {
-        // SAFETY: of the last window of the last two, which is the farthest, all bytes are there, and of `patch` all pairs.
+    let mut done = 0;
+    while done < places {
+        // a last one is the second of two, of which the first is there already
+        if done + 1 == places {
+            job.step = 0;
+            pixels = pixels.wrapping_sub(across);
+        }
+        // SAFETY: of the last two windows, which are the farthest, all bytes are there, and of `patch` all pairs.
         unsafe { gather(pixels, rows, run, patch.as_mut_ptr()) };
         job.scalings = scalings.as_ptr();
         job.bytes = bytes;
         job.words = first.words;
         job.left = first.left;
         // SAFETY: `left` is not zero; for as many fours all words and scalings are there, and places for the activations
-        // of the last windows, which are the farthest. There are some pairs.
+        // of the last window, which is the farthest. There are some pairs.
         if unsafe { four_outputs(&raw mut job) } > 0 {
             return done;
         }
-        pixels = pixels.wrapping_add(across);
+        pixels = pixels.wrapping_add(2 * across);
         bytes = bytes.wrapping_add(2 * step);
+        done += 2;
     }
-    count
+    places
 }
 
 /// Fours of outputs of which all words are there.
@@ -141,7 +149,7 @@ fn job(fours: &Fours<'_>, left: usize) -> Job {
         sums: ptr::null_mut(),
         sums_step: size_of::<Twin>(),
         left,
-        entry: 0,
+        entries: [0; 3],
     }
 }
 
@@ -159,7 +167,7 @@ unsafe fn run(mut job: Job) -> usize {
     unsafe { four_outputs(&raw mut job) }
 }
 
-/// Takes sixteen pairs of taps at once, and begins in the middle if they are no multiple of sixteen; of one place eight.
+/// Takes sixteen pairs of taps at once, and begins in the middle if they are no multiple of sixteen.
 ///
 /// Gives how many fours are left: more than none, if a shift is below 33. Of `round(acc · mantissa / 2^shift)` with ties up
 /// only the product's high half counts: half a unit is added, with twice the zero point, where one bit is left to shift,
@@ -172,6 +180,7 @@ unsafe extern "C" fn four_outputs(job: *mut Job) -> usize {
         "ldrd r1, r2, [r0, #20]",
         "sub r2, r2, r1",
         "ldr r1, [r0]",
+        "adr.w r5, 20f",
         "cbz r1, 1f",
         // where to begin: 3f - ((pairs - 1) % 16 + 1) · bytes of a pair's code, an address of Thumb code
         "sub r2, r2, #8",
@@ -182,31 +191,43 @@ unsafe extern "C" fn four_outputs(job: *mut Job) -> usize {
         "sub r3, r4, r3",
         "lsr r3, r3, #4",
         "mls r2, r2, r3, r4",
-        "orr r2, r2, #1",
-        "str r2, [r0, #44]",
-        "b 4f",
-        // of one place: 13f - (twos of pairs % 4, but 4 for 0) · bytes of a two's code
+        "adr.w r6, 21f",
+        "b 8f",
+        // of one place: 13f - (twos of pairs % 8, but 8 for 0) · bytes of a two's code
         "1:",
         "lsrs r2, r2, #4",
         "itt ne",
         "subne r2, r2, #1",
-        "andne r2, r2, #3",
+        "andne r2, r2, #7",
         "it ne",
         "addne r2, r2, #1",
         "adr.w r3, 12f",
         "adr.w r4, 13f",
         "sub r3, r4, r3",
-        "lsr r3, r3, #2",
+        "lsr r3, r3, #3",
         "mls r2, r2, r3, r4",
+        "adr.w r6, 22f",
+        // where sums come from and go
+        "8:",
+        "ldr r3, [r0, #12]",
+        "ldr r4, [r0, #32]",
+        "cbz r4, 1f",
+        "adr.w r5, 5f",
+        "cbnz r3, 1f",
+        "adr.w r5, 6f",
+        "adr.w r6, 7f",
+        "1:",
         "orr r2, r2, #1",
-        "str r2, [r0, #44]",
-        "4:",
-        "ldr lr, [sp]",
-        "ldr r2, [lr, #12]",
-        "ldr r3, [lr, #32]",
-        "cbz r2, 5f",
+        "orr r5, r5, #1",
+        "orr r6, r6, #1",
+        "add r3, r0, #44",
+        "stm r3, {{r2, r5, r6}}",
+        "mov r2, r0",
+        "ldr r12, [r2, #8]",
+        "bx r5",
         // biases
-        "ldr r12, [lr, #4]",
+        "20:",
+        ".macro biases",
         "ldr r5, [r12]",
         "ldr r4, [r12, #16]",
         "ldr r9, [r12, #32]",
@@ -217,21 +238,39 @@ unsafe extern "C" fn four_outputs(job: *mut Job) -> usize {
         "mov r7, r5",
         "mov r10, r8",
         "mov r11, r9",
-        "cbz r3, 6f",
+        ".endm",
+        "biases",
+        "ldrd r0, r1, [r2, #16]",
+        "ldr pc, [r2, #44]",
+        // and sums
+        "5:",
+        "biases",
+        ".purgem biases",
+        "ldr r3, [r2, #32]",
         ".irp sum, r4, r5, r6, r7, r8, r9, r10, r11",
         "ldr r12, [r3], #4",
         "add \\sum, \\sum, r12",
         ".endr",
-        "str r3, [lr, #32]",
-        "b 6f",
-        "5:",
-        "ldr r12, [lr, #36]",
+        "str r3, [r2, #32]",
+        // those of the second place, if there is one place
+        "ldr r3, [r2]",
+        "cbnz r3, 1f",
+        "mov r4, r6",
+        "mov r5, r7",
+        "mov r8, r10",
+        "mov r9, r11",
+        "1:",
+        "ldrd r0, r1, [r2, #16]",
+        "ldr pc, [r2, #44]",
+        // sums alone
+        "6:",
+        "ldrd r3, r12, [r2, #32]",
+        "ldrd r0, r1, [r2, #16]",
         "add r12, r12, r3",
+        "ldr lr, [r2, #44]",
         "ldm r3, {{r4-r7}}",
         "ldm r12, {{r8-r11}}",
-        "6:",
-        "ldrd r0, r1, [lr, #16]",
-        "ldr pc, [lr, #44]",
+        "bx lr",
         "2:",
         ".rept 16",
         "ldm r0!, {{r12, lr}}",
@@ -255,49 +294,77 @@ unsafe extern "C" fn four_outputs(job: *mut Job) -> usize {
         "10:",
         "add r0, r0, r3",
         "str r0, [lr, #16]",
-        "ldr r2, [lr, #12]",
-        "cmp r2, #0",
-        "beq 7f",
-        "ldm lr, {{r0, r1, r12, lr}}", // step, scalings, rounding, activations
+        "ldr pc, [lr, #52]",
+        // activations of two places
+        "21:",
+        "ldm lr, {{r0, r1, r12, lr}}", // step, rounding, scalings, activations
         // 256 · the odd outputs'
         "sub r4, r4, r5",
         "sub r6, r6, r7",
         "sub r8, r8, r9",
         "sub r10, r10, r11",
-        ".macro activate one, other, at, more",
-        "ldr r2, [r1, #\\at + 4]",
-        "ldr r3, [r1, #\\at + 12]",
-        "subs r3, r3, #33",
+        ".macro activate one, other, mantissa, shift, more",
+        "subs \\shift, \\shift, #33",
         "blo 9f",
         ".if \\more",
-        "add r3, r3, #\\more",
+        "add \\shift, \\shift, #\\more",
         ".endif",
-        "smmul \\one, \\one, r2",
-        "smmul \\other, \\other, r2",
-        "asr \\one, \\one, r3",
-        "asr \\other, \\other, r3",
-        "add \\one, \\one, r12",
-        "add \\other, \\other, r12",
+        "smmul \\one, \\one, \\mantissa",
+        "smmul \\other, \\other, \\mantissa",
+        "asr \\one, \\one, \\shift",
+        "asr \\other, \\other, \\shift",
+        "add \\one, \\one, r1",
+        "add \\other, \\other, r1",
         "usat \\one, #8, \\one, asr #1",
         "usat \\other, #8, \\other, asr #1",
         "strb \\other, [lr, r0]",
         "strb \\one, [lr], #1",
         ".endm",
-        "activate r5, r7, 0, 0",
-        "activate r4, r6, 16, 8",
-        "activate r9, r11, 32, 0",
-        "activate r8, r10, 48, 8",
+        "ldr r2, [r12, #4]",
+        "ldr r3, [r12, #12]",
+        "activate r5, r7, r2, r3, 0",
+        "add r12, r12, #16",
+        // with the bias and the bound, which are not needed
+        "ldm r12!, {{r2, r3, r5, r7}}",
+        "activate r4, r6, r3, r7, 8",
+        "ldm r12!, {{r2, r3, r5, r7}}",
+        "activate r9, r11, r3, r7, 0",
+        "ldm r12!, {{r2, r3, r5, r7}}",
+        "activate r8, r10, r3, r7, 8",
         ".purgem activate",
-        "add r1, r1, #64",
+        "11:",
         "ldr r2, [sp]",
-        "str r1, [r2, #4]",
-        "str lr, [r2, #12]",
-        "8:",
+        "strd r12, lr, [r2, #8]",
         "ldr r0, [r2, #40]",
         "subs r0, r0, #1",
         "str r0, [r2, #40]",
-        "bne 4b",
-        "pop {{r1, r4-r11, pc}}",
+        "beq 9f",
+        "ldr pc, [r2, #48]",
+        // of one
+        "22:",
+        "ldm lr, {{r0, r1, r12, lr}}",
+        "sub r4, r4, r5",
+        "sub r8, r8, r9",
+        ".macro activate one, more",
+        "ldm r12!, {{r2, r3, r6, r7}}",
+        "subs r7, r7, #33",
+        "blo 9f",
+        ".if \\more",
+        "add r7, r7, #\\more",
+        ".endif",
+        "smmul \\one, \\one, r3",
+        "asr \\one, \\one, r7",
+        "add \\one, \\one, r1",
+        "usat \\one, #8, \\one, asr #1",
+        "strb \\one, [lr], #1",
+        ".endm",
+        "activate r5, 0",
+        "activate r4, 8",
+        "activate r9, 0",
+        "activate r8, 8",
+        ".purgem activate",
+        "b 11b",
+        // sums
         "7:",
         "ldrd r3, r12, [lr, #32]",
         "mov r2, lr",
@@ -306,12 +373,15 @@ unsafe extern "C" fn four_outputs(job: *mut Job) -> usize {
         "stm r1, {{r8-r11}}",
         "add r1, r1, r12",
         "str r1, [r2, #32]",
-        "b 8b",
+        "ldr r0, [r2, #40]",
+        "subs r0, r0, #1",
+        "str r0, [r2, #40]",
+        "bne 6b",
         "9:",
         "ldr r0, [sp]",
         "ldr r0, [r0, #40]",
         "pop {{r1, r4-r11, pc}}",
-        // one place, whose pairs are there twice
+        // one place: the second of a pair's two
         "12:",
         ".macro multiply one, two, pair",
         "smlad r4, \\one, \\pair, r4",
@@ -321,11 +391,11 @@ unsafe extern "C" fn four_outputs(job: *mut Job) -> usize {
         "smlad r5, \\one, \\pair, r5",
         "smlad r9, \\two, \\pair, r9",
         ".endm",
-        ".rept 4",
+        ".rept 8",
         "ldm r0!, {{r6, r7, r10, r11}}",
         "ldm r1!, {{r2, r3, r12, lr}}",
-        "multiply r6, r7, r2",
-        "multiply r10, r11, r12",
+        "multiply r6, r7, r3",
+        "multiply r10, r11, lr",
         ".endr",
         "13:",
         "ldr lr, [sp]",
@@ -335,7 +405,7 @@ unsafe extern "C" fn four_outputs(job: *mut Job) -> usize {
         "bhi 12b",
         "bne 10b",
         "ldm r0!, {{r6, r7}}",
-        "ldr r2, [r1]",
+        "ldr r2, [r1, #4]",
         "multiply r6, r7, r2",
         ".purgem multiply",
         "b 10b",
