@@ -72,22 +72,22 @@ impl Routine {
     #[inline]
     #[must_use]
     pub fn of(geometry: &Geometry, order: Option<Order>) -> Self {
-        match (geometry.kind, order) {
-            (Kind::MaxPool, _) => Self::MaxPool,
-            (Kind::AveragePool, _) if geometry.is_streamed() => Self::StreamedPool,
-            (Kind::AveragePool, _) => Self::AveragePool,
-            (Kind::Add, _) => Self::Add,
-            (Kind::Dense, Some(Order::Blocks)) => Self::DenseBlocks,
-            (Kind::Dense, _) => Self::DenseWords,
-            (Kind::Depthwise, Some(Order::Blocks)) => Self::DepthwiseBlocks,
-            (Kind::Depthwise, Some(Order::Halves)) => Self::DepthwiseHalves,
-            (Kind::Depthwise, Some(Order::Strips)) => Self::DepthwiseStrips,
-            (Kind::Depthwise, _) => Self::DepthwiseTaps,
-            (Kind::Conv, Some(Order::Blocks)) => Self::Threes,
-            (Kind::Conv, Some(Order::Grey)) => Self::Grey,
-            (Kind::Conv, Some(Order::Windows(3))) => Self::Window3,
-            (Kind::Conv, Some(Order::Windows(_))) => Self::Window5,
-            (Kind::Conv, _) => Self::Fours,
+        match (order, geometry.kind) {
+            (Some(Order::Factors), _) => Self::Add,
+            (Some(Order::Blocks), Kind::Conv) => Self::Threes,
+            (Some(Order::Blocks), Kind::Dense) => Self::DenseBlocks,
+            (Some(Order::Blocks), _) => Self::DepthwiseBlocks,
+            (Some(Order::Grey), _) => Self::Grey,
+            (Some(Order::Windows(3)), _) => Self::Window3,
+            (Some(Order::Windows(_)), _) => Self::Window5,
+            (Some(Order::Fours), _) => Self::Fours,
+            (Some(Order::DenseWords | Order::DenseColumns), _) => Self::DenseWords,
+            (Some(Order::Halves), _) => Self::DepthwiseHalves,
+            (Some(Order::Strips), _) => Self::DepthwiseStrips,
+            (Some(Order::Taps), _) => Self::DepthwiseTaps,
+            (None, Kind::MaxPool) => Self::MaxPool,
+            (None, _) if geometry.is_streamed() => Self::StreamedPool,
+            (None, _) => Self::AveragePool,
         }
     }
 }

@@ -104,7 +104,7 @@ fn compare(work: &mut Work, random: &mut Random) -> Option<i32> {
     bytes::depthwise(weights, stride, &window, fast);
     portable::depthwise(weights, stride, &window, plain);
     equal += i32::from(fast == plain);
-    let rows = offsets.as_chunks::<3>().0.first().map(|rows| rows.map(usize::from));
+    let rows = offsets.as_chunks::<3>().0.first().map(|rows| rows.map(u32::from));
     let rows = rows.unwrap_or_default();
     let rows = rows.get(..random.below(4))?;
     let places = random.below(STRIP + 2);

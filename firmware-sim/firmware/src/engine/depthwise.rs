@@ -62,14 +62,10 @@ fn windows(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option
 #[inline(never)]
 fn block_strips(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
     let layer = Layer::of(step);
-    // every window has some inside
     let mut rows = [0; 3];
-    let inside = layer.lines.inside();
-    let rows = rows.get_mut(..inside.len())?;
-    for (row, line) in rows.iter_mut().zip(inside) {
-        *row = layer.lines.offset(line) as usize + layer.window(0);
-        keep_rolled();
-    }
+    layer.lines.offsets(rows.get_mut(..layer.lines.count())?);
+    // every window has some inside
+    let rows = rows.get(layer.lines.inside())?;
     let weights = layer.weights(<[Block]>::ref_from_bytes(step.bytes).ok()?)?;
     let sums = work.get_mut(..PLACES * step.channels.len())?;
     let sums = <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()?.as_chunks_mut::<STRIP>().0;
@@ -80,8 +76,8 @@ fn block_strips(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> O
     let mut column = 0;
     while column < width {
         let places = part(width - column);
-        let (mut map, mut weights) = (layer.pixels(column)?, weights);
-        let mut first = step.first;
+        let (mut first, mut weights) = (step.first, weights);
+        let mut map = step.rows.span().get(layer.window(column) + first..)?;
         for channels in step.channels.chunks(group) {
             let sums = sums.get_mut(..channels.len())?;
             let blocks = channels.len() / BLOCK;
@@ -145,7 +141,7 @@ fn row<'a>(step: &'a Step<'_>, offsets: &'a mut [u32]) -> Option<Depthwise<'a>> 
 pub(super) fn strips(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
     let width = usize::from(output.value().width.get());
     let sums: &[i32] = if Layer::of(step).is_padded() { padding(step, work)? } else { &[] };
-    let mut strip = first_strip(step)?;
+    let mut strip = first_strip(step);
     let mut column = 0;
     while column < width {
         strip.places = part(width - column);
@@ -175,19 +171,20 @@ fn padding<'m>(step: &Step<'_>, work: &'m mut [u32]) -> Option<&'m [i32]> {
 
 /// The strip of the first channels in the first columns, of no places yet.
 #[inline(never)]
-fn first_strip<'a>(step: &'a Step<'_>) -> Option<words::Strip<'a>> {
+fn first_strip<'a>(step: &'a Step<'_>) -> words::Strip<'a> {
     let layer = Layer::of(step);
-    let weights = <[StripWeights]>::ref_from_bytes(step.bytes).ok()?;
+    let weights = <[StripWeights]>::ref_from_bytes(step.bytes).unwrap_or_default();
     let mut rows = [0; 3];
     layer.lines.offsets(&mut rows);
-    Some(words::Strip {
-        weights: weights.get(step.first..)?,
-        pixels: step.rows.span().get(layer.window(0) + step.first..)?,
+    let start = layer.window(0) + step.first;
+    words::Strip {
+        weights: weights.get(step.first..).unwrap_or_default(),
+        pixels: step.rows.span().get(start..).unwrap_or_default(),
         rows,
         are_inside: [0, 1, 2].map(|line| layer.lines.is_inside(line)),
         across: step.weights.inputs,
         places: 0,
-    })
+    }
 }
 
 /// A row of some of any number of channels and outputs: a few places at a time, of each output by itself.

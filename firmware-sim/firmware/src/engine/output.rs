@@ -256,16 +256,20 @@ impl<'m> Output<'m> {
         sums: &[i32],
         channels: &[Channel],
     ) {
+        let mut strip = *strip;
+        strip.skip(done);
         while let Some((channel, rest)) = channels.get(done..).and_then(<[_]>::split_first) {
-            let one = strip.from(done);
             let more = sums.get(done).copied().unwrap_or_default();
             for place in 0..strip.places {
-                let sum = more.wrapping_add(one.sum(place));
+                let sum = more.wrapping_add(strip.sum(place));
                 self.put_one(column + place, first + done, sum, channel);
             }
+            strip.skip(1);
             done += 1;
             let sums = sums.get(done..).unwrap_or_default();
-            done += self.put_strips([column, first + done], &strip.from(done), sums, rest);
+            let count = self.put_strips([column, first + done], &strip, sums, rest);
+            strip.skip(count);
+            done += count;
         }
     }
 

@@ -131,7 +131,7 @@ pub struct Strip<'a> {
     /// All rows.
     pub map: &'a [u8],
     /// Where the first channel of the first column lies in `map`, for each kernel row that is taken: one to three.
-    pub rows: &'a [usize],
+    pub rows: &'a [u32],
     /// Bytes from a place to the next.
     pub place_bytes: usize,
     /// Places, at most [`STRIP`].
@@ -147,7 +147,7 @@ impl Strip<'_> {
         let &Self { map, rows, place_bytes, places, blocks } = self;
         // so that nothing overflows
         let are_small = [place_bytes, blocks, map.len()].iter().all(|&it| it < 1 << 24);
-        let last_row = rows.iter().fold(0, |last, &row| last.max(row));
+        let last_row = rows.iter().fold(0, |last, &row| last.max(row)) as usize;
         are_small
             && (1..=3).contains(&rows.len())
             && (1..=STRIP).contains(&places)

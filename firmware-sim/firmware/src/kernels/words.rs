@@ -320,12 +320,10 @@ pub struct Strip<'a> {
 }
 
 impl Strip<'_> {
-    /// The same from channel `number` on.
-    #[must_use]
-    pub fn from(&self, number: usize) -> Self {
-        let weights = self.weights.get(number..).unwrap_or_default();
-        let pixels = self.pixels.get(number..).unwrap_or_default();
-        Self { weights, pixels, ..*self }
+    /// Leaves out the first `count` channels.
+    pub fn skip(&mut self, count: usize) {
+        self.weights = self.weights.get(count..).unwrap_or_default();
+        self.pixels = self.pixels.get(count..).unwrap_or_default();
     }
 
     /// The sum of the first channel at a place.

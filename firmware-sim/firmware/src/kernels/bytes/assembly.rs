@@ -112,7 +112,7 @@ pub fn strip(weights: &[Block], stride: usize, strip: &Strip<'_>, sums: &mut [[[
     let mut down = [0; 2];
     for (down, rows) in down.iter_mut().rev().zip(rows.windows(2).rev()) {
         if let [above, below] = rows {
-            *down = below.wrapping_sub(*above);
+            *down = below.wrapping_sub(*above) as usize;
         }
     }
     let Some(&first) = rows.first() else { return };
@@ -123,7 +123,7 @@ pub fn strip(weights: &[Block], stride: usize, strip: &Strip<'_>, sums: &mut [[[
     unsafe {
         chosen::strip_places(
             weights.as_ptr(),
-            map.as_ptr().wrapping_add(first),
+            map.as_ptr().wrapping_add(first as usize),
             place_bytes,
             places,
             sums.start,

@@ -104,7 +104,10 @@ pub fn strip(weights: &[Block], stride: usize, strip: &Strip<'_>, sums: &mut [[[
                 *sum = 0;
                 for (&row, weights) in strip.rows.iter().zip(weights.as_chunks::<3>().0) {
                     for (column, weights) in weights.iter().enumerate() {
-                        let at = row + (place + column) * strip.place_bytes + block * 4 + channel;
+                        let at = row as usize
+                            + (place + column) * strip.place_bytes
+                            + block * 4
+                            + channel;
                         let value = strip.map.get(at).copied().unwrap_or_default();
                         let weight = weights.get(channel).copied().unwrap_or_default();
                         *sum += i32::from(weight) * i32::from(value);

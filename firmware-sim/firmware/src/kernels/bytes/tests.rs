@@ -132,8 +132,8 @@ proptest! {
     ) {
         let (stride, place_bytes) = (3 * rows + more, 4 * blocks);
         // in a ring the rows may lie in any order
-        let rows: Vec<usize> =
-            order.iter().take(rows).map(|row| row * (places + 2) * place_bytes).collect();
+        let rows: Vec<u32> =
+            order.iter().take(rows).map(|row| row * ((places + 2) * place_bytes) as u32).collect();
         let map = &map[..3 * (places + 2) * place_bytes];
         let mut sums = vec![[[start; STRIP]; 4]; blocks];
         strip(&weights, stride, &Strip { map, rows: &rows, place_bytes, places, blocks }, &mut sums);
@@ -144,7 +144,7 @@ proptest! {
                 for (y, row) in rows.iter().enumerate() {
                     for x in 0..3 {
                         let weight = weights[block * stride + 3 * y + x][output];
-                        let activation = map[row + (place + x) * place_bytes + channel];
+                        let activation = map[*row as usize + (place + x) * place_bytes + channel];
                         expected += i64::from(weight) * i64::from(activation);
                     }
                 }
@@ -170,7 +170,7 @@ proptest! {
         one_place(&weights, stride, &patch, &mut sums);
         let window = Window { map: &patch, offsets: &offsets, place_bytes, places, blocks };
         depthwise(&weights, stride, &window, &mut sums);
-        let rows: Vec<usize> = offsets.iter().map(|&offset| offset.into()).collect();
+        let rows: Vec<u32> = offsets.iter().map(|&offset| offset.into()).collect();
         let mut strips = vec![[[0; STRIP]; 4]; sums.len()];
         let asked = Strip { map: &patch, rows: &rows, place_bytes, places, blocks };
         strip(&weights, stride, &asked, &mut strips);

@@ -36,17 +36,16 @@ struct Job {
 }
 
 /// See [`super::super::add_fours`].
+#[inline(never)] // its job is on the stack for the kernel alone
 pub fn add_fours(fours: &Fours<'_>, sums: &mut [Twin], step: usize) {
     // the last sums of four are a step after the first
     let room = sums.len().checked_sub(1).and_then(|last| last.checked_div(step));
     let left = room.map_or(0, |last| last.saturating_add(1) / 2).min(count(fours));
-    let job = Job {
-        sums: sums.as_mut_ptr(),
-        sums_step: step.wrapping_mul(size_of::<Twin>()),
-        ..job(fours, left)
-    };
+    let mut job = job(fours, left);
+    job.sums = sums.as_mut_ptr();
+    job.sums_step = step.wrapping_mul(size_of::<Twin>());
     // SAFETY: of `left` fours all words and sums are there.
-    unsafe { run(job) };
+    unsafe { run(&mut job) };
 }
 
 /// See [`super::super::activate_fours`].
@@ -64,17 +63,17 @@ pub fn activate_fours(
     if !sums.is_empty() {
         left = left.min(sums.len() / 2);
     }
-    let job = Job {
-        step,
-        scalings: scalings.as_ptr(),
-        rounding: 1 + 2 * u32::from(zero),
-        bytes: bytes.as_mut_ptr(),
+    let mut job = job(fours, left);
+    job.step = step;
+    job.scalings = scalings.as_ptr();
+    job.rounding = 1 + 2 * u32::from(zero);
+    job.bytes = bytes.as_mut_ptr();
+    if !sums.is_empty() {
         // read alone, since activations are written
-        sums: if sums.is_empty() { ptr::null_mut() } else { sums.as_ptr().cast_mut() },
-        ..job(fours, left)
-    };
+        job.sums = sums.as_ptr().cast_mut();
+    }
     // SAFETY: of `left` fours all words, sums if any, scalings, and activations of both places are there.
-    left - unsafe { run(job) }
+    left - unsafe { run(&mut job) }
 }
 
 /// See [`super::super::activate_row`].
@@ -102,8 +101,9 @@ pub fn activate_row(
     {
         return 0;
     }
-    let first = Job { step, rounding: 1 + 2 * u32::from(zero), ..job(&fours, scalings.len()) };
-    let mut job = Job { ..first };
+    let mut job = job(&fours, scalings.len());
+    job.step = step;
+    job.rounding = 1 + 2 * u32::from(zero);
     let (mut pixels, mut bytes) = (pixels.as_ptr(), bytes.as_mut_ptr());
     let mut done = 0;
     while done < places {
@@ -116,8 +116,8 @@ pub fn activate_row(
         unsafe { gather(pixels, rows, run, patch.as_mut_ptr()) };
         job.scalings = scalings.as_ptr();
         job.bytes = bytes;
-        job.words = first.words;
-        job.left = first.left;
+        job.words = words.as_ptr();
+        job.left = scalings.len();
         // SAFETY: `left` is not zero; for as many fours all words and scalings are there, and places for the activations
         // of the last window, which is the farthest. There are some pairs.
         if unsafe { four_outputs(&raw mut job) } > 0 {
@@ -159,12 +159,12 @@ fn job(fours: &Fours<'_>, left: usize) -> Job {
 ///
 /// Of each of `left` fours the words, the sums if any, the scalings and the activations, if not null, must be there; and
 /// the pairs from `pairs` to their end.
-unsafe fn run(mut job: Job) -> usize {
+unsafe fn run(job: &mut Job) -> usize {
     if job.left == 0 || job.pairs == job.pairs_end {
         return job.left;
     }
     // SAFETY: neither is zero, and the caller vouches for the rest.
-    unsafe { four_outputs(&raw mut job) }
+    unsafe { four_outputs(job) }
 }
 
 /// Takes sixteen pairs of taps at once, and begins in the middle if they are no multiple of sixteen.
