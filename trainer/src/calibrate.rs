@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use crate::evaluate::{EVALUATION_BATCH, images_tensor};
 use crate::model::Model;
 
-/// Right answers among those that are called sure, on the validation images and their corruptions.
+/// Right answers among those that are called sure, on the validation images, their corruptions and non-digits.
 const MIN_SURE_ACCURACY: f64 = 0.995;
 /// Part of the clean validation images that may be called no digit.
 const MAX_REJECTED: f64 = 0.002;
@@ -22,11 +22,17 @@ struct Answer {
 }
 
 /// Fits the temperature to `clean` images (Guo et al. 2017, section 4.2: the minimum negative log-likelihood), and
-/// the confidence from which an answer is sure to those and to `hard` ones.
+/// the confidence from which an answer is sure to those, to `hard` ones, and to those of `no_class`, of which every
+/// answer is wrong.
 ///
 /// Images are `uint8` or `float32` `[images, channels, height, width]`, labels `int64 [images]`.
 #[must_use]
-pub fn calibrate(network: &Model, clean: (&Tensor, &Tensor), hard: &[Tensor]) -> Calibration {
+pub fn calibrate(
+    network: &Model,
+    clean: (&Tensor, &Tensor),
+    hard: &[Tensor],
+    no_class: Option<&Tensor>,
+) -> Calibration {
     let (images, labels) = clean;
     let logits = logits(network, images);
     let temperature = temperature(&logits, labels);
@@ -38,6 +44,10 @@ pub fn calibrate(network: &Model, clean: (&Tensor, &Tensor), hard: &[Tensor]) ->
     for images in hard {
         let labels = labels.narrow(0, 0, images.size()[0]);
         all.extend(answers(&self::logits(network, images), &labels, temperature));
+    }
+    if let Some(images) = no_class {
+        let none = Tensor::full([images.size()[0]], -1, (Kind::Int64, images.device()));
+        all.extend(answers(&self::logits(network, images), &none, temperature));
     }
     Calibration {
         temperature: temperature as f32,

@@ -12,8 +12,10 @@ use trainer::device::Choice;
 use trainer::recipe::Name;
 use trainer::train::{EvalSet, Options};
 
-/// One training image in this many is held out for validation: 5,000 of MNIST's 60,000.
+/// One training image in this many is held out for validation.
 const VALIDATION_PART: usize = 12;
+/// At most so many are: they place the thresholds of the verdicts, and every other image is worth more to learn from.
+const MAX_VALIDATION: usize = 2500;
 
 /// How many classes a network can tell apart: labels are bytes.
 const CLASSES: std::ops::RangeInclusive<usize> = 2..=256;
@@ -60,7 +62,7 @@ pub(crate) struct Cli {
     /// Step size of Adam, at its peak; Muon's goes with it [default: the recipe's]
     #[arg(long, value_name = "F", value_parser = positive)]
     lr: Option<f64>,
-    /// Training images to hold out for validation [default: one in twelve; the original recipe evaluates on the test images]
+    /// Training images to hold out for validation [default: one in twelve, at most 2,500; the original recipe evaluates on the test images]
     #[arg(long, value_name = "N")]
     validation: Option<u32>,
     /// Decides the validation images, the first weights and the order of the images
@@ -187,7 +189,9 @@ impl Cli {
             (Some(images), _) => EvalSet::Validation(images as usize),
             (None, _) if !dataset.validation.images.is_empty() => EvalSet::Own,
             (None, Name::Original) => EvalSet::Test,
-            (None, Name::Best | Name::Photo) => EvalSet::Validation(images / VALIDATION_PART),
+            (None, Name::Best | Name::Photo) => {
+                EvalSet::Validation((images / VALIDATION_PART).min(MAX_VALIDATION))
+            }
         };
         let threads =
             self.threads.map_or_else(|| tch::get_num_threads().max(1) as usize, usize::from);

@@ -107,7 +107,7 @@ impl Recipe {
         averaging: Some(0.999),
         keep_best: false,
         augmentation: Some(Augmentation::Digits(Digits::USUAL)),
-        synthetic: Some(Synthetic { per_style: 250, non_digits: 5000 }),
+        synthetic: Some(Synthetic { per_style: 180, rewritten: 2500, non_digits: 7000 }),
     };
 
     /// Chosen by cross-validation within 901 photographs of meters' digits, by hand: no command here repeats it.

@@ -8,10 +8,10 @@ use safe_io::SingleLine;
 use tch::Tensor;
 use trainer::calibrate::{calibrate, verdicts};
 use trainer::data::Dataset;
-use trainer::evaluate::{Evaluation, evaluate_samples};
+use trainer::evaluate::{Evaluation, evaluate_samples, images_tensor};
 use trainer::export::{self, COMPARED_IMAGES};
 use trainer::model::Model;
-use trainer::robustness::{corrupted, robustness};
+use trainer::robustness::{CORRUPTED_IMAGES, corrupted, robustness};
 use trainer::synthetic::{Synthetic, generate};
 use trainer::train::{EvalSet, Options, Run};
 
@@ -110,7 +110,19 @@ fn fit_calibration(
         return None;
     };
     let hard: Vec<Tensor> = corrupted(images).map(|(_, images)| images).collect();
-    let mut calibration = calibrate(network, (images, labels), &hard);
+    // other pictures than those that were trained on
+    let unseen = options.recipe.synthetic.map(|amounts| {
+        let non_digits = amounts.non_digits.min(2 * CORRUPTED_IMAGES as usize);
+        let amounts = Synthetic { per_style: 0, rewritten: 0, non_digits };
+        generate(amounts, &dataset.train, 0, !options.seed).images
+    });
+    let [to_calibrate, to_measure] = unseen.as_deref().map_or([[].as_slice(); 2], |images| {
+        let (one, other) = images.split_at(images.len() / 2);
+        [one, other]
+    });
+    let no_class =
+        (!to_calibrate.is_empty()).then(|| images_tensor(to_calibrate).to_device(options.device));
+    let mut calibration = calibrate(network, (images, labels), &hard, no_class.as_ref());
     if options.recipe.synthetic.is_none() {
         // it never saw what is of no class
         calibration.digit_from = 0.0;
@@ -120,11 +132,8 @@ fn fit_calibration(
         "\ncalibration temperature {temperature:.3}; sure from a confidence of {sure_from:.4}, a digit from {digit_from:.4}"
     ));
     print_verdicts("test", network, &calibration, &dataset.test.images);
-    if let Some(amounts) = options.recipe.synthetic {
-        // other pictures than those that were trained on
-        let amounts = Synthetic { per_style: 0, ..amounts };
-        let unseen = generate(amounts, &dataset.test.images, 0, !options.seed);
-        print_verdicts("non-digits", network, &calibration, &unseen.images);
+    if !to_measure.is_empty() {
+        print_verdicts("non-digits", network, &calibration, to_measure);
     }
     Some(calibration)
 }

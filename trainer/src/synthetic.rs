@@ -1,14 +1,21 @@
 //! Synthetic pictures that MNIST lacks, of strokes and shapes: digits in other styles, and non-digits.
 //!
-//! Each stands as MNIST's digits do: in a box of 20 pixels, centre of mass in the middle, ink 255 on 0.
+//! Each stands as MNIST's digits do: in a box of 20 pixels, centre of mass in the middle, ink 255 on 0. Many are drawn
+//! on a page and taken from it by the reader of pictures, so that they look as what it makes of photographs.
 
+mod figures;
 pub mod non_digits;
+mod page;
+mod rewritten;
+mod rounded;
 pub mod styles;
 
+use std::f32::consts::TAU;
+
 use dataset::idx::Split;
-use rand::SeedableRng;
 use rand::rngs::StdRng;
-use runtime::{IMAGE_SIDE, Image, PIXELS};
+use rand::{RngExt, SeedableRng};
+use runtime::{IMAGE_SIDE, Image};
 
 /// Longer side of a drawing, in pixels.
 const BOX_PX: f32 = 20.0;
@@ -20,15 +27,17 @@ const CENTRE_PX: f32 = IMAGE_SIDE as f32 / 2.0 + 0.5;
 pub struct Synthetic {
     /// Of each style of [`styles`].
     pub per_style: usize,
+    /// MNIST's digits in pictures of few pixels, stretched or large.
+    pub rewritten: usize,
     /// Of [`non_digits`].
     pub non_digits: usize,
 }
 
 /// Digits with their labels, then what is no digit, with the label `non_digit`; equal seeds draw equally.
 ///
-/// `digits` are MNIST's, for pictures that hold several.
+/// `digits` are MNIST's, to be written again, and for pictures that hold several.
 #[must_use]
-pub fn generate(amounts: Synthetic, digits: &[Image], non_digit: u8, seed: u64) -> Split {
+pub fn generate(amounts: Synthetic, digits: &Split, non_digit: u8, seed: u64) -> Split {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut split = Split { images: vec![], labels: vec![] };
     for style in styles::STYLES {
@@ -37,8 +46,13 @@ pub fn generate(amounts: Synthetic, digits: &[Image], non_digit: u8, seed: u64) 
             split.labels.push(style.digit);
         }
     }
+    for _ in 0..amounts.rewritten {
+        let at = rng.random_range(0..digits.images.len());
+        split.images.push(rewritten::draw(&digits.images[at], &mut rng));
+        split.labels.push(digits.labels[at]);
+    }
     for _ in 0..amounts.non_digits {
-        split.images.push(non_digits::draw(digits, &mut rng));
+        split.images.push(non_digits::draw(&digits.images, &mut rng));
         split.labels.push(non_digit);
     }
     split
@@ -73,13 +87,52 @@ fn smooth(points: &[Point]) -> Vec<Point> {
     path
 }
 
+/// An ellipse from a part of a turn after its top, clockwise, over so many turns.
+fn ellipse(middle: Point, radii: Point, start: f32, turns: f32) -> Vec<Point> {
+    const PARTS: usize = 32;
+    let point = |part: usize| {
+        let (sine, cosine) = ((start + part as f32 / PARTS as f32 * turns) * TAU).sin_cos();
+        [middle[0] + radii[0] * sine, middle[1] - radii[1] * cosine]
+    };
+    (0..=PARTS).map(point).collect()
+}
+
+/// Smaller copies of a closed path inside it: with a pen they fill it.
+fn filled(path: &[Point]) -> Vec<Vec<Point>> {
+    let count = path.len().max(1) as f32;
+    let middle = [0, 1].map(|c| path.iter().map(|p| p[c]).sum::<f32>() / count);
+    let smaller = |part: f32| {
+        let shrink = |p: &Point| [0, 1].map(|c| middle[c] + (p[c] - middle[c]) * part);
+        path.iter().map(shrink).collect()
+    };
+    (0..8).map(|part| smaller(part as f32 / 8.0)).collect()
+}
+
+/// Slants, narrows and turns paths of about 1 by 1, and draws them as MNIST's digits stand: directly, or through the
+/// reader.
+fn drawn(paths: &[Vec<Point>], [slant, breadth, turn]: [f32; 3], rng: &mut StdRng) -> Image {
+    let (sine, cosine) = turn.sin_cos();
+    let moved = |p: &Point| {
+        let [x, y] = [p[0] * breadth - p[1] * slant, p[1]];
+        [x * cosine - y * sine, x * sine + y * cosine]
+    };
+    let paths: Vec<Vec<Point>> =
+        paths.iter().map(|path| path.iter().map(moved).collect()).collect();
+    let read = if rng.random_range(0..3) == 0 { page::read(&paths, rng) } else { None };
+    read.unwrap_or_else(|| pen(&paths, rng.random_range(1.5..3.4)))
+}
+
+/// Smallest and largest x, and y.
+fn extent(paths: &[Vec<Point>]) -> [[f32; 2]; 2] {
+    [0, 1].map(|c| {
+        let each = paths.iter().flatten().map(|p| p[c]);
+        each.fold([f32::MAX, f32::MIN], |[min, max], at| [min.min(at), max.max(at)])
+    })
+}
+
 /// Draws paths of any size with a round pen of this width in pixels of the picture.
 fn pen(paths: &[Vec<Point>], width_px: f32) -> Image {
-    let points = || paths.iter().flatten();
-    let extent = |c: usize| {
-        points().fold([f32::MAX, f32::MIN], |[min, max], p| [min.min(p[c]), max.max(p[c])])
-    };
-    let [[left, right], [top, bottom]] = [extent(0), extent(1)];
+    let [[left, right], [top, bottom]] = extent(paths);
     let scale = (BOX_PX - width_px) / (right - left).max(bottom - top).max(f32::MIN_POSITIVE);
     let middle = [f32::midpoint(left, right), f32::midpoint(top, bottom)];
     let placed = |shift: Point| -> Vec<Vec<Point>> {
@@ -91,24 +144,33 @@ fn pen(paths: &[Vec<Point>], width_px: f32) -> Image {
 }
 
 fn ink_along(paths: &[Vec<Point>], width_px: f32) -> Image {
-    let mut nearest = [f32::MAX; PIXELS];
+    let ink = inked(paths, width_px, [IMAGE_SIDE; 2]);
+    Image::mnist(std::array::from_fn(|at| (ink[at] * 255.0).round() as u8))
+}
+
+/// Part of each pixel that a pen covers, row by row, in a picture of this width and height.
+fn inked(paths: &[Vec<Point>], width_px: f32, [width, height]: [usize; 2]) -> Vec<f32> {
+    let mut nearest = vec![f32::MAX; width * height];
+    // pixels from a point on a side; beyond it there is no ink
+    let reach = width_px / 2.0 + 1.0;
+    let range = |a: f32, b: f32, side: usize| {
+        (a.min(b) - reach).max(0.0) as usize..((a.max(b) + reach).max(0.0) as usize + 1).min(side)
+    };
     for pair in paths.iter().flat_map(|path| path.windows(2)) {
         let [from, to] = [pair[0], pair[1]];
         let along = [to[0] - from[0], to[1] - from[1]];
         let length2 = (along[0] * along[0] + along[1] * along[1]).max(f32::MIN_POSITIVE);
-        for (at, nearest) in nearest.iter_mut().enumerate() {
-            let [x, y] = pixel_middle(at);
-            let off = [x - from[0], y - from[1]];
-            let t = ((off[0] * along[0] + off[1] * along[1]) / length2).clamp(0.0, 1.0);
-            let [dx, dy] = [0, 1].map(|c| off[c] - t * along[c]);
-            *nearest = nearest.min(dx.hypot(dy));
+        for row in range(from[1], to[1], height) {
+            for column in range(from[0], to[0], width) {
+                let off = [column as f32 + 0.5 - from[0], row as f32 + 0.5 - from[1]];
+                let t = ((off[0] * along[0] + off[1] * along[1]) / length2).clamp(0.0, 1.0);
+                let [dx, dy] = [0, 1].map(|c| off[c] - t * along[c]);
+                let nearest = &mut nearest[row * width + column];
+                *nearest = nearest.min(dx.hypot(dy));
+            }
         }
     }
-    Image::mnist(
-        nearest.map(|distance| {
-            ((width_px / 2.0 - distance + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8
-        }),
-    )
+    nearest.into_iter().map(|distance| (width_px / 2.0 - distance + 0.5).clamp(0.0, 1.0)).collect()
 }
 
 fn pixel_middle(at: usize) -> Point {
@@ -129,19 +191,22 @@ fn centre_of_mass(image: &Image) -> Point {
 
 #[cfg(test)]
 mod tests {
+    use runtime::PIXELS;
+
     use super::*;
 
-    fn digits() -> Vec<Image> {
+    fn digits() -> Split {
         let square = |at: usize| {
             let [x, y] = pixel_middle(at);
             if (9.0..19.0).contains(&x) && (4.0..24.0).contains(&y) { 255 } else { 0 }
         };
-        vec![Image::mnist(std::array::from_fn(square))]
+        Split { images: vec![Image::mnist(std::array::from_fn(square))], labels: vec![1] }
     }
 
     #[test]
     fn synthetic_digits_stand_as_mnists_do() {
-        let made = generate(Synthetic { per_style: 20, non_digits: 0 }, &digits(), 10, 1);
+        let amounts = Synthetic { per_style: 20, rewritten: 0, non_digits: 0 };
+        let made = generate(amounts, &digits(), 10, 1);
         assert_eq!(made.images.len(), 20 * styles::STYLES.len());
         for (image, label) in made.images.iter().zip(&made.labels) {
             let inked: Vec<Point> =
@@ -162,7 +227,8 @@ mod tests {
 
     #[test]
     fn equal_seeds_give_equal_pictures_and_others_different_ones() {
-        let some = |seed| generate(Synthetic { per_style: 1, non_digits: 20 }, &digits(), 10, seed);
+        let amounts = Synthetic { per_style: 1, rewritten: 0, non_digits: 20 };
+        let some = |seed| generate(amounts, &digits(), 10, seed);
         let (one, again, other) = (some(1), some(1), some(2));
         assert!(one.images == again.images && one.labels == again.labels);
         assert!(one.images.iter().zip(&other.images).all(|(one, other)| one != other));

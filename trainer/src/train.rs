@@ -103,8 +103,10 @@ impl Run {
         let mut of_a_class = training.size()[0] as usize;
         if let Some(amounts) = options.recipe.synthetic {
             let known = Vec::<i64>::try_from(&training)?;
-            let known: Vec<Image> =
-                known.iter().map(|&at| train.images[at as usize].clone()).collect();
+            let known = Split {
+                images: known.iter().map(|&at| train.images[at as usize].clone()).collect(),
+                labels: known.iter().map(|&at| train.labels[at as usize]).collect(),
+            };
             let more = generate(amounts, &known, options.classes as u8, options.seed);
             let count = more.images.len() as i64;
             of_a_class += more.images.len() - amounts.non_digits;

@@ -1,4 +1,4 @@
-//! What people also point a reader at: several digits, letters, clothes, hills, scribbles, noise.
+//! What people also point a reader at: several digits, letters, signs, doodles, clothes, hills, scribbles, noise.
 
 use std::f32::consts::TAU;
 
@@ -8,18 +8,18 @@ use rand::rngs::StdRng;
 use runtime::preprocess::{Content, Prepared, prepare};
 use runtime::{IMAGE_SIDE, Image, PIXELS};
 
-use super::{CENTRE_PX, Point, pen, pixel_middle, smooth};
+use super::{CENTRE_PX, Point, drawn, figures, pen, pixel_middle, smooth};
 
 /// One picture of any kind that holds no single digit.
 pub(super) fn draw(digits: &[Image], rng: &mut StdRng) -> Image {
-    match rng.random_range(0..7) {
+    match rng.random_range(0..14) {
         0 => several(digits, rng),
         1 => scribble(rng),
-        2 => letter(rng),
-        3 => silhouette(rng),
-        4 => blobs(rng),
-        5 => noise(rng),
-        _ => scene(rng),
+        2 => silhouette(rng),
+        3 => blobs(rng),
+        4 => noise(rng),
+        5 => scene(rng),
+        _ => figure(rng),
     }
 }
 
@@ -65,37 +65,37 @@ fn scribble(rng: &mut StdRng) -> Image {
     pen(&[smooth(&points)], rng.random_range(1.2..3.0))
 }
 
-/// Capital letters of straight strokes that look like no digit, on a grid of 2 by 4.
-const LETTERS: [&[&[Point]]; 12] = [
-    &[&[[0.0, 4.0], [1.0, 0.0], [2.0, 4.0]], &[[0.4, 2.6], [1.6, 2.6]]], // A
-    &[&[[2.0, 0.0], [0.0, 0.0], [0.0, 4.0], [2.0, 4.0]], &[[0.0, 2.0], [1.6, 2.0]]], // E
-    &[&[[2.0, 0.0], [0.0, 0.0], [0.0, 4.0]], &[[0.0, 2.0], [1.6, 2.0]]], // F
-    &[&[[0.0, 0.0], [0.0, 4.0]], &[[2.0, 0.0], [2.0, 4.0]], &[[0.0, 2.0], [2.0, 2.0]]], // H
-    &[&[[0.0, 0.0], [0.0, 4.0]], &[[2.0, 0.0], [0.0, 2.2], [2.0, 4.0]]], // K
-    &[&[[0.0, 4.0], [0.0, 0.0], [1.2, 2.0], [2.4, 0.0], [2.4, 4.0]]],    // M
-    &[&[[0.0, 4.0], [0.0, 0.0], [2.0, 4.0], [2.0, 0.0]]],                // N
-    &[&[[0.0, 4.0], [0.0, 0.0], [2.0, 0.6], [2.0, 1.6], [0.0, 2.1], [2.0, 4.0]]], // R
-    &[&[[0.0, 0.0], [1.0, 4.0], [2.0, 0.0]]],                            // V
-    &[&[[0.0, 0.0], [0.7, 4.0], [1.4, 1.2], [2.1, 4.0], [2.8, 0.0]]],    // W
-    &[&[[0.0, 0.0], [2.0, 4.0]], &[[2.0, 0.0], [0.0, 4.0]]],             // X
-    &[&[[0.0, 0.0], [0.0, 4.0], [2.0, 4.0], [2.0, 0.0], [0.0, 0.0]], &[[0.0, 2.0], [2.0, 2.0]]], // a window
-];
+/// A letter, a sign or a doodle.
+fn figure(rng: &mut StdRng) -> Image {
+    loop {
+        let paths = figures::draw(rng);
+        let hand = [
+            rng.random_range(-0.2..0.3),
+            rng.random_range(0.7..1.2),
+            rng.random_range(-0.25..0.25),
+        ];
+        let image = drawn(&paths, hand, rng);
+        // the reader may leave a stroke of `!` alone
+        if !is_one(&image) {
+            return image;
+        }
+    }
+}
 
-fn letter(rng: &mut StdRng) -> Image {
-    let letter = LETTERS[rng.random_range(0..LETTERS.len())];
-    let slant = rng.random_range(-0.2..0.3);
-    let narrow = rng.random_range(0.8..1.3);
-    let paths: Vec<Vec<Point>> = letter
-        .iter()
-        .map(|stroke| {
-            let moved = stroke.iter().map(|[x, y]| {
-                let off = [0; 2].map(|_| rng.random_range(-0.25..0.25));
-                [(x + off[0]) * narrow - y * slant, y + off[1]]
-            });
-            moved.collect()
+/// Whether all of it may be a 1: one stroke downwards.
+fn is_one(image: &Image) -> bool {
+    const MAX_STROKE_PX: usize = 7;
+    let spans: Vec<usize> = image
+        .pixels()
+        .chunks(IMAGE_SIDE)
+        .map(|row| {
+            let inked = || (0..IMAGE_SIDE).filter(|&at| row[at] > 100);
+            inked().max().map_or(0, |last| last + 1 - inked().min().unwrap_or(last))
         })
         .collect();
-    pen(&paths, rng.random_range(1.4..3.2))
+    let inked = || (0..IMAGE_SIDE).filter(|&row| spans[row] > 0);
+    let (Some(first), Some(last)) = (inked().min(), inked().max()) else { return false };
+    spans[first..=last].iter().all(|span| (1..=MAX_STROKE_PX).contains(span)) && last > first + 8
 }
 
 /// A filled shape, the same to the left and to the right, often parted in the middle: clothes, vases, people.
@@ -225,4 +225,22 @@ fn noise(rng: &mut StdRng) -> Image {
         let (lot, ink) = (rng.random_range(0.0..1.0), rng.random_range(0..=255));
         if framed && lot < dense { ink } else { 0 }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn a_bar_may_be_a_one_and_what_is_parted_or_wide_is_none() {
+        let mut rng = StdRng::seed_from_u64(1);
+        assert!(is_one(&pen(&[vec![[0.0, 0.0], [0.1, 1.0]]], 3.0)));
+        let marked = [vec![[0.0, 0.0], [0.0, 0.68]], vec![[0.0, 0.95], [0.0, 1.0]]];
+        assert!(!is_one(&pen(&marked, 2.0)));
+        assert!(!is_one(&pen(&[vec![[0.0, 0.0], [1.0, 0.1]]], 3.0)));
+        assert!(!is_one(&Image::mnist([0; PIXELS])));
+        assert!((0..200).all(|_| !is_one(&figure(&mut rng))));
+    }
 }

@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use runtime::Image;
 
-use super::{pen, smooth};
+use super::{Point, drawn, rounded, smooth};
 
 /// A point of a stroke in a box of 1 by 1, x to the right and y down: where it is, and how far off it may be.
 type Spot = [f32; 4];
@@ -14,11 +14,23 @@ type Spot = [f32; 4];
 pub struct Style {
     /// Which.
     pub digit: u8,
-    strokes: &'static [&'static [Spot]],
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Strokes through spots.
+    Spots(&'static [&'static [Spot]]),
+    /// Strokes that a function draws.
+    Drawn(fn(&mut StdRng) -> Vec<Vec<Point>>),
 }
 
 const fn style(digit: u8, strokes: &'static [&'static [Spot]]) -> Style {
-    Style { digit, strokes }
+    Style { digit, way: Way::Spots(strokes) }
+}
+
+const fn round(digit: u8, draw: fn(&mut StdRng) -> Vec<Vec<Point>>) -> Style {
+    Style { digit, way: Way::Drawn(draw) }
 }
 
 /// What is common in Europe and on tablets, and what it must not be taken for.
@@ -149,6 +161,33 @@ pub const STYLES: &[Style] = &[
             [0.62, 1.0, 0.08, 0.0],
         ]],
     ),
+    // the same, narrow, with a short bar or none beyond the stem
+    style(
+        4,
+        &[&[
+            [0.78, 0.62, 0.1, 0.08],
+            [0.2, 0.64, 0.08, 0.06],
+            [0.2, 0.64, 0.08, 0.06],
+            [0.68, 0.0, 0.06, 0.0],
+            [0.68, 0.0, 0.06, 0.0],
+            [0.66, 1.0, 0.08, 0.0],
+        ]],
+    ),
+    // a triangle on a stem, its corners rounder
+    style(
+        4,
+        &[
+            &[
+                [0.66, 0.04, 0.06, 0.03],
+                [0.38, 0.3, 0.06, 0.05],
+                [0.1, 0.6, 0.06, 0.06],
+                [0.14, 0.66, 0.04, 0.03],
+                [0.45, 0.63, 0.05, 0.04],
+                [0.88, 0.6, 0.1, 0.06],
+            ],
+            &[[0.66, 0.0, 0.05, 0.03], [0.66, 0.5, 0.05, 0.04], [0.64, 1.0, 0.08, 0.0]],
+        ],
+    ),
     // 9 of a circle and a straight leg, and with a hook
     style(
         9,
@@ -173,6 +212,20 @@ pub const STYLES: &[Style] = &[
             [0.76, 0.7, 0.05, 0.06],
             [0.5, 1.0, 0.06, 0.0],
             [0.22, 0.88, 0.08, 0.06],
+        ]],
+    ),
+    // 3 of two bows
+    style(
+        3,
+        &[&[
+            [0.15, 0.14, 0.08, 0.06],
+            [0.5, 0.0, 0.06, 0.0],
+            [0.78, 0.22, 0.06, 0.05],
+            [0.4, 0.46, 0.08, 0.04],
+            [0.4, 0.46, 0.08, 0.04],
+            [0.85, 0.72, 0.06, 0.05],
+            [0.5, 1.0, 0.06, 0.0],
+            [0.1, 0.86, 0.08, 0.06],
         ]],
     ),
     // 3 with a flat top
@@ -204,6 +257,21 @@ pub const STYLES: &[Style] = &[
             ],
             &[[0.3, 0.02, 0.08, 0.03], [0.82, 0.0, 0.08, 0.05]],
         ],
+    ),
+    // 5 in one stroke
+    style(
+        5,
+        &[&[
+            [0.85, 0.02, 0.08, 0.03],
+            [0.25, 0.0, 0.06, 0.03],
+            [0.25, 0.0, 0.06, 0.03],
+            [0.2, 0.42, 0.06, 0.05],
+            [0.2, 0.42, 0.06, 0.05],
+            [0.6, 0.4, 0.06, 0.05],
+            [0.84, 0.68, 0.06, 0.06],
+            [0.5, 1.0, 0.06, 0.0],
+            [0.12, 0.9, 0.08, 0.06],
+        ]],
     ),
     // 2 with a loop at its foot
     style(
@@ -278,33 +346,48 @@ pub const STYLES: &[Style] = &[
             [0.4, 0.06, 0.1, 0.06],
         ]],
     ),
+    round(6, rounded::six),
+    round(6, rounded::six),
+    round(9, rounded::nine),
+    round(9, rounded::nine),
+    round(8, rounded::eight),
+    round(8, rounded::eight),
+    round(0, rounded::zero),
+    round(0, rounded::marked_zero),
+    round(0, rounded::marked_zero),
 ];
 
 impl Style {
-    /// Draws it in a hand of its own: pen, slant, breadth, and where each point lies.
+    /// Draws it in a hand of its own: pen, slant, breadth, turn, and where each point lies.
     #[must_use]
     pub fn draw(&self, rng: &mut StdRng) -> Image {
         let slant = rng.random_range(-0.25..0.35);
         let breadth = rng.random_range(0.55..0.95);
-        let mut paths = vec![];
-        for stroke in self.strokes {
-            let mut before: Option<(Spot, [f32; 2])> = None;
-            let mut points = vec![];
-            for &spot in *stroke {
-                let [x, y, off_x, off_y] = spot;
-                let at = match before {
-                    Some((same, at)) if same.iter().eq(&spot) => at,
-                    _ => {
-                        let x = x + off_x * rng.random_range(-1.0..=1.0);
-                        let y = y + off_y * rng.random_range(-1.0..=1.0);
-                        [x * breadth - y * slant, y]
-                    }
-                };
-                before = Some((spot, at));
-                points.push(at);
-            }
-            paths.push(smooth(&points));
-        }
-        pen(&paths, rng.random_range(1.5..3.4))
+        // most people write upright
+        let turned: f32 = if rng.random_range(0..5) == 0 { 0.56 } else { 0.12 };
+        let turn = rng.random_range(-turned..turned);
+        let paths = match self.way {
+            Way::Spots(strokes) => strokes.iter().map(|stroke| through(stroke, rng)).collect(),
+            Way::Drawn(draw) => draw(rng),
+        };
+        drawn(&paths, [slant, breadth, turn], rng)
     }
+}
+
+/// A stroke through spots, each off by a draw of its own.
+fn through(stroke: &[Spot], rng: &mut StdRng) -> Vec<Point> {
+    let mut before: Option<(Spot, Point)> = None;
+    let mut points = vec![];
+    for &spot in stroke {
+        let [x, y, off_x, off_y] = spot;
+        let at = match before {
+            Some((same, at)) if same.iter().eq(&spot) => at,
+            _ => {
+                [x + off_x * rng.random_range(-1.0..=1.0), y + off_y * rng.random_range(-1.0..=1.0)]
+            }
+        };
+        before = Some((spot, at));
+        points.push(at);
+    }
+    smooth(&points)
 }
