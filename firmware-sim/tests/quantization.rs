@@ -8,7 +8,7 @@ use firmware_sim::{Error, Samples, identity};
 use fixtures::mnist_500;
 use fixtures::protobuf::replaced;
 use network::onnx::{Dimension, Graph, Tensor, Values};
-use runtime::{EMBEDDED_MODEL, Image, PIXELS};
+use runtime::{Classifier, EMBEDDED_MODEL, Image, PIXELS};
 
 /// The embedded model with every `from` replaced by `to`.
 fn edited(from: &[u8], to: &[u8]) -> Vec<u8> {
@@ -54,6 +54,35 @@ fn on_few_images_no_answer_says_that_it_agrees() {
     let float = FloatModel::parse(EMBEDDED_MODEL).unwrap();
     let found = compare(&float, model, Samples::Images(&images), &[], |_| ()).unwrap();
     assert_eq!((found.agreeing(), found.labelled(), found.images()), (0, 0, 500));
+}
+
+#[test]
+fn the_class_that_float_rejects_is_none_on_the_device_too() {
+    const REJECTED: u16 = 3;
+    let images = mnist_500(Part::Test).images;
+    let mut graph = Graph::parse(EMBEDDED_MODEL).unwrap();
+    graph.metadata.insert(network::classes::REJECTED_KEY.into(), REJECTED.to_string());
+    let onnx = graph.emit();
+    let q8 = quantize(&onnx, &images, &[]).unwrap();
+    let model = Model::parse(&q8).unwrap();
+    assert_eq!(model.limits().rejected, REJECTED + 1);
+    let classifier = Classifier::parse(&onnx).unwrap();
+    let float = FloatModel::parse(&onnx).unwrap();
+    let found = compare(&float, model, Samples::Images(&images), &[], |_| ()).unwrap();
+    let mut rejected = 0;
+    for (image, comparison) in images.iter().zip(&found.comparisons) {
+        let prediction = classifier.predict(image);
+        if prediction.class() == usize::from(REJECTED) && comparison.int8 == REJECTED {
+            assert_eq!(prediction.verdict, runtime::Verdict::NoDigit);
+            assert_eq!(comparison.verdict, firmware::Verdict::None);
+            rejected += 1;
+        }
+    }
+    assert!(rejected > 30, "{rejected}");
+
+    graph.metadata.insert(network::classes::REJECTED_KEY.into(), "10".into());
+    let refusal = Classifier::parse(&graph.emit()).unwrap_err().to_string();
+    assert!(refusal.contains("classes.rejected"), "{refusal}");
 }
 
 #[test]

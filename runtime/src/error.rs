@@ -225,7 +225,8 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "the metadata's calibration is damaged: {keys} must all be there, and be \
-                     numbers in range"
+                     numbers in range, as must {} if it is there",
+                    network::classes::REJECTED_KEY
                 )
             }
             Self::OutputShape { found } => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use network::Scores;
+use network::{Scores, classes};
 
 use crate::preprocess::{Content, Preprocess};
 
@@ -15,7 +15,7 @@ pub enum Verdict {
     /// The likeliest class; look again.
     Unsure,
     /// There is no digit, or more than one, or one so odd that the model cannot tell. Of a model of other things: what it
-    /// sees looks like none of them.
+    /// sees looks like none of them, or like its class for that, [`Calibration::rejected`].
     NoDigit,
 }
 
@@ -28,12 +28,15 @@ pub struct Calibration {
     pub sure_from: f32,
     /// Minimum confidence of [`Verdict::Unsure`]; below it is [`Verdict::NoDigit`].
     pub digit_from: f32,
+    /// The class that is the answer "none of these", by its number from 0: where it is the likeliest, the verdict is
+    /// [`Verdict::NoDigit`] at any confidence.
+    pub rejected: Option<u16>,
 }
 
 impl Default for Calibration {
     /// For a model without measured values: its own softmax, sure from 0.99, and every picture a digit.
     fn default() -> Self {
-        Self { temperature: 1.0, sure_from: 0.99, digit_from: 0.0 }
+        Self { temperature: 1.0, sure_from: 0.99, digit_from: 0.0, rejected: None }
     }
 }
 
@@ -42,7 +45,8 @@ impl Calibration {
     pub const KEYS: [&str; 3] =
         ["calibration.temperature", "calibration.sure_from", "calibration.digit_from"];
 
-    /// From a model's metadata, where all three stand; `None` if one is missing or out of range.
+    /// From a model's metadata, where these three stand; `None` if one is missing or out of range, or if the
+    /// [`Self::rejected`] that is there is no number.
     #[must_use]
     pub fn parse(metadata: &BTreeMap<String, String>) -> Option<Self> {
         let [temperature, sure_from, digit_from] =
@@ -51,23 +55,37 @@ impl Calibration {
             temperature: temperature.filter(|value| value.is_finite() && *value > 0.0)?,
             sure_from: sure_from.filter(|value| (0.0..=1.0).contains(value))?,
             digit_from: digit_from.filter(|value| (0.0..=1.0).contains(value))?,
+            rejected: Self::parse_rejected(metadata)?,
         };
         Some(calibration)
     }
 
-    /// Names and values for a model's metadata, as [`Self::parse`] reads them.
+    /// The [`Self::rejected`] in a model's metadata, `Some(None)` if nothing is said; `None` if it is no number.
     #[must_use]
-    pub fn emit(&self) -> [(&'static str, String); 3] {
+    pub fn parse_rejected(metadata: &BTreeMap<String, String>) -> Option<Option<u16>> {
+        metadata
+            .get(classes::REJECTED_KEY)
+            .map(|text| text.parse().ok())
+            .map_or(Some(None), |class| class.map(Some))
+    }
+
+    /// Names and values for a model's metadata, as [`Self::parse`] reads them.
+    pub fn emit(&self) -> impl Iterator<Item = (&'static str, String)> {
         let [temperature, sure, digit] = Self::KEYS;
-        [
+        let three = [
             (temperature, self.temperature.to_string()),
             (sure, self.sure_from.to_string()),
             (digit, self.digit_from.to_string()),
-        ]
+        ];
+        let rejected = self.rejected.map(|class| (classes::REJECTED_KEY, class.to_string()));
+        three.into_iter().chain(rejected)
     }
 
-    fn verdict(&self, confidence: f32) -> Verdict {
+    fn verdict(&self, class: usize, confidence: f32) -> Verdict {
         match confidence {
+            _ if self.rejected.is_some_and(|rejected| usize::from(rejected) == class) => {
+                Verdict::NoDigit
+            }
             sure if sure >= self.sure_from => Verdict::Sure,
             digit if digit >= self.digit_from => Verdict::Unsure,
             _ => Verdict::NoDigit,
@@ -82,14 +100,14 @@ impl Verdict {
         self.name_after(Preprocess::Digit)
     }
 
-    /// [`Self::name`] for a model that this makes pictures for: one that reads no digits gives `no answer`.
+    /// [`Self::name`] for a model that this makes pictures for: one that reads no digits gives `no match`.
     #[must_use]
     pub const fn name_after(self, preprocess: Preprocess) -> &'static str {
         match (self, preprocess) {
             (Self::Sure, _) => "sure",
             (Self::Unsure, _) => "unsure",
             (Self::NoDigit, Preprocess::Digit) => "no digit",
-            (Self::NoDigit, _) => "no answer",
+            (Self::NoDigit, _) => "no match",
         }
     }
 }
@@ -119,7 +137,7 @@ impl Prediction {
         let (logits, probabilities) = Self::probabilities(kind, scores, calibration);
         let classes = Arc::clone(classes);
         let mut prediction = Self { logits, probabilities, verdict: Verdict::Unsure, classes };
-        prediction.verdict = calibration.verdict(prediction.confidence());
+        prediction.verdict = calibration.verdict(prediction.class(), prediction.confidence());
         prediction
     }
 
@@ -247,7 +265,8 @@ pub(crate) mod tests {
 
     #[test]
     fn confidence_decides_the_verdict() {
-        let calibration = Calibration { temperature: 0.5, sure_from: 0.9, digit_from: 0.6 };
+        let calibration =
+            Calibration { temperature: 0.5, sure_from: 0.9, digit_from: 0.6, rejected: None };
         // two classes at temperature ½: 1 / (1 + exp(−2 · difference))
         for (difference, verdict) in [
             (1.2, Verdict::Sure),
@@ -266,10 +285,24 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_class_that_is_rejected_is_no_match_however_likely() {
+        let calibration = Calibration { rejected: Some(1), ..Calibration::default() };
+        let found = prediction(&[0.0, 9.0, 1.0], &calibration);
+        assert_eq!((found.class(), found.verdict), (1, Verdict::NoDigit));
+        assert_eq!(found.verdict.name_after(Preprocess::Stretch), "no match");
+        assert_eq!(prediction(&[9.0, 0.0, 1.0], &calibration).verdict, Verdict::Sure);
+    }
+
+    #[test]
     fn a_calibration_comes_back_from_metadata_and_nonsense_does_not() {
-        let calibration = Calibration { temperature: 0.37, sure_from: 0.93, digit_from: 0.41 };
+        let calibration = Calibration {
+            temperature: 0.37,
+            sure_from: 0.93,
+            digit_from: 0.41,
+            rejected: Some(10),
+        };
         let mut metadata: BTreeMap<String, String> =
-            calibration.emit().into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
+            calibration.emit().map(|(key, text)| (key.to_owned(), text)).collect();
         assert_eq!(Calibration::parse(&metadata), Some(calibration));
         for nonsense in ["0", "-1", "NaN", "inf", "warm"] {
             metadata.insert(Calibration::KEYS[0].to_owned(), nonsense.to_owned());

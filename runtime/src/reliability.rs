@@ -146,7 +146,8 @@ mod tests {
     use crate::prediction::tests::prediction;
 
     fn reliability() -> Reliability {
-        let calibration = Calibration { temperature: 1.0, sure_from: 0.9, digit_from: 0.6 };
+        let calibration =
+            Calibration { temperature: 1.0, sure_from: 0.9, digit_from: 0.6, rejected: None };
         let mut reliability = Reliability::default();
         for (confidence, right) in
             [(0.97, true), (0.96, true), (0.96, false), (0.85, true), (0.55, false)]

@@ -118,7 +118,7 @@ fn a_dataset_in_colour_is_evaluated_and_one_of_other_pictures_is_refused() {
     };
     write("colours", &[image([200, 0, 0]), image([0, 0, 200])]);
     let printed = bench.prints(&["evaluate", "--data", "colours"]);
-    assert!(printed.contains("2 of 2") && printed.contains("no answer"), "{printed}");
+    assert!(printed.contains("2 of 2") && printed.contains("no match"), "{printed}");
     let timed = bench.prints(&["bench", "--seconds", "0.01", "--batch", "1", "--data", "colours"]);
     assert_eq!(timed.lines().count(), 4, "{timed}");
     bench.prints(&["bench", "--seconds", "0.01", "--batch", "1"]); // on noise

@@ -53,6 +53,7 @@ pub fn calibrate(
         temperature: temperature as f32,
         sure_from: sure_from(all).max(digit_from) as f32,
         digit_from: digit_from as f32,
+        rejected: None,
     }
 }
 

@@ -127,7 +127,7 @@ fn fit_calibration(
         // it never saw what is of no class
         calibration.digit_from = 0.0;
     }
-    let Calibration { temperature, sure_from, digit_from } = calibration;
+    let Calibration { temperature, sure_from, digit_from, .. } = calibration;
     print_line(format_args!(
         "\ncalibration temperature {temperature:.3}; sure from a confidence of {sure_from:.4}, a digit from {digit_from:.4}"
     ));

@@ -10,7 +10,7 @@ pub enum Verdict {
     Sure,
     /// The most likely class, but look again.
     Unsure,
-    /// None of the classes: the confidence is below what images of any class have.
+    /// None of the classes: the confidence is below what images of any class have, or the class is the one for that.
     None,
 }
 
@@ -38,11 +38,17 @@ pub struct Limits {
     pub sure: u32,
     /// Largest sum of a [`Verdict::Unsure`], times 2¹⁶.
     pub unsure: u32,
+    /// The class that is the answer "none of these", counted from 1: where it is the most likely, the verdict is
+    /// [`Verdict::None`]. 0, or more than there are, if none is.
+    pub rejected: u16,
 }
 
 impl Limits {
-    /// Of logits whose differences the sum is of: the verdict.
-    fn verdict(self, margins: impl Iterator<Item = u32>) -> Verdict {
+    /// The verdict on this class, above whose logit the others are by these margins.
+    fn verdict(self, class: u16, margins: impl Iterator<Item = u32>) -> Verdict {
+        if class.checked_add(1) == Some(self.rejected) {
+            return Verdict::None;
+        }
         let sum = margins.fold(0_u32, |sum, margin| {
             let exponent = (u64::from(margin) * u64::from(self.rate)) >> 16;
             sum.saturating_add(negative_power_of_two(exponent))
@@ -86,7 +92,8 @@ impl Logits<'_> {
         let (class, margin) = self.ranked();
         let best = self.0.get(usize::from(class)).copied().unwrap_or_default();
         let others = self.0.iter().enumerate().filter(|(other, _)| *other != usize::from(class));
-        let verdict = model.limits().verdict(others.map(|(_, logit)| best.abs_diff(*logit)));
+        let margins = others.map(|(_, logit)| best.abs_diff(*logit));
+        let verdict = model.limits().verdict(class, margins);
         Answer { class, verdict, agrees: margin >= model.header().agreement_margin.get() }
     }
 
@@ -144,7 +151,7 @@ mod tests {
         let (scale, temperature, sure, unsure) = (1.2e-6, 1.7, 0.93_f64, 0.41_f64);
         let odds = |confidence: f64| ((1.0 - confidence) / confidence * 65536.0) as u32;
         let rate = (scale / temperature / std::f64::consts::LN_2 * 4_294_967_296.0) as u32;
-        let limits = Limits { rate, sure: odds(sure), unsure: odds(unsure) };
+        let limits = Limits { rate, sure: odds(sure), unsure: odds(unsure), rejected: 0 };
         let mut counts = [0; 3];
         for _ in 0..2000 {
             let logits: Vec<i32> = (0..5).map(|_| next()).collect();
@@ -156,7 +163,11 @@ mod tests {
             }
             let class = logits.iter().position(|&logit| logit == best).unwrap();
             let others = logits.iter().enumerate().filter(|(other, _)| *other != class);
-            let found = limits.verdict(others.map(|(_, logit)| best.abs_diff(*logit)));
+            let margins = || others.clone().map(|(_, logit)| best.abs_diff(*logit));
+            let found = limits.verdict(0, margins());
+            let rejecting = Limits { rejected: 1, ..limits };
+            assert_eq!(rejecting.verdict(0, margins()), Verdict::None);
+            assert_eq!(rejecting.verdict(1, margins()), found);
             let expected = match confidence {
                 high if high > sure => Verdict::Sure,
                 low if low < unsure => Verdict::None,

@@ -78,7 +78,9 @@ pub struct Header {
     /// SHA-256 of the ONNX file that this was made from.
     pub identity: [u8; 32],
     /// Images that set the activations' scales.
-    pub calibration_images: U32,
+    pub calibration_images: U16,
+    /// [`Limits::rejected`]
+    pub rejected: U16,
     /// The smallest margin of the best logit over the next at which int8 and float give one class:
     /// [`Answer::agrees`](super::Answer::agrees).
     pub agreement_margin: U32,
@@ -298,8 +300,13 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
     /// The limits of its verdicts.
     #[must_use]
     pub const fn limits(&self) -> Limits {
-        let Header { rate, sure, unsure, .. } = self.header;
-        Limits { rate: rate.get(), sure: sure.get(), unsure: unsure.get() }
+        let Header { rate, sure, unsure, rejected, .. } = self.header;
+        Limits {
+            rate: rate.get(),
+            sure: sure.get(),
+            unsure: unsure.get(),
+            rejected: rejected.get(),
+        }
     }
 
     /// The network without its weights.

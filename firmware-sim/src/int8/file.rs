@@ -34,7 +34,7 @@ impl Header {
         let header = model.header();
         Self {
             identity: header.identity,
-            calibration_images: header.calibration_images.get(),
+            calibration_images: header.calibration_images.get().into(),
             agreement_margin: header.agreement_margin.get(),
             limits: model.limits(),
         }
@@ -61,10 +61,12 @@ impl Int8Network {
         fields.input = value(self.shape, self.input);
         fields.layout = layout.code();
         fields.identity = header.identity;
-        fields.calibration_images = header.calibration_images.into();
+        fields.calibration_images =
+            u16::try_from(header.calibration_images).unwrap_or(u16::MAX).into();
         fields.agreement_margin = header.agreement_margin.into();
-        let Limits { rate, sure, unsure } = header.limits;
+        let Limits { rate, sure, unsure, rejected } = header.limits;
         (fields.rate, fields.sure, fields.unsure) = (rate.into(), sure.into(), unsure.into());
+        fields.rejected = rejected.into();
         let layers = Layers { input: &fields.input, records: &records, layout };
         let mut file = vec![0; file_len(layers).ok_or(Error::Memory)?];
         let mut rows = vec![PlannedRow::default(); planned_rows(layers)];

@@ -9,7 +9,8 @@ use runtime::Calibration;
 /// `scale` is the real value of one unit of a logit.
 pub(super) fn of(graph: &Graph, scale: f64) -> Limits {
     let calibration = Calibration::parse(&graph.metadata).unwrap_or_default();
-    let Calibration { temperature, sure_from, digit_from } = calibration;
+    let Calibration { temperature, sure_from, digit_from, .. } = calibration;
+    let rejected = Calibration::parse_rejected(&graph.metadata).flatten();
     let fixed = |value: f64, bits: i32| (value * f64::from(bits).exp2()).round() as u32; // saturates
     // at confidence c the other classes have (1 − c) / c of what the first has
     let odds = |confidence: f32| (1.0 - f64::from(confidence)) / f64::from(confidence);
@@ -18,5 +19,6 @@ pub(super) fn of(graph: &Graph, scale: f64) -> Limits {
         rate: fixed(powers, 32),
         sure: fixed(odds(sure_from), 16),
         unsure: fixed(odds(digit_from), 16),
+        rejected: rejected.map_or(0, |class| class.saturating_add(1)),
     }
 }

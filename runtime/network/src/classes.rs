@@ -12,6 +12,9 @@
 /// The metadata's key.
 pub const KEY: &str = "classes";
 
+/// The metadata's key of the class that is the answer "none of these", by its number from 0.
+pub const REJECTED_KEY: &str = "classes.rejected";
+
 /// The names that `text` lists: a JSON array of strings, or else names separated by commas.
 #[must_use]
 pub fn parse(text: &str) -> Vec<String> {
