@@ -3,6 +3,7 @@
 //! `Augmenter::draw ──▶ Draws, seeded ──apply, on the threads that train──▶ changed pictures`
 
 mod digits;
+mod jpeg;
 mod photo;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use tch::{Device, Kind, Tensor};
 use crate::seeding::{Purpose, with_rng};
 
 pub use digits::Digits;
+pub(crate) use jpeg::jpeg;
 pub use photo::Photo;
 
 /// Values of all pictures of noise, at most: 1,024 of 28×28.

@@ -46,7 +46,7 @@ impl Results {
             test.report.table(&setup.classes)
         ));
         let corrupted = run.eval_images().map(|(images, labels)| {
-            describe_corrupted(&robustness(network, images, labels), options.eval_set)
+            describe_corrupted(&robustness(network, images, labels, dataset.is_ink()), options.eval_set)
         });
         if let Some(line) = &corrupted {
             print_line(format_args!("\ncorrupted {line}"));
@@ -109,7 +109,7 @@ fn fit_calibration(
     else {
         return None;
     };
-    let hard: Vec<Tensor> = corrupted(images).map(|(_, images)| images).collect();
+    let hard: Vec<Tensor> = corrupted(images, dataset.is_ink()).map(|(_, images)| images).collect();
     // other pictures than those that were trained on
     let unseen = options.recipe.synthetic.map(|amounts| {
         let non_digits = amounts.non_digits.min(2 * CORRUPTED_IMAGES as usize);

@@ -1,14 +1,14 @@
 //! Photographs as another camera would have taken them, at another time and from a little beside.
 //!
 //! In this order: taken from elsewhere (turn, size, slant, shift, perspective), sharper or blurred, contrast, light with a
-//! slope across the picture, colour cast, grey, inverted, a part hidden, noise.
+//! slope across the picture, colour cast, grey, inverted, a part hidden, noise, JPEG.
 
 use std::f64::consts::PI;
 use std::fmt;
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Affine, Noises, Outside, grid_sample};
+use super::{Affine, Noises, Outside, grid_sample, jpeg};
 
 /// How far photographs are changed; each by its own draw, evenly between nothing and this, both ways.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +41,8 @@ pub struct Photo {
     pub hidden: f64,
     /// Standard deviation of normal noise, as a part of the scale, at most.
     pub noise: f64,
+    /// How coarse JPEG is, at most, beside quality 50: 2.5 is quality 20.
+    pub jpeg: f64,
     /// Whether half of the pictures are mirrored, left to right.
     pub flip: bool,
 }
@@ -62,6 +64,7 @@ impl Photo {
         inversion: 0.0,
         hidden: 0.0,
         noise: 0.0,
+        jpeg: 0.0,
         flip: false,
     };
 
@@ -100,6 +103,7 @@ impl fmt::Display for Photo {
             ("inversion", self.inversion, " of the pictures"),
             ("hidden", self.hidden, " of a side"),
             ("noise", self.noise, ""),
+            ("JPEG", self.jpeg, ""),
         ];
         let used = amounts.into_iter().filter(|(_, amount, _)| *amount != 0.0);
         let used = used.map(|(name, amount, unit)| format!("{name} {amount}{unit}"));
@@ -134,6 +138,8 @@ pub(super) struct Draws {
     cast: Tensor,
     noises: Noises,
     chosen: Tensor,
+    /// How coarse JPEG is, `[pictures, 1, 1, 1]`, if it is used.
+    jpeg: Option<Tensor>,
 }
 
 /// What [`Draws`] has a number of for each picture.
@@ -243,7 +249,15 @@ impl Augmenter {
             cast: cast.exp().view([pictures, channels, 1, 1]).to_device(self.device),
             chosen: self.noises.choose(pictures),
             noises: self.noises.shallow_clone(),
+            jpeg: self.draw_jpeg(pictures),
         }
+    }
+
+    /// Drawn after all others, which are the same with JPEG and without.
+    fn draw_jpeg(&self, pictures: i64) -> Option<Tensor> {
+        let amount = Some(self.amounts.jpeg).filter(|amount| *amount != 0.0)?;
+        let drawn = Tensor::rand([pictures, 1, 1, 1], (Kind::Float, Device::Cpu)) * amount;
+        Some(drawn.to_device(self.device))
     }
 }
 
@@ -259,6 +273,7 @@ impl Draws {
             cast: part(&self.cast),
             noises: self.noises.shallow_clone(),
             chosen: part(&self.chosen),
+            jpeg: self.jpeg.as_ref().map(part),
         }
     }
 
@@ -292,7 +307,8 @@ impl Draws {
         if amounts.hidden != 0.0 {
             x = self.hide(&x);
         }
-        (x + self.noises.of(&self.chosen) * number(Number::Noise)).clamp(0.0, 255.0)
+        x = (x + self.noises.of(&self.chosen) * number(Number::Noise)).clamp(0.0, 255.0);
+        self.jpeg.as_ref().map_or_else(|| x.shallow_clone(), |coarseness| jpeg(&x, coarseness))
     }
 
     /// Puts one grey over a rectangle of each picture, whose middle is anywhere.
@@ -355,6 +371,7 @@ mod tests {
             Photo { cast: 0.2, ..none },
             Photo { hidden: 0.5, ..none },
             Photo { noise: 0.1, ..none },
+            Photo { jpeg: 2.0, ..none },
             Photo::USUAL,
         ] {
             let changed = apply(amounts, &pictures);
@@ -369,7 +386,8 @@ mod tests {
     #[test]
     fn a_part_of_a_batch_is_changed_as_within_the_batch() {
         let pictures = photos(9);
-        let augmenter = Augmenter::new(Photo { hidden: 0.3, ..Photo::USUAL }, SHAPE, Device::Cpu);
+        let amounts = Photo { hidden: 0.3, jpeg: 1.0, ..Photo::USUAL };
+        let augmenter = Augmenter::new(amounts, SHAPE, Device::Cpu);
         let _rng = crate::seeding::lock_rng(3);
         let draws = augmenter.draw(9);
         let whole = draws.apply(&pictures);
