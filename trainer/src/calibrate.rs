@@ -1,10 +1,14 @@
 //! Calibration of a network's confidence: a temperature, and the thresholds of the verdicts.
 
+mod few;
+
 use runtime::{Calibration, Image};
 use tch::{Kind, Tensor};
 
 use crate::evaluate::{EVALUATION_BATCH, images_tensor};
 use crate::model::Model;
+
+pub use few::{FEW_IMAGES, Few, calibrate_few};
 
 /// Right answers among those that are called sure, on the validation images, their corruptions and non-digits.
 const MIN_SURE_ACCURACY: f64 = 0.995;
@@ -19,11 +23,19 @@ const PRECISION: f64 = 1e-3;
 struct Answer {
     confidence: f64,
     right: bool,
+    class: i64,
+}
+
+impl Answer {
+    /// Whether it is the class "none of these", which is never sure.
+    fn is_of(&self, rejected: Option<u16>) -> bool {
+        rejected.is_some_and(|class| i64::from(class) == self.class)
+    }
 }
 
 /// Fits the temperature to `clean` images (Guo et al. 2017, section 4.2: the minimum negative log-likelihood), and
 /// the confidence from which an answer is sure to those, to `hard` ones, and to those of `no_class`, of which every
-/// answer is wrong.
+/// answer is wrong. Answers of the class that is `rejected` are never sure.
 ///
 /// Images are `uint8` or `float32` `[images, channels, height, width]`, labels `int64 [images]`.
 #[must_use]
@@ -32,14 +44,15 @@ pub fn calibrate(
     clean: (&Tensor, &Tensor),
     hard: &[Tensor],
     no_class: Option<&Tensor>,
+    rejected: Option<u16>,
 ) -> Calibration {
     let (images, labels) = clean;
     let logits = logits(network, images);
     let temperature = temperature(&logits, labels);
     let mut clean_answers = answers(&logits, labels, temperature);
     clean_answers.sort_by(|one, other| one.confidence.total_cmp(&other.confidence));
-    let rejected = (clean_answers.len() as f64 * MAX_REJECTED) as usize;
-    let digit_from = clean_answers.get(rejected).map_or(0.0, |answer| answer.confidence);
+    let below = (clean_answers.len() as f64 * MAX_REJECTED) as usize;
+    let digit_from = clean_answers.get(below).map_or(0.0, |answer| answer.confidence);
     let mut all = clean_answers;
     for images in hard {
         let labels = labels.narrow(0, 0, images.size()[0]);
@@ -49,11 +62,12 @@ pub fn calibrate(
         let none = Tensor::full([images.size()[0]], -1, (Kind::Int64, images.device()));
         all.extend(answers(&self::logits(network, images), &none, temperature));
     }
+    all.retain(|answer| !answer.is_of(rejected));
     Calibration {
         temperature: temperature as f32,
         sure_from: sure_from(all).max(digit_from) as f32,
         digit_from: digit_from as f32,
-        rejected: None,
+        rejected,
     }
 }
 
@@ -62,14 +76,15 @@ pub fn calibrate(
 pub fn verdicts(network: &Model, calibration: &Calibration, images: &[Image]) -> [f64; 3] {
     let logits = logits(network, &images_tensor(images).to_device(network.weights().device()));
     let labels = Tensor::zeros([images.len() as i64], (Kind::Int64, logits.device()));
-    let answers = answers(&logits, &labels, f64::from(calibration.temperature));
-    let part = |from: f32, to: f32| {
-        let within = f64::from(from)..f64::from(to);
-        let count = answers.iter().filter(|answer| within.contains(&answer.confidence)).count();
+    let mut answers = answers(&logits, &labels, f64::from(calibration.temperature));
+    answers.retain(|answer| !answer.is_of(calibration.rejected));
+    let part = |from: f32| {
+        let from = f64::from(from);
+        let count = answers.iter().filter(|answer| answer.confidence >= from).count();
         count as f64 / images.len() as f64
     };
-    let Calibration { sure_from, digit_from, .. } = *calibration;
-    [part(sure_from, f32::INFINITY), part(digit_from, sure_from), part(0.0, digit_from)]
+    let (sure, answered) = (part(calibration.sure_from), part(calibration.digit_from));
+    [sure, answered - sure, 1.0 - answered]
 }
 
 fn logits(network: &Model, images: &Tensor) -> Tensor {
@@ -78,11 +93,16 @@ fn logits(network: &Model, images: &Tensor) -> Tensor {
     Tensor::cat(&logits, 0).to_kind(Kind::Double)
 }
 
-/// The loss has one minimum over the inverse of the temperature: its logarithm is cut down by golden sections.
 fn temperature(logits: &Tensor, labels: &Tensor) -> f64 {
-    let loss = |logarithm: f64| {
+    minimum(|logarithm| {
         (logits / logarithm.exp()).cross_entropy_for_logits(labels).double_value(&[])
-    };
+    })
+}
+
+/// The temperature at which the loss, of its logarithm, is smallest.
+///
+/// The loss has one minimum over the inverse of the temperature: its logarithm is cut down by golden sections.
+fn minimum(loss: impl Fn(f64) -> f64) -> f64 {
     let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
     let [mut low, mut high] = TEMPERATURES.map(f64::ln);
     while high - low > PRECISION {
@@ -98,10 +118,12 @@ fn answers(logits: &Tensor, labels: &Tensor, temperature: f64) -> Vec<Answer> {
     let read = "values of a tensor on the CPU";
     let confidence = Vec::<f64>::try_from(confidence).expect(read);
     let right = Vec::<i64>::try_from(right).expect(read);
+    let class = Vec::<i64>::try_from(answer).expect(read);
     confidence
         .into_iter()
         .zip(right)
-        .map(|(confidence, right)| Answer { confidence, right: right == 1 })
+        .zip(class)
+        .map(|((confidence, right), class)| Answer { confidence, right: right == 1, class })
         .collect()
 }
 
@@ -137,14 +159,18 @@ mod tests {
     #[test]
     fn sure_answers_are_right_as_often_as_asked() {
         let answers: Vec<Answer> = (0..1000)
-            .map(|i| Answer { confidence: f64::from(i) / 1000.0, right: i >= 100 || i % 2 == 0 })
+            .map(|i| Answer {
+                confidence: f64::from(i) / 1000.0,
+                right: i >= 100 || i % 2 == 0,
+                class: 0,
+            })
             .collect();
         let from = sure_from(answers.clone());
         let sure: Vec<&Answer> =
             answers.iter().filter(|answer| answer.confidence >= from).collect();
         let right = sure.iter().filter(|answer| answer.right).count() as f64 / sure.len() as f64;
         assert!((MIN_SURE_ACCURACY..MIN_SURE_ACCURACY + 0.002).contains(&right), "{right}");
-        let wrong = Answer { confidence: 0.9, right: false };
+        let wrong = Answer { confidence: 0.9, right: false, class: 0 };
         assert!((sure_from(vec![wrong; 5]) - 1.0).abs() < f64::EPSILON);
     }
 }

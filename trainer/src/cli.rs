@@ -93,6 +93,15 @@ pub(crate) struct Cli {
     /// Names of the classes, in the order of their labels, with commas between [default: the labels]
     #[arg(long, value_name = "NAMES", value_parser = classes)]
     pub(crate) classes: Option<Classes>,
+    /// The class that is the answer "none of these": where it is the likeliest, the verdict is no match, and the accuracy on
+    /// the others is reported beside
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reject: Option<String>,
+    /// Train this many times, each time without another part of the images, and report how many of that part are right:
+    /// cross-validation, which exports nothing
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1000),
+        conflicts_with_all = ["export", "checkpoint", "resume", "json", "plots", "report", "validation"])]
+    pub(crate) folds: Option<u16>,
     /// Where to keep what it takes to go on after a stop [default: beside --export, ending in .checkpoint]
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -144,7 +153,13 @@ impl Cli {
 
     /// How pictures become images.
     pub(crate) fn pictures(&self) -> pictures::Options {
-        pictures::Options { size: self.size, color: self.color, fit: self.fit, seed: self.seed }
+        pictures::Options {
+            size: self.size,
+            color: self.color,
+            fit: self.fit,
+            seed: self.seed,
+            divided: self.folds.is_none(),
+        }
     }
 
     /// The recipe that they name, or the one that suits the data.

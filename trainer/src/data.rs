@@ -1,8 +1,11 @@
 //! Where the images come from: a folder with four IDX files, which is filled with MNIST only where that is wanted, or
 //! [`pictures`].
 
+mod folds;
 mod mnist;
 pub mod pictures;
+
+pub use folds::Fold;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
+use runtime::labelled::Summary;
 use safe_io::default_data_folder;
 use trainer::data::{self, Dataset, Lacking, pictures};
 
@@ -36,17 +37,19 @@ impl<'a> DataFolder<'a> {
         !matches!(self, Self::Named { may_fetch: false, .. })
     }
 
-    /// The dataset, and lines about the pictures that it was made of, if they were pictures.
+    /// The dataset, and what was found, if it was made of pictures.
     pub(crate) fn load(
         self,
         options: pictures::Options,
-    ) -> anyhow::Result<(Dataset, Option<String>)> {
+    ) -> anyhow::Result<(Dataset, Option<Summary>)> {
         let path = self.path()?;
         if matches!(self, Self::Named { may_fetch: false, .. }) && pictures::is_meant(&path) {
             let (dataset, summary) = pictures::read(&path, options, |_| ())?;
-            return Ok((dataset, Some(summary.to_string())));
+            return Ok((dataset, Some(summary)));
         }
-        if options != (pictures::Options { seed: options.seed, ..pictures::Options::default() }) {
+        let usual = pictures::Options::default();
+        if options != (pictures::Options { seed: options.seed, divided: options.divided, ..usual })
+        {
             bail!("--size, --color and --fit are for pictures: IDX files have their size");
         }
         Ok((self.load_idx()?, None))

@@ -68,6 +68,7 @@ pub fn metadata(
     result: Option<&Epoch>,
     test_accuracy: f64,
     calibration: Option<&Calibration>,
+    rejected: Option<u16>,
     dataset: &Dataset,
 ) -> BTreeMap<String, String> {
     let pixels = if dataset.is_ink() {
@@ -83,6 +84,9 @@ pub fn metadata(
     });
     let pairs = made.into_iter().chain(identity.clone()).chain(calibration).chain(preparation);
     let mut metadata: BTreeMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value)).collect();
+    if let Some(class) = rejected {
+        metadata.insert(network::classes::REJECTED_KEY.into(), class.to_string());
+    }
     if let (EvalSet::Validation(_) | EvalSet::Own, Some(Epoch { eval: Some(score), .. })) =
         (eval_set, result)
     {

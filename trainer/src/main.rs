@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod cross_validate;
 mod data_folder;
 mod doctor;
 mod history;
+mod origin;
 mod preflight;
 mod results;
 mod setup;
+mod share;
 mod train_loop;
 mod write_report;
 
@@ -24,6 +27,7 @@ use data_folder::DataFolder;
 use doctor::diagnose;
 use results::Results;
 use setup::Setup;
+use write_report::Pages;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -46,11 +50,14 @@ fn doctor(data: DataFolder<'_>) -> anyhow::Result<ExitCode> {
 fn train(cli: &Cli) -> anyhow::Result<()> {
     preflight::check(cli)?;
     let data = DataFolder::of(cli.data.as_deref(), cli.download);
-    let (dataset, summary) = data.load(cli.pictures())?;
-    if let Some(summary) = summary {
-        print_line(format_args!("{}\n", summary.trim_end()));
+    let (dataset, found) = data.load(cli.pictures())?;
+    if let Some(found) = &found {
+        print_line(format_args!("{}\n", found.to_string().trim_end()));
     }
     let setup = Setup::new(cli, &dataset, &data.path()?)?;
+    if let Some(folds) = cli.folds {
+        return cross_validate::run(&setup, &dataset, folds.into());
+    }
     let checkpoint = cli.checkpoint();
 
     let eval = match setup.options.eval_set {
@@ -69,6 +76,8 @@ fn train(cli: &Cli) -> anyhow::Result<()> {
     if let Some(path) = &cli.export {
         results.export(&run, &network, &setup, &dataset, path)?;
     }
-    write_report::write(cli, &setup, &dataset, &run, &network, &results)?;
+    let pages =
+        Pages { setup: &setup, dataset: &dataset, found: found.as_ref(), results: &results };
+    pages.write(cli, &run, &network)?;
     checkpoint.as_deref().map_or(Ok(()), train_loop::remove_checkpoint)
 }

@@ -1,9 +1,12 @@
 //! One page about a run, which needs nothing beside it: no network, no scripts, no fonts.
 
+mod found;
+
 use std::path::Path;
 
 use dataset::{ConfusionMatrix, Interval};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use runtime::labelled::Summary;
 
 use crate::evaluate::Score;
 use crate::plots::{self, Figures, Format, grouped, write_whole};
@@ -27,7 +30,9 @@ figure, .table { margin: 1rem 0; overflow-x: auto }
 svg { display: block; min-width: 44rem; max-width: 100%; height: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .15rem .75rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
-th:first-child { text-align: left }
+th:first-child, .names { text-align: left }
+.names { white-space: normal; overflow-wrap: anywhere }
+.lacking { color: #b00 }
 footer { margin-top: 2.5rem; color: #555 }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: .5rem } }
 @media print { :root { font-size: 80% } svg { min-width: 0 } figure, tr { break-inside: avoid } h2 { break-after: avoid } }
@@ -37,15 +42,24 @@ footer { margin-top: 2.5rem; color: #555 }
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn write(figures: &Figures<'_>, facts: &[(&str, String)], path: &Path) -> anyhow::Result<()> {
-    write_whole(path, emit(figures, facts)?.as_bytes())
+pub fn write(
+    figures: &Figures<'_>,
+    facts: &[(&str, String)],
+    found: Option<&Summary>,
+    path: &Path,
+) -> anyhow::Result<()> {
+    write_whole(path, emit(figures, facts, found)?.as_bytes())
 }
 
-/// The page, as HTML; `facts` say how the run was made, by name.
+/// The page, as HTML; `facts` say how the run was made, by name, and `found` what pictures it was made of.
 ///
 /// # Errors
 /// If a plot cannot be drawn; none is known.
-pub fn emit(figures: &Figures<'_>, facts: &[(&str, String)]) -> anyhow::Result<String> {
+pub fn emit(
+    figures: &Figures<'_>,
+    facts: &[(&str, String)],
+    found: Option<&Summary>,
+) -> anyhow::Result<String> {
     let mut svgs = Vec::new();
     for svg in plots::all(figures, Format::Svg)? {
         svgs.push(String::from_utf8(svg)?);
@@ -70,6 +84,7 @@ pub fn emit(figures: &Figures<'_>, facts: &[(&str, String)]) -> anyhow::Result<S
                 (result(figures.report, &accuracy))
                 h2 { "The run" }
                 dl { @for (name, fact) in facts { dt { (printable(name)) } dd { (printable(fact)) } } }
+                @if let Some(found) = found { (found::section(found)) }
                 h2 { "Training" }
                 (figure(curves))
                 (epochs(figures))
@@ -181,7 +196,9 @@ mod tests {
         let mut made = Made::of(3, 2, &recipe);
         made.classes[1] = "<b>&\"".into();
         let facts = [("model", "a<script>'\u{1}.onnx".to_owned()), ("seed", "7".to_owned())];
-        let page = emit(&made.figures(&recipe), &facts).unwrap();
+        let found = found::tests::some();
+        let page = emit(&made.figures(&recipe), &facts, Some(&found)).unwrap();
+        assert!(page.contains("<h2>What was found</h2>") && page.contains("c&amp;t"));
         assert!(page.contains("<th>&lt;b&gt;&amp;&quot;</th>"));
         assert!(page.contains("<dd>a&lt;script&gt;'\u{fffd}.onnx</dd>"));
         assert!(!page.contains("<b>") && !page.contains("<script"));
@@ -198,7 +215,8 @@ mod tests {
     fn long_runs_and_many_classes_make_no_giant() {
         let recipe = Recipe::BEST;
         let made = Made::of(256, 1001, &recipe);
-        let page = emit(&made.figures(&recipe), &[]).unwrap();
+        let page = emit(&made.figures(&recipe), &[], None).unwrap();
+        assert!(!page.contains("What was found"));
         assert!(page.len() < 2_000_000, "{}", page.len());
         assert!(page.contains("<th>1001</th>") && page.contains("Every 6th of 1001 epochs"));
     }

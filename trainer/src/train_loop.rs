@@ -96,7 +96,7 @@ pub(crate) fn remove_checkpoint(path: &Path) -> anyhow::Result<()> {
 const MAX_LOSS: f64 = 1e6;
 
 /// Weights that are no finite numbers never become some again: hours of further steps would be for nothing.
-fn check_converging(progress: &Progress, learning_rate: f64) -> anyhow::Result<()> {
+pub(crate) fn check_converging(progress: &Progress, learning_rate: f64) -> anyhow::Result<()> {
     let (epoch, losses) = match progress {
         Progress::Step { epoch, loss, .. } => (*epoch, [*loss, None]),
         Progress::Epoch(done) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use network::{Architecture, Kind};
+use runtime::labelled::Summary;
 use safe_io::SingleLine;
 use sha2::{Digest, Sha256};
 use tch::Device;
@@ -18,87 +19,105 @@ use trainer::schedule::Schedule;
 use trainer::train::{EvalSet, Run};
 
 use crate::cli::Cli;
+use crate::origin;
 use crate::results::Results;
-use crate::setup::Setup;
+use crate::setup::{Setup, describe_costs};
 use safe_io::print::print_line;
 
-/// Writes what was asked for, and prints where it is.
-pub(crate) fn write(
-    cli: &Cli,
-    setup: &Setup,
-    dataset: &Dataset,
-    run: &Run,
-    network: &Model,
-    results: &Results,
-) -> anyhow::Result<()> {
-    if cli.plots.is_none() && cli.report.is_none() {
-        return Ok(());
-    }
-    let Setup { classes, options, .. } = setup;
-    let exported = network.network();
-    let title = match options.topology.name() {
-        Some("lenet") => "LeNet".to_owned(),
-        Some(name) => name.to_owned(),
-        None => options.topology.to_string(),
-    };
-    let filter_shape = first_kernel(exported.architecture());
-    let first = exported.affine().first().filter(|_| filter_shape.is_some());
-    let figures = Figures {
-        network: &title,
-        is_ink: dataset.is_ink(),
-        dataset: &dataset.name,
-        classes,
-        recipe: &options.recipe,
-        eval_set: options.eval_set,
-        history: run.history(),
-        samples: &Samples::draw(&dataset.train, options.recipe.augmentation, options.seed),
-        report: &results.test.report,
-        misclassifications: &results.test.misclassifications,
-        test: &dataset.test,
-        filters: first.map_or(&[], |first| &first.weights),
-        filter_shape: filter_shape.unwrap_or([1; 3]),
-    };
-    if let Some(folder) = &cli.plots {
-        plots::write(&figures, folder)?;
-        print_line(format_args!(
-            "plots     {} as PNG and SVG in {}",
-            plots::NAMES.join(", "),
-            SingleLine(folder.display())
-        ));
-    }
-    if let Some(path) = &cli.report {
-        report::write(&figures, &facts(cli, setup, dataset, run, results)?, path)?;
-        print_line(format_args!("report    {}", SingleLine(path.display())));
-    }
-    Ok(())
+/// What plots and report are about.
+#[derive(Clone, Copy)]
+pub(crate) struct Pages<'a> {
+    pub(crate) setup: &'a Setup,
+    pub(crate) dataset: &'a Dataset,
+    /// What it was made of, if that was pictures.
+    pub(crate) found: Option<&'a Summary>,
+    pub(crate) results: &'a Results,
 }
 
-/// How the run was made.
-fn facts(
-    cli: &Cli,
-    setup: &Setup,
-    dataset: &Dataset,
-    run: &Run,
-    results: &Results,
-) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let Setup { identity, options, .. } = setup;
-    let took: Duration = run.history().iter().map(|epoch| epoch.took).sum();
-    let mut facts = vec![("images", describe_images(dataset, options.eval_set))];
-    facts.extend(identity.iter().filter(|(name, _)| *name != "validation.images").cloned());
-    facts.extend(describe_recipe(&options.recipe));
-    facts.extend([
-        ("device", describe_device(options.device)),
-        ("libtorch", option_env!("LIBTORCH_VERSION").unwrap_or("unknown").to_owned()),
-        ("training time", format!("{:.1} s", took.as_secs_f64())),
-    ]);
-    facts.extend(results.corrupted.clone().map(|corrupted| ("corrupted", corrupted)));
-    if let Some(path) = &cli.export {
-        let model = fs::read(path)
-            .with_context(|| format!("cannot read {}", SingleLine(path.display())))?;
-        facts.push(("model", path.display().to_string()));
-        facts.push(("model.sha256", base16ct::lower::encode_string(&Sha256::digest(model))));
+impl Pages<'_> {
+    /// Writes what was asked for, and prints where it is.
+    pub(crate) fn write(self, cli: &Cli, run: &Run, network: &Model) -> anyhow::Result<()> {
+        if cli.plots.is_none() && cli.report.is_none() {
+            return Ok(());
+        }
+        let Self { setup, dataset, results, .. } = self;
+        let Setup { classes, options, .. } = setup;
+        let exported = network.network();
+        let title = match options.topology.name() {
+            Some("lenet") => "LeNet".to_owned(),
+            Some(name) => name.to_owned(),
+            None => options.topology.to_string(),
+        };
+        let filter_shape = first_kernel(exported.architecture());
+        let first = exported.affine().first().filter(|_| filter_shape.is_some());
+        let figures = Figures {
+            network: &title,
+            is_ink: dataset.is_ink(),
+            dataset: &dataset.name,
+            classes,
+            recipe: &options.recipe,
+            eval_set: options.eval_set,
+            history: run.history(),
+            samples: &Samples::draw(&dataset.train, options.recipe.augmentation, options.seed),
+            report: &results.test.report,
+            misclassifications: &results.test.misclassifications,
+            test: &dataset.test,
+            filters: first.map_or(&[], |first| &first.weights),
+            filter_shape: filter_shape.unwrap_or([1; 3]),
+        };
+        if let Some(folder) = &cli.plots {
+            plots::write(&figures, folder)?;
+            print_line(format_args!(
+                "plots     {} as PNG and SVG in {}",
+                plots::NAMES.join(", "),
+                SingleLine(folder.display())
+            ));
+        }
+        if let Some(path) = &cli.report {
+            let facts = self.facts(cli, run, exported.architecture())?;
+            report::write(&figures, &facts, self.found, path)?;
+            print_line(format_args!("report    {}", SingleLine(path.display())));
+        }
+        Ok(())
     }
-    Ok(facts)
+
+    /// How the run was made.
+    fn facts(
+        self,
+        cli: &Cli,
+        run: &Run,
+        architecture: &Architecture,
+    ) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let Self { setup, dataset, results, .. } = self;
+        let Setup { identity, options, .. } = setup;
+        let took: Duration = run.history().iter().map(|epoch| epoch.took).sum();
+        let mut facts = vec![("date", origin::date())];
+        facts.push(("command", origin::command_line()));
+        facts.push(("version", origin::version()));
+        facts.push(("examples", describe_images(dataset, options.eval_set)));
+        facts.extend(identity.iter().filter(|(name, _)| *name != "validation.images").cloned());
+        facts.extend(setup.rejected_name().map(|name| ("none of these", name)));
+        facts.push(("costs", describe_costs(architecture)));
+        facts.extend(describe_recipe(&options.recipe));
+        facts.extend([
+            ("device", describe_device(options.device)),
+            ("libtorch", option_env!("LIBTORCH_VERSION").unwrap_or("unknown").to_owned()),
+            ("training time", format!("{:.1} s", took.as_secs_f64())),
+        ]);
+        let of_others = setup.others(&results.test.report);
+        if let Some(name) = setup.rejected_name() {
+            facts.push(("others", format!("{of_others} test images that are not `{name}` right")));
+        }
+        facts.extend(results.corrupted.clone().map(|corrupted| ("corrupted", corrupted)));
+        facts.extend(results.confidence.clone().map(|confidence| ("confidence", confidence)));
+        if let Some(path) = &cli.export {
+            let model = fs::read(path)
+                .with_context(|| format!("cannot read {}", SingleLine(path.display())))?;
+            facts.push(("model", path.display().to_string()));
+            facts.push(("model.sha256", base16ct::lower::encode_string(&Sha256::digest(model))));
+        }
+        Ok(facts)
+    }
 }
 
 fn describe_images(dataset: &Dataset, eval_set: EvalSet) -> String {

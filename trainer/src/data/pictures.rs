@@ -27,12 +27,14 @@ pub struct Options {
     pub fit: Preprocess,
     /// Decides which pictures are held out.
     pub seed: u64,
+    /// Whether some are, for validation and test, where the folder has none of its own.
+    pub divided: bool,
 }
 
 impl Default for Options {
     /// What fits the pictures, all of each.
     fn default() -> Self {
-        Self { size: None, color: None, fit: Preprocess::Stretch, seed: 1 }
+        Self { size: None, color: None, fit: Preprocess::Stretch, seed: 1, divided: true }
     }
 }
 
@@ -78,8 +80,10 @@ pub fn read(
     let preparation = Preparation::new([channels, height, width], options.fit, color)?;
     let mut data = load(listing, &preparation, limits, progress);
     data.listing.check_trainable()?;
-    let [validation, test] = HELD_OUT;
-    data.divide(Division { seed: options.seed, validation, test });
+    if options.divided {
+        let [validation, test] = HELD_OUT;
+        data.divide(Division { seed: options.seed, validation, test });
+    }
     let [train, validation, test] = Subset::ALL.map(|subset| data.split(subset));
     let name = path
         .file_name()

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use dataset::idx::{self, Part};
-use runtime::{Classifier, Image};
+use runtime::{Classifier, Image, Verdict};
 
 use crate::{text, trainer};
 
@@ -100,6 +100,40 @@ fn a_folder_of_pictures_is_trained_on_and_the_model_knows_how_they_were_prepared
         let prepared = preparation.load(&photos.join(class).join("3.png")).unwrap();
         assert_eq!(classifier.predict(&prepared).digit(), label);
     }
+    let page = photos.with_extension("html");
+    let more = ["--reject", classes[1], "--report", page.to_str().unwrap(), "--seed", "2"];
+    let output = train(&more);
+    let printed = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for said in ["without `unten 北`", "% no match", "calibration temperature", "JPEG"] {
+        assert!(printed.contains(said), "{said} in\n{printed}");
+    }
+    let classifier = Classifier::load(&model).unwrap();
+    assert!(!printed.contains("ever sure"), "{printed}");
+    for (class, is_no_match) in [(0, false), (1, true)] {
+        let path = photos.join(classes[class]).join("3.png");
+        let found = classifier.predict(&preparation.load(&path).unwrap());
+        assert_eq!((found.class(), found.verdict == Verdict::NoDigit), (class, is_no_match));
+    }
+    let page = fs::read_to_string(page).unwrap();
+    for said in [
+        "What was found",
+        "broken.png",
+        "<th>unten 北</th><td>24</td>",
+        " UTC",
+        "--reject",
+        "kB of RAM",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    let output = train(&["--reject", "nan", "--force"]);
+    assert_eq!(output.status.code(), Some(1));
+    let refusal = text(&output.stderr);
+    assert!(
+        refusal.contains("--reject nan: the classes are `hell, oben`, `unten 北`"),
+        "{refusal}"
+    );
+
     let output = train(&["--classes", "dark,bright", "--force"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("the pictures name their classes"));
@@ -108,4 +142,49 @@ fn a_folder_of_pictures_is_trained_on_and_the_model_knows_how_they_were_prepared
     let preparation = *Classifier::load(&model).unwrap().preparation();
     assert_eq!((preparation.shape(), preparation.preprocess().name()), ([1, 12, 16], "pad"));
     assert_eq!(preparation.color().name(), "grey");
+}
+
+#[test]
+fn cross_validation_measures_every_image_once_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("lights");
+    coloured(&data);
+    let run = |more: &[&str]| {
+        let mut command = trainer();
+        command.args(["--device", "cpu", "--network", "4c3b-p2-d3b-gap", "--data"]).arg(&data);
+        command.args(["--steps", "60", "--folds", "4"]).args(more).output().unwrap()
+    };
+    let output = run(&["--reject", "0"]);
+    let printed = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(printed.matches(" without `0`, ").count(), 4, "{printed}");
+    for said in ["4 parts of 80 images", "% of 80, ", "% of 40 without `0`", "standard deviation"] {
+        assert!(printed.contains(said), "{said} in\n{printed}");
+    }
+    let output = run(&["--export", "model.onnx"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_a_run_cannot_learn_is_said_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("lights");
+    coloured(&data);
+    let run = |more: &[&str]| {
+        let mut command = trainer();
+        command.args(["--device", "cpu", "--network", "4c3b-p2-d3b-gap", "--data"]).arg(&data);
+        let output = command.args(more).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let printed = run(&["--epochs", "1", "--lr", "1e-9", "--classes", "dark,bright,other"]);
+    for said in [
+        "steps     2: too few to learn much from 80 images; the recipe's are 3000, in 20 epochs: leave --epochs out",
+        "missing   no training image is of the class other",
+        "answers   every test image is taken for `",
+        "Train for more --steps",
+    ] {
+        assert!(printed.contains(said), "{said} in\n{printed}");
+    }
 }
