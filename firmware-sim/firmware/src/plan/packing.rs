@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use super::places::{self, MAX_DEPTHWISE_SPAN};
 use super::{MAX_SCRATCH_WORDS, areas, step_words, surroundings};
-use crate::format::{Kind, Layers, Layout, MAX_LAYERS, Record, Rehearsal, Value};
+use crate::format::{Kind, Layers, Layout, MAX_LAYERS, MAX_SIDE, Record, Rehearsal, Value};
 
 /// Tries from each of the two orders that are begun with.
 const TRIES: usize = 48;
@@ -59,7 +59,8 @@ pub fn found(layers: Layers<'_>, rows: &[PlannedRow]) -> impl Iterator<Item = us
 /// places in `rows`, which has [`planned_rows`]. Gives where the working memory begins, where the rows do, and the
 /// end, in words.
 ///
-/// `None` if the layers cannot be computed, or need more than [`MAX_SCRATCH_WORDS`].
+/// `None` if the layers cannot be computed, a map is higher than a file may have, or more than [`MAX_SCRATCH_WORDS`] are
+/// needed.
 pub fn place(
     input: &mut Value,
     records: &mut [Record],
@@ -68,6 +69,11 @@ pub fn place(
 ) -> Option<[usize; 3]> {
     let count = records.len();
     if count == 0 || count > MAX_LAYERS {
+        return None;
+    }
+    let mut heights = records.iter().map(|record| record.output.height).chain([input.height]);
+    // no file has more, and planning takes the square of the rows
+    if heights.any(|height| height.get() > MAX_SIDE) {
         return None;
     }
     let mut first_place = 0;

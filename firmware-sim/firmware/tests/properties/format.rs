@@ -1,9 +1,12 @@
 //! Parse accepts what emit writes, and of all else only what runs as the definition says.
 
 use firmware::Model;
-use firmware::format::{Channel, FormatError, Header, Layout, Record, Value, checksum};
+use firmware::format::{
+    Channel, FormatError, Header, Kind, Layers, Layout, MAX_SIDE, Record, Value, checksum,
+};
+use firmware::plan::{self, PlannedRow, planned_rows};
 use proptest::prelude::*;
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, FromZeros};
 
 use crate::definition::{refused_or_exact, repair, run};
 use crate::synthetic::{Network, Random};
@@ -164,4 +167,32 @@ fn each_fault_is_told_apart() {
     assert_eq!(fault(&|header, _| header.scratch_words += 1 << 18), FormatError::Plan);
     let place = |value: &mut Value| value.first_place += 1;
     assert_eq!(fault(&|header, _| place(&mut header.input)), FormatError::Value(0));
+}
+
+/// A planner's time grows with the square of the rows.
+#[test]
+fn maps_that_are_too_high_are_not_planned() {
+    for (height, is_planned) in [(MAX_SIDE, true), (MAX_SIDE + 1, false), (u16::MAX, false)] {
+        let value = |height: u16| Value {
+            channels: 1.into(),
+            height: height.into(),
+            width: 1.into(),
+            scale: 1.0_f32.to_bits().into(),
+            ..Value::new_zeroed()
+        };
+        let record = |kind: Kind, source: u8, height: u16| Record {
+            kind: kind.code(),
+            source,
+            kernel: [1; 2],
+            stride: [1; 2],
+            output: value(height),
+            ..Record::new_zeroed()
+        };
+        let mut input = value(height);
+        let mut records = [record(Kind::MaxPool, 0, height), record(Kind::Dense, 1, 1)];
+        let layers = Layers { input: &input, records: &records, layout: Layout::Bytes };
+        let mut rows = vec![PlannedRow::default(); planned_rows(layers)];
+        let planned = plan::place(&mut input, &mut records, Layout::Bytes, &mut rows);
+        assert_eq!(planned.is_some(), is_planned, "{height}");
+    }
 }

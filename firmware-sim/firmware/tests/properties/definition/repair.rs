@@ -5,12 +5,15 @@ use firmware::format::{
     accumulator_bound, checksum,
 };
 use firmware::multiplier::Multiplier;
+use firmware::plan::planned_rows;
 use zerocopy::FromBytes;
 
 use super::network::Network;
 
 /// Weights that a layer may have, and values between layers: more would take long.
 const MAX_SIZE: usize = 1 << 16;
+/// Rows of all values: planning takes the square of them.
+const MAX_ROWS: usize = 256;
 
 /// The file of the layers that `bytes` begin with; `None` if they cannot be computed.
 pub(crate) fn repaired(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -32,6 +35,10 @@ pub(crate) fn repaired(bytes: &[u8]) -> Option<Vec<u8>> {
         let (weights, channels) = parts(&network, layout, &mut rest)?;
         network.weights.push(weights);
         network.channels.push(channels);
+    }
+    let layers = Layers { input: &network.input, records: &network.records, layout };
+    if planned_rows(layers) > MAX_ROWS {
+        return None;
     }
     for channel in network.channels.last_mut()? {
         *channel = Channel::new(channel.bias.get(), Multiplier::ONE, channel.bound.get());
