@@ -138,6 +138,12 @@ impl Elsewhere {
         }
     }
 
+    /// One more dependency, as a line of `Cargo.toml`.
+    fn add_dependency(&mut self, line: &str) {
+        self.dependency += line;
+        self.write_manifest(&Default::default());
+    }
+
     /// What the crate prints, given these arguments.
     fn run(&self, arguments: &[&str]) -> String {
         let run = ["run", "--quiet", "--offline", "--"];
@@ -215,4 +221,35 @@ fn a_crate_elsewhere_holds_the_int8_model_as_source_and_gives_its_logits() {
     let logits = model.infer(&image, &mut scratch).unwrap().0;
     elsewhere.assert_depends_on_none_of(&["runtime ", "clap ", "rayon "]);
     assert_eq!(elsewhere.run(&[]), format!("{logits:?}\n"));
+}
+
+/// The firmware to copy of the crate's page, with a model as source in place of a file, as the page says.
+fn copied_firmware() -> String {
+    let page = fs::read_to_string(root().join("firmware-sim/firmware/README.md")).unwrap();
+    let (_, page) = page.split_once("## A firmware to copy").unwrap();
+    let (_, page) = page.split_once("```rust,no_run\n").unwrap();
+    let (program, _) = page.split_once("```").unwrap();
+    // lines that a reader leaves out stand for the chip
+    let lines = program.lines().filter(|line| !line.contains("macro_rules!"));
+    let lines: Vec<&str> = lines.map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+    let program = lines.join("\n");
+    let (before, rest) = program.split_once("/// Words of weights").unwrap();
+    let (_, after) = rest.split_once("type Camera = ").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    let parsed = "Model::parse_linked(&FLASH.0)";
+    assert!(after.contains(parsed));
+    format!(
+        "mod model;\nuse model::{{Camera, SIZES}};\n{before}{}",
+        after.replace(parsed, "model::model()")
+    )
+}
+
+#[test]
+fn the_firmware_to_copy_takes_a_model_as_source() {
+    let q8 = quantize(EMBEDDED_MODEL, &mnist_500(Part::Train).images[..50], &[]).unwrap();
+    let source = source::emit(Model::parse(&q8).unwrap());
+    let sources = [("main.rs", &copied_firmware()[..]), ("model.rs", &source)];
+    let mut elsewhere = Elsewhere::new("firmware", "firmware-sim/firmware", &[], &sources);
+    elsewhere.add_dependency("critical-section = { version = '1.2', features = ['std'] }\n");
+    cargo(elsewhere.folder.path(), &["build", "--quiet", "--offline"]);
 }

@@ -17,7 +17,7 @@ const MAX_HEAD_BYTES: usize = 1024;
 /// Whether `bytes` are a model in one of the forms that `quantize` writes.
 pub(crate) fn is_our_model(bytes: &[u8]) -> bool {
     is_q8(bytes)
-        || bytes.starts_with(source::FIRST_LINE.as_bytes())
+        || source::is_emitted(bytes)
         || onnx::producer(bytes).is_some_and(|producer| producer == env!("CARGO_PKG_NAME"))
 }
 
