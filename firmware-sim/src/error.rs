@@ -2,6 +2,7 @@
 
 use dataset::ImageError;
 use firmware::FormatError;
+use firmware::format::MAX_ACCUMULATOR;
 use network::onnx::GraphFault;
 use safe_io::SingleLine;
 
@@ -112,13 +113,30 @@ pub enum Error {
     },
     /// A channel whose accumulator might overflow.
     #[error(
-        "{layer}: the accumulator of output {channel} may overflow: train the model with smaller biases"
+        "{layer}: the accumulator of output {channel} may reach {bound}, and at most {MAX_ACCUMULATOR} fits: let fewer values \
+         go into an output"
     )]
     Accumulator {
         /// The layer.
         layer: String,
         /// The output channel, from 0.
         channel: usize,
+        /// Its largest magnitude.
+        bound: u64,
+    },
+    /// A mean of so many values that their sum might overflow.
+    #[error(
+        "{layer}: a mean of {}x{} = {} values, and the sum of at most {most} fits: pool in two steps, such as by windows of \
+         {}x{} first, or make the map smaller",
+        window[0], window[1], window[0] * window[1], smaller(window[0]), smaller(window[1])
+    )]
+    Mean {
+        /// The layer.
+        layer: String,
+        /// Rows and columns of the window.
+        window: [usize; 2],
+        /// Values whose sum fits.
+        most: usize,
     },
     /// The memory cannot be planned.
     #[error(
@@ -148,6 +166,11 @@ pub enum Error {
         "the .q8 was made for another kind of input: say the same of pixels as when it was made"
     )]
     Input,
+}
+
+/// The largest divisor of a window's side that is at most its root; 2 if there is none.
+fn smaller(side: usize) -> usize {
+    (2..=side.isqrt()).rev().find(|part| side.is_multiple_of(*part)).unwrap_or(2)
 }
 
 /// All reasons in one line, or the first of very many.

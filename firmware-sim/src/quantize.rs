@@ -6,6 +6,7 @@
 //!   for all outputs, since its accumulators are compared with each other;
 //! - an activation's scale is the value's limit over 255, see [`RangeEstimator`], or over 127 where no `ReLU` stands and
 //!   values of both signs pass; a max-pooling hands its input's on;
+//! - a layer that gives only 0 for all images gets a scale that keeps the biases after it exact, see `dead.rs`;
 //! - an accumulator's scale is the product of the weight's and the input's, and the bias is rounded to it;
 //! - the multiplier is the accumulator's scale over the activation's;
 //! - channels that only depthwise convolutions take are made equally large, see `equalization.rs`;
@@ -18,12 +19,15 @@
 //! over a blank background only the bias is rounded.
 
 mod calibrate;
+mod dead;
 mod layer;
 mod limits;
 mod margin;
+mod warning;
 
 pub use super::range_estimator::RangeEstimator;
 pub use margin::{CLASSES, MAX_DISAGREEMENT_RATE, NEVER_AGREES, max_disagreement_rate};
+pub use warning::Warning;
 
 use dataset::Image;
 use firmware::format::Layout;
@@ -118,6 +122,20 @@ pub fn quantize_with(
     options: Options,
     progress: impl Fn(usize) + Sync,
 ) -> Result<Vec<u8>, Error> {
+    quantize_and_warn(onnx, calibration, margin_samples, options, progress).map(|(file, _)| file)
+}
+
+/// [`quantize_with`], and what a user should know of the model.
+///
+/// # Errors
+/// As there.
+pub fn quantize_and_warn(
+    onnx: &[u8],
+    calibration: Samples<'_>,
+    margin_samples: Samples<'_>,
+    options: Options,
+    progress: impl Fn(usize) + Sync,
+) -> Result<(Vec<u8>, Vec<Warning>), Error> {
     let graph = supported::parse(onnx)?;
     let supported = supported::read(&graph, options.float_input)?;
     let shape = supported.network.architecture().input();
@@ -126,7 +144,8 @@ pub fn quantize_with(
     if calibration.is_empty() {
         return Err(Error::NoImages);
     }
-    let int8 = calibrate::int8_network(&supported, calibration, options)?;
+    let mut warnings = vec![];
+    let int8 = calibrate::int8_network(&supported, calibration, options, &mut warnings)?;
     let header = Header {
         identity: identity(onnx),
         calibration_images: calibration.len() as u32,
@@ -138,7 +157,7 @@ pub fn quantize_with(
     let float = FloatNetwork::new(supported.network);
     let agreement_margin = margin::measure(&float, &int8, margin_samples, progress);
     if agreement_margin == NEVER_AGREES {
-        return Ok(file);
+        return Ok((file, warnings));
     }
-    int8.emit(Header { agreement_margin, ..header }, options.layout)
+    Ok((int8.emit(Header { agreement_margin, ..header }, options.layout)?, warnings))
 }

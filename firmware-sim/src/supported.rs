@@ -81,7 +81,7 @@ pub fn read(graph: &Graph, float_input: Option<FloatInput>) -> Result<Supported,
         None if whole.takes_pixels => Takes::Pixels,
         None => Takes::Numbers,
     };
-    let network = match activated_before_pooling(&network) {
+    let network = match activated_before_pooling(&network, takes) {
         Ok(network) => pooling::separate(&network),
         Err(found) => {
             reasons.extend(found);
@@ -196,7 +196,7 @@ fn of_network(network: &Network, takes: Takes) -> Vec<Reason> {
 /// The same network, in which no max-pooling has an activation: it is moved before it, where it gives the same.
 ///
 /// What cannot be moved is told.
-fn activated_before_pooling(network: &Network) -> Result<Network, Vec<Reason>> {
+fn activated_before_pooling(network: &Network, takes: Takes) -> Result<Network, Vec<Reason>> {
     let layers = network.architecture().layers();
     let mut kinds: Vec<Kind> = layers.iter().map(Layer::kind).collect();
     let readers = |value: usize| {
@@ -205,7 +205,7 @@ fn activated_before_pooling(network: &Network) -> Result<Network, Vec<Reason>> {
     let mut reasons = vec![];
     // from the end, so that what is moved to another max-pooling moves on
     for (index, layer) in layers.iter().enumerate().rev() {
-        let Kind::Pool(Pool { mode: PoolMode::Max, activation, .. }) = kinds[index] else {
+        let Kind::Pool(Pool { mode: PoolMode::Max, activation, window, .. }) = kinds[index] else {
             continue;
         };
         if activation == Activation::None {
@@ -220,8 +220,14 @@ fn activated_before_pooling(network: &Network) -> Result<Network, Vec<Reason>> {
             Some(_) if readers(layer.source()) == 1 => {
                 kinds[layer.source() - 1] = kinds[layer.source() - 1].with_activation(activation);
             }
+            // pixels are not below 0
+            None if takes == Takes::Pixels && activation == Activation::Relu => {}
             _ => {
-                let fault = Fault::ActivatedMaxPool(activation);
+                let fault = match before {
+                    None => Fault::ActivatedInput(activation),
+                    Some(_) if window == [1; 2] => Fault::ActivatedTwice(activation),
+                    Some(_) => Fault::ActivatedMaxPool(activation),
+                };
                 reasons.push(Reason { layer: layer.name().to_owned(), fault });
                 continue;
             }

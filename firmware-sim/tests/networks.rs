@@ -5,7 +5,7 @@ use firmware::Model;
 use firmware::format::Layout;
 use firmware_sim::int8::{Header, Int8Network};
 use firmware_sim::memory::Memory;
-use firmware_sim::quantize::{Options, quantize, quantize_with};
+use firmware_sim::quantize::{Options, Warning, quantize, quantize_and_warn, quantize_with};
 use firmware_sim::verify::{FloatModel, Verification, compare};
 use firmware_sim::{Error, Samples};
 use network::onnx::{Graph, Origin, Port};
@@ -293,4 +293,108 @@ fn all_reasons_against_a_network_are_told_at_once() {
     let many = [vec![dense(3, Relu); 65], vec![dense(2, Linear)]].concat();
     let (count, text) = refused(&mut random, [1, 4, 4], many);
     assert!(count == 1 && text.contains("the network has 66 layers, at most 64 run"), "{text}");
+}
+
+#[test]
+fn a_relu_of_what_goes_in_is_computed_or_refused_by_what_would_mend_it() {
+    let mut random = Random(2);
+    let kinds: Vec<_> =
+        [Kind::Conv(conv(3, 3, Relu)), dense(2, Linear)].into_iter().enumerate().collect();
+    let onnx = onnx_of_floats(&network(&mut random, [1, 6, 6], &kinds));
+    let mut graph = Graph::parse(&onnx).unwrap();
+    let input = graph.inputs[0].name.clone();
+    let mut relu = graph.nodes.iter().find(|node| node.op == "Relu").unwrap().clone();
+    (relu.inputs, relu.outputs) = (vec![input.clone()], vec!["rectified".into()]);
+    for node in &mut graph.nodes {
+        for name in node.inputs.iter_mut().filter(|name| **name == input) {
+            *name = "rectified".into();
+        }
+    }
+    graph.nodes.insert(0, relu);
+    let onnx = graph.emit();
+    let signals = [vec![0.5; 36], vec![-0.5; 36]];
+    let samples = Samples::Signals(&signals);
+    let error = quantize_with(&onnx, samples, Samples::NONE, Options::default(), |_| ());
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("pool1 is a ReLU of what goes into the model: leave it out"), "{text}");
+    // of pixels it may do something, if a mean is subtracted from them, or nothing
+    let images: Vec<Image> = (0..9).map(|_| random.image([1, 6, 6])).collect();
+    let samples = Samples::Images(&images);
+    for mean in [0.0, 0.5] {
+        let float_input = Some(FloatInput::new(&[mean], &[0.5]).unwrap());
+        let options = Options { float_input, ..Options::default() };
+        let q8 = quantize_with(&onnx, samples, Samples::NONE, options, |_| ()).unwrap();
+        let float = FloatModel::parse_with(&onnx, float_input).unwrap();
+        let found = compare(&float, Model::parse(&q8).unwrap(), samples, &[], |_| ()).unwrap();
+        assert!(found.sqnr_db() > 25.0, "{}", found.sqnr_db());
+    }
+}
+
+#[test]
+fn what_is_too_large_for_the_sums_of_24_bits_is_told_with_its_value() {
+    let mut random = Random(4);
+    // a mean of a whole map
+    let shape = [1, 200, 200];
+    let kinds = [Kind::Pool(Pool::new(PoolMode::Average, [200; 2])), dense(2, Linear)];
+    let kinds: Vec<_> = kinds.into_iter().enumerate().collect();
+    let onnx = onnx(&network(&mut random, shape, &kinds));
+    let text = quantize(&onnx, &[random.image(shape)], &[]).unwrap_err().to_string();
+    assert_eq!(
+        text,
+        "pool1: a mean of 200x200 = 40000 values, and the sum of at most 21902 fits: pool in two steps, such as by windows of \
+         10x10 first, or make the map smaller"
+    );
+}
+
+#[test]
+fn an_output_of_very_many_inputs_loses_what_its_sums_need_and_says_so() {
+    let mut random = Random(6);
+    let shape = [2, 256, 256];
+    let kinds = [(0, dense(2, Linear))];
+    let onnx = onnx(&network(&mut random, shape, &kinds));
+    let images = [random.image(shape), random.image(shape)];
+    let samples = Samples::Images(&images);
+    let (q8, warnings) =
+        quantize_and_warn(&onnx, samples, Samples::NONE, Options::default(), |_| ()).unwrap();
+    assert!(Model::parse(&q8).is_ok());
+    let [Warning::Coarse { layer, inputs: 131_072, factor }] = &warnings[..] else {
+        panic!("{warnings:?}")
+    };
+    // all weights are of one size: at most a fourth of 127 on average is left to each
+    assert!(layer == "dense1" && *factor > 127.0, "{factor}");
+}
+
+/// A network whose second layer gives nothing, and biases of another size than the weights of what follows.
+fn with_a_dead_layer(random: &mut Random, is_pooled: bool) -> Network {
+    let hidden = Conv { pool: is_pooled, ..conv(6, 3, Relu) };
+    let kinds: Vec<_> = [Kind::Conv(conv(4, 3, Relu)), Kind::Conv(hidden), dense(3, Linear)]
+        .into_iter()
+        .enumerate()
+        .collect();
+    let network = network(random, [1, 12, 12], &kinds);
+    let mut affine = network.affine().to_vec();
+    affine[1].bias.fill(-1e6);
+    for weight in &mut affine[2].weights {
+        *weight *= 1e3;
+    }
+    affine[2].bias = vec![0.3, 0.301, -0.2];
+    Network::new(network.architecture().clone(), affine)
+}
+
+#[test]
+fn a_layer_that_gives_nothing_leaves_the_biases_after_it_exact_and_is_named() {
+    let mut random = Random(8);
+    for is_pooled in [false, true] {
+        let onnx = onnx(&with_a_dead_layer(&mut random, is_pooled));
+        let images: Vec<Image> = (0..8).map(|_| random.image([1, 12, 12])).collect();
+        let samples = Samples::Images(&images);
+        let (q8, warnings) =
+            quantize_and_warn(&onnx, samples, Samples::NONE, Options::default(), |_| ()).unwrap();
+        let dead = Warning::Dead { layer: "conv2".into(), samples: 8 };
+        assert_eq!(warnings, [dead]);
+        let float = FloatModel::parse(&onnx).unwrap();
+        let found = compare(&float, Model::parse(&q8).unwrap(), samples, &[], |_| ()).unwrap();
+        assert_eq!(found.agreements(), 8);
+        assert!(found.max_difference() < 1e-5, "{}", found.max_difference());
+    }
 }

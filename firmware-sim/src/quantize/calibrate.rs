@@ -6,7 +6,9 @@ use network::{Activation, Affine, Kind, Layer, Pool, PoolMode};
 use rayon::prelude::*;
 use runtime::Workspace;
 
+use super::dead;
 use super::layer::Quantized;
+use super::warning::{MIN_COARSENESS, Warning};
 use super::{Options, RangeEstimator};
 use crate::equalization;
 use crate::error::Error;
@@ -32,11 +34,13 @@ struct Pass {
     activations: Vec<Vec<f32>>,
 }
 
-/// Every layer in whole numbers; each sees the samples as those before it pass them on.
+/// Every layer in whole numbers; each sees the samples as those before it pass them on. What is odd is added to
+/// `warnings`.
 pub(super) fn int8_network(
     supported: &Supported,
     samples: Samples<'_>,
     options: Options,
+    warnings: &mut Vec<Warning>,
 ) -> Result<Int8Network, Error> {
     let network = &supported.network;
     let layers = network.architecture().layers();
@@ -64,7 +68,14 @@ pub(super) fn int8_network(
         let output = match layer.kind() {
             _ if is_last => None,
             Kind::Pool(Pool { mode: PoolMode::Max, .. }) => Some(inputs[0]),
-            _ => Some(encoding_of(layer.name(), zero, &pass.activations, estimator)?),
+            _ => {
+                let found = encoding_of(layer.name(), zero, &pass.activations, estimator)?;
+                Some(found.unwrap_or_else(|| {
+                    let (name, samples) = (layer.name().to_owned(), samples.len());
+                    warnings.push(Warning::Dead { layer: name, samples });
+                    dead::encoding(layers, &weights, index, zero, inputs[0].scale)
+                }))
+            }
         };
         let mut quantized = Quantized::new(layer, affine, &inputs, output)?;
         let mut int8 = vec![];
@@ -78,6 +89,13 @@ pub(super) fn int8_network(
             if !is_last {
                 int8 = run(&quantized.int8, &zeros, &sources);
             }
+        }
+        if quantized.coarseness >= MIN_COARSENESS {
+            warnings.push(Warning::Coarse {
+                layer: layer.name().to_owned(),
+                inputs: layer.fan_in(),
+                factor: quantized.coarseness,
+            });
         }
         // a layer that takes values that nobody takes later lets them go
         for source in layer.sources() {
@@ -99,7 +117,11 @@ fn input(takes: Takes, samples: Samples<'_>, options: Options) -> Result<Values,
     let float: Vec<Vec<f32>> = (0..samples.len()).map(|index| samples.values(index)).collect();
     let encoding = match takes {
         Takes::Pixels => Encoding::PIXEL,
-        Takes::Numbers => encoding_of("the input", 128, &float, options.range_estimator)?,
+        Takes::Numbers => {
+            let found = encoding_of("the input", 128, &float, options.range_estimator)?;
+            // of zeros alone, any scale will do
+            found.unwrap_or(Encoding { zero: 128, scale: 1.0 })
+        }
     };
     let int8 = if options.correct_bias {
         float.iter().map(|values| units(values, encoding)).collect()
@@ -117,21 +139,20 @@ fn zero(layer: &Layer, inputs: &[Encoding]) -> u8 {
     if is_positive { 0 } else { 128 }
 }
 
-/// The scale of values around this zero; as `f32` since the file holds it so.
+/// The scale of values around this zero, `None` if all are 0; as `f32` since the file holds it so.
 fn encoding_of(
     layer: &str,
     zero: u8,
     values: &[Vec<f32>],
     estimator: RangeEstimator,
-) -> Result<Encoding, Error> {
+) -> Result<Option<Encoding>, Error> {
     if values.iter().flatten().any(|value| !value.is_finite()) {
         return Err(Error::Activations { layer: layer.to_owned() });
     }
     let magnitude = |value: f32| if zero == 0 { value } else { value.abs() };
     let peak = values.iter().flatten().copied().map(magnitude).fold(0.0, f32::max);
-    // a layer that is never active has no scale of its own: any will do
     if peak == 0.0 {
-        return Ok(Encoding { zero, scale: 1.0 });
+        return Ok(None);
     }
     let mut histogram = Histogram::new(peak, if zero == 0 { LEVELS } else { SIGNED_LEVELS });
     for values in values {
@@ -139,7 +160,7 @@ fn encoding_of(
     }
     let scale = (estimator.limit(&histogram) / Encoding::units(zero)) as f32;
     // smaller ones have no inverse
-    Ok(Encoding { zero, scale: scale.max(f32::MIN_POSITIVE) })
+    Ok(Some(Encoding { zero, scale: scale.max(f32::MIN_POSITIVE) }))
 }
 
 impl Pass {

@@ -46,6 +46,10 @@ pub enum Fault {
     LastIsActivated(Activation),
     /// A max-pooling with this activation, of a value that other layers take too or that was activated otherwise.
     ActivatedMaxPool(Activation),
+    /// An activation by itself, of such a value.
+    ActivatedTwice(Activation),
+    /// An activation of what goes in, which may be below 0 or above 6.
+    ActivatedInput(Activation),
     /// Too many layers.
     Layers(usize),
     /// Too many outputs.
@@ -115,6 +119,17 @@ impl fmt::Display for Fault {
             Self::ActivatedMaxPool(activation) => write!(
                 f,
                 "has a {} after max-pooling a value that other layers take: put it before the pooling",
+                name(*activation)
+            ),
+            Self::ActivatedTwice(activation) => write!(
+                f,
+                "is a {} of a value that other layers take without it: let all of them take it, or none",
+                name(*activation)
+            ),
+            Self::ActivatedInput(activation) => write!(
+                f,
+                "is a {} of what goes into the model: leave it out and apply it outside, or let a convolution of 1x1 come before \
+                 it; a ReLU of pixels, of which the options say what they become, may stay",
                 name(*activation)
             ),
             Self::Layers(found) => {
