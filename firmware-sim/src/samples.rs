@@ -108,19 +108,36 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// The images as `model` takes them: bytes, `[row][column][channel]`.
+/// What goes into `model`.
+#[must_use]
+pub fn takes(model: Model<'_>) -> Takes {
+    if encoding(model) == Encoding::PIXEL { Takes::Pixels } else { Takes::Numbers }
+}
+
+fn encoding(model: Model<'_>) -> Encoding {
+    let input = &model.header().input;
+    Encoding { zero: input.zero, scale: f32::from_bits(input.scale.get()) }
+}
+
+/// The images of these numbers as `model` takes them: bytes, `[row][column][channel]`.
 ///
 /// # Errors
-/// If they are not what it takes.
-pub fn frames(model: Model<'_>, samples: Samples<'_>) -> Result<Vec<Vec<u8>>, Error> {
+/// If any of `samples` is not what it takes.
+///
+/// # Panics
+/// If there are not as many.
+pub fn frames(
+    model: Model<'_>,
+    samples: Samples<'_>,
+    numbers: &[usize],
+) -> Result<Vec<Vec<u8>>, Error> {
     let input = &model.header().input;
-    let encoding = Encoding { zero: input.zero, scale: f32::from_bits(input.scale.get()) };
-    let takes = if encoding == Encoding::PIXEL { Takes::Pixels } else { Takes::Numbers };
-    samples.check(input.shape(), takes)?;
-    let frame = |index: usize| {
+    let encoding = encoding(model);
+    samples.check(input.shape(), takes(model))?;
+    let frame = |&index: &usize| {
         bytes(&units(&samples.values(index), encoding), input.shape(), encoding.zero)
     };
-    Ok((0..samples.len()).map(frame).collect())
+    Ok(numbers.iter().map(frame).collect())
 }
 
 /// The units of what goes in, as signed numbers: `round(value / scale)`, within a byte.

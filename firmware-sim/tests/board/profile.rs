@@ -30,7 +30,8 @@ fn profile(machine: Machine, name: &str, q8: &[u8], pictures: &[Image]) -> Vec<M
     let file = laid_out(q8, machine.layout()).unwrap();
     let model = Model::parse(&file).unwrap();
     let memory = Memory::of(model);
-    let images = samples::frames(model, Samples::Images(pictures)).unwrap();
+    let all: Vec<usize> = (0..pictures.len()).collect();
+    let images = samples::frames(model, Samples::Images(pictures), &all).unwrap();
     let row_period = machine.row_period(memory.work(), memory.height());
     let builder = BoardBuilder::of_this_build();
     let report = builder.run(machine, &file, &images, row_period, |_| ()).unwrap();

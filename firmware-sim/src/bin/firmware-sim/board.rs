@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::iter;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant;
 
@@ -17,9 +18,12 @@ use firmware_sim::{Error, estimate, identity, samples};
 use safe_io::SingleLine;
 use serde_json::json;
 
-use crate::data::{self, Wanted};
+use crate::data::{self, Source, Wanted};
 use crate::model::{Onnx, with_hint as with_model_hint};
 use crate::{cli, model};
+
+/// Images that are read unless another number is given.
+const DEFAULT_IMAGES: usize = 100;
 
 /// A model with what the board made of it.
 struct Run<'a> {
@@ -29,7 +33,11 @@ struct Run<'a> {
     model: Model<'a>,
     memory: Memory,
     report: &'a BoardReport,
-    /// Of the images, if the data have them.
+    /// Images that there are.
+    all: usize,
+    /// What they lie in.
+    source: Source,
+    /// Of those that were read, if the data have them.
     labels: &'a [u8],
     /// Folders that were taken for the classes, in this order.
     assumed_classes: Option<&'a [String]>,
@@ -39,7 +47,8 @@ struct Run<'a> {
 
 pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     let machine = arguments.machine;
-    let folder = arguments.data.folder()?;
+    let given = arguments.data.given()?;
+    let path = given.path();
     let named = || {
         arguments
             .quantized
@@ -50,9 +59,9 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         model::read(path)?
     } else {
         let wanted = Wanted::of_onnx(&Onnx::embedded()?);
-        let training = data::load(&folder, Part::Train, &wanted)?.content;
+        let training = data::load(&given, Part::Train, &wanted)?.content;
         let data::Content::Images(training) = training else {
-            return Err(anyhow!("{} holds no images", SingleLine(folder.display())));
+            return Err(anyhow!("{} holds no images", SingleLine(path.display())));
         };
         let calibration = firmware_sim::quantize::calibration_images(&training);
         quantize(runtime::EMBEDDED_MODEL, &calibration, &training)?
@@ -60,15 +69,17 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     // what the board gets, so that its lengths are those of the report
     let bytes = laid_out(&bytes, machine.layout()).with_context(named)?;
     let model = Model::parse(&bytes).with_context(named)?;
-    let test = data::load(&folder, Part::Test, &wanted(arguments, model)?)?;
-    let count = arguments.images.get();
+    let test = data::load(&given, Part::Test, &wanted(arguments, model)?)?;
+    data::ensure_any(&test, path)?;
     let (all, most) = (test.content.samples().len(), max_images(model.header().input.size()));
+    let count = arguments.images.map_or(DEFAULT_IMAGES.min(all).min(most), NonZeroUsize::get);
     ensure!(
         count <= all.min(most),
         "--images {count}: {} has {all} test images, and a board takes {most} in one run",
-        SingleLine(folder.display())
+        SingleLine(path.display())
     );
-    let images = samples::frames(model, test.content.samples().part(0, count))?;
+    let chosen = test.chosen(count);
+    let images = samples::frames(model, test.content.samples(), &chosen)?;
     let mut builder = BoardBuilder::of_this_build();
     if let Some(sources) = &arguments.sources {
         builder.sources.clone_from(sources);
@@ -86,13 +97,24 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         .map_err(with_hint)
         .with_context(|| format!("{} with {}", machine.title(), named()))?;
 
-    let labels = test.labels.get(..count).unwrap_or_default();
+    let labels = chosen.iter().filter_map(|&index| test.labels.get(index).copied());
+    let labels: Vec<u8> = labels.collect();
     let assumed_classes = test.assumed_classes.as_deref();
     let file_name = arguments.quantized.as_deref().and_then(Path::file_stem);
     let network = file_name.map_or("lenet".into(), |name| name.to_string_lossy().replace(',', "_"));
-    let has_onnx = arguments.model.is_some();
-    let run =
-        Run { machine, network, model, memory, report: &report, labels, assumed_classes, has_onnx };
+    let (has_onnx, source) = (arguments.model.is_some(), test.source);
+    let run = Run {
+        machine,
+        network,
+        model,
+        memory,
+        report: &report,
+        all,
+        source,
+        labels: &labels,
+        assumed_classes,
+        has_onnx,
+    };
     let mut output = io::stdout().lock();
     if arguments.csv {
         output.write_all(run.csv().as_bytes())?;
@@ -186,8 +208,13 @@ impl Run<'_> {
     fn text(&self, profile: bool, seconds: f64) -> String {
         let Self { report, memory, .. } = self;
         let read = report.images.len();
+        let of_all = match self.source {
+            Source::Pictures { .. } => "spread evenly over the classes",
+            Source::Idx | Source::Arrays => "the first",
+        };
         let mut summary = vec![
             ("board", format!("{}, in QEMU ({seconds:.1} s)", self.machine.title())),
+            ("images", format!("{read} of {}, {of_all}", self.all)),
             (
                 "logits",
                 format!(
@@ -301,6 +328,7 @@ impl Run<'_> {
         json!({
             "machine": self.machine.name(),
             "images": report.images.len(),
+            "of_images": self.all,
             "equal": report.agreements(),
             "answers": answers,
             "assumed_classes": self.assumed_classes,

@@ -1,15 +1,16 @@
 //! Arguments of the `firmware-sim` command; their help is their documentation.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use firmware::format::Layout;
 use firmware_sim::board::Machine;
 use firmware_sim::quantize::{Options, RangeEstimator};
 use runtime::FloatInput;
+use safe_io::SingleLine;
 
 /// Turn an ONNX model into one for a microcontroller, and prove that they agree
 #[derive(Debug, Parser)]
@@ -73,9 +74,18 @@ impl Quantize {
         self.named_calibration().unwrap_or(self.ranges)
     }
 
-    /// The file that is to be calibrated on, if one is given; one that is called as a range estimator is written `./max`.
-    pub(crate) fn calibration_file(&self) -> Option<PathBuf> {
-        self.calibration.clone().filter(|_| self.named_calibration().is_none())
+    /// What is to be calibrated on; a file that is called as a range estimator is written `./max`.
+    pub(crate) fn given(&self) -> anyhow::Result<Given> {
+        let file = self.calibration.as_ref().filter(|_| self.named_calibration().is_none());
+        match (file, &self.data.folder) {
+            (Some(file), Some(folder)) => bail!(
+                "--calibration {} and --data {}: a model is calibrated on one of them, so leave one out",
+                SingleLine(file.display()),
+                SingleLine(folder.display())
+            ),
+            (Some(file), None) => Ok(Given::Calibration(file.clone())),
+            (None, _) => self.data.given(),
+        }
     }
 
     /// The layout of weights for the board that is named.
@@ -140,10 +150,11 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "MODEL.q8")]
     pub(crate) quantized: PathBuf,
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) data: TestData,
     #[command(flatten)]
     pub(crate) input: Input,
-    /// Fail if the predictions agree on less than this fraction of the images
+    /// Fail if the images show that predictions agree on less than this fraction: where the 95 % interval of what was
+    /// found lies below it
     #[arg(long, value_name = "F", default_value_t = 0.998, value_parser = fraction)]
     pub(crate) min_agreement: f64,
     /// Print one JSON object; its fields are described in verify/json.rs
@@ -159,9 +170,10 @@ pub(crate) struct Verify {
 
 #[derive(Debug, Args)]
 pub(crate) struct Board {
-    /// Test images to read, from the first on
-    #[arg(long, value_name = "N", default_value = "100")]
-    pub(crate) images: NonZeroUsize,
+    /// Test images to read: of a folder of pictures as many of each class as there are, of other data the first ones
+    /// [default: 100, or all if there are fewer]
+    #[arg(long, value_name = "N")]
+    pub(crate) images: Option<NonZeroUsize>,
     /// Board
     #[arg(long, value_name = "BOARD", default_value = "m4", value_parser = machine())]
     pub(crate) machine: Machine,
@@ -173,7 +185,7 @@ pub(crate) struct Board {
     #[arg(long, value_name = "MODEL.onnx", requires = "quantized")]
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) data: TestData,
     /// Instructions from a row of the camera to the next [default: what the board keeps up with]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     pub(crate) row_period: Option<u32>,
@@ -236,9 +248,49 @@ pub(crate) struct Data {
 
 impl Data {
     /// The folder given, or the one that `trainer` uses without one.
-    pub(crate) fn folder(&self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn given(&self) -> anyhow::Result<Given> {
         let folder = self.folder.clone().or_else(safe_io::default_data_folder);
-        folder.context("you have no home folder to look for images in: give one with --data DIR")
+        let folder = folder
+            .context("you have no home folder to look for images in: give one with --data DIR")?;
+        Ok(Given::Data(folder))
+    }
+}
+
+/// What a model is shown that was calibrated before.
+#[derive(Debug, Args)]
+pub(crate) struct TestData {
+    #[command(flatten)]
+    data: Data,
+    /// IDX file of what goes into the model, without labels, as `quantize --calibration` takes it
+    #[arg(long, value_name = "FILE", conflicts_with = "folder")]
+    calibration: Option<PathBuf>,
+}
+
+impl TestData {
+    /// What is given by either flag.
+    pub(crate) fn given(&self) -> anyhow::Result<Given> {
+        match &self.calibration {
+            Some(file) => Ok(Given::Calibration(file.clone())),
+            None => self.data.given(),
+        }
+    }
+}
+
+/// Where data are, by the flag that says so.
+#[derive(Debug, Clone)]
+pub(crate) enum Given {
+    /// Whatever is there.
+    Data(PathBuf),
+    /// An IDX file of what goes into the model.
+    Calibration(PathBuf),
+}
+
+impl Given {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Data(path) | Self::Calibration(path) => path,
+        }
     }
 }
 

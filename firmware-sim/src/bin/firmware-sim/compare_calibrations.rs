@@ -19,14 +19,14 @@ use crate::{cli, data, model};
 pub(crate) fn run(arguments: &cli::CompareCalibrations) -> anyhow::Result<()> {
     let float_input = arguments.input.float_input()?;
     let onnx = Onnx::read(&arguments.model, float_input)?;
-    let folder = arguments.data.folder()?;
-    let training = data::load(&folder, Part::Train, &Wanted::of_onnx(&onnx))?.content;
-    let test = data::load(&folder, Part::Test, &Wanted::of_onnx(&onnx))?.content;
+    let given = arguments.data.given()?;
+    let training = data::load(&given, Part::Train, &Wanted::of_onnx(&onnx))?.content;
+    let test = data::load(&given, Part::Test, &Wanted::of_onnx(&onnx))?.content;
     let count = training.samples().len();
     ensure!(
         count > CALIBRATION_IMAGES,
         "{} has {count} training images: more than {CALIBRATION_IMAGES} are needed, to judge by those that nothing was calibrated on",
-        SingleLine(folder.display()),
+        SingleLine(given.path().display()),
     );
     let calibration = training.calibration();
     let validation = match &training {

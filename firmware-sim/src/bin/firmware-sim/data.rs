@@ -6,18 +6,20 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail, ensure};
-use dataset::Image;
 use dataset::folder::{self, OF_NO_CLASS, Subset};
 use dataset::idx::{self, Part};
+use dataset::{Dimensions, Image, ImageError};
 use firmware::Model;
-use firmware_sim::Samples;
 use firmware_sim::quantize::calibration_images;
+use firmware_sim::supported::Takes;
+use firmware_sim::{Samples, samples};
 use runtime::labelled;
 use runtime::picture::Limits;
 use runtime::preprocess::Preparation;
 use safe_io::SingleLine;
 use sha2::{Digest, Sha256};
 
+use crate::cli::Given;
 use crate::model::Onnx;
 
 /// Maximum number of files that were not taken and are named.
@@ -28,6 +30,8 @@ const MAX_REFUSED: usize = 10;
 pub(crate) struct Wanted {
     /// `[channels, height, width]` of what goes in.
     shape: [usize; 3],
+    /// Whether the model takes numbers, since nobody said what pixels become.
+    takes: Takes,
     /// Outputs of the last layer.
     outputs: usize,
     /// Names of the classes, if they are known.
@@ -43,6 +47,7 @@ impl Wanted {
     pub(crate) fn of_onnx(onnx: &Onnx) -> Self {
         Self {
             shape: onnx.shape(),
+            takes: onnx.takes(),
             outputs: onnx.outputs(),
             classes: onnx.classes(),
             metadata: onnx.graph.metadata.clone(),
@@ -54,6 +59,7 @@ impl Wanted {
     pub(crate) fn of_model(model: Model<'_>) -> Self {
         Self {
             shape: model.header().input.shape(),
+            takes: samples::takes(model),
             outputs: model.outputs(),
             classes: None,
             metadata: BTreeMap::new(),
@@ -77,8 +83,58 @@ pub(crate) struct Data {
     pub(crate) paths: Vec<PathBuf>,
     /// Folders that were taken for the classes in this order, since nothing says which is which.
     pub(crate) assumed_classes: Option<Vec<String>>,
+    /// What they lie in.
+    pub(crate) source: Source,
     /// Pictures that are of no class: of them, the device should say so.
     pub(crate) of_no_class: Vec<Image>,
+}
+
+/// What samples lie in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The IDX files of training and test images.
+    Idx,
+    /// An IDX file of arrays without labels.
+    Arrays,
+    /// A folder for each class, or a CSV file, by class.
+    Pictures {
+        /// Whether it says which are for training or for the test.
+        is_divided: bool,
+    },
+}
+
+impl Data {
+    /// Numbers of `count` samples, in their order: of pictures as many of each class as there are, evenly spaced within
+    /// it; of others the first, so that what was measured on them can be measured again.
+    pub(crate) fn chosen(&self, count: usize) -> Vec<usize> {
+        match self.source {
+            Source::Pictures { .. } => spread(&self.labels, count),
+            Source::Idx | Source::Arrays => (0..count).collect(),
+        }
+    }
+}
+
+/// Numbers of `count` labels, as many of each as there are, evenly spaced.
+fn spread(labels: &[u8], count: usize) -> Vec<usize> {
+    let mut classes: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
+    for (index, &label) in labels.iter().enumerate() {
+        classes.entry(label).or_default().push(index);
+    }
+    let classes: Vec<Vec<usize>> = classes.into_values().collect();
+    let mut shares = vec![0; classes.len()];
+    let mut left = count.min(labels.len());
+    while left > 0 {
+        for (share, members) in shares.iter_mut().zip(&classes) {
+            let more = usize::from(left > 0 && *share < members.len());
+            (*share, left) = (*share + more, left - more);
+        }
+    }
+    let of_class = |(members, share): (&Vec<usize>, usize)| -> Vec<usize> {
+        (0..share).map(|number| members[number * members.len() / share]).collect()
+    };
+    let mut chosen: Vec<usize> = classes.iter().zip(shares).flat_map(of_class).collect();
+    chosen.sort_unstable();
+    chosen
 }
 
 #[derive(Debug)]
@@ -112,14 +168,19 @@ impl Content {
     }
 }
 
-/// The files that [`load`] would read at `path`, as far as their names are known.
-pub(crate) fn paths(path: &Path, part: Part) -> Vec<PathBuf> {
+/// The files that [`load`] would read, as far as their names are known.
+pub(crate) fn paths(given: &Given, part: Part) -> Vec<PathBuf> {
+    let path = given.path();
     if path.is_dir() { idx::paths(path, part) } else { vec![path.to_owned()] }
 }
 
-/// One part of the data at `path`: the IDX files of the part; pictures in a folder per class or a CSV file, which may be
-/// divided into training and test; or all arrays of an IDX file.
-pub(crate) fn load(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<Data> {
+/// One part of the data: the IDX files of the part; pictures in a folder per class or a CSV file, which may be divided
+/// into training and test; or all arrays of an IDX file.
+pub(crate) fn load(given: &Given, part: Part, wanted: &Wanted) -> anyhow::Result<Data> {
+    let path = match given {
+        Given::Data(path) => path,
+        Given::Calibration(path) => return numbers(path),
+    };
     if folder::is_meant(path) {
         return pictures(path, part, wanted);
     }
@@ -132,8 +193,12 @@ pub(crate) fn load(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<D
             labels: split.labels,
             paths: idx::paths(path, part),
             assumed_classes: None,
+            source: Source::Idx,
             of_no_class: vec![],
         }),
+        Err(dataset::Error::Shape { fault: ImageError::OtherShape { found, .. }, .. }) => {
+            Err(other_shape(path, found, wanted))
+        }
         Err(error @ dataset::Error::Missing { .. }) => Err(anyhow!(
             "{error}: run trainer/run once, or copy the four IDX files there, or pass --data DIR"
         )),
@@ -141,14 +206,30 @@ pub(crate) fn load(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<D
     }
 }
 
+/// That the images are not such as the model takes, and what would be.
+fn other_shape(path: &Path, found: [usize; 3], wanted: &Wanted) -> anyhow::Error {
+    let pixels = match wanted.takes {
+        Takes::Pixels => "",
+        Takes::Numbers => ", and for pictures --pixels, or --mean and --std",
+    };
+    anyhow!(
+        "{} holds pictures of {}, and the model takes {}: give --data with a folder of pictures for each class or an IDX file \
+         of that shape{pixels}",
+        SingleLine(path.display()),
+        Dimensions(found),
+        Dimensions(wanted.shape)
+    )
+}
+
 /// Arrays of numbers without labels, from an IDX file.
-pub(crate) fn numbers(path: &Path) -> anyhow::Result<Data> {
+fn numbers(path: &Path) -> anyhow::Result<Data> {
     let tensors = idx::load_tensors(path)?;
     Ok(Data {
         content: Content::Signals(tensors.items),
         labels: vec![],
         paths: vec![path.to_owned()],
         assumed_classes: None,
+        source: Source::Arrays,
         of_no_class: vec![],
     })
 }
@@ -157,6 +238,7 @@ pub(crate) fn numbers(path: &Path) -> anyhow::Result<Data> {
 /// for training or for the test those of `part`, else all. What cannot be read is named on standard error.
 fn pictures(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<Data> {
     let mut listing = folder::list(path)?;
+    let is_divided = [Subset::Test, Subset::Validation].into_iter().any(|it| listing.has(it));
     let subsets: &[Subset] = match part {
         Part::Train => &[Subset::Train],
         Part::Test => &[Subset::Test, Subset::Validation],
@@ -205,11 +287,13 @@ fn pictures(path: &Path, part: Part, wanted: &Wanted) -> anyhow::Result<Data> {
             _ => of_no_class.push(image),
         }
     }
-    Ok(Data { content: Content::Images(images), labels, paths, assumed_classes, of_no_class })
+    let source = Source::Pictures { is_divided };
+    let content = Content::Images(images);
+    Ok(Data { content, labels, paths, assumed_classes, source, of_no_class })
 }
 
 /// A line on standard error; one that is closed changes nothing.
-fn print_line(line: &str) {
+pub(crate) fn print_line(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
@@ -235,4 +319,26 @@ pub(crate) fn hash(data: &Data) -> [u8; 32] {
 pub(crate) fn ensure_any(data: &Data, path: &Path) -> anyhow::Result<()> {
     ensure!(!data.content.samples().is_empty(), "{} holds no images", SingleLine(path.display()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chosen_pictures_are_of_all_classes_as_far_as_these_go() {
+        // 50 of the first class, 3 of the second, 40 of the last
+        let labels: Vec<u8> = [vec![0; 50], vec![1; 3], vec![7; 40]].concat();
+        for count in [0, 1, 2, 3, 9, 10, 30, 93, 100] {
+            let chosen = spread(&labels, count);
+            assert_eq!(chosen.len(), count.min(93));
+            assert!(chosen.is_sorted_by(|a, b| a < b), "{chosen:?}");
+            let of = |label: u8| chosen.iter().filter(|&&index| labels[index] == label).count();
+            assert_eq!(of(1), (count.saturating_add(1) / 3).min(3));
+            assert!(of(0).abs_diff(of(7)) <= 1 || of(7) == 40, "{chosen:?}");
+        }
+        // spaced within a class
+        assert_eq!(spread(&labels, 9), [0, 16, 33, 50, 51, 52, 53, 66, 79]);
+        assert!(spread(&[], 3).is_empty());
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 use firmware_sim::Error;
-use firmware_sim::supported::{Supported, parse, read as read_supported};
+use firmware_sim::supported::{Supported, Takes, parse, read as read_supported};
 use indicatif::{ProgressBar, ProgressStyle};
 use network::onnx::{Graph, read_model};
 use runtime::FloatInput;
@@ -48,6 +48,11 @@ impl Onnx {
     /// `[channels, height, width]` of what goes in.
     pub(crate) fn shape(&self) -> [usize; 3] {
         self.supported.network.architecture().input()
+    }
+
+    /// What goes in.
+    pub(crate) fn takes(&self) -> Takes {
+        self.supported.takes
     }
 
     /// Outputs of the last layer.

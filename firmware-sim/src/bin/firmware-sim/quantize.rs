@@ -6,7 +6,7 @@ use anyhow::Context;
 use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::quantize::{
-    CLASSES, MAX_DISAGREEMENT_RATE, NEVER_AGREES, Options, max_disagreement_rate, quantize_with,
+    CLASSES, MAX_DISAGREEMENT_RATE, NEVER_AGREES, Options, max_disagreement_rate, quantize_and_warn,
 };
 use firmware_sim::{onnx, source};
 use safe_io::{SingleLine, output};
@@ -20,19 +20,13 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     let name = SingleLine(arguments.model.display());
     let output_name = SingleLine(arguments.output.display());
     let unwritable = || format!("cannot write {output_name}");
-    let path = match arguments.calibration_file() {
-        Some(file) => file,
-        None => arguments.data.folder()?,
-    };
-    let inputs = [vec![arguments.model.clone()], data::paths(&path, Part::Train)].concat();
+    let given = arguments.given()?;
+    let inputs = [vec![arguments.model.clone()], data::paths(&given, Part::Train)].concat();
     provenance::check(&arguments.output, &inputs, arguments.force, provenance::is_our_model)?;
     let float_input = arguments.input.float_input()?;
     let float = Onnx::read(&arguments.model, float_input)?;
-    let training = match arguments.calibration_file() {
-        Some(file) => data::numbers(&file)?,
-        None => data::load(&path, Part::Train, &Wanted::of_onnx(&float))?,
-    };
-    data::ensure_any(&training, &path)?;
+    let training = data::load(&given, Part::Train, &Wanted::of_onnx(&float))?;
+    data::ensure_any(&training, given.path())?;
     // now that the pictures are known by name
     provenance::check(&arguments.output, &training.paths, true, provenance::is_our_model)?;
     let calibration = training.content.calibration();
@@ -45,9 +39,12 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
     let samples = training.content.samples();
     let bar = model::progress_bar(samples.len(), "images");
     let progress = |done: usize| bar.inc(done as u64);
-    let file = quantize_with(&float.bytes, calibration.samples(), samples, options, progress);
+    let made = quantize_and_warn(&float.bytes, calibration.samples(), samples, options, progress);
     bar.finish_and_clear();
-    let file = file.map_err(with_hint).with_context(|| name.to_string())?;
+    let (file, warnings) = made.map_err(with_hint).with_context(|| name.to_string())?;
+    for warning in warnings {
+        data::print_line(&format!("warning: {name}: {warning}"));
+    }
     let int8 = Model::parse(&file).with_context(|| name.to_string())?;
     let bytes = match arguments.emit {
         Form::Q8 => file.clone(),

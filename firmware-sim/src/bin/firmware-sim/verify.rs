@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use dataset::idx::Part;
 use dataset::{Image, Interval};
 use firmware::{Model, Verdict};
@@ -18,6 +18,7 @@ use firmware_sim::verify::{FloatModel, Verification, compare};
 use firmware_sim::{Samples, identity};
 use safe_io::{SingleLine, output};
 
+use crate::cli::Given;
 use crate::data::{Content, Data, Wanted};
 use crate::model::{Onnx, with_hint};
 use crate::{cli, data, model, provenance};
@@ -30,8 +31,12 @@ struct Report<'a> {
     content: &'a Content,
     /// Names of the classes, or their numbers.
     classes: Vec<String>,
-    /// Test images that are training images too.
-    trained_on: usize,
+    /// Whether these are the names of folders, in their order.
+    assumes_classes: bool,
+    /// What test images have to do with training images, if it is known.
+    trained_on: Option<TrainedOn>,
+    /// Minimum share of images of equal answers; `None` if the outputs are no classes.
+    gate: Option<Gate>,
     int8: Model<'a>,
     verification: &'a Verification,
     /// The same on pictures of no class, if there are any.
@@ -47,6 +52,50 @@ const fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
+/// How test images may flatter both models: they agree better on images that they were trained or calibrated on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TrainedOn {
+    /// So many of so many test images are training images too.
+    Some(usize, usize),
+    /// Nothing says which of these images are for the test.
+    Undivided(usize),
+}
+
+impl fmt::Display for TrainedOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Some(seen, all) => write!(
+                f,
+                "{seen} of {all} test images are training images too, on which quantize calibrates"
+            )?,
+            Self::Undivided(all) => write!(
+                f,
+                "the data name no test images, so all {all} are compared: the model may have been trained and calibrated on \
+                 some of them"
+            )?,
+        }
+        f.write_str("; other images may agree less")
+    }
+}
+
+/// What is asked of two models: that int8 and float give the same class for a share of the images.
+#[derive(Debug)]
+struct Gate {
+    /// 0 to 1.
+    min: f64,
+    found: Share,
+}
+
+impl Gate {
+    /// Whether what was found may be chance, if the true share is just enough.
+    ///
+    /// By chance alone the share that is found is below the true one about as often as above. So a share that is
+    /// a little too small fails only if there are so many images that it means something.
+    fn passes(&self) -> bool {
+        self.found.interval().high >= self.min
+    }
+}
+
 /// A file or a dataset.
 struct Source<'a> {
     path: &'a Path,
@@ -57,10 +106,10 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let [onnx_path, q8_path] =
         [&arguments.model, &arguments.quantized].map(|path| SingleLine(path.display()));
     let unwritable = |path: &Path| format!("cannot write {}", SingleLine(path.display()));
-    let folder = arguments.data.folder()?;
+    let given = arguments.data.given()?;
     if let Some(path) = &arguments.report {
         let models = vec![arguments.model.clone(), arguments.quantized.clone()];
-        let inputs = [models, data::paths(&folder, Part::Test)].concat();
+        let inputs = [models, data::paths(&given, Part::Test)].concat();
         provenance::check(path, &inputs, arguments.force, provenance::is_our_page)?;
     }
     let float_input = arguments.input.float_input()?;
@@ -70,20 +119,15 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         .with_context(|| onnx_path.to_string())?;
     let file = model::read(&arguments.quantized)?;
     let int8 = Model::parse(&file).with_context(|| q8_path.to_string())?;
-    let test = data::load(&folder, Part::Test, &Wanted::of_onnx(&onnx))?;
-    data::ensure_any(&test, &folder)?;
+    let test = data::load(&given, Part::Test, &Wanted::of_onnx(&onnx))?;
+    data::ensure_any(&test, given.path())?;
     if let Some(path) = &arguments.report {
         provenance::check(path, &test.paths, true, provenance::is_our_page)?;
     }
-    let trained_on = training_images(&folder, &test, &onnx);
-    if trained_on > 0 {
+    let trained_on = TrainedOn::find(&given, &test, &onnx);
+    if let Some(trained_on) = trained_on {
         // a standard error that is closed changes nothing
-        let _ = writeln!(
-            io::stderr(),
-            "warning: {trained_on} of {} test images are training images too, on which quantize calibrates: \
-             other images may agree less",
-            test.content.samples().len()
-        );
+        let _ = writeln!(io::stderr(), "warning: {trained_on}");
     }
 
     let samples = test.content.samples();
@@ -102,10 +146,16 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let report = Report {
         onnx: Source { path: &arguments.model, sha256: identity(&onnx.bytes) },
         q8: Source { path: &arguments.quantized, sha256: identity(&file) },
-        data: Source { path: &folder, sha256: data::hash(&test) },
+        data: Source { path: given.path(), sha256: data::hash(&test) },
         content: &test.content,
-        classes: onnx.classes().unwrap_or_else(numbers),
+        assumes_classes: onnx.classes().is_none() && test.assumed_classes.is_some(),
+        classes: onnx.classes().or(test.assumed_classes).unwrap_or_else(numbers),
         trained_on,
+        // the largest of outputs that are no classes says nothing
+        gate: CLASSES.contains(&onnx.outputs()).then(|| Gate {
+            min: arguments.min_agreement,
+            found: Share { count: verification.agreements(), all: verification.images() },
+        }),
         int8,
         verification: &verification,
         of_no_class: of_no_class.as_ref(),
@@ -127,29 +177,43 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         "{q8_path} and {onnx_path} differ from the first layer on, by more than that layer gives: they do not take the same \
          input; say the same of pixels as when the .q8 was made"
     );
-    // the largest of outputs that are no classes says nothing
-    ensure!(
-        !CLASSES.contains(&onnx.outputs()) || verification.agreement() >= arguments.min_agreement,
-        "{q8_path} and {onnx_path} agree on {} of {} images, below --min-agreement {}",
-        verification.agreements(),
-        verification.images(),
-        arguments.min_agreement
-    );
+    if let Some(Gate { min, found }) = report.gate.as_ref().filter(|gate| !gate.passes()) {
+        let margins = verification.disagreements().map(|comparison| comparison.float_margin);
+        bail!(
+            "{q8_path} and {onnx_path} give the same class for {} of {} images, {} (95 % confidence: {}): less than \
+             --min-agreement {min}, {}. Where they differ, the margin of float's best class is at most {:.3}; of half of all \
+             images it is above {:.3}. Calibrate on more images like these, or give the share that is enough by \
+             --min-agreement",
+            found.count,
+            found.all,
+            found.percent(),
+            found.interval_percent(),
+            percent(*min),
+            margins.fold(0.0, f64::max),
+            verification.margin_quantile(0.5),
+        );
+    }
     Ok(())
 }
 
-/// How many of the test images are training images too: `quantize` calibrates on those, and both models agree better on
-/// them than on others.
-fn training_images(folder: &Path, test: &Data, onnx: &Onnx) -> usize {
-    let Content::Images(test) = &test.content else { return 0 };
-    // a folder without them has nothing to warn of
-    let Ok(Data { content: Content::Images(training), .. }) =
-        data::load(folder, Part::Train, &Wanted::of_onnx(onnx).silently())
-    else {
-        return 0;
-    };
-    let training: HashSet<&[u8]> = training.iter().map(Image::pixels).collect();
-    test.iter().filter(|image| training.contains(image.pixels())).count()
+/// For people.
+fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+impl TrainedOn {
+    fn find(given: &Given, test: &Data, onnx: &Onnx) -> Option<Self> {
+        let Content::Images(images) = &test.content else { return None };
+        if test.source == (data::Source::Pictures { is_divided: false }) {
+            return Some(Self::Undivided(images.len()));
+        }
+        // a folder without training images has nothing to warn of
+        let training = data::load(given, Part::Train, &Wanted::of_onnx(onnx).silently()).ok()?;
+        let Content::Images(training) = &training.content else { return None };
+        let training: HashSet<&[u8]> = training.iter().map(Image::pixels).collect();
+        let seen = images.iter().filter(|image| training.contains(image.pixels())).count();
+        (seen > 0).then_some(Self::Some(seen, images.len()))
+    }
 }
 
 impl Source<'_> {
@@ -165,6 +229,7 @@ impl fmt::Display for Source<'_> {
 }
 
 /// A count among all, with its share and the interval around it.
+#[derive(Debug)]
 struct Share {
     count: u64,
     all: u64,
@@ -182,7 +247,7 @@ impl Share {
 
     /// For people; a dash if there are none.
     fn percent(&self) -> String {
-        if self.all == 0 { "-".into() } else { format!("{:.2} %", self.share() * 100.0) }
+        if self.all == 0 { "-".into() } else { percent(self.share()) }
     }
 
     /// The same of the interval.
@@ -269,5 +334,27 @@ impl Report<'_> {
     /// The margin from which on answers say that they agree with float, if any do.
     fn agreement_margin(&self) -> Option<u32> {
         Some(self.int8.header().agreement_margin.get()).filter(|&margin| margin != NEVER_AGREES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_fails_only_what_chance_does_not_explain() {
+        for (count, all, passes) in [
+            (10_000, 10_000, true),
+            (9_975, 10_000, true), // 0.9975: within chance of 0.998
+            (9_960, 10_000, false),
+            (99, 100, true), // one of few
+            (95, 100, false),
+            (1, 1, true),
+        ] {
+            let gate = Gate { min: 0.998, found: Share { count, all } };
+            assert_eq!(gate.passes(), passes, "{count} of {all}");
+        }
+        // what must never differ
+        assert!(!Gate { min: 1.0, found: Share { count: 9_999, all: 10_000 } }.passes());
     }
 }

@@ -5,9 +5,10 @@
 //! | `float`, `int8`, `data` | `path` as given, and `sha256`: of the file; of the image file and the label file after it, unpacked |
 //! | `calibration_images`, `agreement_margin` | of the int8 model; the margin from which on answers say that they agree with float, in units of its logits, or null if none does |
 //! | `images`, `labelled` | images compared, and those of them that have a label |
-//! | `classes` | names of the classes, in the order of their numbers |
+//! | `classes`, `assumed_classes` | names of the classes, in the order of their numbers; whether these are those of the folders, since the ONNX file names none |
 //! | `float_right`, `int8_right` | `count` among `labelled`, `share` of them, and `low` and `high` of the 95 % interval; `share` is null if there are none |
 //! | `equal` | the same among `images`: both give the same class |
+//! | `gate` | `min_agreement`, and whether `equal` `passes`: its `high` is not below; null if the outputs are no classes |
 //! | `verdicts` | what the device says: `sure`, `unsure`, `none`, among `images`, and `sure_right`, among the sure ones |
 //! | `of_no_class` | the same verdicts of pictures of no class, `none` being right, among these; null if there are none |
 //! | `agrees` | images of which the device says that float gives the same class, among `images` |
@@ -41,9 +42,11 @@ pub(super) fn object(report: &Report) -> Value {
         "images": verification.images(),
         "labelled": verification.labelled(),
         "classes": report.classes,
+        "assumed_classes": report.assumes_classes,
         "float_right": share(&report.among_labelled(verification.float_correct())),
         "int8_right": share(&report.among_labelled(verification.int8_correct())),
         "equal": share(&report.share(verification.agreements())),
+        "gate": report.gate.as_ref().map(|gate| json!({ "min_agreement": gate.min, "passes": gate.passes() })),
         "verdicts": {
             "sure": share(&report.share(verification.verdicts(Verdict::Sure))),
             "sure_right": share(&report.sure_correct()),

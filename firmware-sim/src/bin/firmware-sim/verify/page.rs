@@ -12,7 +12,7 @@ use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use safe_io::SingleLine;
 
-use super::{Report, Share, Source, verdict};
+use super::{Gate, Report, Share, Source, percent, verdict};
 use crate::provenance::GENERATOR;
 
 const STYLE: &str = "
@@ -26,7 +26,6 @@ th:first-child, td:first-child { text-align: left } code { font-size: .85em } sv
 
 pub(super) fn html(report: &Report) -> anyhow::Result<String> {
     let verification = report.verification;
-    let agreement = report.share(verification.agreements());
     let disagreements: Vec<Comparison> = verification.disagreements().copied().collect();
     let page = html! {
         (DOCTYPE)
@@ -40,9 +39,20 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
             }
             body {
                 h1 { "Int8 against float" }
-                p.large { "Int8 and float agree on " (agreement.count) " of " (agreement.all) " images" }
-                @if report.trained_on > 0 {
-                    p { (report.trained_on) " of these are training images too, on which the model was calibrated: other images may agree less." }
+                @if let Some(Gate { found, .. }) = &report.gate {
+                    p.large { "Int8 and float agree on " (found.count) " of " (found.all) " images" }
+                }
+                @if let Some(trained_on) = report.trained_on {
+                    p { "Warning: " (trained_on.to_string()) "." }
+                }
+                @if let Some(gate) = &report.gate {
+                    p {
+                        (if gate.passes() { "Passed" } else { "Failed" })
+                        ": at least " (percent(gate.min)) " was asked for, and fails where the 95 % interval lies below it."
+                    }
+                }
+                @if report.assumes_classes {
+                    p { "Classes are called after the folders, in the order of their names: the ONNX file names none." }
                 }
                 (sources(report))
                 (shares(report))
@@ -116,7 +126,7 @@ fn shares(report: &Report) -> Markup {
             (header)
             (row("right, float", &report.among_labelled(verification.float_correct())))
             (row("right, int8", &report.among_labelled(verification.int8_correct())))
-            (row("agreement", &report.share(verification.agreements())))
+            @if let Some(gate) = &report.gate { (row("agreement", &gate.found)) }
         }
         @if let Some(verdicts) = report.verdicts_of_no_class() {
             p { "Of pictures that are of no class:" }

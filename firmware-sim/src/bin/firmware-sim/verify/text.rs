@@ -5,8 +5,9 @@ use std::fmt::Write;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use firmware_sim::verify::{Comparison, LayerFidelity};
+use safe_io::SingleLine;
 
-use super::{Report, Share};
+use super::{Report, Share, percent};
 
 /// Bins of the histogram of logit errors.
 const BINS: usize = 15;
@@ -19,15 +20,14 @@ pub(super) fn text(report: &Report) -> String {
         [0.0, 0.01, 0.1, 0.5].map(|part| verification.margin_quantile(part));
     let mut text = format!(
         "float    {}\nint8     {}\nimages   {}\n\n\
-         right, float     {}\nright, int8      {}\n\
-         agreement        {}\n{}\nlogits   differ by at most {:.4}, RMS {:.4}; margins of float: minimum {min:.4}, \
+         right, float     {}\nright, int8      {}\n{}{}\nlogits   differ by at most {:.4}, RMS {:.4}; margins of float: minimum {min:.4}, \
          1 % below {hundredth:.2}, 10 % below {tenth:.2}, half below {half:.2}\n\n{}\n",
         report.onnx,
         report.q8,
         report.data,
         report.among_labelled(verification.float_correct()),
         report.among_labelled(verification.int8_correct()),
-        report.share(verification.agreements()),
+        agreement(report),
         answers(report),
         verification.max_difference(),
         verification.rms_difference(),
@@ -58,6 +58,26 @@ pub(super) fn text(report: &Report) -> String {
         });
         let _ = writeln!(text, "\ndisagreements: {}", pairs.collect::<Vec<_>>().join(", "));
         let _ = write!(text, "{}", comparisons(report, &disagreements));
+    }
+    text
+}
+
+/// How often both give the same class, and whether that is enough; and how classes are called. Nothing, if the outputs
+/// are no classes.
+fn agreement(report: &Report) -> String {
+    let Some(gate) = &report.gate else { return String::new() };
+    let verdict = if gate.passes() { "passes" } else { "fails" };
+    let min = percent(gate.min);
+    let mut text = format!(
+        "agreement        {}\n                 {verdict} --min-agreement {}, {min}\n",
+        gate.found, gate.min
+    );
+    if report.assumes_classes {
+        let names = SingleLine(report.classes.join(", "));
+        let _ = writeln!(
+            text,
+            "classes          assumed, from the order of the folders' names: {names}; the ONNX file names none"
+        );
     }
     text
 }

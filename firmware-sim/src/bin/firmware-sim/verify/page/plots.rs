@@ -12,7 +12,16 @@ use plotters::style::register_font;
 /// Bins of the histograms.
 const BINS: usize = 41;
 /// Of a plot, in pixels.
-const SIZE: (u32, u32) = (560, 300);
+const WIDTH: u32 = 560;
+/// Of a plot whose height does not depend on what is in it.
+const HEIGHT: u32 = 300;
+/// Of one layer in a plot of layers.
+const LAYER_HEIGHT: u32 = 18;
+/// Of a letter of a layer's name.
+const LETTER: u32 = 8;
+/// Letters of a layer's name that have room.
+const MAX_LETTERS: usize = 24;
+const CAPTION: (&str, u32) = ("sans-serif", 16);
 const BLUE: RGBColor = RGBColor(0, 114, 178); // Okabe and Ito's, told apart by everyone
 const ORANGE: RGBColor = RGBColor(213, 94, 0);
 
@@ -28,21 +37,27 @@ pub(super) fn all(verification: &Verification) -> anyhow::Result<[String; 3]> {
     // its widths only: a browser takes what it has
     register_font("sans-serif", FontStyle::Normal, notosans::REGULAR_TTF)
         .map_err(|_| anyhow!("the font within this program is damaged"))?;
+    let layers = &verification.layers[..];
     Ok([
-        plot(|area| sqnr(area, &verification.layers))?,
-        plot(|area| errors(area, verification))?,
-        plot(|area| margins(area, verification))?,
+        plot(sqnr_height(layers), |area| sqnr(area, layers))?,
+        plot(HEIGHT, |area| errors(area, verification))?,
+        plot(HEIGHT, |area| margins(area, verification))?,
     ])
 }
 
-fn plot(draw: impl FnOnce(&Area<'_>) -> anyhow::Result<()>) -> anyhow::Result<String> {
+fn plot(height: u32, draw: impl FnOnce(&Area<'_>) -> anyhow::Result<()>) -> anyhow::Result<String> {
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
         draw(&area)?;
         draw_result(area.present())?;
     }
     Ok(svg)
+}
+
+/// Of the plot of so many layers, with its caption and axis.
+fn sqnr_height(layers: &[LayerFidelity]) -> u32 {
+    HEIGHT.max(80 + LAYER_HEIGHT * layers.len() as u32)
 }
 
 /// Drawing into a string does not fail; the type says that it might.
@@ -50,20 +65,43 @@ fn draw_result<T>(result: Result<T, Fault<'_>>) -> anyhow::Result<T> {
     result.map_err(|error| anyhow!("cannot draw a plot: {error}"))
 }
 
+/// Bars to the right, the first layer on top, each with its name.
 fn sqnr(area: &Area, layers: &[LayerFidelity]) -> anyhow::Result<()> {
     let finite = layers.iter().map(|layer| layer.sqnr_db).filter(|db| db.is_finite());
     let top = finite.fold(10.0, f64::max);
-    let name = |x: &f64| {
-        let layer =
-            layers.get((x - 0.5).round() as usize).filter(|_| (x.fract() - 0.5).abs() < 0.1);
-        layer.map_or(String::new(), |layer| layer.layer.clone())
+    let of_place = |place: usize| layers.iter().rev().nth(place);
+    let name = |place: &SegmentValue<usize>| match place {
+        SegmentValue::CenterOf(place) => of_place(*place).map_or("", |it| &it.layer).to_owned(),
+        _ => String::new(),
     };
-    let caption = "SQNR of what each layer hands on, dB";
-    let x = 0.0..layers.len() as f64;
-    let mut chart = chart(area, caption, "", x, top, (9, &name))?;
-    let bars = layers.iter().enumerate().map(|(index, layer)| {
-        let x = index as f64;
-        Rectangle::new([(x + 0.2, 0.0), (x + 0.8, layer.sqnr_db.clamp(0.0, top))], BLUE.filled())
+    let longest = layers.iter().map(|layer| layer.layer.chars().count()).max().unwrap_or(0);
+    let mut chart = draw_result(
+        ChartBuilder::on(area)
+            .caption("SQNR of what each layer hands on, dB", CAPTION)
+            .margin(10)
+            .x_label_area_size(24)
+            .y_label_area_size(16 + LETTER * longest.min(MAX_LETTERS) as u32)
+            .build_cartesian_2d(
+                0.0..top * 1.05,
+                (0..layers.len().saturating_sub(1)).into_segmented(),
+            ),
+    )?;
+    draw_result(
+        chart
+            .configure_mesh()
+            .disable_y_mesh()
+            .light_line_style(TRANSPARENT)
+            .y_labels(layers.len())
+            .y_label_formatter(&name)
+            .x_label_formatter(&|x| format!("{x:.0}"))
+            .draw(),
+    )?;
+    let bars = layers.iter().rev().enumerate().map(|(place, layer)| {
+        let [low, high] = [place, place + 1].map(SegmentValue::Exact);
+        let right = layer.sqnr_db.clamp(0.0, top);
+        let mut bar = Rectangle::new([(0.0, low), (right, high)], BLUE.filled());
+        bar.set_margin(3, 3, 0, 0);
+        bar
     });
     draw_result(chart.draw_series(bars))?;
     Ok(())
@@ -129,7 +167,7 @@ fn chart<'a, 'b>(
 ) -> anyhow::Result<ChartContext<'b, SVGBackend<'a>, Axes>> {
     let mut chart = draw_result(
         ChartBuilder::on(area)
-            .caption(caption, ("sans-serif", 16))
+            .caption(caption, CAPTION)
             .margin(10)
             .x_label_area_size(24)
             .y_label_area_size(60)
