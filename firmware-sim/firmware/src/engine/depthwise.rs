@@ -199,8 +199,7 @@ pub(super) fn taps(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -
     while column < width {
         let places = TAPS_PLACES.min(width - column);
         let sums = sums_of(work, places * step.channels.len())?;
-        let mut number = step.first;
-        for sums in sums.chunks_mut(places) {
+        for (number, sums) in (step.first..).zip(sums.chunks_mut(places)) {
             if layer.is_padded() {
                 sums.fill(layer.outside(number));
             }
@@ -216,7 +215,6 @@ pub(super) fn taps(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -
                     from = from.get(inputs..).unwrap_or_default();
                 }
             }
-            number += 1;
         }
         output.put_places(column, step.first, sums, [places, places], step.channels);
         column += places;
