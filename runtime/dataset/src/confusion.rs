@@ -3,8 +3,12 @@
 use std::cmp::Reverse;
 use std::fmt;
 
+use safe_io::SingleLine;
+
 /// Maximum number of classes whose matrix fits a terminal.
 const MAX_MATRIX_CLASSES: usize = 30;
+/// Characters of a line of the matrix up to which names of any length stand above its columns.
+const MAX_NAMED_COLUMNS: usize = 90;
 /// Pairs that are listed where the matrix does not fit.
 const LISTED_PAIRS: usize = 20;
 
@@ -117,42 +121,82 @@ pub struct Table<'a> {
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { matrix, .. } = self;
-        writeln!(f, "class{}  precision  recall      F1  images", self.name(None))?;
+        let frame = self.frame();
+        writeln!(f, "{}  precision  recall      F1  images", frame.title("class"))?;
         for (class, score) in matrix.per_class().iter().enumerate() {
-            let ClassScore { precision, recall, f1, support } = score;
-            let name = self.name(Some(class));
-            writeln!(f, "{class:>5}{name}  {precision:9.4}  {recall:6.4}  {f1:6.4}  {support:6}")?;
+            let ClassScore { precision, recall, f1, support } = *score;
+            let answers: u64 = matrix.counts.iter().map(|row| row[class]).sum();
+            let precision = quotient(precision, answers);
+            let (recall, f1) = (quotient(recall, support), quotient(f1, answers + support));
+            let name = &frame.rows[class];
+            writeln!(f, "{name}  {precision:>9}  {recall:>6}  {f1:>6}  {support:6}")?;
         }
-        if matrix.counts.len() <= MAX_MATRIX_CLASSES { self.matrix(f) } else { self.commonest(f) }
+        if frame.has_matrix { self.matrix(&frame, f) } else { self.commonest(&frame, f) }
+    }
+}
+
+/// A share, or `-` where there is nothing to divide by.
+fn quotient(share: f64, whole: u64) -> String {
+    if whole == 0 { "-".to_owned() } else { format!("{share:.4}") }
+}
+
+/// What stands around the numbers of a table.
+struct Frame {
+    /// Above the columns of the matrix.
+    columns: Vec<String>,
+    /// Characters of such a column.
+    width: usize,
+    /// The first column, each of the same length.
+    rows: Vec<String>,
+    /// Whether names stand above the columns too, and so need no numbers beside them.
+    is_named: bool,
+    has_matrix: bool,
+}
+
+impl Frame {
+    /// The head of the first column.
+    fn title(&self, title: &str) -> String {
+        let width = self.rows.first().map_or(0, |row| row.chars().count());
+        if self.is_named { format!("{title:>width$}") } else { format!("{title:width$}") }
     }
 }
 
 impl Table<'_> {
-    /// The name after the number of a class, padded to the longest; empty where the numbers are the names.
-    fn name(&self, class: Option<usize>) -> String {
-        let numbers = self.names.iter().enumerate().all(|(class, name)| *name == class.to_string());
-        if numbers {
-            return String::new();
+    fn frame(&self) -> Frame {
+        let counts = &self.matrix.counts;
+        let numbers = (0..counts.len()).map(|class| class.to_string());
+        let name = |class| self.names.get(class).map(|name| SingleLine(name).to_string());
+        let names = numbers.clone().enumerate();
+        let names: Vec<String> =
+            names.map(|(class, number)| name(class).unwrap_or(number)).collect();
+        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let digits = counts.iter().flatten().max().map_or(1, |most| most.to_string().len()).max(3);
+        let has_matrix = counts.len() <= MAX_MATRIX_CLASSES;
+        let matrix = if has_matrix { counts.len() * (longest.max(digits) + 1) } else { 0 };
+        if longest <= digits || longest + matrix <= MAX_NAMED_COLUMNS {
+            let rows = names.iter().map(|name| format!("{name:>0$}", longest.max(5))).collect();
+            let width = longest.max(digits);
+            return Frame { columns: names, width, rows, is_named: true, has_matrix };
         }
-        let longest = self.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        let name = class.and_then(|class| self.names.get(class)).map_or("", String::as_str);
-        format!(" {name:longest$}")
+        let rows = names.iter().zip(numbers.clone());
+        let rows = rows.map(|(name, number)| format!("{number:>5} {name:longest$}")).collect();
+        let columns = numbers.collect();
+        Frame { columns, width: digits, rows, is_named: false, has_matrix }
     }
 
-    fn matrix(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = &self.matrix.counts;
+    fn matrix(&self, frame: &Frame, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Frame { columns, width, rows, .. } = frame;
         writeln!(f, "\nlabel \\ answer")?;
-        let width = counts.iter().flatten().max().map_or(1, |most| most.to_string().len()).max(3);
-        write!(f, "{:>5}{} ", "", self.name(None))?;
-        (0..counts.len()).try_for_each(|class| write!(f, " {class:>width$}"))?;
-        for (class, row) in counts.iter().enumerate() {
-            write!(f, "\n{class:>5}{} ", self.name(Some(class)))?;
+        write!(f, "{} ", frame.title(""))?;
+        columns.iter().try_for_each(|name| write!(f, " {name:>width$}"))?;
+        for (name, row) in rows.iter().zip(&self.matrix.counts) {
+            write!(f, "\n{name} ")?;
             row.iter().try_for_each(|count| write!(f, " {count:>width$}"))?;
         }
         Ok(())
     }
 
-    fn commonest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn commonest(&self, frame: &Frame, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut confused: Vec<(u64, usize, usize)> = Vec::new();
         for (label, row) in self.matrix.counts.iter().enumerate() {
             for (answer, &count) in row.iter().enumerate() {
@@ -162,11 +206,12 @@ impl Table<'_> {
             }
         }
         confused.sort_by_key(|&(count, label, answer)| (Reverse(count), label, answer));
-        let name = |class| format!("{class:>5}{}", self.name(Some(class)));
-        let (label, answer) = (self.name(None), self.name(None));
-        write!(f, "\nlabel{label}  answer{answer}  images")?;
+        let [label, answer] = ["label", "answer"].map(|title| frame.title(title));
+        let width = answer.chars().count();
+        write!(f, "\n{label}  {answer}  images")?;
         for (count, label, answer) in confused.into_iter().take(LISTED_PAIRS) {
-            write!(f, "\n{}   {}  {count:6}", name(label), name(answer))?;
+            let [label, answer] = [label, answer].map(|class| &frame.rows[class]);
+            write!(f, "\n{label}  {answer:>width$}  {count:6}")?;
         }
         Ok(())
     }
@@ -221,18 +266,35 @@ mod tests {
     }
 
     #[test]
-    fn names_stand_beside_the_numbers() {
-        let names = ["cat".to_owned(), "donkey".to_owned()];
+    fn names_stand_for_the_numbers_where_they_fit_above_the_columns() {
+        let mut matrix = ConfusionMatrix::new(3);
+        matrix.record(0, 0);
+        matrix.record(0, 1);
+        let names = ["cat", "donkey", "b\n"].map(str::to_owned);
         assert_eq!(
-            small().table(&names).to_string(),
-            "class         precision  recall      F1  images\n\
-             \x20   0 cat        1.0000  0.6667  0.8000       3\n\
-             \x20   1 donkey     0.5000  1.0000  0.6667       1\n\
+            matrix.table(&names).to_string(),
+            " class  precision  recall      F1  images\n\
+             \x20  cat     1.0000  0.5000  0.6667       2\n\
+             donkey     0.0000       -  0.0000       0\n\
+             \x20  b\\n          -       -       -       0\n\
              \nlabel \\ answer\n\
-             \x20               0   1\n\
-             \x20   0 cat       2   1\n\
-             \x20   1 donkey    0   1"
+             \x20          cat donkey    b\\n\n\
+             \x20  cat       1      1      0\n\
+             donkey       0      0      0\n\
+             \x20  b\\n       0      0      0"
         );
+    }
+
+    #[test]
+    fn long_names_stand_beside_the_numbers() {
+        let long = "a donkey that looks to the left".to_owned();
+        let names = ["cat".to_owned(), long.clone() + " and up", long];
+        let text = ConfusionMatrix::new(3).table(&names).to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0].find("precision"), Some(6 + names[1].len() + 2));
+        assert!(lines[2].starts_with("    1 a donkey that looks to the left and up          -"));
+        assert_eq!(lines[6].trim_start(), "0   1   2");
+        assert!(lines[9].starts_with("    2 a donkey that looks to the left     "), "{text}");
     }
 
     #[test]
