@@ -15,7 +15,7 @@
 //! `test` or `testing`. A folder of such a name without folders in it is a class like others. Where there are subsets,
 //! other folders beside them are refused.
 //!
-//! **A CSV file** (RFC 4180: commas, quotes) has the columns `path`, `label` and at will `split`, whose values are the names
+//! **A CSV file** (RFC 4180: commas, quotes; semicolons or tabs do too) has the columns `path`, `label` and at will `split`, whose values are the names
 //! of subsets or empty, and `source`, who made the picture. A first line with `path` and `label` in it names the columns, in
 //! any order, and columns of other names are left alone; without one, they are path, label and split. Paths are from the
 //! CSV file's folder.
@@ -26,6 +26,7 @@
 
 mod class_order;
 mod csv_list;
+mod entry;
 mod fault;
 mod reason;
 mod tree;
@@ -138,7 +139,8 @@ pub fn list(path: &Path) -> Result<Listing, Error> {
     if path.is_dir() { tree::list(path) } else { csv_list::list(path) }
 }
 
-/// Whether [`list`] is meant by a path: a CSV file, or a folder with anything in it but no IDX file.
+/// Whether [`list`] is meant by a path: a CSV file, or a folder with anything in it but no IDX file. Of a folder that may
+/// not be read, [`list`] says so.
 #[must_use]
 pub fn is_meant(path: &Path) -> bool {
     if !path.is_dir() {
@@ -146,7 +148,13 @@ pub fn is_meant(path: &Path) -> bool {
     }
     let idx = [Part::Train, Part::Test].into_iter().flat_map(|part| idx::paths(path, part));
     let is_idx = idx.into_iter().any(|path| path.symlink_metadata().is_ok());
-    !is_idx && path.read_dir().is_ok_and(|mut entries| entries.next().is_some())
+    !is_idx && !is_empty(path)
+}
+
+/// Whether there is a folder with nothing in it: [`list`] says what should be there.
+#[must_use]
+pub fn is_empty(path: &Path) -> bool {
+    path.read_dir().is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Whether the name ends as that of a picture file.
@@ -284,7 +292,7 @@ mod tests {
     fn a_folder_with_idx_files_is_no_folder_of_pictures() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        assert!(!is_meant(folder.path()), "it is empty");
+        assert!(!is_meant(folder.path()) && is_empty(folder.path()));
         std::fs::create_dir(at("cat")).unwrap();
         assert!(is_meant(folder.path()) && is_meant(&at("list.CSV")) && !is_meant(&at("list")));
         std::fs::write(at("t10k-images.idx3-ubyte.gz"), "").unwrap();

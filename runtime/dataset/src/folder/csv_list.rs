@@ -46,7 +46,11 @@ pub(super) fn list(path: &Path) -> Result<Listing, Error> {
     let fault = |fault| Error::Folder { path: path.to_owned(), fault };
     let wrong_line = |line, reason: &str| fault(FolderFault::Line { line, reason: reason.into() });
     let content = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes); // some programs mark UTF-8 so
-    let mut reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(content);
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .trim(Trim::All)
+        .delimiter(delimiter(content))
+        .from_reader(content);
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut columns = None;
     let mut classes = Classes::default();
@@ -106,6 +110,14 @@ pub(super) fn list(path: &Path) -> Result<Listing, Error> {
     Ok(Listing { root: path.to_owned(), classes, pictures, refused })
 }
 
+/// What stands between values: some spreadsheets write `;` or tabs, and none of these without a comma in a first line that
+/// has one.
+fn delimiter(content: &[u8]) -> u8 {
+    let first = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let found = [b',', b';', b'\t'].into_iter().find(|delimiter| first.contains(delimiter));
+    found.unwrap_or(b',')
+}
+
 /// Labels in the order in which they were met.
 #[derive(Default)]
 struct Classes {
@@ -132,7 +144,7 @@ fn wrong_record(error: &csv::Error) -> FolderFault {
             let s = if *len == 1 { "" } else { "s" };
             format!("{len} value{s}, where the first line has {expected_len}")
         }
-        csv::ErrorKind::Utf8 { .. } => "not UTF-8".to_owned(),
+        csv::ErrorKind::Utf8 { .. } => "not UTF-8: save it as that".to_owned(),
         _ => error.to_string(),
     };
     FolderFault::Line { line, reason }
@@ -172,6 +184,22 @@ mod tests {
         let labels: Vec<_> = usual.pictures.iter().map(|it| (it.label, it.subset)).collect();
         assert_eq!(labels, [(0, Some(Subset::Train)), (1, None)]);
         assert_eq!(parse("x.png,cat\n").unwrap().pictures.len(), 1);
+    }
+
+    #[test]
+    fn what_spreadsheets_write_is_read() {
+        let commas = parse("path,label,split\na b.png,cat,test\n").unwrap();
+        for written in [
+            "\"path\",\"label\",\"split\"\r\n\"a b.png\",\"cat\",\"test\"\r\n",
+            "\u{feff}path;label;split\r\na b.png;cat;test\r\n\r\n",
+            "path\tlabel\tsplit\ra b.png\tcat\ttest\r",
+        ] {
+            let listing = parse(written).unwrap();
+            assert_eq!((&listing.classes, &listing.pictures), (&commas.classes, &commas.pictures));
+        }
+        let utf16: Vec<u8> =
+            "\u{feff}path,label\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(parse(utf16).unwrap_err().ends_with("line 1: not UTF-8: save it as that"));
     }
 
     #[test]

@@ -110,14 +110,17 @@ impl fmt::Display for FolderFault {
                 Quoted(name)
             ),
             Self::ManyClasses { found } => {
-                write!(f, "{found} classes or more, of which at most {MAX_CLASSES} are told apart")
+                write!(
+                    f,
+                    "{found} classes or more, of which at most {MAX_CLASSES} are told apart: put some together, or leave some out"
+                )
             }
             Self::ManyFiles => write!(
                 f,
-                "more than {MAX_PICTURES} pictures or files that are none, the maximum that is listed"
+                "more than {MAX_PICTURES} pictures, or files that are none: leave some out"
             ),
             Self::FewPictures { pictures } => {
-                write!(f, "{pictures} pictures; training takes {MIN_PICTURES} or more")
+                write!(f, "{pictures} pictures; training takes {MIN_PICTURES} or more: add some")
             }
             Self::SmallClass { name, pictures } => {
                 let s = if *pictures == 1 { "" } else { "s" };
@@ -129,7 +132,7 @@ impl fmt::Display for FolderFault {
             }
             Self::Untrained { name } => write!(
                 f,
-                "class {} has no picture to train on: all are for validation or test",
+                "class {} has no picture to train on: all are for validation or test, so move some",
                 Quoted(name)
             ),
             Self::SameButCase { first, second } => write!(
@@ -161,10 +164,11 @@ impl fmt::Display for FolderFault {
                 }
             }
             Self::NoColumns => f.write_str(
-                "no columns `path` and `label`: its first line names them, or is the path of a picture and its label",
+                "no columns `path` and `label`: its first line names them, or is the path of a picture and its label, with a \
+                 comma between",
             ),
             Self::Line { line, reason } => write!(f, "line {line}: {}", SingleLine(reason)),
-            Self::NoLines => f.write_str("lists no pictures"),
+            Self::NoLines => f.write_str("lists no pictures: each of its lines is the path of one and its label"),
         }
     }
 }

@@ -1,15 +1,13 @@
 //! A folder per class, with or without folders of subsets above them.
 
-use std::ffi::OsString;
-use std::fs::{self, DirEntry};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use safe_io::read::ReadError;
 
+use super::entry::{Entry, Kind};
 use super::{
     FolderFault, Listing, MAX_CLASSES, MAX_PICTURES, Picture, Reason, Refused, Subset, class_order,
-    is_picture_name,
 };
 use crate::error::Error;
 
@@ -63,67 +61,6 @@ struct Tree<'a> {
     refused: Vec<Refused>,
 }
 
-/// Something in a folder.
-struct Entry {
-    name: OsString,
-    path: PathBuf,
-    kind: Kind,
-}
-
-/// What it is, behind links.
-enum Kind {
-    Folder,
-    File,
-    /// Neither: a pipe, a device, a link to nowhere.
-    Other(Reason),
-}
-
-impl Entry {
-    fn of(entry: &DirEntry) -> io::Result<Self> {
-        let path = entry.path();
-        let mut kind = entry.file_type()?;
-        let mut is_broken = None;
-        if kind.is_symlink() {
-            match fs::metadata(&path) {
-                Ok(there) => kind = there.file_type(),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    is_broken = Some(Reason::BrokenLink);
-                }
-                Err(error) => is_broken = Some(Reason::Unreadable(error.to_string())),
-            }
-        }
-        let kind = match is_broken {
-            Some(reason) => Kind::Other(reason),
-            None if kind.is_dir() => Kind::Folder,
-            None if kind.is_file() => Kind::File,
-            None => Kind::Other(Reason::NotFile),
-        };
-        Ok(Self { name: entry.file_name(), path, kind })
-    }
-
-    fn shown(&self) -> String {
-        self.name.to_string_lossy().into_owned()
-    }
-
-    fn is_hidden(&self) -> bool {
-        self.name.as_encoded_bytes().starts_with(b".")
-    }
-
-    fn is_visible_folder(&self) -> bool {
-        matches!(self.kind, Kind::Folder) && !self.is_hidden()
-    }
-
-    /// Why it is not taken, `misplaced` if it would be elsewhere.
-    fn reason(self, misplaced: Reason) -> Reason {
-        match self.kind {
-            _ if self.is_hidden() => Reason::Hidden,
-            Kind::Other(reason) => reason,
-            Kind::File if !is_picture_name(&self.path) => Reason::NotPicture,
-            _ => misplaced,
-        }
-    }
-}
-
 impl Tree<'_> {
     /// What is in a folder, by name.
     fn entries(&self, folder: &Path) -> Result<Vec<Entry>, Error> {
@@ -171,8 +108,7 @@ impl Tree<'_> {
         let mut pictures = vec![];
         for entry in self.entries(&folder.path)? {
             let name = format!("{name}/{}", entry.shown());
-            let is_taken = matches!(entry.kind, Kind::File) && is_picture_name(&entry.path);
-            if is_taken && !entry.is_hidden() {
+            if entry.is_visible_picture() {
                 pictures.push((name, entry.path));
             } else {
                 self.refuse(name, entry.reason(Reason::Nested))?;
