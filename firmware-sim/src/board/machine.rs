@@ -42,6 +42,30 @@ impl Machine {
         }
     }
 
+    /// Other names that the command line takes.
+    #[must_use]
+    pub const fn aliases(self) -> &'static [&'static str] {
+        match self {
+            Self::V6m => &["m0"],
+            Self::Rv32imac => &["rv32"],
+            _ => &[],
+        }
+    }
+
+    /// The machine of one of these names.
+    ///
+    /// ```
+    /// use firmware_sim::board::Machine;
+    ///
+    /// assert_eq!(Machine::named("rv32"), Some(Machine::Rv32imac));
+    /// assert_eq!(Machine::named("m5"), None);
+    /// ```
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let is_named = |machine: &Self| machine.name() == name || machine.aliases().contains(&name);
+        Self::ALL.into_iter().find(is_named)
+    }
+
     /// What people call it.
     #[must_use]
     pub const fn title(self) -> &'static str {

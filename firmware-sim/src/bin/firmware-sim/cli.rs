@@ -229,13 +229,11 @@ fn range_estimator() -> impl TypedValueParser<Value = RangeEstimator> {
 
 /// A [`Machine`] by its name.
 fn machine() -> impl TypedValueParser<Value = Machine> {
-    PossibleValuesParser::new(
-        Machine::ALL.map(|machine| PossibleValue::new(machine.name()).help(machine.title())),
-    )
-    .map(|name| {
-        let named = |machine: &Machine| machine.name() == name;
-        Machine::ALL.into_iter().find(named).expect("only names of machines are possible")
-    })
+    PossibleValuesParser::new(Machine::ALL.map(|machine| {
+        let aliases = machine.aliases().iter().copied();
+        PossibleValue::new(machine.name()).aliases(aliases).help(machine.title())
+    }))
+    .map(|name| Machine::named(&name).expect("only names of machines are possible"))
 }
 
 #[derive(Debug, Args)]
