@@ -55,12 +55,16 @@ pub struct Reliability {
 impl Reliability {
     /// Counts an answer to a picture of a digit.
     pub fn record(&mut self, prediction: &Prediction, right: bool) {
-        let confidence = prediction.confidence();
+        self.record_answer(prediction.confidence(), prediction.verdict, right);
+    }
+
+    /// The same for an answer of which only this was kept.
+    pub fn record_answer(&mut self, confidence: f32, verdict: Verdict, right: bool) {
         let bin = BINS.iter().rposition(|from| confidence >= *from).unwrap_or(0);
         let (sum, score) = &mut self.bins[bin];
         *sum += f64::from(confidence);
         score.record(right);
-        let verdict = match prediction.verdict {
+        let verdict = match verdict {
             Verdict::Sure => &mut self.sure,
             Verdict::Unsure => &mut self.unsure,
             Verdict::NoDigit => &mut self.no_digit,

@@ -58,12 +58,64 @@ fn a_folder_per_class_is_evaluated_and_what_was_not_taken_is_named() {
     assert_eq!(notes, "note: .: not taken: README.md (its name does not end as a picture's)\n");
     let output = photos.run(".", &[]);
     let text = String::from_utf8(output.stdout).unwrap();
-    for part in
-        ["accuracy  100.00 %  (3 of 3)", "label \\ answer", "verdict ", "non-digits  1 picture"]
-    {
-        assert!(text.contains(part), "{text}");
+    for part in [
+        ".: 4 pictures in 4 classes\nsmallest  `0`, 1 picture\n",
+        "equal     no two pictures\nrefused   1 file\n            README.md: its name does not end",
+        "accuracy  100.00 %  (3 of 3; with 95 % confidence 43.85 to 100.00 %)\n",
+        "missing   no picture of the model's 1, 2, 4, 5, 6, 8, 9\n",
+        "label \\ answer",
+        "verdict ",
+        "non-digits  1 picture",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
     }
     assert!(output.status.success());
+    assert!(output.stderr.is_empty(), "what is said once is not said twice");
+    assert_eq!((&json["data"]["pictures"], &json["missing_classes"][1]), (&4.into(), &"2".into()));
+}
+
+#[test]
+fn pictures_of_the_test_that_are_elsewhere_too_are_told() {
+    let photos = Photos::new(&[]);
+    for (digit, name) in [
+        ("0", "train/0/a.png"),
+        ("1", "train/1/a.png"),
+        ("1", "train/1/b.png"),
+        ("3", "valid/3/a.png"),
+        ("1", "test/1/c.png"),
+        ("3", "test/0/d.png"),
+    ] {
+        photos.copy(&format!("mnist_{digit}.png"), name);
+    }
+    fs::write(photos.path("train/1/empty.png"), "").unwrap();
+    let (json, notes) = photos.json(".");
+    assert_eq!((&json["of"], &json["unread"]), (&2.into(), &0.into()));
+    assert!(notes.contains("of 7 pictures those for test are taken, 2\n"), "{notes}");
+    let data = &json["data"];
+    assert_eq!((&data["pictures"], &data["classes"][1]["train"]), (&6.into(), &2.into()));
+    let text = String::from_utf8(photos.run(".", &[]).stdout).unwrap();
+    for part in [
+        "class  pictures  train  validation   test\n0             2      1           0      1\n",
+        "            train/1/a.png = test/1/c.png = train/1/b.png\n            valid/3/a.png = test/0/d.png\n",
+        "across classes, so that a label is wrong:\n            valid/3/a.png = test/0/d.png\n",
+        "refused   1 file\n            train/1/empty.png: the file is empty\n",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn of_many_pictures_that_cannot_be_read_the_first_are_named_on_standard_error() {
+    let photos = Photos::new(&["0"]);
+    for number in 0..14 {
+        fs::write(photos.path(&format!("0/{number:02}.png")), "").unwrap();
+    }
+    let output = photos.run(".", &[]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors.lines().count(), 11, "{errors}");
+    assert!(errors.ends_with("error: 4 more cannot be read, which --json lists\n"), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("and 4 more\n") && text.ends_with("unread    14 files\n"), "{text}");
 }
 
 #[test]
@@ -88,7 +140,7 @@ fn of_a_divided_folder_or_list_those_for_the_test_are_taken_and_that_is_said() {
     }
     let (json, notes) = photos.json(".");
     assert_eq!(json["of"], 1);
-    assert_eq!(notes, "note: .: of 3 pictures the 1 for test are taken\n");
+    assert_eq!(notes, "note: .: of 3 pictures those for test are taken, 1\n");
     fs::write(
         photos.path("list.csv"),
         "train/0/a.png,0,train\ntrain/1/a.png,1,validation\ntest/1/b.png,1,validation\n",
@@ -96,16 +148,20 @@ fn of_a_divided_folder_or_list_those_for_the_test_are_taken_and_that_is_said() {
     .unwrap();
     let (json, notes) = photos.json("list.csv");
     assert_eq!((&json["of"], &json["right"]), (&2.into(), &2.into()));
-    assert_eq!(notes, "note: list.csv: of 3 pictures the 2 for validation are taken\n");
+    assert_eq!(notes, "note: list.csv: of 3 pictures those for validation are taken, 2\n");
 }
 
 #[test]
 fn errors_are_listed_and_drawn_on_a_sheet() {
     let photos = Photos::new(&["0", "3"]);
     photos.copy("mnist_5.png", "3/five.png");
+    photos.copy("mnist_8.png", "3/surest.png");
     let output = photos.run(".", &["--sheet", "sheet.png"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("errors    label → answer\n  3/five.png  3 → 5"), "{text}");
+    let (_, errors) = text.split_once("errors    label → answer, the surest first\n").expect(&text);
+    let errors: Vec<&str> = errors.lines().collect();
+    assert!(errors[0].starts_with("  3/surest.png  3 → 8  "), "{text}");
+    assert!(errors[1].starts_with("  3/five.png  3 → 5  98.4 %, "), "{text}");
     let sheet = image::open(photos.path("sheet.png")).unwrap();
     assert!(sheet.height() > 200, "there is a row of tiles");
     let idx = fixtures::mnist_500_folder();
@@ -150,11 +206,14 @@ fn unusable_folders_are_refused_in_a_sentence_and_nothing_is_written() {
     let count = |folder: &Path| fs::read_dir(folder).unwrap().count();
     let before = count(&at(""));
     for (data, part) in [
-        ("empty", "neither t10k-images-idx3-ubyte nor"),
+        ("empty", "empty: holds no folders of pictures: put those of each class into a folder"),
         ("hollow", "hollow: holds no folders of pictures: put those of each class into a folder"),
         ("flat", "flat: holds no folders of pictures, but 1 picture of no class: put"),
         ("case", "case: classes `A` and `a` differ by case alone"),
-        ("many", "many: 300 classes or more, of which at most 256 are told apart"),
+        (
+            "many",
+            "many: 300 classes or more, of which at most 256 are told apart: put some together",
+        ),
         ("bad.csv", "bad.csv: line 2: "),
         ("gone.csv", "cannot read gone.csv"),
     ] {

@@ -149,7 +149,7 @@ fn the_summary_says_what_is_there() {
              rows      9\n\
              columns   6 to 8, median 7\n\
              colour    21 of 21 pictures\n\
-             equal     1 picture is equal by all pixels to another\n          \
+             equal     1 picture is the same as another, pixel by pixel\n          \
              1 group across classes, so that a label is wrong:\n            \
              ant/0.png = bee/same.png\n\
              split     validation (6, 25 % of each class) by seed 5: equal pictures stay together, nearly equal ones may not\n\
@@ -158,6 +158,14 @@ fn the_summary_says_what_is_there() {
              README.md: its name does not end as a picture's"
         )
     );
+    let short = format!("{:#}", Summary::of_listing(&data.listing, &data.looks));
+    assert!(short.starts_with(&format!("{root}: 21 pictures in 3 classes\n\nclass ")), "{short}");
+    for picture in &mut data.listing.pictures {
+        picture.subset = None;
+    }
+    let short = format!("{:#}", Summary::of_listing(&data.listing, &data.looks));
+    let start = format!("{root}: 21 pictures in 3 classes\nsmallest  `cow`, 4 pictures\n");
+    assert!(short.starts_with(&start), "{short}");
     let json = summary.json();
     assert_eq!(json["classes"][2]["class"], "cow");
     assert_eq!(json["equal"][0]["names"][1], "bee/same.png");
@@ -172,8 +180,9 @@ fn equal_pictures_across_the_folders_own_subsets_are_told() {
         write(folder.path(), &format!("train/ant/{number}.png"), number);
         write(folder.path(), &format!("train/bee/{number}.png"), 10 + number);
     }
-    write(folder.path(), "test/ant/9.png", 2);
-    write(folder.path(), "test/ant/8.png", 77);
+    for (name, look) in [("train/ant/same.png", 2), ("test/ant/9.png", 2), ("test/ant/8.png", 77)] {
+        write(folder.path(), name, look);
+    }
     let mut data = read(folder.path());
     data.divide(Division { seed: 1, validation: 0.25, test: 0.5 });
     assert_eq!(data.division.map(|it| it.test), Some(0.0), "the folder has its own");
@@ -181,7 +190,7 @@ fn equal_pictures_across_the_folders_own_subsets_are_told() {
     let text = Summary::of(&data).to_string();
     assert!(
         text.contains(
-            "across training, validation and test:\n            train/ant/2.png = test/ant/9.png"
+            "across training, validation and test:\n            train/ant/2.png = test/ant/9.png = train/ant/same.png"
         ),
         "{text}"
     );

@@ -127,7 +127,7 @@ fn pictures_in_folders_of_classes_are_counted_with_what_they_are_confused_with()
     let arguments = ["evaluate", "--images", folder.path().to_str().unwrap()];
     let (printed, _) = runtime(&arguments, &onnx, &[]);
     for part in [
-        "accuracy    3.23 %  (1 of 31)\n",
+        "accuracy    3.23 %  (1 of 31;",
         "\n    5    0   0   0   0   0   0   0  30   0   0\n",
         "\n  5/0.png  5 → 7  ",
         "\n  and 10 more, which --json lists\n",

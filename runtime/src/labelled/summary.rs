@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use dataset::Division;
-use dataset::folder::{Refused, Subset};
+use dataset::folder::{Listing, Refused, Subset};
 use serde_json::{Value, json};
 
-use super::{EqualPictures, Extent, Labelled, Survey, equal};
+use super::{EqualPictures, Extent, Labelled, Look, Survey, equal};
 
 /// Pictures of a class.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,8 @@ impl ClassSummary {
     }
 }
 
-/// What was found in a folder or a CSV file of pictures. `Display` is some lines for people, [`Self::json`] all of it.
+/// What was found in a folder or a CSV file of pictures. `Display` is some lines for people, [`Self::json`] all of it; `{:#}`
+/// leaves out how many pictures each class has where they are not parted into training, validation and test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     /// The folder or the CSV file.
@@ -46,20 +47,27 @@ impl Summary {
     /// Sums up what was read.
     #[must_use]
     pub fn of(data: &Labelled) -> Self {
+        let is_divided = |it: &Division| it.validation > 0.0 || it.test > 0.0;
+        let division = data.division.filter(is_divided);
+        Self { division, ..Self::of_listing(&data.listing, &data.looks) }
+    }
+
+    /// The same of pictures that were read otherwise, with how each of them looks, in their order.
+    #[must_use]
+    pub fn of_listing(listing: &Listing, looks: &[Look]) -> Self {
         let class = |name: &String| ClassSummary { name: name.clone(), counts: [0; 3] };
-        let mut classes: Vec<ClassSummary> = data.listing.classes.iter().map(class).collect();
-        for picture in &data.listing.pictures {
+        let mut classes: Vec<ClassSummary> = listing.classes.iter().map(class).collect();
+        for picture in &listing.pictures {
             let subset = picture.subset.unwrap_or(Subset::Train);
             classes[usize::from(picture.label)].counts[subset as usize] += 1;
         }
-        let is_divided = |it: &Division| it.validation > 0.0 || it.test > 0.0;
         Self {
-            root: data.listing.root.clone(),
+            root: listing.root.clone(),
             classes,
-            survey: Survey::of(&data.looks),
-            refused: data.listing.refused.clone(),
-            equal: equal::find(data),
-            division: data.division.filter(is_divided),
+            survey: Survey::of(looks),
+            refused: listing.refused.clone(),
+            equal: equal::find(listing, looks),
+            division: None,
         }
     }
 

@@ -19,11 +19,15 @@ impl fmt::Display for Summary {
         let root = SingleLine(self.root.display());
         let (pictures, classes) = (self.pictures(), self.classes.len());
         let es = if classes == 1 { "" } else { "es" };
-        writeln!(f, "{root}: {} in {classes} class{es}\n", count(pictures, "picture"))?;
-        self.classes(f)?;
+        writeln!(f, "{root}: {} in {classes} class{es}", count(pictures, "picture"))?;
+        if !f.alternate() || self.subsets().len() > 1 {
+            writeln!(f)?;
+            self.classes(f)?;
+            writeln!(f)?;
+        }
         if let Some(smallest) = self.smallest_class() {
             let name = SingleLine(&smallest.name);
-            writeln!(f, "\nsmallest  `{name}`, {}", count(smallest.pictures(), "picture"))?;
+            writeln!(f, "smallest  `{name}`, {}", count(smallest.pictures(), "picture"))?;
         }
         if let Some(survey) = &self.survey {
             writeln!(f, "rows      {}", survey.rows)?;
@@ -37,24 +41,28 @@ impl fmt::Display for Summary {
 }
 
 impl Summary {
+    /// The subsets that have pictures.
+    fn subsets(&self) -> Vec<Subset> {
+        let is_used = |it: &Subset| self.classes.iter().any(|class| class.counts[*it as usize] > 0);
+        Subset::ALL.into_iter().filter(is_used).collect()
+    }
+
     fn classes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_used =
-            Subset::ALL.map(|it| self.classes.iter().any(|class| class.counts[it as usize] > 0));
         // one subset alone is all pictures
-        let shown = if is_used.iter().filter(|&&it| it).count() > 1 { is_used } else { [false; 3] };
+        let shown = if self.subsets().len() > 1 { self.subsets() } else { vec![] };
         let names = self.classes.iter().take(MAX_CLASSES);
         let names: Vec<String> = names.map(|class| SingleLine(&class.name).to_string()).collect();
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
         write!(f, "{:longest$}  pictures", "class")?;
-        for subset in Subset::ALL.into_iter().filter(|&it| shown[it as usize]) {
+        for subset in &shown {
             write!(f, "  {:>5}", subset.name())?;
         }
         writeln!(f)?;
         for (class, name) in self.classes.iter().zip(&names) {
             write!(f, "{name:longest$}  {:>8}", class.pictures())?;
-            for subset in Subset::ALL.into_iter().filter(|&it| shown[it as usize]) {
+            for subset in &shown {
                 let width = subset.name().len().max(5);
-                write!(f, "  {:>width$}", class.counts[subset as usize])?;
+                write!(f, "  {:>width$}", class.counts[*subset as usize])?;
             }
             writeln!(f)?;
         }
@@ -75,7 +83,8 @@ impl Summary {
         if more == 0 {
             return writeln!(f, "equal     no two pictures");
         }
-        writeln!(f, "equal     {} by all pixels to another", is_are(more, "picture"))?;
+        let is = if more == 1 { "is the same as another" } else { "are the same as others" };
+        writeln!(f, "equal     {} {is}, pixel by pixel", count(more, "picture"))?;
         let across_classes: IsOfKind = |equal| equal.across_classes;
         let across_subsets: IsOfKind = |equal| equal.across_subsets;
         for (is_of_kind, name) in [
@@ -116,13 +125,18 @@ impl Summary {
                 division.seed
             )?;
         }
-        for subset in Subset::ALL {
+        let subsets = self.subsets();
+        for &subset in &subsets {
             let missing = self.missing(subset);
             if !missing.is_empty() {
                 let names = missing[..missing.len().min(MAX_LINES)].join(", ");
                 let more = if missing.len() > MAX_LINES { ", …" } else { "" };
-                let name = subset.name();
-                writeln!(f, "missing   {name} has no picture of {}{more}", SingleLine(names))?;
+                let subject = if subsets.len() > 1 {
+                    format!("{} has no picture of", subset.name())
+                } else {
+                    "no picture can be read of".to_owned()
+                };
+                writeln!(f, "missing   {subject} {}{more}", SingleLine(names))?;
             }
         }
         Ok(())
@@ -166,10 +180,4 @@ fn and_more(f: &mut fmt::Formatter<'_>, margin: &str, lines: usize) -> fmt::Resu
 fn count(count: usize, noun: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{s}")
-}
-
-/// `1 picture is equal`, `2 pictures are equal`.
-fn is_are(number: usize, noun: &str) -> String {
-    let verb = if number == 1 { "is" } else { "are" };
-    format!("{} {verb} equal", count(number, noun))
 }

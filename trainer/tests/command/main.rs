@@ -178,7 +178,7 @@ fn any_number_of_classes_from_2_to_256_reaches_the_model_with_its_names() {
 
     let output = train(&halves, &["--classes", "below 5, 5 or more"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("0 below 5   "), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("\n  below 5  "), "{}", text(&output.stdout));
     assert_eq!(Classifier::load(&model).unwrap().classes(), ["below 5", "5 or more"]);
 
     let output = train(&many, &[]);

@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Cursor, ErrorKind, Write};
 use std::path::Path;
 
-use ab_glyph::{FontRef, PxScale};
+use ab_glyph::{Font, FontRef, PxScale};
 use anyhow::{Context, anyhow, ensure};
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, Rgb, RgbImage, RgbaImage};
@@ -26,6 +26,16 @@ const SQUARES: [u8; 2] = [255, 222];
 const SOFTWARE: &str = "Software";
 const OURS: &str = "runtime";
 
+fn font() -> FontRef<'static> {
+    FontRef::try_from_slice(notosans::REGULAR_TTF).expect("the font is a constant that parses")
+}
+
+/// Whether the font has all letters of a text.
+pub(crate) fn is_drawable(text: &str) -> bool {
+    let font = font();
+    text.chars().all(|letter| font.glyph_id(letter).0 != 0)
+}
+
 /// A page in the making.
 pub(crate) struct Canvas {
     pixels: RgbImage,
@@ -34,11 +44,12 @@ pub(crate) struct Canvas {
 
 impl Canvas {
     pub(crate) fn new(width: u32, height: u32) -> Self {
-        let font = FontRef::try_from_slice(notosans::REGULAR_TTF);
-        Self {
-            pixels: RgbImage::from_pixel(width, height, PAPER),
-            font: font.expect("the font is a constant that parses"),
-        }
+        Self { pixels: RgbImage::from_pixel(width, height, PAPER), font: font() }
+    }
+
+    /// Whether a line of this height takes more than `width` pixels.
+    pub(crate) fn is_wider(&self, text: &str, size: f32, width: u32) -> bool {
+        text_size(PxScale::from(size), &self.font, text).0 > width
     }
 
     /// Writes a line whose upper left corner is at `x`, `y`; `size` is its height, in pixels.
@@ -49,7 +60,7 @@ impl Canvas {
 
     /// `text`, shortened at its beginning to at most `width` pixels: file names differ at their ends.
     pub(crate) fn shorten(&self, text: &str, size: f32, width: u32) -> String {
-        let is_wide = |text: &str| text_size(PxScale::from(size), &self.font, text).0 > width;
+        let is_wide = |text: &str| self.is_wider(text, size, width);
         if !is_wide(text) {
             return text.to_owned();
         }

@@ -161,7 +161,8 @@ pub(crate) struct Evaluate {
 impl Evaluate {
     /// The folder or the CSV file of pictures, if it is not IDX files that are meant.
     pub(crate) fn pictures(&self) -> Option<&Path> {
-        let data = self.data.as_deref().filter(|path| folder::is_meant(path));
+        let is_meant = |path: &&Path| folder::is_meant(path) || folder::is_empty(path);
+        let data = self.data.as_deref().filter(is_meant);
         self.images.as_deref().or(data)
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::canvas::check_output;
 use crate::cli;
-use crate::contact_sheet::{ContactSheet, Tile};
+use crate::contact_sheet::{Caption, ContactSheet, Tile};
 use crate::hint::with_hint;
 use crate::model;
 use crate::note;
@@ -73,12 +73,8 @@ fn sheet(classifier: &Classifier, split: &Split) -> ContactSheet {
         if prediction.class() != label {
             sheet.push(|| {
                 let verdict = prediction.verdict.name_after(classifier.preparation().preprocess());
-                let caption = format!(
-                    "{} → {}  {:.1} %, {verdict}",
-                    classifier.classes()[label],
-                    prediction.name(),
-                    prediction.confidence() * 100.0
-                );
+                let names = [classifier.classes()[label].as_str(), prediction.name()];
+                let caption = Caption::new(names, prediction.confidence(), verdict);
                 let name = format!("test image {at}");
                 Some(Tile::new(name, caption, &preprocess::drawing(image), image))
             });

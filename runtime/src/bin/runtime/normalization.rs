@@ -72,9 +72,9 @@ fn listed(
     classifier: &Classifier,
 ) -> anyhow::Result<(Vec<(Image, usize)>, usize)> {
     let listed = test_pictures::load(list, classifier.classes())?;
-    let labelled =
-        listed.entries.into_iter().filter_map(|entry| Some((entry.picture, entry.label?)));
-    let labelled: Vec<_> = labelled.collect();
+    listed.note_refused();
+    let labelled: Vec<(Picture, usize)> =
+        listed.of_classes().map(|(picture, label)| (picture.clone(), label)).collect();
     let all = labelled.len();
     let mut pictures = vec![];
     let (chosen, labels): (Vec<Picture>, Vec<usize>) = spread(labelled).into_iter().unzip();

@@ -1,6 +1,7 @@
 //! Labelled pictures to evaluate a model on, with its classes for their labels.
 
 use std::fmt;
+use std::fs;
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -12,19 +13,45 @@ use crate::note;
 /// Maximum number of refused files that a note names.
 const MAX_NAMES: usize = 3;
 
-/// A picture and what it shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) picture: Picture,
-    /// Its class among the model's; `None` if it is of none.
-    pub(crate) label: Option<usize>,
-}
+/// Bytes of the files that are not taken up to which they are read all the same, to find those that are equal to one that is.
+const MAX_OTHER_BYTES: u64 = 256 << 20;
 
-/// What is to be evaluated, and what is not.
+/// What is there, and which of it is to be evaluated.
 #[derive(Debug)]
 pub(crate) struct TestPictures {
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) refused: Vec<Refused>,
+    /// All pictures that are to be read.
+    pub(crate) listing: Listing,
+    /// The model's class for each class of the listing; `None` for that of no class.
+    labels: Vec<Option<usize>>,
+    /// Of which subset pictures are taken; `None` for all.
+    taken: Option<Subset>,
+}
+
+impl TestPictures {
+    /// Whether a picture is to be evaluated.
+    pub(crate) fn takes(&self, picture: &Picture) -> bool {
+        self.taken.is_none_or(|taken| picture.subset == Some(taken))
+    }
+
+    /// Its class among the model's; `None` if it is of none.
+    pub(crate) fn label(&self, picture: &Picture) -> Option<usize> {
+        self.labels[usize::from(picture.label)]
+    }
+
+    /// The pictures that are taken and of a class, with that.
+    pub(crate) fn of_classes(&self) -> impl Iterator<Item = (&Picture, usize)> {
+        let taken = self.listing.pictures.iter().filter(|picture| self.takes(picture));
+        taken.filter_map(|picture| Some((picture, self.label(picture)?)))
+    }
+
+    /// Names the first of the files that are not taken, if there are any.
+    pub(crate) fn note_refused(&self) {
+        let Listing { root, refused, .. } = &self.listing;
+        if !refused.is_empty() {
+            let name = SingleLine(root.display());
+            note::print(format_args!("{name}: not taken: {}", NotTaken(refused)));
+        }
+    }
 }
 
 /// Lists a folder per class or a CSV file, of which those for the test are taken if any are said to be, else those for
@@ -32,26 +59,32 @@ pub(crate) struct TestPictures {
 ///
 /// A label is the name of one of `classes`, or else the number of one, or else `none`.
 pub(crate) fn load(path: &Path, classes: &[String]) -> anyhow::Result<TestPictures> {
-    let mut listing = folder::list(path)?;
+    let listing = folder::list(path)?;
     let labels = labels(&listing, classes)?;
-    let name = SingleLine(path.display());
-    let all = listing.pictures.len();
-    let held_back = [Subset::Test, Subset::Validation].into_iter().find(|&it| listing.has(it));
-    if let Some(subset) = held_back {
-        listing.keep(subset);
-        if listing.pictures.len() < all {
-            let (kept, subset) = (listing.pictures.len(), subset.name());
-            note::print(format_args!(
-                "{name}: of {all} pictures the {kept} for {subset} are taken"
-            ));
-        }
+    let taken = [Subset::Test, Subset::Validation].into_iter().find(|&it| listing.has(it));
+    let mut found = TestPictures { listing, labels, taken };
+    let Some(subset) = taken else { return Ok(found) };
+    let all = found.listing.pictures.len();
+    let others: Vec<&Picture> =
+        found.listing.pictures.iter().filter(|picture| !found.takes(picture)).collect();
+    if others.is_empty() {
+        return Ok(found);
     }
-    if !listing.refused.is_empty() {
-        note::print(format_args!("{name}: not taken: {}", NotTaken(&listing.refused)));
+    let (name, kept, subset_name) = (SingleLine(path.display()), all - others.len(), subset.name());
+    let bytes = |picture: &&Picture| fs::metadata(&picture.path).map_or(0, |it| it.len());
+    let mut read = 0_u64;
+    let is_much = others.iter().any(|picture| {
+        read = read.saturating_add(bytes(picture));
+        read > MAX_OTHER_BYTES
+    });
+    if is_much {
+        found.listing.keep(subset);
     }
-    let entry = |picture: Picture| Entry { label: labels[usize::from(picture.label)], picture };
-    let entries = listing.pictures.into_iter().map(entry).collect();
-    Ok(TestPictures { entries, refused: listing.refused })
+    let unread = if is_much { "; the others are too much to look for equal ones in" } else { "" };
+    note::print(format_args!(
+        "{name}: of {all} pictures those for {subset_name} are taken, {kept}{unread}"
+    ));
+    Ok(found)
 }
 
 /// The model's class for each class of the listing; `None` for that of no class.
@@ -114,7 +147,8 @@ mod tests {
     }
 
     fn found(listed: &TestPictures) -> Vec<(&str, Option<usize>)> {
-        listed.entries.iter().map(|entry| (entry.picture.name.as_str(), entry.label)).collect()
+        let taken = listed.listing.pictures.iter().filter(|picture| listed.takes(picture));
+        taken.map(|picture| (picture.name.as_str(), listed.label(picture))).collect()
     }
 
     #[test]
@@ -136,7 +170,7 @@ mod tests {
             [("1/d.png", dog), ("dog/a.jpg", dog), ("dog/b.png", dog), ("none/c.png", None)]
         );
         assert_eq!(
-            NotTaken(&listed.refused).to_string(),
+            NotTaken(&listed.listing.refused).to_string(),
             "dog/x.txt (its name does not end as a picture's)"
         );
         for class in ["horse", "Cat"] {
@@ -167,7 +201,7 @@ mod tests {
     fn the_first_of_many_files_that_are_not_taken_are_named() {
         let folder = tree(&["cat/a.png", "cat/1", "cat/2", "cat/3\n", "cat/4", "cat/5"]);
         let listed = load(folder.path(), &["cat".to_owned()]).unwrap();
-        let text = NotTaken(&listed.refused).to_string();
+        let text = NotTaken(&listed.listing.refused).to_string();
         assert!(text.starts_with("cat/1 (its name does") && text.contains("cat/3\\n ("), "{text}");
         assert!(text.ends_with(", and 2 more, which --json lists"), "{text}");
     }
