@@ -100,7 +100,7 @@ def plot(points, pictures_of_test):
             f'<text x="{LEFT - 6}" y="{y(percent) + 4:.1f}" text-anchor="end">{percent} %</text>'
         )
     for count in counts:
-        lines.append(f'<text x="{x(count):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{count:g}</text>')
+        lines.append(f'<text x="{x(count):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{count}</text>')
     means = [(x(count), y(sum(values) / len(values))) for count, values in points]
     line = " ".join(f"{across:.1f},{down:.1f}" for across, down in means)
     lines.append(f'<polyline points="{line}" fill="none" stroke="#1f77b4" stroke-width="2"/>')
@@ -139,7 +139,7 @@ def main():
             used = sum(map(len, training.values()))
             right, of = accuracy(test, training, seed, options)
             scores.append(100 * right / of)
-        points.append((count or used / len(classes), scores))
+        points.append((count or round(used / len(classes)), scores))
         each = ", ".join(f"{score:.1f}" for score in scores)
         mean = sum(scores) / len(scores)
         print(f"{count or 'all':>8}  {used:6}  {mean:6.1f} %  {each} (of {of} others)", flush=True)
