@@ -74,6 +74,8 @@ fn sqnr(area: &Area, layers: &[LayerFidelity]) -> anyhow::Result<()> {
         SegmentValue::CenterOf(place) => of_place(*place).map_or("", |it| &it.layer).to_owned(),
         _ => String::new(),
     };
+    // a range of one place would have no name
+    let last = layers.len().saturating_sub(1).max(1);
     let longest = layers.iter().map(|layer| layer.layer.chars().count()).max().unwrap_or(0);
     let mut chart = draw_result(
         ChartBuilder::on(area)
@@ -81,10 +83,7 @@ fn sqnr(area: &Area, layers: &[LayerFidelity]) -> anyhow::Result<()> {
             .margin(10)
             .x_label_area_size(24)
             .y_label_area_size(16 + LETTER * longest.min(MAX_LETTERS) as u32)
-            .build_cartesian_2d(
-                0.0..top * 1.05,
-                (0..layers.len().saturating_sub(1)).into_segmented(),
-            ),
+            .build_cartesian_2d(0.0..top * 1.05, (0..last).into_segmented()),
     )?;
     draw_result(
         chart
@@ -185,4 +184,34 @@ fn chart<'a, 'b>(
             .draw(),
     )?;
     Ok(chart)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layer_of_any_number_is_named() {
+        register_font("sans-serif", FontStyle::Normal, notosans::REGULAR_TTF).ok().unwrap();
+        for count in [1, 2, 9, 10, 64] {
+            let layer = |number: usize| LayerFidelity {
+                layer: format!("conv{number}"),
+                sqnr_db: 20.0 + number as f64,
+                cosine: 1.0,
+                max_error_lsb: 1.0,
+                mean_error_lsb: 0.2,
+                saturated: 0.0,
+                dead_channels: 0,
+                channels: 4,
+                accumulator_bits: 20,
+                bound_bits: 22,
+                limit_bits: 24,
+            };
+            let layers: Vec<LayerFidelity> = (1..=count).map(layer).collect();
+            let svg = plot(sqnr_height(&layers), |area| sqnr(area, &layers)).unwrap();
+            for layer in &layers {
+                assert!(svg.contains(&format!("\n{}\n", layer.layer)), "{svg}");
+            }
+        }
+    }
 }
