@@ -17,7 +17,7 @@ use firmware::format::{FormatError, Layout, Model};
 use safe_io::SingleLine;
 
 use crate::error::Error;
-use crate::int8::{Header, Int8Network};
+use crate::int8::{Header, Int8Network, outputs};
 
 /// Memory for the images of one run.
 const IMAGE_BYTES: usize = 16 << 20;
@@ -84,8 +84,7 @@ impl BoardBuilder {
         let lines = emulator::run(machine, &image, Some(&block_path))?;
         let mut scratch = vec![0; model.scratch_words()];
         let mut expected = images.iter().map(|image| {
-            let logits = model.infer(image, &mut scratch);
-            logits.expect("images and memory are the model's").0.to_vec()
+            outputs(model, image, &mut scratch).expect("images and memory are the model's")
         });
         let layers = Int8Network::of(model).names().map(str::to_owned).collect();
         report::read(lines, layers, model.outputs(), &mut expected, progress)

@@ -14,6 +14,7 @@ pub use file::Header;
 pub use run::Trace;
 pub(crate) use run::{CompiledInt8, CompiledSums, bound};
 
+use firmware::Model;
 use firmware::format::Channel;
 use firmware::multiplier::Multiplier;
 use network::{Affine, Kind, Layer, Pool, PoolMode, Shape};
@@ -129,6 +130,13 @@ impl Int8Layer {
         }
         values
     }
+}
+
+/// All outputs of the engine for an image, of any number; `None` if the image or the memory is not the model's.
+pub(crate) fn outputs(model: Model<'_>, image: &[u8], scratch: &mut [u32]) -> Option<Vec<i32>> {
+    let mut outputs = Vec::with_capacity(model.outputs());
+    model.infer_in_blocks(image, scratch, |_, block| outputs.extend_from_slice(block))?;
+    Some(outputs)
 }
 
 /// What a multiplier multiplies by: exact, its mantissa has 31 bits.

@@ -18,7 +18,7 @@ use super::equalization;
 use super::error::Error;
 use super::float::{FloatNetwork, logits as logits_of};
 use super::identity;
-use super::int8::{CompiledInt8, Encoding, Int8Network, Trace};
+use super::int8::{CompiledInt8, Encoding, Int8Network, Trace, outputs};
 use super::ranking::Ranking;
 use super::samples::{Samples, bytes, units};
 use super::supported::{Takes, parse, read};
@@ -193,8 +193,8 @@ impl ModelPair<'_> {
             let trace = self.compiled.run(&units, &mut workspace);
             let logits = trace.logits();
             let bytes = bytes(&units, self.network.shape, self.network.input.zero);
-            let engine = self.int8.infer(&bytes, &mut scratch).expect("the input has its shape");
-            assert_eq!(logits, engine.0, "the engine and its definition are tested to be equal");
+            let engine = outputs(self.int8, &bytes, &mut scratch).expect("the input has its shape");
+            assert_eq!(logits, engine, "the engine and its definition are tested to be equal");
             for (layer, tally) in tallies.iter_mut().enumerate() {
                 let float = self.multiplied(&float[layer], layer, |factor| factor);
                 tally.record(&float, &trace.activations[layer], &trace.accumulators[layer]);

@@ -22,11 +22,17 @@ pub fn ticks(numbers: &[u32]) {
 /// Writes a line.
 #[inline(never)] // once for all lines
 pub fn line(about: &CStr, numbers: &[i32]) {
+    self::numbers(about, numbers);
+    sys_write0(c"\n");
+}
+
+/// Writes the beginning of a line, or what comes next in it.
+#[inline(never)]
+pub fn numbers(about: &CStr, numbers: &[i32]) {
     sys_write0(about);
     for number in numbers {
         write(*number);
     }
-    sys_write0(c"\n");
 }
 
 /// Writes a blank and a number.

@@ -18,12 +18,17 @@ type Row = [u8; 4096];
 /// What is answered instead of a class if `flash` holds no model.
 const NO_MODEL: u32 = u32::MAX;
 
+/// What takes outputs.
+type Take = extern "C" fn(usize, *const i32, usize);
+
 // Kept although nothing calls them, so that the archive holds their whole call trees.
 #[used]
 static INFER: extern "C" fn(&Bytes, usize, &Bytes, usize, &mut Scratch) -> u32 = infer;
 #[used]
 static STREAM: extern "C" fn(&Bytes, usize, extern "C" fn(&mut Row) -> usize, &mut Scratch) -> u32 =
     stream;
+#[used]
+static OUTPUTS: extern "C" fn(&Bytes, usize, &Bytes, usize, &mut Scratch, Take) -> bool = outputs;
 
 /// A whole image.
 extern "C" fn infer(
@@ -39,6 +44,25 @@ extern "C" fn infer(
         Some(packed(logits.answer(model)))
     };
     answer().unwrap_or(NO_MODEL)
+}
+
+/// A whole image, and its outputs as they are computed.
+extern "C" fn outputs(
+    flash: &Bytes,
+    length: usize,
+    image: &Bytes,
+    size: usize,
+    scratch: &mut Scratch,
+    take: Take,
+) -> bool {
+    let mut run = || {
+        let model = Model::parse(flash.get(..length)?).ok()?;
+        let image = image.get(..size)?;
+        model.infer_in_blocks(image, scratch, |first, block| {
+            take(first, block.as_ptr(), block.len());
+        })
+    };
+    run().is_some()
 }
 
 /// Row by row, as from a camera.

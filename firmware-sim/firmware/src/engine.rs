@@ -4,9 +4,12 @@ mod add;
 mod conv;
 mod dense;
 mod depthwise;
+mod finish;
 mod output;
 mod pool;
 mod rows;
+
+pub use finish::Logits;
 
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -17,10 +20,6 @@ use crate::kernels::words;
 use output::Output;
 use rows::{Lines, Memory, Rows};
 
-/// Outputs of the last layer, in units of its scale: scores of the classes, or raw outputs `[channel][row][column]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Logits<'m>(pub &'m [i32]);
-
 /// What [`Frame::step`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -28,7 +27,7 @@ pub enum Progress {
     Computed(usize),
     /// Nothing: it needs the next row, by [`Frame::push_row`].
     NeedsRow,
-    /// Nothing: the logits are there, for [`Frame::finish`].
+    /// Nothing: all is there for [`Frame::finish`], or for [`Frame::finish_in_blocks`].
     Ready,
 }
 
@@ -52,25 +51,9 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
         steps.fill(0);
         Some(Frame { model: *self, scratch, cursor: Cursor::START })
     }
-
-    /// Scores a whole image, `[row][column][channel]`.
-    ///
-    /// `None` if `scratch` is too short, or `image` has other rows than the model takes.
-    #[must_use]
-    pub fn infer<'m>(&self, image: &[u8], scratch: &'m mut [u32]) -> Option<Logits<'m>> {
-        let input = &self.header().input;
-        if image.len() != input.size() {
-            return None;
-        }
-        let mut frame = self.start(scratch)?;
-        for row in image.chunks_exact(input.row_len().max(1)) {
-            frame.push_row(row)?;
-        }
-        frame.finish()
-    }
 }
 
-impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
+impl<const ROUTINES: u16> Frame<'_, '_, ROUTINES> {
     /// Takes the next row from the top, `[column][channel]`, after computing what the rows before it have made
     /// possible; rows after the last are ignored.
     ///
@@ -121,7 +104,11 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
     /// The layer that comes next.
     fn next(&mut self) -> Option<usize> {
         let mut cursor = self.cursor;
-        let next = self.model.layers().next(self.steps(), &mut cursor);
+        let layers = self.model.layers();
+        if Model::<ROUTINES>::has(Routine::OutputBlocks) {
+            cursor.pass_over_outputs(layers);
+        }
+        let next = layers.next(self.steps(), &mut cursor);
         self.cursor = cursor;
         next
     }
@@ -129,20 +116,6 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
     /// Does all that is due.
     fn run(&mut self) {
         while let Progress::Computed(_) = self.step() {}
-    }
-
-    /// The outputs, once all rows are there.
-    #[must_use]
-    pub fn finish(mut self) -> Option<Logits<'m>> {
-        self.run();
-        if !self.is_complete() || !self.model.layers().is_done(self.steps()) {
-            return None;
-        }
-        let output = &self.model.layers().records.last()?.output;
-        let offset = self.model.places().of(output)?.row(0)?;
-        let at = self.model.header().rows_at.get() as usize + offset / size_of::<u32>();
-        let logits = self.scratch.get(at..)?.get(..self.model.outputs())?;
-        <[i32]>::ref_from_bytes(logits.as_bytes()).ok().map(Logits)
     }
 
     /// Rows of the image so far, then the steps that each layer has done.

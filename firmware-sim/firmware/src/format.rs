@@ -21,7 +21,7 @@ pub use super::answer::Limits;
 pub use super::plan::Places;
 pub use super::record::{Channel, Geometry, Kind, POOL, Record, Value, ZERO_POINTS};
 pub use super::routine::{OF_THIS_CORE, Routine};
-pub use super::schedule::{Layers, MAX_LAYERS, Rehearsal};
+pub use super::schedule::{Layers, MAX_HELD_OUTPUTS, MAX_LAYERS, Rehearsal};
 pub use super::weights::{BLOCK, Layout, Order, Weights};
 pub use check::{accumulator_bound, chunk_bound};
 pub use emit::{Part, emit, file_len};
@@ -333,6 +333,13 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
     #[must_use]
     pub fn outputs(&self) -> usize {
         self.records.last().map_or(0, |record| record.output.size())
+    }
+
+    /// Whether all outputs lie in memory at the end. Of a last dense layer with more than [`MAX_HELD_OUTPUTS`] they do
+    /// not: [`Frame::finish_in_blocks`](super::Frame::finish_in_blocks) gives them out as they are computed.
+    #[must_use]
+    pub fn holds_outputs(&self) -> bool {
+        self.layers().holds_outputs()
     }
 
     /// The channels of a layer, one for each output channel, or one for all.

@@ -71,7 +71,8 @@ pub struct Value {
     pub height: U16,
     /// Columns of a map.
     pub width: U16,
-    /// How many [`Places`](super::plan::Places) it has: one for each row, or one for all, which lie one after another.
+    /// How many [`Places`](super::plan::Places) it has: one for each row, or one for all, which lie one after another, or
+    /// none of outputs that are not held.
     pub places: U16,
     /// Columns of padding that lie left of a row's first.
     pub left: u8,

@@ -38,6 +38,9 @@ pub enum Routine {
     Add,
     /// Depthwise layers in [`Order::Strips`].
     DepthwiseStrips,
+    /// No layer's: gives the outputs of a last dense layer out as they are computed, of
+    /// [too many to hold](Layers::holds_outputs).
+    OutputBlocks,
 }
 
 /// Routines of the layout Words.
@@ -104,6 +107,7 @@ impl Layers<'_> {
     #[must_use]
     pub fn routines(&self) -> u16 {
         let routines = (0..self.records.len()).filter_map(|layer| self.routine(layer));
-        routines.fold(0, |bits, routine| bits | routine.bit())
+        let outputs = if self.holds_outputs() { 0 } else { Routine::OutputBlocks.bit() };
+        routines.fold(outputs, |bits, routine| bits | routine.bit())
     }
 }

@@ -17,6 +17,9 @@ use super::weights::{Layout, Weights};
 /// Most layers of a model.
 pub const MAX_LAYERS: usize = 64;
 
+/// Most outputs of a last dense layer that are held: as many as there are classes at most.
+pub const MAX_HELD_OUTPUTS: usize = 256;
+
 /// A network without its weights.
 #[derive(Debug, Clone, Copy)]
 pub struct Layers<'a> {
@@ -45,6 +48,13 @@ impl Cursor {
         self.layer == 0
     }
 
+    /// Leaves the last layer out, if its outputs are not held: it comes once all else is done.
+    pub fn pass_over_outputs(&mut self, layers: Layers<'_>) {
+        if !layers.holds_outputs() {
+            self.layer = self.layer.min(layers.records.len().saturating_sub(1) as u8);
+        }
+    }
+
     /// Value `number` has grown by a row.
     pub fn grown(&mut self, value: &Value) {
         self.layer = self.layer.max(value.reader);
@@ -71,6 +81,17 @@ impl<'a> Layers<'a> {
     pub fn geometry(&self, layer: usize) -> Option<Geometry> {
         let record = self.records.get(layer)?;
         Some(record.geometry(self.value(record.source.into())?))
+    }
+
+    /// Whether the outputs lie in memory until the next image: not of a last dense layer with more than
+    /// [`MAX_HELD_OUTPUTS`], which are given out as they are computed.
+    #[must_use]
+    #[inline(never)] // small once, large wherever it is asked
+    pub fn holds_outputs(&self) -> bool {
+        self.records.last().is_none_or(|last| {
+            last.kind != Kind::Dense.code()
+                || usize::from(last.output.channels.get()) <= MAX_HELD_OUTPUTS
+        })
     }
 
     /// How a layer's weights lie; `None` if it has none.
@@ -174,12 +195,19 @@ impl<'a> Rehearsal<'a> {
         &self.steps
     }
 
-    /// Number of the value that the next step is for; `None` at the end.
+    /// Number of the value that the next step is for; `None` at the end. Outputs that are not held come last.
     #[must_use]
     pub fn coming(&mut self) -> Option<usize> {
+        self.cursor.pass_over_outputs(self.layers);
         match self.layers.next(&self.steps, &mut self.cursor) {
             Some(layer) => Some(layer + 1),
-            None => (self.steps[0] < self.layers.input.height.get()).then_some(0),
+            None if self.steps[0] < self.layers.input.height.get() => Some(0),
+            // outputs that are not held
+            None => {
+                let number = self.layers.records.len();
+                let is_due = self.layers.is_due(number.checked_sub(1)?, &self.steps)?;
+                is_due.then_some(number)
+            }
         }
     }
 

@@ -12,8 +12,8 @@ use boards::machine::{self, entry};
 use boards::memory::{self, PixelRow, TestImages};
 use boards::{DIMENSIONS, WAITING};
 use critical_section::Mutex;
+use firmware::Progress;
 use firmware::camera::{self, Place};
-use firmware::{Logits, Progress};
 
 /// With what this one model needs, or what any does.
 type Model = firmware::Model<'static, ROUTINES>;
@@ -114,11 +114,13 @@ impl Board<'_> {
             }
             memory::paint_stack();
             let mut ticks: Ticks = [0; DIMENSIONS.layers + 1];
-            let logits = self.read(frame, &mut ticks);
+            let is_read = self.read(frame, &mut ticks).is_some();
             stack = memory::stack_high_water().max(stack);
-            match &logits {
-                Some(logits) => print(frame, logits, &ticks),
-                None => console::line(c"lost", &[frame.into()]),
+            if is_read {
+                // as they are: the host takes them for what they are
+                console::ticks(&ticks);
+            } else {
+                console::line(c"lost", &[frame.into()]);
             }
         }
         let dropped = with_camera(|camera| camera.dropped()).unwrap_or(u32::MAX).cast_signed();
@@ -127,9 +129,9 @@ impl Board<'_> {
         console::line(c"end", &[dropped, flash, statics, stack]);
     }
 
-    /// Reads frame `number`; without an answer if a row of it is missing.
+    /// Reads frame `number` and prints its outputs; not if a row of it is missing.
     #[inline(never)] // the stack that is measured is that of this call
-    fn read(&mut self, number: u16, ticks: &mut Ticks) -> Option<Logits<'_>> {
+    fn read(&mut self, number: u16, ticks: &mut Ticks) -> Option<()> {
         let mut frame = self.model.start(self.scratch)?;
         let mut expected = Place { frame: number, row: 0 };
         loop {
@@ -140,7 +142,7 @@ impl Board<'_> {
                         *ticks += self.clock.since(before);
                     }
                 }
-                Progress::Ready => return frame.finish(),
+                Progress::Ready => break,
                 Progress::NeedsRow => {
                     if next_place() != expected {
                         return None;
@@ -154,15 +156,24 @@ impl Board<'_> {
                 }
             }
         }
+        let mut before = self.clock.now();
+        frame.finish_in_blocks(|first, outputs| {
+            // outputs that are held were computed before
+            if !self.model.holds_outputs()
+                && let Some(ticks) = ticks.get_mut(DIMENSIONS.layers - 1)
+            {
+                *ticks += self.clock.since(before);
+            }
+            if first == 0 {
+                console::line(c"image", &[number.into()]);
+            }
+            console::numbers(if first == 0 { c"logits" } else { c"" }, outputs);
+            if first + outputs.len() == DIMENSIONS.outputs {
+                console::line(c"", &[]);
+            }
+            before = self.clock.now();
+        })
     }
-}
-
-#[inline(never)]
-fn print(frame: u16, logits: &Logits<'_>, ticks: &Ticks) {
-    console::line(c"image", &[frame.into()]);
-    console::line(c"logits", logits.0);
-    // as they are: the host takes them for what they are
-    console::ticks(ticks);
 }
 
 /// Sleeps until the camera has a row, and tells which.

@@ -128,7 +128,8 @@ impl<'a> Packing<'a> {
         for number in 0..=layers.records.len() {
             let value = layers.value(number)?;
             let (height, len) = if number == layers.records.len() {
-                (1, value.size().checked_mul(size_of::<i32>())?)
+                let held = places::count(layers, number) * size_of::<i32>();
+                (1, value.size().checked_mul(held)?)
             } else {
                 (value.height.get().into(), value.stride())
             };

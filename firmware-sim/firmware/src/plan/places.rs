@@ -12,7 +12,7 @@ pub const MAX_DEPTHWISE_SPAN: usize = 1 << 16;
 /// Where the rows of all values lie, in words from the beginning of all rows: a table in the file.
 ///
 /// Value by value it has a place for each row. Of what a dense layer takes, which lies in one piece, it has one, and so
-/// of the logits. Rows that are never needed at once may lie at one place:
+/// of the logits, if they [are held](Layers::holds_outputs). Rows that are never needed at once may lie at one place:
 ///
 /// ```text
 /// words    0         40        80        120       160
@@ -31,7 +31,7 @@ impl<'a> Places<'a> {
         Some(RowPlaces { places, value })
     }
 
-    /// What a step for value `number` writes: a row with its padding, or all logits.
+    /// What a step for value `number` writes: a row with its padding, or all logits; nothing of those that are not held.
     #[must_use]
     pub fn written(
         &self,
@@ -42,20 +42,26 @@ impl<'a> Places<'a> {
         let value = layers.value(number)?;
         let places = self.of(value)?;
         if number == layers.records.len() {
-            let start = places.row(0)?;
-            return Some(start..start + value.size() * size_of::<i32>());
+            let held = if places.places.is_empty() { 0 } else { value.size() };
+            let start = places.row(0).unwrap_or_default();
+            return Some(start..start + held * size_of::<i32>());
         }
         places.row_range(layers.rows(number, steps))
     }
 }
 
-/// How many places value `number` has: one for each row, or one where its rows lie one after another.
+/// How many places value `number` has: one for each row, or one where its rows lie one after another; none of outputs
+/// that are not held.
 #[must_use]
+#[inline(never)] // once for the parse and for the table
 pub fn count(layers: Layers<'_>, number: usize) -> usize {
-    let is_whole = number == layers.records.len()
-        || layers.records.iter().any(|record| {
-            record.kind == Kind::Dense.code() && usize::from(record.source) == number
-        });
+    if number == layers.records.len() {
+        return layers.holds_outputs().into();
+    }
+    let is_whole = layers
+        .records
+        .iter()
+        .any(|record| record.kind == Kind::Dense.code() && usize::from(record.source) == number);
     if is_whole { 1 } else { layers.value(number).map_or(0, |value| value.height.get().into()) }
 }
 

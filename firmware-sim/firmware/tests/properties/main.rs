@@ -47,9 +47,8 @@ fn assert_equal_in(network: &Network, layout: Layout, seed: u64, random: &mut Ra
     assert_eq!(Dimensions::of(&file), dimensions);
     for _ in 0..2 {
         let image = network.image(random);
-        let logits = model.infer(&image, &mut scratch[..words]).expect("it is the model's memory");
-        let logits: Vec<i128> = logits.0.iter().map(|&logit| logit.into()).collect();
-        assert_eq!(logits, oracle::logits(network, &image), "seed {seed} {layout:?}");
+        let outputs = definition::outputs(model, &image, &mut scratch[..words]);
+        assert_eq!(outputs, oracle::logits(network, &image), "seed {seed} {layout:?}");
         assert_eq!(scratch[words..], [0x5afe_5afe; 4]);
     }
 }
@@ -67,6 +66,7 @@ proptest! {
 fn every_kind_of_layer_and_every_way_through_it_is_met() {
     let (mut kinds, mut pooled, mut padded, mut strided, mut signed, mut streamed, mut shared) =
         ([0; 7], 0, 0, 0, 0, 0, 0);
+    let mut in_blocks = 0;
     let mut orders = vec![];
     for seed in 0..2000 {
         let network = Network::random(&mut Random(seed));
@@ -89,6 +89,7 @@ fn every_kind_of_layer_and_every_way_through_it_is_met() {
             values.map(|value| usize::from(value.height.get()) * value.stride()).sum();
         let rows = model.scratch_words() - model.header().rows_at.get() as usize;
         shared += usize::from(rows * 4 < apart);
+        in_blocks += usize::from(!model.holds_outputs());
     }
     for order in [
         Order::Factors,
@@ -109,7 +110,7 @@ fn every_kind_of_layer_and_every_way_through_it_is_met() {
     for kind in Kind::ALL {
         assert!(kinds[usize::from(kind.code())] > 50, "{kind:?}: {kinds:?}");
     }
-    let others = [pooled, padded, strided, signed, streamed, shared];
+    let others = [pooled, padded, strided, signed, streamed, shared, in_blocks];
     assert!(others.iter().all(|&count| count > 40), "{others:?}");
 }
 
@@ -168,6 +169,34 @@ fn no_plan_takes_less_than_what_is_needed_at_once_and_most_take_little_more() {
         least += most;
     }
     assert!(planned * 4 < least * 5, "{planned} for {least}");
+}
+
+#[test]
+fn outputs_that_are_not_held_take_no_memory_and_come_once_all_rows_are_there() {
+    let mut random = Random(5);
+    let network = Network::with_many_outputs(&mut random);
+    for layout in [Layout::Bytes, Layout::Words] {
+        let file = network.file(layout);
+        let model = Model::parse(&file).unwrap();
+        assert!(!model.holds_outputs());
+        assert!(model.scratch_words() < model.outputs());
+        let image = network.image(&mut random);
+        let mut scratch = scratch(&mut random, model);
+        let mut frame = model.start(&mut scratch).unwrap();
+        let rows = image.chunks(model.header().input.row_len());
+        for row in rows.clone().skip(1) {
+            frame.push_row(row).unwrap();
+        }
+        assert_eq!(frame.step(), Progress::NeedsRow);
+        assert_eq!(frame.finish_in_blocks(|_, _| unreachable!("a row is missing")), None);
+        let mut frame = model.start(&mut scratch).unwrap();
+        for row in rows {
+            frame.push_row(row).unwrap();
+        }
+        while let Progress::Computed(_) = frame.step() {}
+        assert_eq!(frame.step(), Progress::Ready);
+        assert_eq!(frame.finish(), None, "they are not held");
+    }
 }
 
 #[test]

@@ -1,10 +1,15 @@
 //! Networks and images made from a seed.
 
-use firmware::format::{Channel, Kind, Layout, Record, Value};
+use firmware::format::{Channel, Kind, Layout, MAX_HELD_OUTPUTS, Record, Value};
 use firmware::multiplier::Multiplier;
 use zerocopy::FromZeros;
 
 pub(crate) use crate::definition::network::{Network, Random};
+
+/// Outputs of most dense layers.
+const FEW: [usize; 2] = [1, 40];
+/// Outputs of a last one that are not held.
+const MANY: [usize; 2] = [MAX_HELD_OUTPUTS + 1, 400];
 
 impl Random {
     /// One of `from` to `to`.
@@ -89,7 +94,18 @@ impl Network {
             pooled.output = value([4 * random.range(1, 4), sides[0], sides[1]], 0);
             self.push(random, pooled);
         }
-        self.dense(random, 2);
+        self.dense(random, 2, FEW);
+    }
+
+    /// One with more outputs than are held.
+    pub(crate) fn with_many_outputs(random: &mut Random) -> Self {
+        let (input, records) = (value([3, 2, 4], 0), vec![]);
+        let mut network = Self { input, records, weights: vec![], channels: vec![] };
+        let record = network.windowed(random, Kind::Conv, 0, None);
+        network.push(random, record);
+        network.dense(random, 1, MANY);
+        network.finish();
+        network
     }
 
     /// The last layer, of any kind but [`Kind::MaxPool`].
@@ -111,21 +127,24 @@ impl Network {
                 if record.output.size() <= 1024 {
                     self.push(random, record);
                 } else {
-                    self.dense(random, from);
+                    self.dense(random, from, FEW);
                 }
             }
             4 => {
-                self.dense(random, from);
-                self.dense(random, from + 1);
+                self.dense(random, from, FEW);
+                self.dense(random, from + 1, FEW);
             }
-            _ => self.dense(random, from),
+            // more than are held
+            _ if size <= 64 && random.one_in(3) => self.dense(random, from, MANY),
+            _ => self.dense(random, from, FEW),
         }
         self.finish();
     }
 
-    fn dense(&mut self, random: &mut Random, from: usize) {
+    /// Of outputs from the one to the other number.
+    fn dense(&mut self, random: &mut Random, from: usize, [least, most]: [usize; 2]) {
         let mut dense = record(Kind::Dense, from);
-        dense.output = value([random.range(1, 40), 1, 1], 0);
+        dense.output = value([random.range(least, most), 1, 1], 0);
         self.push(random, dense);
     }
 

@@ -53,12 +53,25 @@ fn run_in_place(flash: &[u8]) -> bool {
         let image = network.image(&mut random);
         // what it holds does not matter, and nothing beyond its end is touched
         let mut scratch = vec![0x5afe_5afe; words + 4];
-        let logits = model.infer(&image, &mut scratch[..words]).expect("the memory is the model's");
-        let logits: Vec<i128> = logits.0.iter().map(|&logit| logit.into()).collect();
-        assert_eq!(logits, oracle::logits(&network, &image));
+        let outputs = outputs(model, &image, &mut scratch[..words]);
+        assert_eq!(outputs, oracle::logits(&network, &image));
         assert_eq!(scratch[words..], [0x5afe_5afe; 4]);
     }
     true
+}
+
+/// All outputs for an image, however the model gives them.
+pub(crate) fn outputs(model: Model<'_>, image: &[u8], scratch: &mut [u32]) -> Vec<i128> {
+    let mut outputs = vec![];
+    let take = |first: usize, block: &[i32]| {
+        assert_eq!(first, outputs.len());
+        outputs.extend(block.iter().map(|&output| i128::from(output)));
+    };
+    model.infer_in_blocks(image, scratch, take).expect("the memory is the model's");
+    let logits = model.infer(image, scratch).map(|logits| logits.0.iter().map(|&it| it.into()));
+    let held = model.holds_outputs().then(|| outputs.clone());
+    assert_eq!(logits.map(Iterator::collect), held);
+    outputs
 }
 
 /// Products of all layers, or places of windows, and values between layers.
