@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::{env, fs};
 
-use firmware::Dimensions;
+use firmware::{Dimensions, Model};
 
 /// All RAM there is for LeNet: the target of the whole exercise. Other networks get what they need.
 const RAM: u32 = 4096;
@@ -83,6 +83,10 @@ fn main() {
     println!("cargo::rerun-if-changed={model}");
     println!("cargo::rustc-env=MODEL_Q8={model}");
     let flash_bytes = fs::read(&model).unwrap_or_else(|error| panic!("{model}: {error}"));
+    // the program itself looks only whether they are unchanged
+    if let Err(error) = Model::parse(&flash_bytes) {
+        panic!("{model}: {error}");
+    }
     let dimensions = Dimensions::of(&flash_bytes);
     let stack = match &target[..] {
         v6m if v6m.starts_with("thumbv6m") => STACK_V6M,

@@ -17,6 +17,7 @@ use super::format::{Channel, Geometry, Model, OF_THIS_CORE, Record, Routine, Wei
 use super::plan;
 use super::schedule::Cursor;
 use crate::kernels::words;
+use crate::loops::zero;
 use output::Output;
 use rows::{Lines, Memory, Rows};
 
@@ -48,7 +49,7 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
     pub fn start<'m>(&self, scratch: &'m mut [u32]) -> Option<Frame<'a, 'm, ROUTINES>> {
         let scratch = scratch.get_mut(..self.scratch_words())?;
         let steps = scratch.get_mut(..plan::step_words(self.layers().records.len()))?;
-        steps.fill(0);
+        zero(steps);
         Some(Frame { model: *self, scratch, cursor: Cursor::START })
     }
 }

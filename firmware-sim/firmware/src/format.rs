@@ -273,7 +273,26 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
     /// # Errors
     /// Those, and [`FormatError::Routines`].
     pub fn parse_linked(flash: &'a [u8]) -> Result<Self, FormatError> {
-        let Model { flash, header, records, places } = check::check(flash)?;
+        Self::linked(check::check(flash)?)
+    }
+
+    /// As [`Self::parse_linked`], of a file that the build of this program has checked, as the README shows. Looks only
+    /// at what may have changed since: whether all of it is there and undamaged, lies at a multiple of four, and is for
+    /// this core. The whole check, 7 KB of flash, need not be linked.
+    ///
+    /// Only for such a file: of one that was made to mislead, what an inference gives may be wrong or nothing, or it may
+    /// not end.
+    ///
+    /// # Errors
+    /// [`FormatError::Magic`], [`FormatError::Version`], [`FormatError::Length`], [`FormatError::Alignment`],
+    /// [`FormatError::Checksum`], [`FormatError::Header`], and [`FormatError::Routines`].
+    pub fn parse_embedded(flash: &'a [u8]) -> Result<Self, FormatError> {
+        Self::linked(check::read(flash)?)
+    }
+
+    /// The model with the routines that are linked.
+    fn linked(model: Model<'a>) -> Result<Self, FormatError> {
+        let Model { flash, header, records, places } = model;
         match header.routines.get() & !(ROUTINES & OF_THIS_CORE) {
             0 => Ok(Self { flash, header, records, places }),
             others => Err(FormatError::Routines(others)),

@@ -19,6 +19,7 @@ use super::format::{
     BLOCK, CHUNK_LIMIT, Kind, Layers, Order, POOL, Record, Routine, Weights, chunk_bound,
 };
 use crate::kernels::words::gathered_pairs;
+use crate::loops::keep_rolled;
 
 /// Most words that a model may ask for: 256 KiB, as far as a place is told in 16 bits.
 pub const MAX_SCRATCH_WORDS: usize = 1 << 16;
@@ -166,6 +167,7 @@ pub fn surroundings(layers: Layers<'_>, number: usize) -> [u8; 3] {
                 found[2] = layer;
             }
         }
+        keep_rolled();
     }
     found
 }

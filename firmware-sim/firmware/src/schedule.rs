@@ -134,6 +134,7 @@ impl<'a> Layers<'a> {
         None
     }
 
+    #[inline(never)] // its numbers are not on the stack while a step is done
     fn is_due(&self, layer: usize, steps: &[u16]) -> Option<bool> {
         let geometry = self.geometry(layer)?;
         let done = usize::from(*steps.get(layer + 1)?);

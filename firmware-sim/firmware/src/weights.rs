@@ -217,7 +217,7 @@ impl Weights {
     #[expect(clippy::inline_always, reason = "of the first tap there is little to reckon")]
     #[inline(always)]
     fn place(&self, output: usize, tap: usize) -> Place {
-        let Self { order, outputs, taps, inputs, run } = *self;
+        let Self { order, outputs, inputs, run, .. } = *self;
         // of a word that belongs to two outputs
         let in_word = |word: usize, half: usize| {
             let at = size_of::<u32>() * word + 2 * half;
@@ -228,8 +228,8 @@ impl Weights {
         let neighbours = |tap: usize| [tap / 4 * 2 + tap % 2, tap / 2 % 2];
         match order {
             Order::Factors => Place::Byte(0),
-            Order::Taps => Place::Byte(tap * outputs + output),
-            Order::Blocks => Place::Byte((output / BLOCK * taps + tap) * BLOCK + output % BLOCK),
+            Order::Taps => Place::Byte(self.of_tap(output, tap)),
+            Order::Blocks => Place::Byte(self.of_block(output, tap)),
             Order::Fours => {
                 let fours = run / 4 * 4;
                 let y = (tap / run.max(1)).min(self.rows().saturating_sub(1));
@@ -272,15 +272,8 @@ impl Weights {
                 let width = (outputs.div_ceil(2) - before).min(DENSE_PAIRS);
                 in_word(before * self.words() + pair * width + output / 2 - before, half)
             }
-            Order::Halves => {
-                let four = output % BLOCK;
-                let word = (output / BLOCK * taps + tap) * 2 + four % 2;
-                Place::Half(size_of::<u32>() * word + four / 2 * 2)
-            }
-            Order::Strips => {
-                let half = if tap < 6 { tap % 3 * 2 + tap / 3 } else { tap };
-                Place::Half(size_of::<StripWeights>() * output + 2 * half)
-            }
+            Order::Halves => Place::Half(self.half(output, tap)),
+            Order::Strips => Place::Half(self.of_strip(output, tap)),
         }
     }
 
@@ -298,6 +291,52 @@ impl Weights {
             Place::Even(at) => (half(at) as i8).into(),
             Place::Odd(at) => odd(half(at).to_le_bytes()),
         }
+    }
+
+    /// The same of a depthwise layer: without the places in the orders of other layers, which take flash.
+    #[inline(never)]
+    pub(crate) fn of_depthwise(&self, bytes: &[u8], output: usize, tap: usize) -> i16 {
+        let at = match self.order {
+            Order::Halves | Order::Strips => {
+                let is_half = matches!(self.order, Order::Halves);
+                let at = if is_half { self.half(output, tap) } else { self.of_strip(output, tap) };
+                let half = bytes.get(at..).and_then(|bytes| bytes.first_chunk());
+                return i16::from_le_bytes(*half.unwrap_or(&[0; 2]));
+            }
+            Order::Blocks => self.of_block(output, tap),
+            Order::Taps => self.of_tap(output, tap),
+            // of other layers
+            Order::Factors
+            | Order::Fours
+            | Order::Windows(_)
+            | Order::Grey
+            | Order::DenseWords
+            | Order::DenseColumns => return 0,
+        };
+        bytes.get(at).map_or(0, |byte| byte.cast_signed().into())
+    }
+
+    /// Where a weight lies in [`Order::Taps`].
+    const fn of_tap(&self, output: usize, tap: usize) -> usize {
+        tap * self.outputs + output
+    }
+
+    /// The same in [`Order::Blocks`].
+    const fn of_block(&self, output: usize, tap: usize) -> usize {
+        (output / BLOCK * self.taps + tap) * BLOCK + output % BLOCK
+    }
+
+    /// The same in [`Order::Strips`].
+    const fn of_strip(&self, output: usize, tap: usize) -> usize {
+        let half = if tap < 6 { tap % 3 * 2 + tap / 3 } else { tap };
+        size_of::<StripWeights>() * output + 2 * half
+    }
+
+    /// The same in [`Order::Halves`].
+    const fn half(&self, output: usize, tap: usize) -> usize {
+        let four = output % BLOCK;
+        let word = (output / BLOCK * self.taps + tap) * 2 + four % 2;
+        size_of::<u32>() * word + four / 2 * 2
     }
 
     /// Weights of an output with the zeros that fill up, as they lie one after another.

@@ -19,6 +19,8 @@ use firmware::camera::{self, Place};
 type Model = firmware::Model<'static, ROUTINES>;
 const ROUTINES: u16 = if cfg!(feature = "every_kind") { u16::MAX } else { DIMENSIONS.routines };
 
+type Frame<'m> = firmware::Frame<'static, 'm, ROUTINES>;
+
 type Camera = camera::Camera<{ DIMENSIONS.row_len }, { DIMENSIONS.height }, WAITING>;
 
 /// What the row clock's interrupt and the main loop share.
@@ -71,7 +73,12 @@ fn main() -> ! {
 
 #[inline(never)] // its locals must not lie on the stack during inference
 fn model() -> Option<Model> {
-    Model::parse_linked(boards::model()).ok()
+    if cfg!(feature = "any_file") {
+        Model::parse_linked(boards::model()).ok()
+    } else {
+        // the build script has checked the rest
+        Model::parse_embedded(boards::model()).ok()
+    }
 }
 
 fn fail(reason: &CStr) -> ! {
@@ -129,7 +136,7 @@ impl Board<'_> {
         console::line(c"end", &[dropped, flash, statics, stack]);
     }
 
-    /// Reads frame `number` and prints its outputs; not if a row of it is missing.
+    /// Reads frame `number` and prints its outputs, unless a row of it is missing.
     #[inline(never)] // the stack that is measured is that of this call
     fn read(&mut self, number: u16, ticks: &mut Ticks) -> Option<()> {
         let mut frame = self.model.start(self.scratch)?;
@@ -142,7 +149,7 @@ impl Board<'_> {
                         *ticks += self.clock.since(before);
                     }
                 }
-                Progress::Ready => break,
+                Progress::Ready => return print(frame, number, self.clock, ticks),
                 Progress::NeedsRow => {
                     if next_place() != expected {
                         return None;
@@ -156,24 +163,27 @@ impl Board<'_> {
                 }
             }
         }
-        let mut before = self.clock.now();
-        frame.finish_in_blocks(|first, outputs| {
-            // outputs that are held were computed before
-            if !self.model.holds_outputs()
-                && let Some(ticks) = ticks.get_mut(DIMENSIONS.layers - 1)
-            {
-                *ticks += self.clock.since(before);
-            }
-            if first == 0 {
-                console::line(c"image", &[number.into()]);
-            }
-            console::numbers(if first == 0 { c"logits" } else { c"" }, outputs);
-            if first + outputs.len() == DIMENSIONS.outputs {
-                console::line(c"", &[]);
-            }
-            before = self.clock.now();
-        })
     }
+}
+
+/// Prints the outputs of a frame. Where they are computed one block after another, that counts for the last layer.
+#[inline(never)] // its locals must not lie on the stack during inference
+fn print(frame: Frame<'_>, number: u16, clock: Clock, ticks: &mut Ticks) -> Option<()> {
+    let is_computed = ticks.get(DIMENSIONS.layers - 1).is_some_and(|&ticks| ticks > 0);
+    let mut before = clock.now();
+    frame.finish_in_blocks(|first, outputs| {
+        if !is_computed && let Some(ticks) = ticks.get_mut(DIMENSIONS.layers - 1) {
+            *ticks += clock.since(before);
+        }
+        if first == 0 {
+            console::line(c"image", &[number.into()]);
+        }
+        console::numbers(if first == 0 { c"logits" } else { c"" }, outputs);
+        if first + outputs.len() == DIMENSIONS.outputs {
+            console::line(c"", &[]);
+        }
+        before = clock.now();
+    })
 }
 
 /// Sleeps until the camera has a row, and tells which.

@@ -8,13 +8,14 @@ use crate::format::BLOCK;
 use crate::kernels::bytes::{self, Block};
 use crate::kernels::unpack_accumulators;
 use crate::kernels::words::{self, Word};
+use crate::loops::{keep_rolled, zero};
 use crate::weights::DENSE_PAIRS;
 
 /// By the layout Bytes.
 #[inline(never)]
 pub(super) fn blocks(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
     let sums = work.get_mut(..step.channels.len().next_multiple_of(BLOCK))?;
-    sums.fill(0);
+    zero(sums);
     let sums = <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
     add_blocks(step, sums.as_chunks_mut().0)?;
     output.put(0, step.first, sums, step.channels);
@@ -29,6 +30,7 @@ pub(super) fn block_outputs<'w>(step: &Step<'_>, work: &'w mut [u32]) -> Option<
     let sums = <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()?;
     for (sum, channel) in sums.iter_mut().zip(step.channels) {
         *sum = channel.bias.get();
+        keep_rolled();
     }
     add_blocks(step, sums.as_chunks_mut().0)?;
     sums.get(..count)
@@ -46,7 +48,7 @@ fn add_blocks(step: &Step<'_>, sums: &mut [[i32; BLOCK]]) -> Option<()> {
 #[inline(never)]
 pub(super) fn pairs(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -> Option<()> {
     let sums = work.get_mut(..step.channels.len().next_multiple_of(2))?.as_chunks_mut().0;
-    sums.as_flattened_mut().fill(0);
+    zero(sums.as_flattened_mut());
     add_pairs(step, sums)?;
     output.put_block(step.first, sums, step.channels);
     Some(())
@@ -62,10 +64,12 @@ pub(super) fn pair_outputs<'w>(step: &Step<'_>, work: &'w mut [u32]) -> Option<&
         let mut next = || biases.next().unwrap_or_default().cast_unsigned();
         *even = next();
         *whole = (next() << 8).wrapping_add(*even);
+        keep_rolled();
     }
     add_pairs(step, sums)?;
     for pair in &mut *sums {
         *pair = unpack_accumulators(pair).map(i32::cast_unsigned);
+        keep_rolled();
     }
     <[i32]>::ref_from_bytes(sums.as_bytes()).ok()?.get(..count)
 }

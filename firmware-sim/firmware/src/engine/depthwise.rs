@@ -10,7 +10,7 @@ use super::rows::Lines;
 use crate::format::{BLOCK, Weights};
 use crate::kernels::bytes::{self, Block, STRIP, Strip};
 use crate::kernels::words::{self, ChannelWeights, Depthwise, Offsets, StripWeights};
-use crate::loops::keep_rolled;
+use crate::loops::{keep_rolled, zero};
 use crate::plan::TAPS_PLACES;
 
 /// Places that are computed at once in the layout Bytes.
@@ -225,7 +225,7 @@ pub(super) fn taps(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -
 /// Sums of zero.
 fn sums_of(work: &mut [u32], count: usize) -> Option<&mut [i32]> {
     let sums = work.get_mut(..count)?;
-    sums.fill(0);
+    zero(sums);
     <[i32]>::mut_from_bytes(sums.as_mut_bytes()).ok()
 }
 
@@ -286,7 +286,8 @@ impl<'a> Layer<'a> {
         let zero = i32::from(self.step.rows.value().zero);
         let weights = &self.step.weights;
         let outside = (0..weights.taps).filter(|tap| !self.inside().contains(tap));
-        zero * outside.map(|tap| i32::from(weights.get(self.step.bytes, output, tap))).sum::<i32>()
+        let weight = |tap| i32::from(weights.of_depthwise(self.step.bytes, output, tap));
+        zero * outside.map(weight).sum::<i32>()
     }
 
     /// Where each tap lies, for the place in column 0.

@@ -8,6 +8,7 @@ use super::rows;
 use crate::format::{BLOCK, Channel, POOL, Value};
 use crate::kernels::words::{self, Depthwise, Fours, Pair, Row, Scaling, Strip, Tile, Twin};
 use crate::kernels::{bytes, unpack_accumulators};
+use crate::loops::keep_rolled;
 
 /// What makes activations of fours of channels, the byte that stands for 0, and where they go.
 type Activations<'c, 'm> = (&'c [[Scaling; BLOCK]], u8, &'m mut [u8]);
@@ -302,6 +303,7 @@ impl<'m> Output<'m> {
                 for ((logit, channel), sum) in logits.iter_mut().zip(channels).zip(sums) {
                     *logit = sum.wrapping_add(channel.bias.get()).cast_unsigned();
                 }
+                keep_rolled();
             }
             return;
         }

@@ -2,9 +2,9 @@
 
 use super::Step;
 use super::output::Output;
-use super::rows::Rows;
+use super::rows::{Rows, fill};
 use crate::format::Geometry;
-use crate::loops::keep_rolled;
+use crate::loops::{keep_rolled, zero};
 
 /// Row `row` of the largest of each window, of what is inside the map.
 #[inline(never)]
@@ -14,7 +14,7 @@ pub(super) fn largest(step: &Step<'_>, output: &mut Output<'_>) {
     let places = output.bytes().chunks_mut(channels.max(1));
     for (column, largest) in places.enumerate() {
         // every byte is at least 0, and every window has something inside
-        largest.fill(0);
+        fill(largest, 0);
         let first = row * geometry.stride[0];
         for row in first..first + geometry.kernel[0] {
             each_inside(geometry, [row, column], rows, &mut |values| {
@@ -34,7 +34,7 @@ pub(super) fn mean(step: &Step<'_>, work: &mut [u32], output: &mut Output<'_>) -
     let sums = work.get_mut(..rows.value().channels.get().into())?;
     let first = row * geometry.stride[0];
     for column in 0..output.value().width.get().into() {
-        sums.fill(0);
+        zero(sums);
         for row in first..first + geometry.kernel[0] {
             add_row(geometry, [row, column], rows, sums);
         }
@@ -57,7 +57,7 @@ pub(super) fn streamed_mean(
     let height = geometry.kernel[0];
     let in_window = step - geometry.rows_after(step) * height;
     if in_window == 0 {
-        sums.fill(0);
+        zero(sums);
     }
     let row = geometry.rows_after(step) * geometry.stride[0] + in_window;
     let columns = sums.chunks_mut(usize::from(value.channels.get()).max(1));

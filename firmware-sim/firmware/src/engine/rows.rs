@@ -54,6 +54,7 @@ impl<'m> Rows<'m> {
     }
 
     /// Row `row` without its padding.
+    #[inline(never)] // for layers without products, once
     pub(super) fn inside(&self, row: usize) -> Option<&'m [u8]> {
         without_padding(self.row(row)?, self.value())
     }
@@ -171,8 +172,9 @@ pub(super) fn fill_padding(row: &mut [u8], value: &Value) {
     fill(right, value.zero);
 }
 
+/// Sets bytes.
 #[inline(never)]
-fn fill(bytes: &mut [u8], byte: u8) {
+pub(super) fn fill(bytes: &mut [u8], byte: u8) {
     let (eights, rest) = bytes.as_chunks_mut();
     for eight in eights {
         *eight = [byte; 8];

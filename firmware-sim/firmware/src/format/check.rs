@@ -49,6 +49,21 @@ pub fn chunk_bound(weights: impl IntoIterator<Item = i16>) -> u64 {
 
 /// See [`Model::parse`].
 pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
+    let model = read(flash)?;
+    check_layers(model, flash.len() - size_of::<u32>())?;
+    for (number, _) in (0..).zip(model.layers().records) {
+        check_channels(model, number)?;
+    }
+    check_plan(model)?;
+    if model.header().routines.get() != model.layers().routines() {
+        return Err(FormatError::Header);
+    }
+    Ok(model)
+}
+
+/// A file that is whole: what its numbers say is not checked.
+#[inline(never)]
+pub(super) fn read(flash: &[u8]) -> Result<Model<'_>, FormatError> {
     if let Some((magic, rest)) = flash.split_first_chunk() {
         if *magic != MAGIC {
             return Err(FormatError::Magic(*magic));
@@ -82,18 +97,12 @@ pub(super) fn check(flash: &[u8]) -> Result<Model<'_>, FormatError> {
     let (records, rest) =
         <[Record]>::ref_from_prefix_with_elems(rest, layers).map_err(|_| length)?;
     let values = || core::iter::once(&header.input).chain(records.iter().map(|it| &it.output));
-    let places = values().map(|value| usize::from(value.places.get())).sum();
+    let places = values().fold(0, |sum, value| {
+        keep_rolled();
+        sum + usize::from(value.places.get())
+    });
     let (places, _) = <[U16]>::ref_from_prefix_with_elems(rest, places).map_err(|_| length)?;
-    let model = Model::from_checked_parts(flash, header, records, Places(places));
-    check_layers(model, content.len())?;
-    for (number, _) in (0..).zip(records) {
-        check_channels(model, number)?;
-    }
-    check_plan(model)?;
-    if header.routines.get() != model.layers().routines() {
-        return Err(FormatError::Header);
-    }
-    Ok(model)
+    Ok(Model::from_checked_parts(flash, header, records, Places(places)))
 }
 
 /// Whether each layer gives what follows from what it takes, and lies where the one before it ends.
@@ -337,6 +346,7 @@ fn check_plan(model: Model<'_>) -> Result<(), FormatError> {
         if record.kind == Kind::Dense.code() && (input.left, input.right) != (0, 0) {
             return Err(FormatError::Plan);
         }
+        keep_rolled();
     }
     for (number, record) in layers.records.iter().enumerate() {
         if record.paired != u8::from(plan::pairs_columns(layers, number)) {

@@ -5,6 +5,7 @@ use core::ops::Range;
 use crate::number::U16;
 
 use crate::format::{Kind, Layers, Value};
+use crate::loops::keep_rolled;
 
 /// Bytes that the rows under a depthwise layer's window may lie apart, at most: its kernels take offsets of 16 bits.
 pub const MAX_DEPTHWISE_SPAN: usize = 1 << 16;
@@ -111,6 +112,7 @@ impl RowPlaces<'_> {
         }
         let rows = self.places.get(first..end)?;
         let (lowest, highest) = rows.iter().fold((usize::MAX, 0), |(lowest, highest), &place| {
+            keep_rolled();
             (lowest.min(bytes(place)), highest.max(bytes(place)))
         });
         Some(lowest..highest + self.value.stride())

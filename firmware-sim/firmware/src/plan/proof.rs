@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::places::{MAX_DEPTHWISE_SPAN, Places};
 use crate::format::{Kind, Layers, Rehearsal};
+use crate::loops::keep_rolled;
 
 /// Whether an inference finds everything where it left it: walks through all its steps, and looks at each whether what
 /// it writes lies within `bytes`, and over nothing that is still needed.
@@ -48,6 +49,7 @@ fn may_write(
             if is_far || span.end > bytes || meet(&written, &span) {
                 return Some(false);
             }
+            keep_rolled();
         }
     }
     let last = layers.records.len();
@@ -57,6 +59,7 @@ fn may_write(
             if meet(&written, &rows.row_range(row)?) {
                 return Some(false);
             }
+            keep_rolled();
         }
     }
     let has_logits = number != last && *steps.get(last)? > 0;

@@ -72,6 +72,8 @@ proptest! {
         let mut file = file(seed);
         *at.get_mut(&mut file) ^= flip;
         prop_assert!(Model::parse(&file).is_err());
+        let embedded = Model::<{ u16::MAX }>::parse_embedded(&file);
+        prop_assert!(embedded.is_err());
     }
 
     #[test]
@@ -80,6 +82,8 @@ proptest! {
         let whole = file.len();
         file.truncate(at.index(whole));
         prop_assert!(Model::parse(&file).is_err());
+        let embedded = Model::<{ u16::MAX }>::parse_embedded(&file);
+        prop_assert!(embedded.is_err());
         file.resize(whole + more, 0);
         prop_assert!(Model::parse(&file).is_err());
     }

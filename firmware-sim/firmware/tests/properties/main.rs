@@ -33,6 +33,7 @@ fn assert_equal(seed: u64) {
 fn assert_equal_in(network: &Network, layout: Layout, seed: u64, random: &mut Random) {
     let file = network.file(layout);
     let model = Model::parse(&file).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    assert_eq!(Model::parse_embedded(&file), Ok(model));
     let mut scratch = scratch(random, model);
     let words = model.scratch_words();
     let input = &network.input;

@@ -6,6 +6,7 @@ use crate::engine::Step;
 use crate::engine::output::Output;
 use crate::format::POOL;
 use crate::kernels::words::{self, Fours, Offsets, Pair, Row, Tile, Twin, Word, gathered_pairs};
+use crate::loops::keep_rolled;
 use crate::plan;
 
 /// Places that are computed at once.
@@ -244,6 +245,7 @@ impl Step<'_> {
                     let half = 0xffff << (16 * (number % 2));
                     *places = places.map(|pair| pair & !half | padding & half);
                 }
+                keep_rolled();
             }
         }
     }

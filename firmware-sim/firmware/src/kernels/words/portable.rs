@@ -1,5 +1,7 @@
 //! Safe code for any target: what the kernels compute, and what the others are tested against.
 
+use crate::loops::keep_rolled;
+
 use super::{
     Depthwise, Fours, MAX_BLOCK, Offsets, Pair, Row, Scaling, Tile, Twin, WindowPatch, Word,
     gathered_pairs, pairs, window_reach,
@@ -137,6 +139,7 @@ pub fn depthwise(
             for (sum, product) in sums.iter_mut().zip(products) {
                 *sum = sum.wrapping_add(product);
             }
+            keep_rolled();
         }
     }
 }
