@@ -12,7 +12,7 @@ use crate::kernels::bytes::{Block, STRIP};
 ///
 /// ```text
 /// a0   weights          a1   row             a2   place_bytes      a3   sums, a6 their end
-/// a4   this row's, from first_row on         a5, a7, ra   product, two activations
+/// a4   end of the rows on the stack          a5, a7, ra   product, two activations
 /// s0 .. s9   sums: 2 × 5                     t0 .. t5     weights of the row: 2 × 3
 /// s10  the first row                         t6, s11      where to begin, next of the rows on the stack
 /// ```
@@ -36,7 +36,7 @@ pub(in super::super) unsafe extern "C" fn strip_places(
     naked_asm!(
         ".option push",
         ".option arch, +m", // see `three_places`
-        "addi sp, sp, -80",
+        "addi sp, sp, -64",
         ".irp register, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
         "sw s\\register, 4 * \\register(sp)",
         ".endr",
@@ -89,7 +89,7 @@ pub(in super::super) unsafe extern "C" fn strip_places(
         "sw t2, 0(t3)",
         "2:",
         "addi t3, t3, 4",
-        "sw t3, {ends_end}(sp)",
+        "mv a4, t3",
         "3:",
         ".irp sum, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
         "li s\\sum, 0",
@@ -152,8 +152,7 @@ pub(in super::super) unsafe extern "C" fn strip_places(
         "product t0, t3, s0, s5",
         ".purgem column",
         ".purgem product",
-        "lw a7, {ends_end}(sp)",
-        "bne s11, a7, 4b",
+        "bne s11, a4, 4b",
         ".irp sum, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
         "sw s\\sum, 4 * \\sum(a3)",
         ".endr",
@@ -169,14 +168,13 @@ pub(in super::super) unsafe extern "C" fn strip_places(
         "lw s\\register, 4 * \\register(sp)",
         ".endr",
         "lw ra, 48(sp)",
-        "addi sp, sp, 80",
+        "addi sp, sp, 64",
         "ret",
         ".option pop",
         step = const 52,
         both_steps = const 56,
-        ends_end = const 60,
-        ends = const 64, // three
-        to_second = const 80,
-        to_last = const 84,
+        ends = const 60, // three, of which two lie where the last arguments were
+        to_second = const 64,
+        to_last = const 68,
     )
 }
