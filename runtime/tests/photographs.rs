@@ -129,6 +129,31 @@ fn a_dataset_in_colour_is_evaluated_and_one_of_other_pictures_is_refused() {
 }
 
 #[test]
+fn of_a_model_that_rejects_a_class_the_accuracy_of_the_others_stands_beside() {
+    let bench = Bench::new(&[("classes.rejected", "1")]);
+    for (name, class) in [("a", "red, or so"), ("b", "blue"), ("c", "blue")] {
+        let folder = bench.at("photos").join(class);
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(bench.at("red.png"), folder.join(format!("{name}.png"))).unwrap();
+    }
+    let printed = bench.prints(&["evaluate", "--data", "photos"]);
+    for part in [
+        "accuracy   33.33 %  (1 of 3; ",
+        "others    100.00 %  (1 of 1 without `blue`)\n",
+        "no match",
+    ] {
+        assert!(printed.contains(part), "{printed}");
+    }
+    assert!(
+        printed.contains("            blue/b.png = red, or so/a.png = blue/c.png\n"),
+        "{printed}"
+    );
+    let json = bench.prints(&["evaluate", "--json", "--data", "photos"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["others"], serde_json::json!({ "without": "blue", "right": 1, "of": 1 }));
+}
+
+#[test]
 fn too_many_pictures_for_a_page_are_refused_before_any_is_read() {
     let bench = Bench::new(&[]);
     let folder = bench.at("many");

@@ -100,6 +100,17 @@ impl<'a> Tally<'a> {
         self.classifier.classes()
     }
 
+    /// Right answers to pictures of all classes but the one that is the answer "none of these", and the name of that; `None`
+    /// where no class is.
+    pub(super) fn others(&self) -> Option<(Score, &str)> {
+        let rejected = usize::from(self.classifier.calibration().rejected?);
+        let mut score = Score::default();
+        for answer in self.labelled().filter(|answer| answer.label != Some(rejected)) {
+            score.record(answer.is_right());
+        }
+        Some((score, &self.classes()[rejected]))
+    }
+
     /// Names of the model's classes of which there is no picture, though there are others.
     pub(super) fn missing(&self) -> Vec<&str> {
         let counts = self.confusion.counts().iter().zip(self.classes());
@@ -194,6 +205,9 @@ impl<'a> Tally<'a> {
             "accuracy": all.percent() / 100.0,
             "right": all.right,
             "of": all.of,
+            "others": self.others().map(|(Score { right, of }, without)| {
+                json!({ "without": without, "right": right, "of": of })
+            }),
             "mean_over_sources": self.mean_over_sources() / 100.0,
             "sources": self.sources().into_iter().map(|(name, of)| (name, score(of))).collect::<BTreeMap<_, _>>(),
             "classes": per_class(&self.confusion, self.classes()),

@@ -31,6 +31,11 @@ impl fmt::Display for Tally<'_> {
                 low * 100.0,
                 high * 100.0
             )?;
+            if let Some((score, without)) = self.others() {
+                let (Score { right, of }, without) = (score, SingleLine(without));
+                let percent = score.percent();
+                writeln!(f, "others    {percent:6.2} %  ({right} of {of} without `{without}`)")?;
+            }
             self.missing_classes(f)?;
             self.of_sources(f)?;
             let confusion = self.confusion.table(self.classes());
