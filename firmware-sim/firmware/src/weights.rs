@@ -273,7 +273,7 @@ impl Weights {
                 in_word(before * self.words() + pair * width + output / 2 - before, half)
             }
             Order::Halves => Place::Half(self.half(output, tap)),
-            Order::Strips => Place::Half(self.of_strip(output, tap)),
+            Order::Strips => Place::Half(Self::of_strip(output, tap)),
         }
     }
 
@@ -299,7 +299,7 @@ impl Weights {
         let at = match self.order {
             Order::Halves | Order::Strips => {
                 let is_half = matches!(self.order, Order::Halves);
-                let at = if is_half { self.half(output, tap) } else { self.of_strip(output, tap) };
+                let at = if is_half { self.half(output, tap) } else { Self::of_strip(output, tap) };
                 let half = bytes.get(at..).and_then(|bytes| bytes.first_chunk());
                 return i16::from_le_bytes(*half.unwrap_or(&[0; 2]));
             }
@@ -327,7 +327,7 @@ impl Weights {
     }
 
     /// The same in [`Order::Strips`].
-    const fn of_strip(&self, output: usize, tap: usize) -> usize {
+    const fn of_strip(output: usize, tap: usize) -> usize {
         let half = if tap < 6 { tap % 3 * 2 + tap / 3 } else { tap };
         size_of::<StripWeights>() * output + 2 * half
     }
