@@ -10,6 +10,8 @@ mod golden; // the committed model reads the committed pictures
 mod linking; // someone else's crate links ours and predicts
 #[path = "integration/onnxruntime.rs"]
 mod onnxruntime; // ONNX Runtime answers as we do, in float and in int8
+#[path = "integration/page.rs"]
+mod page;
 #[path = "integration/parity.rs"]
 mod parity; // float and int8 give the same digits
 #[path = "integration/properties.rs"]
@@ -18,7 +20,7 @@ mod properties; // what holds for any bytes, tried on the fuzzer's seeds
 mod synthetic_photos; // digits are read on papers of all kinds
 #[cfg(feature = "training")]
 #[path = "integration/training.rs"]
-mod training; // IDX bytes to two files that load
+mod training; // IDX bytes to two files that load // the page's models answer as the host's
 
 use dataset::idx;
 use dataset::idx::{Part, Split};

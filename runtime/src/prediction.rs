@@ -110,6 +110,23 @@ impl Verdict {
             (Self::NoDigit, _) => "no match",
         }
     }
+
+    /// Why there is no answer, for a picture on which this was found; `None` where there is one.
+    #[must_use]
+    pub const fn reason(self, content: Content, preprocess: Preprocess) -> Option<&'static str> {
+        match (self, content, preprocess) {
+            (Self::Sure | Self::Unsure, _, _) => None,
+            (Self::NoDigit, Content::Drawing, Preprocess::Digit) => {
+                Some("it does not look like a digit")
+            }
+            (Self::NoDigit, Content::Drawing, _) => Some("it looks like none of the classes"),
+            (Self::NoDigit, Content::Blank, _) => {
+                Some("the picture is blank, or what is on it is too small")
+            }
+            (Self::NoDigit, Content::Several, _) => Some("there are several drawings"),
+            (Self::NoDigit, Content::Clutter, _) => Some("there are no strokes on paper"),
+        }
+    }
 }
 
 /// The class scores of one picture; a clone copies no names.

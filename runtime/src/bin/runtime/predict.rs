@@ -127,19 +127,7 @@ impl Seen {
 
     /// Why there is no answer; `None` where there is one.
     fn reason(&self, classifier: &Classifier) -> Option<&'static str> {
-        let reads_digits = classifier.preparation().preprocess() == Preprocess::Digit;
-        match (self.prediction.verdict, self.content) {
-            (Verdict::Sure | Verdict::Unsure, _) => None,
-            (Verdict::NoDigit, Content::Drawing) if reads_digits => {
-                Some("it does not look like a digit")
-            }
-            (Verdict::NoDigit, Content::Drawing) => Some("it looks like none of the classes"),
-            (Verdict::NoDigit, Content::Blank) => {
-                Some("the picture is blank, or what is on it is too small")
-            }
-            (Verdict::NoDigit, Content::Several) => Some("there are several drawings"),
-            (Verdict::NoDigit, Content::Clutter) => Some("there are no strokes on paper"),
-        }
+        self.prediction.verdict.reason(self.content, classifier.preparation().preprocess())
     }
 }
 
