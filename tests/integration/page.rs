@@ -9,7 +9,7 @@ use runtime::{Classifier, EMBEDDED_BAKED, EMBEDDED_MODEL};
 use web::{Models, Opened};
 
 fn int8_file() -> Vec<u8> {
-    quantize(EMBEDDED_MODEL, &mnist_500(Part::Train).images[..50], &[]).unwrap().to_vec()
+    quantize(EMBEDDED_MODEL, &mnist_500(Part::Train).images[..50], &[]).unwrap().clone()
 }
 
 fn values<const N: usize, T>(bytes: &[u8], of: fn([u8; N]) -> T) -> Vec<T> {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
 use runtime::picture::{self, Limits};
-use runtime::preprocess::{Content, Preprocess, Step};
-use runtime::{Classifier, Prediction, Verdict};
+use runtime::preprocess::{Content, Step};
+use runtime::{Classifier, Prediction};
 use safe_io::SingleLine;
 use serde_json::{Value, json};
 
