@@ -24,6 +24,9 @@ pub enum Error {
         /// All of them.
         faults: Vec<GraphFault>,
     },
+    /// What the model's metadata say of its confidence is damaged.
+    #[error(transparent)]
+    Calibration(runtime::Error),
     /// A network that the firmware does not take.
     #[error("the firmware does not run this model: {}", listed(reasons))]
     Unsupported {

@@ -144,13 +144,14 @@ pub fn quantize_and_warn(
     if calibration.is_empty() {
         return Err(Error::NoImages);
     }
+    let classes = supported.network.architecture().outputs();
     let mut warnings = vec![];
     let int8 = calibrate::int8_network(&supported, calibration, options, &mut warnings)?;
     let header = Header {
         identity: identity(onnx),
         calibration_images: calibration.len() as u32,
         agreement_margin: NEVER_AGREES,
-        limits: limits::of(&graph, int8.logit_scale()),
+        limits: limits::of(&graph, classes, int8.logit_scale())?,
     };
     // checked before it is relied on: the bounds of the accumulators make the fast kernels exact
     let file = int8.emit(header, options.layout)?;

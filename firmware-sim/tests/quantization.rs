@@ -80,9 +80,17 @@ fn the_class_that_float_rejects_is_none_on_the_device_too() {
     }
     assert!(rejected > 30, "{rejected}");
 
-    graph.metadata.insert(network::classes::REJECTED_KEY.into(), "10".into());
-    let refusal = Classifier::parse(&graph.emit()).unwrap_err().to_string();
-    assert!(refusal.contains("classes.rejected"), "{refusal}");
+    for damaged in ["10", "-1", "", "three"] {
+        graph.metadata.insert(network::classes::REJECTED_KEY.into(), damaged.into());
+        let onnx = graph.emit();
+        let refusals = [
+            Classifier::parse(&onnx).unwrap_err().to_string(),
+            quantize(&onnx, &images[..1], &[]).unwrap_err().to_string(),
+        ];
+        for refusal in refusals {
+            assert!(refusal.contains("classes.rejected"), "{damaged:?}: {refusal}");
+        }
+    }
 }
 
 #[test]

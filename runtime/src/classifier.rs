@@ -212,7 +212,7 @@ impl Classifier {
             idle: Arc::default(),
             scores,
             classes,
-            calibration: calibration(metadata, count)?,
+            calibration: Calibration::of_model(metadata, count)?,
             preparation,
         };
         classifier.try_out()?;
@@ -416,19 +416,6 @@ fn check_baked(takes_pixels: bool, options: Options) -> Result<Instructions, Err
 fn are_probabilities(scores: &[f32]) -> bool {
     let sum: f32 = scores.iter().sum();
     scores.iter().all(|score| (0.0..=1.0).contains(score)) && (sum - 1.0).abs() < 1e-4
-}
-
-/// The calibration in the metadata, or the default where there is nothing of one, of a model with so many classes.
-fn calibration(metadata: &BTreeMap<String, String>, classes: usize) -> Result<Calibration, Error> {
-    let rejected = Calibration::parse_rejected(metadata)
-        .filter(|class| class.is_none_or(|class| usize::from(class) < classes));
-    let rejected = rejected.ok_or(Error::Calibration)?;
-    match Calibration::parse(metadata) {
-        None if Calibration::KEYS.iter().any(|key| metadata.contains_key(*key)) => {
-            Err(Error::Calibration)
-        }
-        calibration => Ok(Calibration { rejected, ..calibration.unwrap_or_default() }),
-    }
 }
 
 impl fmt::Debug for Classifier {

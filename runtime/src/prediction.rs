@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use network::{Scores, classes};
 
+use crate::error::Error;
 use crate::preprocess::{Content, Preprocess};
 
 /// Whether an answer may be relied on.
@@ -67,6 +68,22 @@ impl Calibration {
             .get(classes::REJECTED_KEY)
             .map(|text| text.parse().ok())
             .map_or(Some(None), |class| class.map(Some))
+    }
+
+    /// What the metadata of a model with so many classes say, or the default where they say nothing.
+    ///
+    /// # Errors
+    /// [`Error::Calibration`] if what they say is incomplete, out of range, or of a class that is not there.
+    pub fn of_model(metadata: &BTreeMap<String, String>, classes: usize) -> Result<Self, Error> {
+        let rejected = Self::parse_rejected(metadata)
+            .filter(|class| class.is_none_or(|class| usize::from(class) < classes));
+        let rejected = rejected.ok_or(Error::Calibration)?;
+        match Self::parse(metadata) {
+            None if Self::KEYS.iter().any(|key| metadata.contains_key(*key)) => {
+                Err(Error::Calibration)
+            }
+            calibration => Ok(Self { rejected, ..calibration.unwrap_or_default() }),
+        }
     }
 
     /// Names and values for a model's metadata, as [`Self::parse`] reads them.

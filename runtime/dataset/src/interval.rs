@@ -26,9 +26,10 @@ impl Interval {
         let middle = p + Z * Z / (2.0 * n);
         let spread = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
         let whole = 1.0 + Z * Z / n;
+        // at the ends exact, where the sums would be off by a rounding
         Self {
-            low: ((middle - spread) / whole).max(0.0),
-            high: ((middle + spread) / whole).min(1.0),
+            low: if count == 0 { 0.0 } else { ((middle - spread) / whole).max(0.0) },
+            high: if count == all { 1.0 } else { ((middle + spread) / whole).min(1.0) },
         }
     }
 }
@@ -36,6 +37,14 @@ impl Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_and_none_are_at_an_end_of_the_interval() {
+        for all in 1..1000 {
+            assert!(Interval::wilson(all, all).high >= 1.0, "{all}");
+            assert!(Interval::wilson(0, all).low <= 0.0, "{all}");
+        }
+    }
 
     #[test]
     fn the_interval_is_that_of_the_tables() {
