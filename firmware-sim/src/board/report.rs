@@ -9,7 +9,7 @@ pub struct BoardReport {
     pub layers: Vec<String>,
     /// The images that were read, in order.
     pub images: Vec<ImageResult>,
-    /// Images that were abandoned because a row was dropped.
+    /// Images that did not come out, because rows of them were dropped: read to a part, or not at all.
     pub lost: usize,
     /// Rows for which the queue had no room.
     pub dropped: u32,
@@ -95,7 +95,8 @@ pub(super) fn read(
             words.map(str::parse).collect::<Result<_, _>>().map_err(|_| unexpected())?;
         match (about, &numbers[..]) {
             ("spin", &[instructions, ticks]) => spins.push([instructions, ticks]),
-            ("lost", [_]) => lost += 1,
+            // it counts as those that the board never saw do: as passed over
+            ("lost", [_]) => {}
             ("image", &[number]) => image = Some(number),
             ("logits", numbers) if numbers.len() == outputs => {
                 let numbers: Result<Vec<i32>, _> =
@@ -110,6 +111,7 @@ pub(super) fn read(
                 let skipped = number.checked_sub(next).ok_or_else(unexpected)?;
                 let of_host = expected.nth(skipped).ok_or_else(unexpected)?;
                 next = number + 1;
+                lost += skipped;
                 let logits = logits.take().ok_or_else(unexpected)?;
                 // counts are of 32 bits, printed with a sign
                 let instructions =
@@ -127,7 +129,7 @@ pub(super) fn read(
                 return Ok(BoardReport {
                     layers,
                     images,
-                    lost,
+                    lost: lost + expected.count(),
                     dropped: u32::try_from(dropped).map_err(|_| unexpected())?,
                     flash: size(flash)?,
                     statics: size(statics)?,
@@ -171,6 +173,12 @@ mod tests {
         assert_eq!(report.of_rows(), (5.0, 5.0));
         assert_eq!(report.total(), (45.0, 55.0));
         assert_eq!(report.images[1].logits, LOGITS);
+    }
+
+    #[test]
+    fn images_that_the_board_never_saw_are_lost_too() {
+        let report = run(&format!("{SPINS}\nimage 1\n{LINE}\nticks 1 1 1\nend 9 1 1 1")).unwrap();
+        assert_eq!((report.agreements(), report.lost), (1, 2));
     }
 
     #[test]

@@ -50,6 +50,17 @@ fn folders_of_pictures_and_arrays_are_data_too() {
     let by_name = bench.run(&[&verify[..], &["--calibration", "arrays"]].concat());
     let by_name: serde_json::Value = serde_json::from_slice(&by_name.stdout).unwrap();
     assert_eq!(by_name["images"], 7);
+    // as many numbers in another order would be read as something else
+    let turned =
+        images.iter().map(|image| dataset::Image::new([1, 56, 14], image.pixels()).unwrap());
+    fs::write(bench.path("turned"), dataset::idx::emit_images(&turned.collect::<Vec<_>>()))
+        .unwrap();
+    let other_shape = ["turned holds arrays of 1 channel, 56 rows and 14 columns", "write them as"];
+    bench.refuses(
+        &["quantize", "lenet.onnx", "--calibration", "turned", "-o", "new.q8"],
+        &other_shape,
+    );
+    bench.refuses(&[&verify[..], &["--calibration", "turned"]].concat(), &other_shape);
     let both = [&of_file[..], &["--data", "nowhere"]].concat();
     bench.refuses(&both, &["--calibration arrays and --data nowhere", "leave one out"]);
     let both = [&verify[..], &["--data", "photos", "--calibration", "arrays"]].concat();

@@ -159,6 +159,7 @@ fn the_plan_of_memory_is_printed() {
         &format!("RAM    {} bytes", 4 * words),
         &format!("flash  {} bytes", file.len()),
         "MACs   2293000",
+        "cores  m3, v6m, rv32imac; for m4, m7, m33 lay it out otherwise, by --for",
     ] {
         assert!(text.contains(part), "{text}");
     }

@@ -5,7 +5,7 @@
 const get = (id) => document.getElementById(id);
 const paper = get('picture');
 const ink = paper.getContext('2d', { willReadFrequently: true });
-const MOST_ROWS = 10;
+const MOST_ROWS = 16; // of more classes, the likeliest of the picture
 const MOST_SIDE = 1600; // of a photograph: larger ones are shrunk by the browser
 const PEN = 20;
 let library;
@@ -132,8 +132,16 @@ function answer(preparing) {
   return answers;
 }
 
-// Classifies the canvas.
+// Takes the answers away, where there is nothing to answer.
+function showNothing() {
+  for (const id of ['float', 'int8']) get(id).textContent = '–';
+  for (const id of ['bars', 'times']) get(id).replaceChildren();
+  get('seen').getContext('2d').clearRect(0, 0, get('seen').width, get('seen').height);
+}
+
+// Classifies the canvas; a blank one only for a model of digits, which says that nothing is on it.
 function read() {
+  if (isBlank && description()[1] !== 'digit') return showNothing();
   const { width, height } = paper;
   const { data } = ink.getImageData(0, 0, width, height);
   const begin = performance.now();
@@ -163,7 +171,10 @@ async function attempt(work) {
   }
 }
 
+let isBlank = true; // whether nothing was drawn or opened since the canvas was cleared
+
 function clear() {
+  isBlank = true;
   [paper.width, paper.height] = [280, 280];
   ink.fillStyle = '#fff';
   ink.fillRect(0, 0, paper.width, paper.height);
@@ -175,6 +186,7 @@ function draw(source, width, height) {
   const shrink = Math.min(1, MOST_SIDE / Math.max(width, height));
   [paper.width, paper.height] = [width, height].map((side) => Math.max(1, Math.round(side * shrink)));
   ink.drawImage(source, 0, 0, paper.width, paper.height);
+  isBlank = false;
   return read();
 }
 
@@ -203,7 +215,8 @@ function openModel(bytes) {
   const [channels, height, width] = size.split(' ');
   get('about').textContent = `Takes ${width}×${height} pixels${channels === '1' ? ' in grey' : channels === '3' ? ' in colour' : ''}`
     + `${preprocess === 'digit' ? ' of a handwritten digit' : `, ${preprocess === 'stretch' ? 'stretched' : preprocess === 'crop' ? 'cropped' : 'padded'}`}; `
-    + `${names.length} classes; ${open}.`;
+    + `${names.length} classes${open === 'int8' ? ', numbered, since a .q8 file names none' : ''}; ${open}.`;
+  get('count').textContent = names.length > MOST_ROWS ? `the ${MOST_ROWS} likeliest of ${names.length} classes` : '';
   if (open.includes('two')) say('The int8 model was made of another float model than this one.');
 }
 
@@ -222,6 +235,7 @@ function stroke(from, to) {
   ink.lineTo(...to);
   ink.strokeStyle = '#000';
   ink.stroke();
+  isBlank = false;
   readSoon();
 }
 

@@ -179,13 +179,13 @@ pub(crate) fn paths(given: &Given, part: Part) -> Vec<PathBuf> {
 pub(crate) fn load(given: &Given, part: Part, wanted: &Wanted) -> anyhow::Result<Data> {
     let path = match given {
         Given::Data(path) => path,
-        Given::Calibration(path) => return numbers(path),
+        Given::Calibration(path) => return numbers(path, wanted),
     };
     if folder::is_meant(path) {
         return pictures(path, part, wanted);
     }
     if path.is_file() {
-        return numbers(path);
+        return numbers(path, wanted);
     }
     match idx::load_of_shape(path, part, wanted.shape) {
         Ok(split) => Ok(Data {
@@ -221,9 +221,18 @@ fn other_shape(path: &Path, found: [usize; 3], wanted: &Wanted) -> anyhow::Error
     )
 }
 
-/// Arrays of numbers without labels, from an IDX file.
-fn numbers(path: &Path) -> anyhow::Result<Data> {
+/// Arrays of numbers without labels, from an IDX file: of the model's shape, or in a row where that says which is which.
+fn numbers(path: &Path, wanted: &Wanted) -> anyhow::Result<Data> {
     let tensors = idx::load_tensors(path)?;
+    let is_row = |shape: [usize; 3]| shape.iter().filter(|&&length| length > 1).count() <= 1;
+    let has_one_order = wanted.shape[0] == 1 || is_row(wanted.shape);
+    ensure!(
+        tensors.shape == wanted.shape || is_row(tensors.shape) && has_one_order,
+        "{} holds arrays of {}, and the model takes {}: write them as [item][row][column][channel]",
+        SingleLine(path.display()),
+        Dimensions(tensors.shape),
+        Dimensions(wanted.shape)
+    );
     Ok(Data {
         content: Content::Signals(tensors.items),
         labels: vec![],

@@ -1,4 +1,4 @@
-//! The plan of memory as a table.
+//! The plan of memory as a table, and what cores a model is for.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
@@ -37,15 +37,27 @@ pub(crate) fn text(model: Model<'_>) -> String {
     }
     format!(
         "{}\n\nRAM    {} bytes, besides stack: {} of rows, some of which share a place\n\
-         flash  {} bytes, besides code\nMACs   {}\n\
+         flash  {} bytes, besides code\nMACs   {}\ncores  {}\n\
          million instructions, an estimate before it runs on a board: {}",
         table.trim_fmt(),
         memory.scratch_bytes,
         memory.row_bytes,
         memory.file_bytes,
         memory.macs(),
+        cores(model),
         estimates(model)
     )
+}
+
+/// Those that take the file as it is laid out, and that others do not.
+fn cores(model: Model<'_>) -> String {
+    let names = |takes: bool| -> Vec<&'static str> {
+        let has_layout =
+            |machine: &Machine| (machine.layout().code() == model.header().layout) == takes;
+        Machine::ALL.into_iter().filter(has_layout).map(Machine::name).collect()
+    };
+    let (taking, other) = (names(true), names(false));
+    format!("{}; for {} lay it out otherwise, by --for", taking.join(", "), other.join(", "))
 }
 
 /// Of each core, laid out for it.
