@@ -39,6 +39,8 @@ impl Browser {
         let process = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<orders 4>reports", program])
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"])
+            // a camera that is none, and a user who allows it
+            .args(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"])
             .arg(format!("--user-data-dir={}", folder.join("profile").display()))
             .stderr(Stdio::null())
             .current_dir(folder)
@@ -180,6 +182,15 @@ fn the_page_reads_what_is_drawn_and_gives_the_hosts_scores() {
         assert!(message.contains(sentence), "{name}: {message}");
     }
     assert!(browser.text("about").contains("float and int8 of one model"));
+
+    // a picture by camera
+    browser.evaluate("get('camera').click()");
+    browser.wait("get('camera').textContent.startsWith('Take') && get('video').videoWidth > 0");
+    browser.evaluate("get('camera').click()");
+    browser.wait("get('camera').textContent === 'Camera' && get('video').hidden");
+    let size = "paper.width === 640 && paper.height === 480 && !isBlank";
+    assert_eq!(browser.evaluate(size), true, "{}", browser.evaluate("`${paper.width}`"));
+    assert_eq!(browser.text("message"), "");
 
     // the host's scores
     let file = std::fs::read(&quantized).unwrap();

@@ -7,7 +7,8 @@ const paper = get('picture');
 const ink = paper.getContext('2d', { willReadFrequently: true });
 const MOST_ROWS = 16; // of more classes, the likeliest of the picture
 const MOST_SIDE = 1600; // of a photograph: larger ones are shrunk by the browser
-const PEN = 20;
+const SIDE = 196; // of a drawing, in pixels: seven to one of LeNet's; more take longer to prepare and change nothing
+const PEN = 14;
 let library;
 let classes = [];
 
@@ -175,7 +176,7 @@ let isBlank = true; // whether nothing was drawn or opened since the canvas was 
 
 function clear() {
   isBlank = true;
-  [paper.width, paper.height] = [280, 280];
+  [paper.width, paper.height] = [SIDE, SIDE];
   ink.fillStyle = '#fff';
   ink.fillRect(0, 0, paper.width, paper.height);
   ink.lineWidth = PEN;
@@ -256,8 +257,10 @@ paper.addEventListener('pointermove', (event) => {
 });
 for (const end of ['pointerup', 'pointercancel']) paper.addEventListener(end, () => { pen = null; });
 
-const STEPS = { ArrowLeft: [-10, 0], ArrowRight: [10, 0], ArrowUp: [0, -10], ArrowDown: [0, 10] };
-let hand = { at: [140, 140], isDown: false };
+const STEP = SIDE / 28;
+const STEPS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
+const middle = () => ({ at: [SIDE / 2, SIDE / 2], isDown: false });
+let hand = middle();
 paper.addEventListener('keydown', (event) => {
   if (event.key === ' ') {
     if (!isDrawing) { clear(); isDrawing = true; }
@@ -265,7 +268,7 @@ paper.addEventListener('keydown', (event) => {
     if (hand.isDown) stroke(hand.at, hand.at);
     say(hand.isDown ? 'pen down' : 'pen up');
   } else if (STEPS[event.key]) {
-    const next = hand.at.map((at, axis) => Math.min(270, Math.max(10, at + STEPS[event.key][axis])));
+    const next = hand.at.map((at, axis) => Math.min(SIDE - STEP, Math.max(STEP, at + STEPS[event.key][axis])));
     if (hand.isDown) stroke(hand.at, next);
     hand.at = next;
   } else {
@@ -274,7 +277,7 @@ paper.addEventListener('keydown', (event) => {
   event.preventDefault();
 });
 
-get('clear').onclick = () => { clear(); isDrawing = true; hand = { at: [140, 140], isDown: false }; attempt(read); };
+get('clear').onclick = () => { clear(); isDrawing = true; hand = middle(); attempt(read); };
 get('open').onclick = () => get('file').click();
 get('file').onchange = async (event) => { isDrawing = false; await openFiles(event.target.files); event.target.value = ''; };
 document.addEventListener('paste', (event) => { isDrawing = false; openFiles(event.clipboardData.files); });
@@ -287,6 +290,11 @@ document.addEventListener('drop', (event) => {
   openFiles(event.dataTransfer.files);
 });
 
+const CAMERA_ERRORS = {
+  NotAllowedError: 'The camera was not allowed: allow it for this page in the browser, then try again.',
+  NotFoundError: 'There is no camera.',
+  NotReadableError: 'The camera is in use by another program.',
+};
 get('camera').onclick = () => attempt(async () => {
   const video = get('video');
   if (video.srcObject) { // the second time takes the picture
@@ -298,7 +306,12 @@ get('camera').onclick = () => attempt(async () => {
     get('camera').textContent = 'Camera';
     return;
   }
-  video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+  if (!navigator.mediaDevices) throw new Error('A browser gives the camera only to a page from disk or by https.');
+  try {
+    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+  } catch (error) {
+    throw new Error(CAMERA_ERRORS[error.name] ?? `The camera gives no picture: ${error.message}`);
+  }
   video.hidden = false;
   await video.play();
   get('camera').textContent = 'Take the picture';
@@ -314,6 +327,7 @@ attempt(async () => {
     const model = await embedded(name);
     if (model) openModel(model);
   }
+  read(); // the first time, browsers still compile
   read();
   document.body.dataset.ready = 'yes';
 });
