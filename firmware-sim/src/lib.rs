@@ -3,10 +3,11 @@
 //! # Library
 //!
 //! `ONNX bytes ──quantize──▶ .q8 file`, then `both ──verify::compare──▶ Verification`,
-//! `.q8 file ──board::BoardBuilder::run──▶ BoardReport`, and `.q8 file ──onnx::emit, source::emit──▶ other forms of it`
+//! `.q8 file ──board::BoardBuilder::run──▶ BoardReport`, and `.q8 file ──onnx::emit, source::emit, c_source::emit──▶ other forms of it`
 #![forbid(unsafe_code)]
 
 pub mod board;
+pub mod c_source;
 pub mod calibrations;
 mod equalization;
 mod error;

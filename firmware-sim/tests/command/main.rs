@@ -1,5 +1,6 @@
 //! The `firmware-sim` command as a user meets it.
 
+mod c_folder;
 mod data;
 
 use std::fs;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use firmware::format::Layout;
 use firmware_sim::board::Machine;
@@ -40,7 +41,7 @@ pub(crate) struct Quantize {
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) data: Data,
-    /// Where to write the int8 model
+    /// Where to write the int8 model: a file, or the folder of --emit c
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// In what form
@@ -86,6 +87,17 @@ impl Quantize {
             (Some(file), None) => Ok(Given::Calibration(file.clone())),
             (None, _) => self.data.given(),
         }
+    }
+
+    /// # Errors
+    /// Wrong usage that the parser cannot see.
+    pub(crate) fn check_usage(&self) -> Result<(), clap::Error> {
+        if self.emit == Form::C && self.target.is_some() {
+            let command = clap::Command::new("firmware-sim quantize");
+            let reason = "C source is for all cores: leave --for out, or --emit c";
+            return Err(Self::augment_args(command).error(ErrorKind::ArgumentConflict, reason));
+        }
+        Ok(())
     }
 
     /// The layout of weights for the board that is named.
@@ -213,6 +225,8 @@ pub(crate) enum Form {
     Onnx,
     /// A module of Rust source with the file's bytes, for firmware that is built without a file
     Rust,
+    /// A folder of C99 source that runs this one model on any core, which Arduino, `PlatformIO`, ESP-IDF and Zephyr take
+    C,
 }
 
 /// A [`RangeEstimator`] by its name.

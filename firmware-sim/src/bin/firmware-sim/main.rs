@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod c_folder;
 mod cli;
 mod compare_calibrations;
 mod data;

@@ -1,6 +1,7 @@
 //! `firmware-sim quantize`: ONNX to an int8 model.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use dataset::idx::Part;
@@ -8,27 +9,28 @@ use firmware::Model;
 use firmware_sim::quantize::{
     CLASSES, MAX_DISAGREEMENT_RATE, NEVER_AGREES, Options, max_disagreement_rate, quantize_and_warn,
 };
-use firmware_sim::{onnx, source};
+use firmware_sim::{c_source, onnx, source};
 use safe_io::{SingleLine, output};
 
 use crate::cli::{self, Form};
 use crate::data::Wanted;
 use crate::model::{Onnx, with_hint};
-use crate::{data, memory, model, provenance};
+use crate::{c_folder, data, memory, model, provenance};
 
 pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
+    arguments.check_usage().unwrap_or_else(|error| error.exit());
     let name = SingleLine(arguments.model.display());
     let output_name = SingleLine(arguments.output.display());
     let unwritable = || format!("cannot write {output_name}");
     let given = arguments.given()?;
     let inputs = [vec![arguments.model.clone()], data::paths(&given, Part::Train)].concat();
-    provenance::check(&arguments.output, &inputs, arguments.force, provenance::is_our_model)?;
+    check(arguments, &inputs, arguments.force)?;
     let float_input = arguments.input.float_input()?;
     let float = Onnx::read(&arguments.model, float_input)?;
     let training = data::load(&given, Part::Train, &Wanted::of_onnx(&float))?;
     data::ensure_any(&training, given.path())?;
     // now that the pictures are known by name
-    provenance::check(&arguments.output, &training.paths, true, provenance::is_our_model)?;
+    check(arguments, &training.paths, true)?;
     let calibration = training.content.calibration();
     let options = Options {
         range_estimator: arguments.range_estimator(),
@@ -46,26 +48,49 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
         data::print_line(&format!("warning: {name}: {warning}"));
     }
     let int8 = Model::parse(&file).with_context(|| name.to_string())?;
+    let were = format!(
+        "were {}; calibrated on {} training images\n{}",
+        float.bytes.len(),
+        calibration.samples().len(),
+        agreement(int8, samples.len())
+    );
     let bytes = match arguments.emit {
+        Form::C => {
+            let classes = float.classes().unwrap_or_default();
+            let source = c_source::emit(int8, &classes).with_context(|| name.to_string())?;
+            for path in c_folder::write(&arguments.output, &source, arguments.force)? {
+                let path = SingleLine(path.display());
+                data::print_line(&format!(
+                    "{path}: left as it is, since it is not as it was written"
+                ));
+            }
+            let c_source::Source { memory_bytes, table_bytes, .. } = source;
+            writeln!(
+                io::stdout(),
+                "{output_name}: C source, {table_bytes} bytes of flash besides code, {were}\nRAM    {memory_bytes} bytes, besides stack"
+            )?;
+            return Ok(());
+        }
         Form::Q8 => file.clone(),
         Form::Onnx => onnx::emit(int8),
         Form::Rust => source::emit(int8).into_bytes(),
     };
     output::write(&arguments.output, &bytes).with_context(unwritable)?;
-    let summary = format!(
-        "{output_name}: {} bytes, were {}; calibrated on {} training images\n{}\n\n{}",
-        bytes.len(),
-        float.bytes.len(),
-        calibration.samples().len(),
-        agreement(int8, samples.len()),
-        memory::text(int8)
-    );
+    let summary = format!("{output_name}: {} bytes, {were}\n\n{}", bytes.len(), memory::text(int8));
     if output::is_regular_or_absent(&arguments.output) {
         writeln!(io::stdout(), "{summary}")?;
     } else {
         let _ = writeln!(io::stderr(), "{summary}"); // the model may have gone to standard output
     }
     Ok(())
+}
+
+/// Whether what is to be written may be.
+fn check(arguments: &cli::Quantize, inputs: &[PathBuf], force: bool) -> anyhow::Result<()> {
+    match arguments.emit {
+        Form::C => c_folder::check(&arguments.output, inputs, force),
+        _ => provenance::check(&arguments.output, inputs, force, provenance::is_our_model),
+    }
 }
 
 /// What the agreement margin is, and how far it can be relied on.
