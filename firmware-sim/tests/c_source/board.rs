@@ -11,7 +11,7 @@ use firmware_sim::quantize::quantize;
 use firmware_sim::{Samples, c_source, samples};
 use fixtures::benchmarks::{Benchmark, meter, mlperf_tiny};
 
-use super::compiler::{WARNINGS, is_there, succeeds};
+use super::compiler::{WARNINGS, defines, is_there, succeeds};
 use super::{expected, lenet, test_images, write};
 
 /// A core, what compiles for it and what runs it.
@@ -104,10 +104,7 @@ impl Core {
         let mut gcc = Command::new(format!("{}-gcc", self.tools[0]));
         gcc.args(self.flags).args(WARNINGS).args(["-ffreestanding", "-nostdlib", level, "-T"]);
         gcc.arg(sources.join(self.linker_script)).arg("-I").arg(folder);
-        if model.holds_outputs() {
-            gcc.arg("-DHOLDS_OUTPUTS");
-        }
-        gcc.arg(folder.join("model.c")).arg(sources.join("board.c"));
+        gcc.args(defines(model)).arg(folder.join("model.c")).arg(sources.join("board.c"));
         succeeds(gcc.args(["-lgcc", "-o"]).arg(&program));
         let mut block = (images.len() as u32).to_le_bytes().to_vec();
         block.extend(images.concat());

@@ -31,12 +31,7 @@ impl Compiler {
         command.args(WARNINGS);
         // Debian's clang comes without their library
         command.args(if self.0 == "gcc" { &SANITIZERS[..] } else { &["-O2"] });
-        if model.holds_outputs() {
-            command.arg("-DHOLDS_OUTPUTS");
-        }
-        if (2..=256).contains(&model.outputs()) {
-            command.arg("-DCLASSES");
-        }
+        command.args(defines(model));
         let main = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/c_source/host.c");
         command.arg("-I").arg(folder).arg(folder.join("model.c")).arg(main);
         succeeds(command.arg("-o").arg(&program));
@@ -48,6 +43,13 @@ impl Compiler {
         }
         program
     }
+}
+
+/// What a program has to know of a model that it is compiled with.
+pub(crate) fn defines(model: Model<'_>) -> Vec<&'static str> {
+    let has_classes = (2..=256).contains(&model.outputs());
+    let defines = [(model.holds_outputs(), "-DHOLDS_OUTPUTS"), (has_classes, "-DCLASSES")];
+    defines.into_iter().filter(|(holds, _)| *holds).map(|(_, define)| define).collect()
 }
 
 /// Whether a program is there; if not, says that its tests are passed over.
@@ -63,7 +65,8 @@ pub(crate) fn is_there(name: &str, package: &str) -> bool {
 pub(crate) fn succeeds(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && errors.is_empty(), "{command:?}: {errors}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && errors.is_empty(), "{command:?}: {errors}\n{said}");
     output.stdout
 }
 

@@ -8,6 +8,7 @@ mod compiler;
 #[expect(dead_code, reason = "the tests of `firmware` use all of it")]
 #[path = "../../firmware/tests/properties/definition/mod.rs"]
 mod definition;
+mod eva;
 mod package;
 #[path = "../../firmware/tests/properties/synthetic.rs"]
 mod synthetic;

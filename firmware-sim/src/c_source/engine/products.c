@@ -27,18 +27,21 @@ static void sum_eight(const struct window *window, const int8_t *weights, int32_
             weights = end;
             continue;
         }
-        for (const uint8_t *byte = window->lines[line] + window->offset; weights != end; weights += BLOCK) {
+        const uint8_t *byte = window->lines[line] + window->offset;
+
+        while (weights != end) {
             const int32_t value = *byte++ - window->zero;
 
+            weights += BLOCK; /* first: behind it one register is enough */
             if (value != 0) {
-                sum0 += value * weights[0];
-                sum1 += value * weights[1];
-                sum2 += value * weights[2];
-                sum3 += value * weights[3];
-                sum4 += value * weights[4];
-                sum5 += value * weights[5];
-                sum6 += value * weights[6];
-                sum7 += value * weights[7];
+                sum0 += value * weights[-8];
+                sum1 += value * weights[-7];
+                sum2 += value * weights[-6];
+                sum3 += value * weights[-5];
+                sum4 += value * weights[-4];
+                sum5 += value * weights[-3];
+                sum6 += value * weights[-2];
+                sum7 += value * weights[-1];
             }
         }
     }

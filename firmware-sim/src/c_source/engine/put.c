@@ -6,6 +6,10 @@ static uint8_t requantize(int32_t sum, uint32_t multiplier, uint32_t shift, uint
 {
 #if EMIT_SIGNED
     const int is_negative = sum < 0;
+
+    if (is_negative && zero == 0) {
+        return 0;
+    }
     const uint32_t magnitude = is_negative ? 0u - (uint32_t)sum : (uint32_t)sum;
     /* below zero a half goes up, toward zero: so it counts as a little less */
     const uint64_t product = (uint64_t)magnitude * multiplier - (is_negative ? 1u : 0u);
@@ -33,14 +37,16 @@ static uint8_t requantize(int32_t sum, uint32_t multiplier, uint32_t shift, uint
 /* Hands on the sums of `count` channels from `first` on, at one column. */
 static void put(const struct target *target, uint32_t column, uint32_t first, uint32_t count, const int32_t *sums)
 {
-    const uint32_t element = first * target->scaling->each;
+    const uint32_t each = target->scaling->each;
+    const uint32_t zero = target->zero;
+    const uint32_t element = first * each;
     const int32_t *biases = target->scaling->biases + element;
 #if EMIT_HELD_OUTPUTS
 
     if (target->bytes == NULL) {
         for (uint32_t i = 0; i < count; i++) {
             target->outputs[(first + i) * target->plane + column] = sums[i] + *biases;
-            biases += target->scaling->each;
+            biases += each;
         }
         return;
     }
@@ -50,9 +56,9 @@ static void put(const struct target *target, uint32_t column, uint32_t first, ui
     uint8_t *const bytes = target->bytes + column * target->channels + first;
 
     for (uint32_t i = 0; i < count; i++) {
-        bytes[i] = requantize(sums[i] + *biases, *multipliers, *shifts, target->zero);
-        biases += target->scaling->each;
-        multipliers += target->scaling->each;
-        shifts += target->scaling->each;
+        bytes[i] = requantize(sums[i] + *biases, *multipliers, *shifts, zero);
+        biases += each;
+        multipliers += each;
+        shifts += each;
     }
 }
