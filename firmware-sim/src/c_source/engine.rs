@@ -131,15 +131,15 @@ fn data(source: &mut Source, layer: &Layer<'_>, needs: &Needs) {
     if layer.kind != Kind::MaxPool {
         source.table(I32, &format!("{name}_biases"), layer.biases().into_iter());
         let each = u8::from(!layer.weights.is_empty());
-        let mut scaling = format!(".scaling = {{.each = {each}, .biases = {name}_biases");
+        let mut more = String::new();
         if !layer.is_last {
             let multipliers = layer.channels.iter().map(|channel| channel.mantissa.get());
             source.table(U32, &format!("{name}_multipliers"), multipliers);
             let shifts = layer.channels.iter().map(|channel| channel.shift);
             source.table(U8, &format!("{name}_shifts"), shifts);
-            scaling += &format!(", .multipliers = {name}_multipliers, .shifts = {name}_shifts");
+            more = format!(", .multipliers = {name}_multipliers, .shifts = {name}_shifts");
         }
-        fields.push(scaling + "}");
+        fields.push(format!(".scaling = {{.each = {each}, .biases = {name}_biases{more}}}"));
     }
     let kind = struct_of(layer.kind);
     source.line(format_args!("static const struct {kind} {name} = {{"));

@@ -131,8 +131,11 @@ impl Core {
     }
 }
 
-/// A `.q8` file and images, as the committed profile of the Rust engine was made with.
-fn measured() -> Vec<(&'static str, Vec<u8>, Vec<Vec<u8>>)> {
+/// Name, `.q8` file and images of a network.
+type Case = (&'static str, Vec<u8>, Vec<Vec<u8>>);
+
+/// Networks and images as the committed profile of the Rust engine was made with.
+fn measured() -> Vec<Case> {
     let of_benchmark = |benchmark: Benchmark| {
         let pictures = benchmark.pictures(40).into_iter();
         let pictures: Vec<Image> =

@@ -225,7 +225,7 @@ pub(crate) enum Form {
     Onnx,
     /// A module of Rust source with the file's bytes, for firmware that is built without a file
     Rust,
-    /// A folder of C99 source that runs this one model on any core, which Arduino, `PlatformIO`, ESP-IDF and Zephyr take
+    /// A folder of C99 source that runs this one model on any core, with what Arduino, ESP-IDF and Zephyr need of it
     C,
 }
 
