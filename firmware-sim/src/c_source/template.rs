@@ -1,10 +1,10 @@
 //! Parts of C sources: real C files, with `#if EMIT_NAME`, `#else` and `#endif` around what only some models need.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// What a model needs of the templates: names of conditions, such as `SIGNED` of `#if EMIT_SIGNED`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Needs(BTreeSet<&'static str>);
+pub(super) struct Needs(BTreeMap<&'static str, bool>);
 
 /// What is subtracted from a byte that stands for a number of either sign.
 const ZEROS: [&str; 4] =
@@ -19,14 +19,14 @@ struct Condition {
 }
 
 impl Needs {
-    /// Those of which the condition holds.
+    /// All conditions that templates have, and whether they hold.
     pub(super) fn of(conditions: &[(&'static str, bool)]) -> Self {
-        Self(conditions.iter().filter(|(_, holds)| *holds).map(|(name, _)| *name).collect())
+        Self(conditions.iter().copied().collect())
     }
 
-    /// Whether there is a need.
+    /// Whether a condition holds.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.contains(name)
+        *self.0.get(name).expect("templates have no other conditions")
     }
 
     /// The template without what this model does not need, and without its conditions.
@@ -72,4 +72,33 @@ fn without(text: &str, difference: &str) -> String {
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_behind_conditions_is_kept_if_all_around_it_hold() {
+        let template =
+            "a\n#if EMIT_X\nb\n#if EMIT_SIGNED\nc\n#else\nd\n#endif\n#else\ne\n#endif\nf\n";
+        for (x, signed, kept) in [
+            (true, true, "abcf"),
+            (true, false, "abdf"),
+            (false, true, "aef"),
+            (false, false, "aef"),
+        ] {
+            let needs = Needs::of(&[("X", x), ("SIGNED", signed)]);
+            assert_eq!(needs.resolve(template).replace('\n', ""), kept);
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_signed_no_zero_is_subtracted_and_no_brackets_are_left() {
+        let template =
+            "value = *byte++ - window->zero;\nsum += weights[0] * (bytes[0] - input->zero);\n";
+        let unsigned = Needs::of(&[("SIGNED", false)]).resolve(template);
+        assert_eq!(unsigned, "value = *byte++;\nsum += weights[0] * bytes[0];\n");
+        assert_eq!(Needs::of(&[("SIGNED", true)]).resolve(template), template);
+    }
 }
