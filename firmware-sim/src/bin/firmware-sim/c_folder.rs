@@ -1,13 +1,17 @@
 //! The folder of C source that `quantize --emit c` writes.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use firmware_sim::c_source::{PATHS, Source, is_emitted, package_paths};
+use firmware::Model;
+use firmware_sim::c_source::{self, PATHS, Source, is_emitted, package_paths};
 use safe_io::{SingleLine, output};
 
-use crate::provenance;
+use crate::cli::Quantize;
+use crate::model::Onnx;
+use crate::{data, provenance};
 
 /// Refuses, before any work, a folder that cannot be written, or in which a `model.h` or `model.c` is another's or an input.
 ///
@@ -38,8 +42,29 @@ pub(crate) fn check(folder: &Path, inputs: &[PathBuf], force: bool) -> anyhow::R
     Ok(())
 }
 
+/// Writes the folder, and says what was written.
+pub(crate) fn emit(arguments: &Quantize, int8: Model<'_>, float: &Onnx) -> anyhow::Result<()> {
+    let classes = float.classes().unwrap_or_default();
+    let source = c_source::emit(int8, &classes)
+        .with_context(|| SingleLine(arguments.model.display()).to_string())?;
+    for path in write(&arguments.output, &source, arguments.force)? {
+        let path = SingleLine(path.display());
+        data::print_line(&format!("{path}: left as it is, since it is not as it was written"));
+    }
+    let Source { memory_bytes, table_bytes, .. } = source;
+    writeln!(
+        io::stdout(),
+        "{}: C source, made of a model of {} bytes; calibrated on {} training images\n\n\
+         RAM    {memory_bytes} bytes, besides stack\nflash  {table_bytes} bytes, besides code",
+        SingleLine(arguments.output.display()),
+        float.bytes.len(),
+        int8.header().calibration_images.get()
+    )?;
+    Ok(())
+}
+
 /// Writes the files, each whole; gives the paths of those that were left as they are.
-pub(crate) fn write(folder: &Path, source: &Source, force: bool) -> anyhow::Result<Vec<PathBuf>> {
+fn write(folder: &Path, source: &Source, force: bool) -> anyhow::Result<Vec<PathBuf>> {
     let mut kept = vec![];
     for file in &source.files {
         let path = folder.join(file.path);

@@ -9,7 +9,7 @@ use firmware::Model;
 use firmware_sim::quantize::{
     CLASSES, MAX_DISAGREEMENT_RATE, NEVER_AGREES, Options, max_disagreement_rate, quantize_and_warn,
 };
-use firmware_sim::{c_source, onnx, source};
+use firmware_sim::{onnx, source};
 use safe_io::{SingleLine, output};
 
 use crate::cli::{self, Form};
@@ -48,35 +48,21 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
         data::print_line(&format!("warning: {name}: {warning}"));
     }
     let int8 = Model::parse(&file).with_context(|| name.to_string())?;
-    let were = format!(
-        "were {}; calibrated on {} training images\n{}",
-        float.bytes.len(),
-        calibration.samples().len(),
-        agreement(int8, samples.len())
-    );
     let bytes = match arguments.emit {
-        Form::C => {
-            let classes = float.classes().unwrap_or_default();
-            let source = c_source::emit(int8, &classes).with_context(|| name.to_string())?;
-            for path in c_folder::write(&arguments.output, &source, arguments.force)? {
-                let path = SingleLine(path.display());
-                data::print_line(&format!(
-                    "{path}: left as it is, since it is not as it was written"
-                ));
-            }
-            let c_source::Source { memory_bytes, table_bytes, .. } = source;
-            writeln!(
-                io::stdout(),
-                "{output_name}: C source, {table_bytes} bytes of flash besides code, {were}\nRAM    {memory_bytes} bytes, besides stack"
-            )?;
-            return Ok(());
-        }
         Form::Q8 => file.clone(),
         Form::Onnx => onnx::emit(int8),
         Form::Rust => source::emit(int8).into_bytes(),
+        Form::C => return c_folder::emit(arguments, int8, &float),
     };
     output::write(&arguments.output, &bytes).with_context(unwritable)?;
-    let summary = format!("{output_name}: {} bytes, {were}\n\n{}", bytes.len(), memory::text(int8));
+    let summary = format!(
+        "{output_name}: {} bytes, were {}; calibrated on {} training images\n{}\n\n{}",
+        bytes.len(),
+        float.bytes.len(),
+        calibration.samples().len(),
+        agreement(int8, samples.len()),
+        memory::text(int8)
+    );
     if output::is_regular_or_absent(&arguments.output) {
         writeln!(io::stdout(), "{summary}")?;
     } else {
