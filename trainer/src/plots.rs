@@ -33,6 +33,7 @@ use filters::Filters;
 use render::Plot;
 use samples::SamplesPlot;
 pub use samples::{Column, Samples};
+pub(crate) use worst::MAX_SHOWN as MAX_WORST;
 use worst::Worst;
 
 /// All that is plotted.
@@ -60,6 +61,8 @@ pub struct Figures<'a> {
     pub misclassifications: &'a [Misclassification],
     /// The test images.
     pub test: &'a Split,
+    /// Their files; empty if they are no pictures.
+    pub test_files: &'a [String],
     /// Kernels of the first layer, `[map][channel][row][column]`; empty if it has none.
     pub filters: &'a [f32],
     /// Channels, rows and columns of each.
@@ -248,6 +251,7 @@ pub(crate) mod tests {
                 report: &self.report,
                 misclassifications: &self.misclassifications,
                 test: &self.test,
+                test_files: &[],
                 filters: &self.filters,
                 filter_shape: [1, 5, 5],
             }

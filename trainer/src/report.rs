@@ -92,6 +92,7 @@ pub fn emit(
                 (figure(confusion))
                 (classes(figures))
                 (figure(worst))
+                (files(figures))
                 h2 { "Training images" }
                 (figure(samples))
                 h2 { "First layer" }
@@ -184,6 +185,32 @@ fn classes(figures: &Figures<'_>) -> Markup {
     }
 }
 
+/// Files of the pictures in the plot of the worst errors, by their numbers there.
+fn files(figures: &Figures<'_>) -> Markup {
+    let shown = figures.misclassifications.iter().take(plots::MAX_WORST);
+    let files = shown.filter_map(|wrong| Some((wrong, figures.test_files.get(wrong.index)?)));
+    let files: Vec<_> = files.collect();
+    html! {
+        @if !files.is_empty() {
+            div.table {
+                table {
+                    thead { tr { th { "image" } th.names { "file" } th { "label" } th { "prediction" } th { "probability" } } }
+                    tbody {
+                        @for (wrong, file) in files {
+                            tr {
+                                th { "#" (wrong.index) }
+                                td.names { (printable(file)) }
+                                @for class in [wrong.label, wrong.predicted] { td { (printable(&figures.class(class))) } }
+                                td { (format!("{:.1} %", wrong.probability * 100.0)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,10 +224,18 @@ mod tests {
         made.classes[1] = "<b>&\"".into();
         let facts = [("model", "a<script>'\u{1}.onnx".to_owned()), ("seed", "7".to_owned())];
         let found = found::tests::some();
-        let page = emit(&made.figures(&recipe), &facts, Some(&found)).unwrap();
+        let files: Vec<String> = (0..6).map(|at| format!("c&t/{at}\u{1}.png")).collect();
+        let figures = Figures { test_files: &files, ..made.figures(&recipe) };
+        let page = emit(&figures, &facts, Some(&found)).unwrap();
         assert!(page.contains("<h2>What was found</h2>") && page.contains("c&amp;t"));
         assert!(page.contains("<th>&lt;b&gt;&amp;&quot;</th>"));
         assert!(page.contains("<dd>a&lt;script&gt;'\u{fffd}.onnx</dd>"));
+        let wrong = &made.misclassifications[0];
+        let row = format!(
+            "<tr><th>#{0}</th><td class=\"names\">c&amp;t/{0}\u{fffd}.png</td>",
+            wrong.index
+        );
+        assert!(page.contains(&row), "{row}");
         assert!(!page.contains("<b>") && !page.contains("<script"));
         assert!(crate::provenance::is_our_page(page.as_bytes()));
         assert!(page.contains("<strong>66.67 %</strong> of 6 test images right"));
@@ -216,7 +251,7 @@ mod tests {
         let recipe = Recipe::BEST;
         let made = Made::of(256, 1001, &recipe);
         let page = emit(&made.figures(&recipe), &[], None).unwrap();
-        assert!(!page.contains("What was found"));
+        assert!(!page.contains("What was found") && !page.contains("<th class=\"names\">file"));
         assert!(page.len() < 2_000_000, "{}", page.len());
         assert!(page.contains("<th>1001</th>") && page.contains("Every 6th of 1001 epochs"));
     }

@@ -62,6 +62,7 @@ impl Pages<'_> {
             report: &results.test.report,
             misclassifications: &results.test.misclassifications,
             test: &dataset.test,
+            test_files: &dataset.test_files,
             filters: first.map_or(&[], |first| &first.weights),
             filter_shape: filter_shape.unwrap_or([1; 3]),
         };

@@ -64,6 +64,7 @@ mod tests {
             train: split(0..60),
             validation: split(60..80),
             test: split(80..90),
+            test_files: vec![],
             names: None,
             preparation: None,
         };

@@ -88,12 +88,15 @@ pub fn read(
     let name = path
         .file_name()
         .map_or_else(|| "unnamed".to_owned(), |name| SingleLine(name.display()).to_string());
+    let of_the_test =
+        data.listing.pictures.iter().filter(|picture| picture.subset == Some(Subset::Test));
     let dataset = Dataset {
         name,
         sha256: hash([&train, &validation, &test]),
         train,
         validation,
         test,
+        test_files: of_the_test.map(|picture| picture.name.clone()).collect(),
         names: Some(data.listing.classes.clone()),
         preparation: Some(preparation),
     };

@@ -8,7 +8,7 @@ use crate::evaluate::Misclassification;
 use plotters::prelude::DrawingBackend;
 
 /// Maximum images shown.
-const MAX_SHOWN: usize = 40;
+pub(crate) const MAX_SHOWN: usize = 40;
 const COLUMNS: usize = 8;
 /// Side of an image, about.
 const SIDE_PX: usize = 112;
