@@ -129,6 +129,8 @@ enum Augment {
     Digits,
     /// Taken from a little beside, blurred, in other light and other colours
     Photo,
+    /// Only taken from a little beside
+    Shift,
     /// No change
     None,
 }
@@ -192,12 +194,19 @@ impl Cli {
                 recipe.augmentation = Some(Augmentation::Digits(Digits::USUAL));
             }
             Some(Augment::Photo) => recipe.augmentation = Some(Augmentation::Photo(Photo::USUAL)),
+            Some(Augment::Shift) => recipe.augmentation = Some(Augmentation::Photo(Photo::SHIFTED)),
             Some(Augment::None) => recipe.augmentation = None,
+            // strokes that become thicker and bend would be other things
+            None if name == Name::Best && !dataset.is_black_and_white() => {
+                recipe.augmentation = Some(Augmentation::Photo(Photo::SHIFTED));
+            }
             None => {}
         }
         match &mut recipe.augmentation {
             Some(Augmentation::Photo(photo)) => photo.flip |= self.flip,
-            _ if self.flip => bail!("--flip changes photographs: say --augment photo with it"),
+            _ if self.flip => {
+                bail!("--flip changes photographs: say --augment photo or --augment shift with it")
+            }
             _ => {}
         }
         let eval_set = match (self.validation, name) {

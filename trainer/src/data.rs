@@ -310,6 +310,19 @@ mod tests {
     }
 
     #[test]
+    fn images_of_mostly_black_and_white_are_told_from_those_with_all_greys() {
+        let folder = tempfile::tempdir().unwrap();
+        write_dataset(folder.path());
+        let mut dataset = load(folder.path()).unwrap();
+        // of 256 values 192 lie between
+        for (greys, expected) in [(0, true), (158, true), (200, false), (784, false)] {
+            let pixels = std::array::from_fn(|at| if at < greys { at as u8 } else { 255 });
+            dataset.train.images = vec![Image::mnist(pixels); 2];
+            assert_eq!(dataset.is_black_and_white(), expected, "{greys} of 784 pixels");
+        }
+    }
+
+    #[test]
     fn a_dataset_of_ones_own_is_never_completed_with_mnist() {
         let folder = tempfile::tempdir().unwrap();
         write_dataset(folder.path());
