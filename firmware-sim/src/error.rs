@@ -3,9 +3,11 @@
 use dataset::ImageError;
 use firmware::FormatError;
 use firmware::format::MAX_ACCUMULATOR;
+use network::Layer;
 use network::onnx::GraphFault;
 use safe_io::SingleLine;
 
+use super::samples::Samples;
 use super::supported::{Reason, Takes};
 
 /// Maximum reasons that one line lists.
@@ -96,13 +98,18 @@ pub enum Error {
     /// There is nothing to calibrate on, or to compare with.
     #[error("there are no images: give at least one")]
     NoImages,
-    /// Weights so large that `f32` does not hold what they give.
+    /// Weights or samples so large that `f32` does not hold what they give.
     #[error(
-        "the weights give activations that are not finite, at {layer} or before: train the model anew"
+        "{layer} gives numbers that are not finite of sample {sample}, whose largest is {largest:e}: leave out what is so \
+         large, or train the model anew if its weights are"
     )]
     Activations {
         /// The first layer whose activations are not finite.
         layer: String,
+        /// The first sample of which they are, from 0.
+        sample: usize,
+        /// The sample's largest magnitude.
+        largest: f32,
     },
     /// A channel's accumulators and its activations differ by more than the multiplier can express.
     #[error(
@@ -169,6 +176,15 @@ pub enum Error {
         "the .q8 was made for another kind of input: say the same of pixels as when it was made"
     )]
     Input,
+}
+
+impl Error {
+    /// That of this sample, a layer gives numbers that are not finite.
+    pub(crate) fn not_finite(layer: &Layer, samples: Samples<'_>, sample: usize) -> Self {
+        let values = samples.values(sample);
+        let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        Self::Activations { layer: layer.name().to_owned(), sample, largest }
+    }
 }
 
 /// The largest divisor of a window's side that is at most its root; 2 if there is none.

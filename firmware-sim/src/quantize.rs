@@ -26,7 +26,10 @@ mod margin;
 mod warning;
 
 pub use super::range_estimator::RangeEstimator;
-pub use margin::{CLASSES, MAX_DISAGREEMENT_RATE, NEVER_AGREES, max_disagreement_rate};
+pub use margin::{
+    CLASSES, MAX_DISAGREEMENT_RATE, NEVER_AGREES, is_classifier, max_disagreement_rate,
+    min_margin_images,
+};
 pub use warning::Warning;
 
 use dataset::Image;
@@ -155,6 +158,10 @@ pub fn quantize_and_warn(
     };
     // checked before it is relied on: the bounds of the accumulators make the fast kernels exact
     let file = int8.emit(header, options.layout)?;
+    let is_named = graph.class_names().is_some_and(|names| names.len() == classes);
+    if !is_classifier(classes, shape.iter().product(), is_named) {
+        return Ok((file, warnings));
+    }
     let float = FloatNetwork::new(supported.network);
     let agreement_margin = margin::measure(&float, &int8, margin_samples, progress);
     if agreement_margin == NEVER_AGREES {

@@ -7,7 +7,7 @@ mod layer;
 mod verification;
 
 pub use layer::LayerFidelity;
-pub use verification::{Comparison, Verification};
+pub use verification::{Comparison, Reconstruction, Verification};
 
 use firmware::{Logits, Model};
 use network::Layer;
@@ -136,10 +136,14 @@ pub fn compare(
     let mut tallies = models.tallies();
     let (mut comparisons, mut logit_errors) = (vec![], vec![]);
     for batches in samples.batches(float.float.batch()).chunks(PROGRESS) {
-        let results: Vec<BatchResult> =
+        let results: Vec<Result<BatchResult, NotFinite>> =
             batches.par_iter().map(|&batch| models.compare(batch)).collect();
         // in order, or the sums of errors would depend on how many threads there are
         for batch in results {
+            let batch = batch.map_err(|NotFinite { sample, layer }| {
+                let layer = &architecture.layers()[layer];
+                Error::not_finite(layer, samples, comparisons.len() + sample)
+            })?;
             for mut comparison in batch.comparisons {
                 comparison.image = comparisons.len();
                 comparison.label = labels.get(comparison.image).copied();
@@ -173,6 +177,12 @@ struct BatchResult {
     tallies: Vec<Tally>,
 }
 
+/// A sample of a batch, and the first layer of which float's numbers are not finite.
+struct NotFinite {
+    sample: usize,
+    layer: usize,
+}
+
 impl ModelPair<'_> {
     fn tallies(&self) -> Vec<Tally> {
         let last = self.network.layers.len() - 1;
@@ -180,7 +190,7 @@ impl ModelPair<'_> {
         layers.map(|(index, int8)| Tally::new(int8, index == last)).collect()
     }
 
-    fn compare(&self, samples: Samples<'_>) -> BatchResult {
+    fn compare(&self, samples: Samples<'_>) -> Result<BatchResult, NotFinite> {
         let mut scratch = vec![0; self.int8.scratch_words()];
         let mut workspace = Workspace::default();
         let mut tallies = self.tallies();
@@ -190,6 +200,10 @@ impl ModelPair<'_> {
             let input = samples.values(index);
             let units = units(&input, self.network.input);
             let float = self.float.activations(&input, &mut workspace);
+            let is_finite = |values: &Vec<f32>| values.iter().all(|value| value.is_finite());
+            if let Some(layer) = float.iter().position(|values| !is_finite(values)) {
+                return Err(NotFinite { sample: index, layer });
+            }
             let trace = self.compiled.run(&units, &mut workspace);
             let logits = trace.logits();
             let bytes = bytes(&units, self.network.shape, self.network.input.zero);
@@ -200,12 +214,18 @@ impl ModelPair<'_> {
                 tally.record(&float, &trace.activations[layer], &trace.accumulators[layer]);
             }
             let float_logits = logits_of(&float);
-            let error =
-                |(&int8, &float): (&i32, &f32)| (f64::from(int8) * scale - f64::from(float)) as f32;
-            logit_errors.extend(logits.iter().zip(float_logits).map(error));
-            comparisons.push(self.comparison(&input, float_logits, &logits, &trace));
+            let largest = f64::from(f32::MAX);
+            let error = |(&int8, &float): (&i32, &f32)| {
+                (f64::from(int8) * scale - f64::from(float)).clamp(-largest, largest) as f32
+            };
+            let errors = logits.iter().zip(float_logits).map(error);
+            let max_difference = errors.clone().map(f32::abs).fold(0.0, f32::max).into();
+            logit_errors.extend(errors);
+            let comparison = self.comparison(&input, float_logits, &logits, &trace);
+            let reconstruction = self.reconstruction(&input, float_logits, &logits);
+            comparisons.push(Comparison { max_difference, reconstruction, ..comparison });
         }
-        BatchResult { comparisons, logit_errors, tallies }
+        Ok(BatchResult { comparisons, logit_errors, tallies })
     }
 
     fn comparison(
@@ -230,8 +250,28 @@ impl ModelPair<'_> {
             int8_margin: int8.margin * self.network.logit_scale(),
             verdict: answer.verdict,
             agrees: answer.agrees,
+            // the caller knows
+            max_difference: 0.0,
+            reconstruction: None,
             first_diverging_layer: (int8.class != float.class).then(first),
         }
+    }
+
+    /// See [`Comparison::reconstruction`].
+    fn reconstruction(&self, input: &[f32], float: &[f32], int8: &[i32]) -> Option<[f64; 2]> {
+        if self.network.input == Encoding::PIXEL || input.len() != float.len() {
+            return None;
+        }
+        let scale = self.network.logit_scale();
+        let mean_square = |outputs: &mut dyn Iterator<Item = f64>| {
+            let pairs = outputs.zip(input);
+            let squares = pairs.map(|(output, &value)| (output - f64::from(value)).powi(2));
+            squares.sum::<f64>() / input.len() as f64
+        };
+        Some([
+            mean_square(&mut float.iter().copied().map(f64::from)),
+            mean_square(&mut int8.iter().map(|&sum| f64::from(sum) * scale)),
+        ])
     }
 
     /// What a layer gives, each channel multiplied by what `of` makes of its factor.

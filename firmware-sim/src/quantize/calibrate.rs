@@ -45,8 +45,10 @@ pub(super) fn int8_network(
     let network = &supported.network;
     let layers = network.architecture().layers();
     let estimator = options.range_estimator;
-    let input = input(supported.takes, samples, options)?;
+    let input = input(supported.takes, samples, options);
     let encoding = input.encoding;
+    // of the input and of what each layer gives
+    let mut known = vec![encoding];
     let mut values = vec![Some(input)];
     let mut done: Vec<Int8Layer> = vec![];
     let mut weights = network.affine().to_vec();
@@ -56,6 +58,7 @@ pub(super) fn int8_network(
             .map(|source| values[source].as_ref().expect("it is held until its last reader"))
             .collect();
         let mut pass = Pass::of(layer, &weights[index], &sources);
+        check_finite(layer, &pass.activations, samples)?;
         let inputs: Vec<Encoding> = sources.iter().map(|source| source.encoding).collect();
         let is_last = index + 1 == layers.len();
         let zero = zero(layer, &inputs);
@@ -69,11 +72,11 @@ pub(super) fn int8_network(
             _ if is_last => None,
             Kind::Pool(Pool { mode: PoolMode::Max, .. }) => Some(inputs[0]),
             _ => {
-                let found = encoding_of(layer.name(), zero, &pass.activations, estimator)?;
+                let found = encoding_of(zero, &pass.activations, estimator);
                 Some(found.unwrap_or_else(|| {
                     let (name, samples) = (layer.name().to_owned(), samples.len());
                     warnings.push(Warning::Dead { layer: name, samples });
-                    dead::encoding(layers, &weights, index, zero, inputs[0].scale)
+                    dead::encoding(layers, &weights, index, zero, &known)
                 }))
             }
         };
@@ -107,18 +110,19 @@ pub(super) fn int8_network(
             }
         }
         let encoding = quantized.int8.output;
+        known.push(encoding);
         values.push(Some(Values { float: pass.activations, int8, encoding }));
         done.push(quantized.int8);
     }
     Ok(Int8Network { shape: network.architecture().input(), input: encoding, layers: done })
 }
 
-fn input(takes: Takes, samples: Samples<'_>, options: Options) -> Result<Values, Error> {
+fn input(takes: Takes, samples: Samples<'_>, options: Options) -> Values {
     let float: Vec<Vec<f32>> = (0..samples.len()).map(|index| samples.values(index)).collect();
     let encoding = match takes {
         Takes::Pixels => Encoding::PIXEL,
         Takes::Numbers => {
-            let found = encoding_of("the input", 128, &float, options.range_estimator)?;
+            let found = encoding_of(128, &float, options.range_estimator);
             // of zeros alone, any scale will do
             found.unwrap_or(Encoding { zero: 128, scale: 1.0 })
         }
@@ -128,7 +132,7 @@ fn input(takes: Takes, samples: Samples<'_>, options: Options) -> Result<Values,
     } else {
         vec![]
     };
-    Ok(Values { float, int8, encoding })
+    Values { float, int8, encoding }
 }
 
 /// The byte that stands for 0: 0 if no value is below.
@@ -139,20 +143,24 @@ fn zero(layer: &Layer, inputs: &[Encoding]) -> u8 {
     if is_positive { 0 } else { 128 }
 }
 
-/// The scale of values around this zero, `None` if all are 0; as `f32` since the file holds it so.
-fn encoding_of(
-    layer: &str,
-    zero: u8,
-    values: &[Vec<f32>],
-    estimator: RangeEstimator,
-) -> Result<Option<Encoding>, Error> {
-    if values.iter().flatten().any(|value| !value.is_finite()) {
-        return Err(Error::Activations { layer: layer.to_owned() });
+/// Refuses activations that are not finite.
+fn check_finite(
+    layer: &Layer,
+    activations: &[Vec<f32>],
+    samples: Samples<'_>,
+) -> Result<(), Error> {
+    match activations.iter().position(|values| !values.iter().all(|value| value.is_finite())) {
+        Some(sample) => Err(Error::not_finite(layer, samples, sample)),
+        None => Ok(()),
     }
+}
+
+/// The scale of finite values around this zero, `None` if all are 0; as `f32` since the file holds it so.
+fn encoding_of(zero: u8, values: &[Vec<f32>], estimator: RangeEstimator) -> Option<Encoding> {
     let magnitude = |value: f32| if zero == 0 { value } else { value.abs() };
     let peak = values.iter().flatten().copied().map(magnitude).fold(0.0, f32::max);
     if peak == 0.0 {
-        return Ok(None);
+        return None;
     }
     let mut histogram = Histogram::new(peak, if zero == 0 { LEVELS } else { SIGNED_LEVELS });
     for values in values {
@@ -160,7 +168,7 @@ fn encoding_of(
     }
     let scale = (estimator.limit(&histogram) / Encoding::units(zero)) as f32;
     // smaller ones have no inverse
-    Ok(Some(Encoding { zero, scale: scale.max(f32::MIN_POSITIVE) }))
+    Some(Encoding { zero, scale: scale.max(f32::MIN_POSITIVE) })
 }
 
 impl Pass {

@@ -17,6 +17,13 @@ pub const NEVER_AGREES: u32 = u32::MAX;
 /// Outputs that a classifier may have: others are no classes, without verdicts and agreement.
 pub const CLASSES: std::ops::RangeInclusive<usize> = 2..=256;
 
+/// Whether so many outputs are classes, of a model that takes so many numbers: a model that gives as many as it takes
+/// reconstructs them, unless its classes have names or its samples labels.
+#[must_use]
+pub fn is_classifier(outputs: usize, inputs: usize, is_named: bool) -> bool {
+    CLASSES.contains(&outputs) && (is_named || outputs != inputs)
+}
+
 /// The highest share of images that may get an answer which says that it agrees with float and does not, with 95 %
 /// confidence, when the margin was chosen on `margin_images` images.
 ///
@@ -29,16 +36,21 @@ pub fn max_disagreement_rate(margin_images: usize) -> f64 {
     1.0 - 0.05_f64.powf(1.0 / margin_images as f64)
 }
 
-/// One more than the largest int8 margin among the samples that the two models disagree on, if these samples are enough
-/// to rely on it; else a margin that nothing has.
+/// Images from which on any answer says that it agrees with float.
+#[must_use]
+pub fn min_margin_images() -> usize {
+    (0.05_f64.ln() / (-MAX_DISAGREEMENT_RATE).ln_1p()).ceil() as usize
+}
+
+/// One more than the largest int8 margin among the samples that the two models of a classifier disagree on, if these samples
+/// are enough to rely on it; else a margin that nothing has.
 pub(super) fn measure(
     float: &FloatNetwork,
     int8: &Int8Network,
     samples: Samples<'_>,
     progress: impl Fn(usize) + Sync,
 ) -> u32 {
-    let is_classifier = CLASSES.contains(&float.outputs());
-    if !is_classifier || max_disagreement_rate(samples.len()) > MAX_DISAGREEMENT_RATE {
+    if max_disagreement_rate(samples.len()) > MAX_DISAGREEMENT_RATE {
         return NEVER_AGREES;
     }
     let compiled = CompiledInt8::new(int8);
@@ -86,6 +98,9 @@ mod tests {
         assert!(max_disagreement_rate(3_000) <= MAX_DISAGREEMENT_RATE);
         assert!(max_disagreement_rate(500) > MAX_DISAGREEMENT_RATE);
         assert!(max_disagreement_rate(0) > MAX_DISAGREEMENT_RATE);
+        let min = min_margin_images();
+        assert!(max_disagreement_rate(min) <= MAX_DISAGREEMENT_RATE, "{min}");
+        assert!(max_disagreement_rate(min - 1) > MAX_DISAGREEMENT_RATE, "{min}");
     }
 
     #[test]

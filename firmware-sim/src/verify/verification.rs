@@ -6,8 +6,8 @@ use firmware::Verdict;
 
 use super::layer::LayerFidelity;
 
-/// Maximum of images in [`Verification::least_certain`].
-const MAX_UNCERTAIN_LISTED: usize = 20;
+/// Maximum of images in [`Verification::least_certain`] and [`Verification::most_different`].
+const MAX_LISTED: usize = 20;
 
 /// Answers of both models for one image.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +28,11 @@ pub struct Comparison {
     pub verdict: Verdict,
     /// Whether the device says that float gives the same class: its margin is at least the model's agreement margin.
     pub agrees: bool,
+    /// Largest difference of the two models' outputs, in units of the float model's.
+    pub max_difference: f64,
+    /// Mean squared differences of the float and of the int8 model's outputs to what went in; `None` if these are not as
+    /// many numbers, or were pixels, whose units are others.
+    pub reconstruction: Option<[f64; 2]>,
     /// Index of the first layer after which float arithmetic no longer gives the float model's answer; only where the
     /// answers differ.
     pub first_diverging_layer: Option<usize>,
@@ -38,6 +43,17 @@ impl Comparison {
     fn is_right(&self, class: u16) -> bool {
         self.label.is_some_and(|label| u16::from(label) == class)
     }
+}
+
+/// How well two models that give as many numbers as they take reconstruct these.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reconstruction {
+    /// Mean squared difference of the float model's outputs to what goes in, over all samples.
+    pub float: f64,
+    /// The same of the int8 model's.
+    pub int8: f64,
+    /// By how much int8 changes that of a sample, at most, as a share of float's; infinite if that is 0.
+    pub max_change: f64,
 }
 
 /// How alike two models are on labelled images.
@@ -144,8 +160,34 @@ impl Verification {
     pub fn least_certain(&self) -> Vec<Comparison> {
         let mut comparisons = self.comparisons.clone();
         comparisons.sort_by(|a, b| a.int8_margin.total_cmp(&b.int8_margin));
-        comparisons.truncate(MAX_UNCERTAIN_LISTED);
+        comparisons.truncate(MAX_LISTED);
         comparisons
+    }
+
+    /// The images whose outputs differ most, the largest difference first; 20 at most.
+    #[must_use]
+    pub fn most_different(&self) -> Vec<Comparison> {
+        let mut comparisons = self.comparisons.clone();
+        comparisons.sort_by(|a, b| b.max_difference.total_cmp(&a.max_difference));
+        comparisons.truncate(MAX_LISTED);
+        comparisons
+    }
+
+    /// How well both models reconstruct what goes in, if they do.
+    #[must_use]
+    pub fn reconstruction(&self) -> Option<Reconstruction> {
+        let errors: Option<Vec<[f64; 2]>> =
+            self.comparisons.iter().map(|comparison| comparison.reconstruction).collect();
+        let errors = errors.filter(|errors| !errors.is_empty())?;
+        let mean = |model: usize| {
+            errors.iter().map(|errors| errors[model]).sum::<f64>() / errors.len() as f64
+        };
+        let change = |[float, int8]: &[f64; 2]| {
+            let difference = (int8 - float).abs();
+            if difference > 0.0 { difference / float } else { 0.0 }
+        };
+        let max_change = errors.iter().map(change).fold(0.0, f64::max);
+        Some(Reconstruction { float: mean(0), int8: mean(1), max_change })
     }
 
     /// The float model's margin below which this part of the images lies, 0 to 1.
@@ -161,6 +203,13 @@ impl Verification {
     #[must_use]
     pub fn max_difference(&self) -> f64 {
         self.logit_errors.iter().fold(0.0_f32, |largest, error| largest.max(error.abs())).into()
+    }
+
+    /// Mean magnitude of the difference of two logits.
+    #[must_use]
+    pub fn mean_difference(&self) -> f64 {
+        let magnitudes = self.logit_errors.iter().map(|&error| f64::from(error.abs()));
+        magnitudes.sum::<f64>() / self.logit_errors.len() as f64
     }
 
     /// Root of the mean squared difference of the logits.

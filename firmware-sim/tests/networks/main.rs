@@ -1,5 +1,7 @@
 //! Networks other than LeNet: quantised, packed, run by the engine and by the host, or refused by all reasons.
 
+mod dead;
+
 use dataset::Image;
 use firmware::Model;
 use firmware::format::Layout;
@@ -362,39 +364,4 @@ fn an_output_of_very_many_inputs_loses_what_its_sums_need_and_says_so() {
     };
     // all weights are of one size: at most a fourth of 127 on average is left to each
     assert!(layer == "dense1" && *factor > 127.0, "{factor}");
-}
-
-/// A network whose second layer gives nothing, and biases of another size than the weights of what follows.
-fn with_a_dead_layer(random: &mut Random, is_pooled: bool) -> Network {
-    let hidden = Conv { pool: is_pooled, ..conv(6, 3, Relu) };
-    let kinds: Vec<_> = [Kind::Conv(conv(4, 3, Relu)), Kind::Conv(hidden), dense(3, Linear)]
-        .into_iter()
-        .enumerate()
-        .collect();
-    let network = network(random, [1, 12, 12], &kinds);
-    let mut affine = network.affine().to_vec();
-    affine[1].bias.fill(-1e6);
-    for weight in &mut affine[2].weights {
-        *weight *= 1e3;
-    }
-    affine[2].bias = vec![0.3, 0.301, -0.2];
-    Network::new(network.architecture().clone(), affine)
-}
-
-#[test]
-fn a_layer_that_gives_nothing_leaves_the_biases_after_it_exact_and_is_named() {
-    let mut random = Random(8);
-    for is_pooled in [false, true] {
-        let onnx = onnx(&with_a_dead_layer(&mut random, is_pooled));
-        let images: Vec<Image> = (0..8).map(|_| random.image([1, 12, 12])).collect();
-        let samples = Samples::Images(&images);
-        let (q8, warnings) =
-            quantize_and_warn(&onnx, samples, Samples::NONE, Options::default(), |_| ()).unwrap();
-        let dead = Warning::Dead { layer: "conv2".into(), samples: 8 };
-        assert_eq!(warnings, [dead]);
-        let float = FloatModel::parse(&onnx).unwrap();
-        let found = compare(&float, Model::parse(&q8).unwrap(), samples, &[], |_| ()).unwrap();
-        assert_eq!(found.agreements(), 8);
-        assert!(found.max_difference() < 1e-5, "{}", found.max_difference());
-    }
 }
