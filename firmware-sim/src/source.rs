@@ -85,12 +85,18 @@ fn body(model: Model<'_>) -> String {
          /// Rows on their way from a camera's interrupt to the main loop.\n\
          pub type Camera = camera::Camera<{{ SIZES.row_len }}, {{ SIZES.height }}>;\n\
          \n\
-         /// The model, in place; checks it, bit by bit: call it once, at the start.\n\
+         const _: () = assert!(\n    \
+             SIZES.routines & !firmware::format::OF_THIS_CORE == 0,\n    \
+             \"made for other cores: quantize with --for, and the name of this one\"\n\
+         );\n\
+         \n\
+         /// The model, in place. `quantize` checked it, so this looks only whether flash holds what was written: call it once,\n\
+         /// at the start.\n\
          ///\n\
          /// # Errors\n\
-         /// If flash does not hold what was written, the crate is of another version, or the core of another family.\n\
+         /// If flash does not hold that, or the crate is of another version.\n\
          pub fn model() -> Result<Model, FormatError> {{\n    \
-             Model::parse_linked(&FILE.0)\n\
+             Model::parse_embedded(&FILE.0)\n\
          }}\n",
         calibration = header.calibration_images.get(),
     )
