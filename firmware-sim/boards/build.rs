@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::{env, fs};
 
+use firmware::format::{Kind, Record};
 use firmware::{Dimensions, Model};
 
 /// All RAM there is for LeNet: the target of the whole exercise. Other networks get what they need.
@@ -84,9 +85,10 @@ fn main() {
     println!("cargo::rustc-env=MODEL_Q8={model}");
     let flash_bytes = fs::read(&model).unwrap_or_else(|error| panic!("{model}: {error}"));
     // the program itself looks only whether they are unchanged
-    if let Err(error) = Model::parse(&flash_bytes) {
-        panic!("{model}: {error}");
-    }
+    let parsed = match Model::parse(&flash_bytes) {
+        Ok(parsed) => parsed,
+        Err(error) => panic!("{model}: {error}"),
+    };
     let dimensions = Dimensions::of(&flash_bytes);
     let stack = match &target[..] {
         v6m if v6m.starts_with("thumbv6m") => STACK_V6M,
@@ -99,8 +101,11 @@ fn main() {
     let statics = 4 * dimensions.scratch_words as u32 + queue + 64;
     // on the stack also lies a count for each layer
     let stack = stack + 4 * dimensions.layers as u32;
-    // what is left of the RAM, if that is enough
-    let stack = if statics + stack <= RAM { RAM - statics } else { stack + MORE_STACK };
+    // what is left of the RAM, if that is enough for routines that LeNet has
+    let is_of_lenet = |layer: &Record| layer.pooled != 0 || layer.kind == Kind::Dense.code();
+    let is_enough = parsed.layers().records.iter().all(is_of_lenet) && statics + stack <= RAM;
+    let left = RAM.saturating_sub(statics);
+    let stack = if is_enough { left } else { left.max(stack + MORE_STACK) };
     // the program that compares kernels has few statics and the portable ones, which need more of the stack
     let stack = env::var("STACK").map_or(stack, |bytes| bytes.parse().expect("STACK is a number"));
     let stack = stack.next_multiple_of(8);

@@ -6,7 +6,8 @@ mod emulator;
 mod machine;
 mod report;
 
-pub use machine::{MAX_ROW_PERIOD, Machine};
+pub use emulator::MAX_ROW_PERIOD;
+pub use machine::Machine;
 pub use report::{BoardReport, ImageResult};
 
 use std::borrow::Cow;
@@ -15,6 +16,9 @@ use std::time::Duration;
 
 use firmware::format::{FormatError, Layout, Model};
 use safe_io::SingleLine;
+
+use emulator::Pace;
+use machine::FLASH_BYTES;
 
 use crate::error::Error;
 use crate::int8::{Header, Int8Network, outputs};
@@ -44,7 +48,7 @@ impl BoardBuilder {
     /// Builds the board image with this model, a `.q8` file, shows it these images, and compares its answers with the
     /// host's. An image is `[row][column][channel]`, as the model takes it.
     ///
-    /// `row_period` is in instructions; `progress` is told how many images are done.
+    /// `row_period` is in instructions, [`MAX_ROW_PERIOD`] at most; `progress` is told how many images are done.
     ///
     /// # Errors
     /// What is missing and how to get it, or what went wrong. A board that answers otherwise than the host is no
@@ -62,6 +66,9 @@ impl BoardBuilder {
     ) -> Result<BoardReport, BoardError> {
         let file = laid_out(file, machine.layout())?;
         let model = Model::parse(&file)?;
+        if file.len() > FLASH_BYTES {
+            return Err(BoardError::Flash { needed: file.len(), there: FLASH_BYTES });
+        }
         let size = model.header().input.size();
         let most = max_images(size);
         if images.is_empty() || images.len() > most {
@@ -74,14 +81,14 @@ impl BoardBuilder {
         let (model_path, block_path) =
             (folder.path().join("model.q8"), folder.path().join("images"));
         std::fs::write(&model_path, &file)?;
-        let nanoseconds = u64::from(row_period) * emulator::INSTRUCTION_NS;
-        let ticks = (nanoseconds * machine.timer_hz() / 1_000_000_000) as u32;
+        let pace = Pace::of(row_period);
+        let ticks = (pace.nanoseconds(row_period) * machine.timer_hz() / 1_000_000_000) as u32;
         let mut block: Vec<u8> = (images.len() as u32).to_le_bytes().into();
         block.extend(ticks.to_le_bytes());
         block.extend(images.iter().flatten());
         std::fs::write(&block_path, block)?;
         let image = self.build(machine, "inference", &model_path, None)?;
-        let lines = emulator::run(machine, &image, Some(&block_path))?;
+        let lines = emulator::run(machine, &image, Some(&block_path), pace)?;
         let mut scratch = vec![0; model.scratch_words()];
         let mut expected = images.iter().map(|image| {
             outputs(model, image, &mut scratch).expect("images and memory are the model's")
@@ -108,7 +115,7 @@ impl BoardBuilder {
         let image = self.build(machine, program, &model_path, Some(stack))?;
         let mut equal = 0;
         // the others are measurements
-        for line in emulator::run(machine, &image, None)? {
+        for line in emulator::run(machine, &image, None, Pace::USUAL)? {
             let line = line?;
             if let Some(count) = line.strip_prefix("equal ") {
                 equal = count.parse().map_err(|_| BoardError::UnexpectedOutput(line.clone()))?;
@@ -163,6 +170,14 @@ pub enum BoardError {
     /// Cargo is missing or failed.
     #[error("the board image does not build:\n{0}")]
     Build(String),
+    /// The program with the model in it does not fit.
+    #[error("larger than the board's flash: {needed} bytes of {there}: make layers smaller")]
+    Flash {
+        /// Bytes of both.
+        needed: usize,
+        /// Bytes of flash.
+        there: usize,
+    },
     /// More images than fit, or none.
     #[error("{found} images: a board takes 1 to {most} of this size in one run")]
     Count {

@@ -12,8 +12,10 @@
 
 mod fit;
 mod profile;
+mod rows;
 
 pub use profile::{HEADER, Measured, Profile};
+pub use rows::{row_period, rows};
 
 use firmware::Model;
 use firmware::format::Record;
@@ -37,6 +39,12 @@ pub struct Work {
 }
 
 impl Work {
+    /// Steps, in each of which a row is made, or taken in.
+    #[must_use]
+    pub const fn steps(&self) -> usize {
+        self.counts[4]
+    }
+
     /// Of a model as it is laid out: of the layers in order, and of taking rows in.
     #[must_use]
     pub fn of(model: Model<'_>) -> Vec<Self> {

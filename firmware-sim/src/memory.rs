@@ -2,7 +2,6 @@
 
 use firmware::Model;
 use firmware::format::{Channel, Rehearsal};
-use network::{Kind, Layer};
 
 use super::int8::Int8Network;
 
@@ -25,9 +24,6 @@ pub struct Row {
     pub parameter_bytes: usize,
     /// Multiply-accumulates.
     pub macs: usize,
-    /// What else there is to do, in multiply-accumulates: a rough guess of what windows without weights, outputs and rows
-    /// take.
-    pub other_work: usize,
 }
 
 /// A model's plan of memory.
@@ -61,7 +57,6 @@ impl Memory {
             weight_bytes: 0,
             parameter_bytes: 0,
             macs: 0,
-            other_work: 0,
         }];
         for (index, (int8, record)) in network.layers.iter().zip(layers.records).enumerate() {
             let weights = layers.weights(index).and_then(|it| it.file_len());
@@ -75,7 +70,6 @@ impl Memory {
                 weight_bytes: weights + record.channels() * size_of::<Channel>(),
                 parameter_bytes: int8.layer.outputs() * (int8.layer.fan_in() + size_of::<i32>()),
                 macs: int8.layer.macs(),
-                other_work: other_work(&int8.layer),
             });
         }
         let words = |words: u32| words as usize * size_of::<u32>();
@@ -86,12 +80,6 @@ impl Memory {
             row_bytes: scratch_bytes - words(header.rows_at.get()),
             file_bytes: header.length.get() as usize,
         }
-    }
-
-    /// Rows of an image.
-    #[must_use]
-    pub fn height(&self) -> usize {
-        self.rows.first().map_or(1, |input| input.shape[1])
     }
 
     /// Bytes of the weights, one each, and of the biases, four each: what any int8 build of this network needs.
@@ -105,21 +93,4 @@ impl Memory {
     pub fn macs(&self) -> usize {
         self.rows.iter().map(|row| row.macs).sum()
     }
-
-    /// What an inference has to do, in multiply-accumulates: these, or all else where that is more.
-    #[must_use]
-    pub fn work(&self) -> usize {
-        self.macs().max(self.rows.iter().map(|row| row.other_work).sum())
-    }
-}
-
-/// See [`Row::other_work`].
-fn other_work(layer: &Layer) -> usize {
-    let [channels, height, width] = layer.accumulators();
-    let each = match layer.kind() {
-        Kind::Pool(pool) => 2 * pool.window[0] * pool.window[1],
-        Kind::Add { .. } => 4,
-        Kind::Conv(_) | Kind::Dense { .. } => 0,
-    };
-    channels * height * width * (12 + each) + 4000 * height
 }

@@ -15,12 +15,15 @@ use firmware::Model;
 use network::onnx::{Attribute, Graph, Node, Port, Tensor, Values};
 use network::{Conv, Kind, POOL, Padding, Pool, PoolMode};
 
+use super::identity;
 use super::int8::{Encoding, Int8Layer, Int8Network, real};
 
 /// Name of the graph's input.
 const INPUT: &str = "image";
 /// Name of the graph's output.
 const OUTPUT: &str = "logits";
+/// The metadata's key for the hash of the file without it.
+const HASH: &str = "sha256_without_this";
 
 /// Tensors of the graph that hold what the layers hand on, in order: `uint8`, but for the logits.
 #[must_use]
@@ -71,6 +74,20 @@ pub fn emit(model: Model<'_>) -> Vec<u8> {
         .map(|(key, value)| (key.into(), value))
         .into(),
     };
+    sealed(graph)
+}
+
+/// Whether `bytes` are a file that [`emit`] gave, in which nothing was changed since.
+#[must_use]
+pub fn is_emitted(bytes: &[u8]) -> bool {
+    let Ok(mut graph) = Graph::parse(bytes) else { return false };
+    graph.metadata.remove(HASH).is_some() && sealed(graph) == bytes
+}
+
+/// The file with its own hash in it.
+fn sealed(mut graph: Graph) -> Vec<u8> {
+    let hash = base16ct::lower::encode_string(&identity(&graph.emit()));
+    graph.metadata.insert(HASH.into(), hash);
     graph.emit()
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::machine::FLASH_BYTES;
 use super::{BoardBuilder, BoardError, Machine};
 
 /// Debian's compiler, for machines where rustup has no network: `rustc-web`, `cargo-web` and `rust-web-src`.
@@ -39,10 +40,26 @@ impl BoardBuilder {
             .stdin(Stdio::null())
             .output()?;
         if !output.status.success() {
-            return Err(BoardError::Build(String::from_utf8_lossy(&output.stderr).trim().into()));
+            let message = String::from_utf8_lossy(&output.stderr);
+            return Err(match flash_overflow(&message) {
+                Some(more) => BoardError::Flash { needed: FLASH_BYTES + more, there: FLASH_BYTES },
+                None => BoardError::Build(message.trim().into()),
+            });
         }
         Ok(self.target.join(target).join("release").join(program))
     }
+}
+
+/// By how many bytes a program is larger than the flash, if that is what the linker says: `section '.rodata' will not fit
+/// in region 'FLASH': overflowed by 9 bytes`, or the GNU linker's ``region `FLASH' overflowed by 9 bytes``. Of each section
+/// that is beyond it says so, the last with all of it.
+fn flash_overflow(message: &str) -> Option<usize> {
+    let bytes = |line: &str| {
+        let (_, rest) = line.split_once("FLASH'")?;
+        let (_, rest) = rest.split_once("overflowed by ")?;
+        rest.split(' ').next()?.parse().ok()
+    };
+    message.lines().filter_map(bytes).max()
 }
 
 /// The cargo that can build for this target.
@@ -70,4 +87,21 @@ fn cargo(machine: Machine) -> Result<Command, BoardError> {
         .env("RUSTDOC", "/usr/bin/rustdoc")
         .env(linker, machine.debian_linker());
     Ok(cargo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linker_says_by_how_much_the_flash_is_too_small() {
+        let message = "error: linking with `rust-lld` failed: exit status: 1\n  \
+             = note: rust-lld: error: section '.text' will not fit in region 'FLASH': overflowed by 17 bytes\n          \
+             rust-lld: error: section '.rodata' will not fit in region 'FLASH': overflowed by 900 bytes\n";
+        assert_eq!(flash_overflow(message), Some(900));
+        let message = "ld: region `FLASH' overflowed by 12 bytes";
+        assert_eq!(flash_overflow(message), Some(12));
+        let message = "section '.bss' will not fit in region 'RAM': overflowed by 5 bytes";
+        assert_eq!(flash_overflow(message), None);
+    }
 }

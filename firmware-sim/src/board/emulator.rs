@@ -12,17 +12,44 @@ use super::{BoardError, Machine};
 /// A board prints several lines for an image, of which the slowest takes a second or so.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What an instruction takes of the board's time: 2⁶ ns, by `shift=6`.
-pub(super) const INSTRUCTION_NS: u64 = 64;
+/// Most time from a row to the next: a timer of 24 bits counts it, at 25 MHz.
+const MAX_ROW_NS: u32 = 640_000_000;
+
+/// Most instructions from a row of the camera to the next, of a nanosecond each.
+pub const MAX_ROW_PERIOD: u32 = MAX_ROW_NS;
+
+/// How long an instruction takes of the board's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// `2^shift` ns.
+    shift: u32,
+}
+
+impl Pace {
+    /// As long as the clocks measure well: 64 ns, of which a tick of 40 ns is less.
+    pub(super) const USUAL: Self = Self { shift: 6 };
+
+    /// [`Self::USUAL`], or shorter if a timer could not count the instructions from a row to the next otherwise.
+    pub(super) fn of(row_period: u32) -> Self {
+        let fits = |shift: &u32| u64::from(row_period) << shift <= u64::from(MAX_ROW_NS);
+        Self { shift: (0..=Self::USUAL.shift).rev().find(fits).unwrap_or(0) }
+    }
+
+    /// Nanoseconds of so many instructions.
+    pub(super) fn nanoseconds(self, instructions: u32) -> u64 {
+        u64::from(instructions) << self.shift
+    }
+}
 
 /// Starts the board image; the file `test_images` is loaded into the board's memory before.
 ///
-/// With `-icount` an instruction takes 64 ns of the board's time, whatever the host does, and sleep takes none of the
-/// host's: a run repeats exactly.
+/// With `-icount` an instruction takes the same part of the board's time, whatever the host does, and sleep takes none of
+/// the host's: a run repeats exactly.
 pub(super) fn run(
     machine: Machine,
     image: &Path,
     test_images: Option<&Path>,
+    pace: Pace,
 ) -> Result<Lines, BoardError> {
     let [emulator, package] = machine.emulator();
     let mut qemu = Command::new(emulator);
@@ -30,7 +57,8 @@ pub(super) fn run(
         // no firmware but the image, where QEMU would bring one
         .args(["-bios", "none"])
         .args(["-display", "none", "-serial", "none", "-monitor", "none"])
-        .args(["-icount", "shift=6,sleep=off"])
+        .arg("-icount")
+        .arg(format!("shift={},sleep=off", pace.shift))
         .args(["-chardev", "stdio,id=host,signal=off"])
         .args(["-semihosting-config", "enable=on,target=native,chardev=host"])
         .arg("-kernel")
@@ -108,5 +136,22 @@ impl Drop for Lines {
         // it has ended, or nobody reads any more
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_take_less_time_where_a_timer_could_not_count_a_row() {
+        for (row_period, shift) in
+            [(1_000, 6), (10_000_000, 6), (10_000_001, 5), (80_000_000, 3), (MAX_ROW_PERIOD, 0)]
+        {
+            let pace = Pace::of(row_period);
+            assert_eq!(pace, Pace { shift });
+            let ticks = pace.nanoseconds(row_period) * 25_000_000 / 1_000_000_000;
+            assert!(ticks < 1 << 24, "{ticks}");
+        }
     }
 }

@@ -2,11 +2,8 @@
 
 use firmware::format::Layout;
 
-/// Rows that an image's instructions are at least spread over.
-const ROWS_AT_LEAST: usize = 6;
-
-/// Most instructions from a row to the next: a timer of 24 bits counts them.
-pub const MAX_ROW_PERIOD: u32 = 10_000_000;
+/// Bytes of flash that every board has, or what stands for it: `firmware-sim/boards/build.rs`.
+pub(super) const FLASH_BYTES: usize = 4 << 20;
 
 /// A board that QEMU knows, and what is built for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +43,7 @@ impl Machine {
     #[must_use]
     pub const fn aliases(self) -> &'static [&'static str] {
         match self {
-            Self::V6m => &["m0"],
+            Self::V6m => &["m0", "m0+"],
             Self::Rv32imac => &["rv32"],
             _ => &[],
         }
@@ -145,24 +142,5 @@ impl Machine {
             Self::M4 | Self::M7 | Self::M33 => Layout::Words,
             Self::M3 | Self::V6m | Self::Rv32imac => Layout::Bytes,
         }
-    }
-
-    /// Instructions from a row of the camera to the next, for a model of so much [`Memory::work`] and so many rows: so
-    /// few that rows come while others are computed, so many that none is dropped.
-    ///
-    /// [`Memory::work`]: crate::memory::Memory::work
-    #[must_use]
-    pub const fn row_period(self, work: usize, rows: usize) -> u32 {
-        // instructions a product, twice as many as the slowest network takes
-        let tenths_per_mac = match self {
-            Self::M4 | Self::M7 | Self::M33 => 30,
-            Self::M3 => 50,
-            Self::Rv32imac => 80,
-            Self::V6m => 130,
-        };
-        // one row in several may make all layers work: three others can wait meanwhile
-        let shares = if rows < ROWS_AT_LEAST { rows } else { ROWS_AT_LEAST };
-        let period = work as u64 * tenths_per_mac / 10 / shares as u64 + 20_000;
-        if period < MAX_ROW_PERIOD as u64 { period as u32 } else { MAX_ROW_PERIOD }
     }
 }

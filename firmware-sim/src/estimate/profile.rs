@@ -82,7 +82,9 @@ impl Profile {
         works.iter().map(|work| self.of_layer(machine, work)).sum()
     }
 
-    fn of_layer(&self, machine: Machine, work: &Work) -> f64 {
+    /// The same of one layer.
+    #[must_use]
+    pub fn of_layer(&self, machine: Machine, work: &Work) -> f64 {
         // an M7 runs the same code
         let machine = if machine == Machine::M7 { Machine::M4 } else { machine };
         let samples = |routine: Option<&str>| -> Vec<([f64; FACTORS], f64)> {
@@ -102,8 +104,19 @@ impl Profile {
 mod tests {
     use super::*;
 
-    const NETWORKS: [&str; 6] = ["lenet", "meter", "ds_cnn", "resnet8", "mobilenet", "autoencoder"];
-    /// What `quantize`'s help says of the estimate.
+    const NETWORKS: [&str; 10] = [
+        "lenet",
+        "meter",
+        "ds_cnn",
+        "resnet8",
+        "mobilenet",
+        "autoencoder",
+        "depthwise",
+        "grey",
+        "colour",
+        "dense",
+    ];
+    /// What the README says of the estimate.
     const MAX_ERROR: f64 = 0.15;
 
     fn of_network(machine: Machine, network: &str) -> Vec<Measured> {

@@ -2,23 +2,28 @@
 //! installs and `tests/run` uses; so without `--ignored` they are passed over.
 
 mod profile;
+mod random;
 
 use std::fs;
 use std::process::Command;
+use std::slice;
 
 use dataset::idx::Part;
 use firmware::format::Layout;
 use firmware::{Logits, Model};
 use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, laid_out};
-use firmware_sim::estimate::{Measured, Profile};
-use fixtures::benchmarks::meter;
+use firmware_sim::estimate::{self, Measured, Profile};
+use firmware_sim::quantize::quantize;
+use fixtures::benchmarks::{lone_dense, meter};
 use fixtures::mnist_500;
 use profile::lenet;
 use runtime::Image;
 
 /// Instructions from a row to the next: more than the slowest row takes.
-const fn row_period(machine: Machine) -> u32 {
-    machine.row_period(2_293_000, 28)
+fn row_period(machine: Machine) -> u32 {
+    let file = lenet();
+    let file = laid_out(&file, machine.layout()).unwrap();
+    estimate::row_period(machine, Model::parse(&file).unwrap())
 }
 
 fn run(machine: Machine, images: &[Image], row_period: u32) -> BoardReport {
@@ -100,6 +105,26 @@ fn a_camera_that_is_too_fast_loses_frames_and_spoils_none() {
         assert!(!report.images.is_empty(), "some are read: {report:?}");
         assert_eq!(report.agreements(), report.images.len(), "what is read whole is read right");
         assert_eq!(report.images.len() + report.lost, 50);
+    }
+}
+
+/// By the file alone, and by what the linker says of both.
+#[test]
+#[ignore = "needs Rust for the boards: tests/run"]
+fn a_model_that_is_larger_than_the_flash_is_refused_by_both_sizes() {
+    for (height, width, least) in [(64, 64, 4 << 20), (42, 97, (4 << 20) + 1)] {
+        let network = lone_dense(height, width, 1024);
+        let pixels = network.pictures(1).remove(0);
+        let picture = Image::new(network.shape, pixels.clone()).unwrap();
+        let q8 = quantize(&network.onnx, &[picture], &[]).unwrap();
+        for machine in [Machine::M4, Machine::Rv32imac] {
+            let pixels = slice::from_ref(&pixels);
+            let error = BoardBuilder::of_this_build().run(machine, &q8, pixels, 1_000_000, |_| ());
+            let error = error.unwrap_err();
+            let BoardError::Flash { needed, there } = error else { panic!("{error}") };
+            assert!(there == 4 << 20 && needed > least && needed < least + (60 << 10), "{error}");
+            assert!(error.to_string().starts_with("larger than the board's flash: "), "{error}");
+        }
     }
 }
 

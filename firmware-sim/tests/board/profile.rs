@@ -7,10 +7,9 @@ use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::board::{BoardBuilder, Machine, laid_out};
 use firmware_sim::estimate::{self, Measured};
-use firmware_sim::memory::Memory;
 use firmware_sim::quantize::quantize;
 use firmware_sim::{Samples, samples};
-use fixtures::benchmarks::{Benchmark, meter, mlperf_tiny};
+use fixtures::benchmarks::{Benchmark, meter, mlperf_tiny, probes};
 use fixtures::mnist_500;
 use runtime::{EMBEDDED_MODEL, Image};
 
@@ -29,10 +28,9 @@ pub(crate) const PROFILED: [Machine; 5] =
 fn profile(machine: Machine, name: &str, q8: &[u8], pictures: &[Image]) -> Vec<Measured> {
     let file = laid_out(q8, machine.layout()).unwrap();
     let model = Model::parse(&file).unwrap();
-    let memory = Memory::of(model);
     let all: Vec<usize> = (0..pictures.len()).collect();
     let images = samples::frames(model, Samples::Images(pictures), &all).unwrap();
-    let row_period = machine.row_period(memory.work(), memory.height());
+    let row_period = estimate::row_period(machine, model);
     let builder = BoardBuilder::of_this_build();
     let report = builder.run(machine, &file, &images, row_period, |_| ()).unwrap();
     assert_eq!((report.agreements(), report.lost), (pictures.len(), 0), "{name}, {machine:?}");
@@ -58,8 +56,8 @@ pub(crate) fn write() {
     for machine in PROFILED {
         add(of_lenet(machine));
         add(of_benchmark(machine, &meter()));
-        for benchmark in mlperf_tiny() {
-            add(of_benchmark(machine, &benchmark));
+        for benchmark in mlperf_tiny().iter().chain(&probes()) {
+            add(of_benchmark(machine, benchmark));
         }
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards/profile.csv");

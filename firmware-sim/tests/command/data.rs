@@ -170,6 +170,10 @@ fn classes_that_only_the_folders_name_are_called_by_these() {
     let (_, plot) = page.split_once("SQNR of what each layer hands on").unwrap();
     let (plot, _) = plot.split_once("</svg>").unwrap();
     assert!(plot.contains("dense1\n") && plot.contains("dense2\n"), "{plot}");
+    let board = ["board", "--quantized", "two.q8", "--data", "photos", "--images", "10000"];
+    let parts =
+        ["photos has 10 images, none of which is said to be for the test, so give at most 10"];
+    bench.refuses(&board, &parts);
     // nothing says which of them the model has not seen
     let warning = String::from_utf8(output.stderr).unwrap();
     assert!(warning.starts_with("warning: the data name no test images, so all 10"), "{warning}");
@@ -184,6 +188,8 @@ fn classes_that_only_the_folders_name_are_called_by_these() {
     }
     let output = bench.run(&[&verify[..], &["--data", "divided"]].concat());
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let board = ["board", "--quantized", "two.q8", "--data", "divided", "--images", "3"];
+    bench.refuses(&board, &["divided has 2 test images, so give at most 2"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod c_folder;
 mod data;
+mod outputs;
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use firmware::Model;
 use firmware_sim::board::Machine;
 use fixtures::command::fails;
 use fixtures::mnist_500_folder;
+use network::onnx::Graph;
 
 /// A folder with a model, and a way to run the command in it.
 struct Bench(tempfile::TempDir);
@@ -296,13 +298,27 @@ fn files_of_others_are_replaced_only_by_force() {
     for form in ["onnx", "rust", "q8"] {
         assert!(bench.run(&[&quantize[..], &["--emit", form]].concat()).status.success());
     }
-    // but no module that somebody wrote into
-    let module = ["quantize", "lenet.onnx", "--data", &data, "--emit", "rust", "-o", "model.rs"];
-    assert!(bench.run(&module).status.success() && bench.run(&module).status.success());
-    let mine = fs::read_to_string(bench.path("model.rs")).unwrap() + "\nfn mine() {}\n";
-    fs::write(bench.path("model.rs"), &mine).unwrap();
-    bench.refuses(&module, &["cannot write model.rs", "was not written by", "--force"]);
-    assert_eq!(fs::read_to_string(bench.path("model.rs")).unwrap(), mine);
+    // but none that somebody changed, or that is damaged
+    for form in ["rust", "onnx", "q8"] {
+        let model =
+            ["quantize", "lenet.onnx", "--data", &data, "--emit", form, "-o", "model"].to_vec();
+        assert!(bench.run(&[&model[..], &["--force"]].concat()).status.success());
+        assert!(bench.run(&model).status.success());
+        let ours = fs::read(bench.path("model")).unwrap();
+        let mut damaged = ours.clone();
+        damaged[ours.len() / 2] ^= 1;
+        let mut changes = vec![damaged, [&ours[..], b"\n// mine\n"].concat()];
+        if form == "onnx" {
+            let mut graph = Graph::parse(&ours).unwrap();
+            graph.metadata.insert("note".into(), "mine".into());
+            changes.push(graph.emit());
+        }
+        for changed in changes {
+            fs::write(bench.path("model"), &changed).unwrap();
+            bench.refuses(&model, &["cannot write model", "was not written by", "--force"]);
+            assert!(fs::read(bench.path("model")).unwrap() == changed, "{form}");
+        }
+    }
     // not even by force what the same command reads
     let own = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(&data).unwrap() {
@@ -319,6 +335,9 @@ fn files_of_others_are_replaced_only_by_force() {
     bench.refuses(&verify, &["cannot write page.html", "--force"]);
     assert!(bench.run(&[&verify[..], &["--force"]].concat()).status.success());
     assert!(bench.run(&verify).status.success());
+    let page = fs::read_to_string(bench.path("page.html")).unwrap();
+    fs::write(bench.path("page.html"), page.replace("Layer by layer", "My findings")).unwrap();
+    bench.refuses(&verify, &["cannot write page.html", "was not written by", "--force"]);
 }
 
 #[test]
@@ -328,7 +347,9 @@ fn on_few_images_no_answer_says_that_it_agrees_and_training_images_agree_dishone
     let output = bench.run(&["quantize", "lenet.onnx", "--data", &data, "-o", "lenet.q8"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.contains("no answer says that it agrees with float: 500 images only show"),
+        text.contains(
+            "no answer says that it agrees with float: that takes at least 2995 training images, and there are 500"
+        ),
         "{text}"
     );
     let seen = tempfile::tempdir().unwrap();

@@ -245,14 +245,6 @@ fn decoded(bytes: &[u8], folder: Option<&Path>) -> Result<(Graph, Vec<GraphFault
     parse::graph(model, &mut external::Files::of(folder)).map_err(Error::Graph)
 }
 
-/// The program that wrote an ONNX file, also one that is not read here; `None` if the bytes are no ONNX file.
-#[must_use]
-pub fn producer(bytes: &[u8]) -> Option<String> {
-    wire::check(bytes).ok()?;
-    let model = pb::ModelProto::decode(bytes).ok().filter(|model| model.graph.is_some())?;
-    Some(model.producer_name)
-}
-
 /// Reads the bytes of a model file, of 64 MiB at most.
 ///
 /// # Errors

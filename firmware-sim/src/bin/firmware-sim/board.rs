@@ -13,12 +13,12 @@ use dataset::idx::Part;
 use firmware::{Logits, Model, Verdict};
 use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, laid_out, max_images};
 use firmware_sim::memory::Memory;
-use firmware_sim::quantize::{CLASSES, quantize};
+use firmware_sim::quantize::{is_classifier, quantize};
 use firmware_sim::{Error, estimate, identity, samples};
 use safe_io::SingleLine;
 use serde_json::json;
 
-use crate::data::{self, Source, Wanted};
+use crate::data::{self, Wanted};
 use crate::model::{Onnx, with_hint as with_model_hint};
 use crate::{cli, model};
 
@@ -35,8 +35,10 @@ struct Run<'a> {
     report: &'a BoardReport,
     /// Images that there are.
     all: usize,
-    /// What they lie in.
-    source: Source,
+    /// Which of them were read.
+    of_all: String,
+    /// Whether the classes have names.
+    is_named: bool,
     /// Of those that were read, if the data have them.
     labels: &'a [u8],
     /// Folders that were taken for the classes, in this order.
@@ -69,14 +71,21 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     // what the board gets, so that its lengths are those of the report
     let bytes = laid_out(&bytes, machine.layout()).with_context(named)?;
     let model = Model::parse(&bytes).with_context(named)?;
-    let test = data::load(&given, Part::Test, &wanted(arguments, model)?)?;
+    let wanted = wanted(arguments, model)?;
+    let test = data::load(&given, Part::Test, &wanted)?;
     data::ensure_any(&test, path)?;
     let (all, most) = (test.content.samples().len(), max_images(model.header().input.size()));
     let count = arguments.images.map_or(DEFAULT_IMAGES.min(all).min(most), NonZeroUsize::get);
     ensure!(
-        count <= all.min(most),
-        "--images {count}: {} has {all} test images, and a board takes {most} in one run",
-        SingleLine(path.display())
+        count <= all,
+        "--images {count}: {} has {all} {}, so give at most {}",
+        SingleLine(path.display()),
+        test.source.what(),
+        all.min(most)
+    );
+    ensure!(
+        count <= most,
+        "--images {count}: a board takes at most {most} of this size in one run"
     );
     let chosen = test.chosen(count);
     let images = samples::frames(model, test.content.samples(), &chosen)?;
@@ -85,8 +94,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         builder.sources.clone_from(sources);
     }
     let memory = Memory::of(model);
-    let row_period =
-        arguments.row_period.unwrap_or_else(|| machine.row_period(memory.work(), memory.height()));
+    let row_period = arguments.row_period.unwrap_or_else(|| estimate::row_period(machine, model));
     let bar = model::progress_bar(count, "images");
     let started = Instant::now();
     let report = builder.run(machine, &bytes, &images, row_period, |done| {
@@ -99,10 +107,11 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
 
     let labels = chosen.iter().filter_map(|&index| test.labels.get(index).copied());
     let labels: Vec<u8> = labels.collect();
+    let of_all = test.selection(count);
     let assumed_classes = test.assumed_classes.as_deref();
     let file_name = arguments.quantized.as_deref().and_then(Path::file_stem);
     let network = file_name.map_or("lenet".into(), |name| name.to_string_lossy().replace(',', "_"));
-    let (has_onnx, source) = (arguments.model.is_some(), test.source);
+    let (has_onnx, is_named) = (arguments.model.is_some(), wanted.has_names());
     let run = Run {
         machine,
         network,
@@ -110,7 +119,8 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         memory,
         report: &report,
         all,
-        source,
+        of_all,
+        is_named,
         labels: &labels,
         assumed_classes,
         has_onnx,
@@ -127,7 +137,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     let agreements = report.agreements();
     ensure!(
         report.lost == 0,
-        "{} rows were dropped, and {} images lost to that",
+        "{} rows were dropped, and {} images lost to that: give the board more time, by --row-period above {row_period}",
         report.dropped,
         report.lost
     );
@@ -185,7 +195,9 @@ struct Answers {
 impl Run<'_> {
     /// `None` if the outputs are no classes.
     fn answers(&self) -> Option<Answers> {
-        if !CLASSES.contains(&self.model.outputs()) {
+        let inputs = self.model.header().input.size();
+        let is_named = self.is_named || !self.labels.is_empty();
+        if !is_classifier(self.model.outputs(), inputs, is_named) {
             return None;
         }
         let mut answers = Answers::default();
@@ -208,13 +220,9 @@ impl Run<'_> {
     fn text(&self, profile: bool, seconds: f64) -> String {
         let Self { report, memory, .. } = self;
         let read = report.images.len();
-        let of_all = match self.source {
-            Source::Pictures { .. } => "spread evenly over the classes",
-            Source::Idx | Source::Arrays => "the first",
-        };
         let mut summary = vec![
             ("board", format!("{}, in QEMU ({seconds:.1} s)", self.machine.title())),
-            ("images", format!("{read} of {}, {of_all}", self.all)),
+            ("images", format!("{read} of {}", self.of_all)),
             (
                 "logits",
                 format!(

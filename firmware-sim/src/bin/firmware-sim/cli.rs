@@ -8,7 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use firmware::format::Layout;
-use firmware_sim::board::Machine;
+use firmware_sim::board::{MAX_ROW_PERIOD, Machine};
 use firmware_sim::quantize::{Options, RangeEstimator};
 use runtime::FloatInput;
 use safe_io::SingleLine;
@@ -182,8 +182,8 @@ pub(crate) struct Verify {
 
 #[derive(Debug, Args)]
 pub(crate) struct Board {
-    /// Test images to read: of a folder of pictures as many of each class as there are, of other data the first ones
-    /// [default: 100, or all if there are fewer]
+    /// Test images to read: of a folder of pictures as many of each class as of another, as far as there are; of other
+    /// data the first ones [default: 100, or all if there are fewer]
     #[arg(long, value_name = "N")]
     pub(crate) images: Option<NonZeroUsize>,
     /// Board
@@ -198,8 +198,9 @@ pub(crate) struct Board {
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data: TestData,
-    /// Instructions from a row of the camera to the next [default: what the board keeps up with]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+    /// Instructions from a row of the camera to the next [default: three times what the model is estimated to take after
+    /// the row that makes most of it possible]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1_000..=i64::from(MAX_ROW_PERIOD)))]
     pub(crate) row_period: Option<u32>,
     /// Also show multiply-accumulates (MACs), and instructions per MAC
     #[arg(long)]
@@ -244,8 +245,13 @@ fn range_estimator() -> impl TypedValueParser<Value = RangeEstimator> {
 /// A [`Machine`] by its name.
 fn machine() -> impl TypedValueParser<Value = Machine> {
     PossibleValuesParser::new(Machine::ALL.map(|machine| {
-        let aliases = machine.aliases().iter().copied();
-        PossibleValue::new(machine.name()).aliases(aliases).help(machine.title())
+        let aliases = machine.aliases();
+        let title = match aliases {
+            [] => machine.title().to_owned(),
+            // help shows no aliases by itself
+            aliases => format!("{}; also called {}", machine.title(), aliases.join(", ")),
+        };
+        PossibleValue::new(machine.name()).aliases(aliases.iter().copied()).help(title)
     }))
     .map(|name| Machine::named(&name).expect("only names of machines are possible"))
 }

@@ -20,8 +20,9 @@ pub(crate) fn run(arguments: &cli::CompareCalibrations) -> anyhow::Result<()> {
     let float_input = arguments.input.float_input()?;
     let onnx = Onnx::read(&arguments.model, float_input)?;
     let given = arguments.data.given()?;
-    let training = data::load(&given, Part::Train, &Wanted::of_onnx(&onnx))?.content;
-    let test = data::load(&given, Part::Test, &Wanted::of_onnx(&onnx))?.content;
+    let wanted = Wanted::of_onnx(&onnx).arrays_by_data();
+    let training = data::load(&given, Part::Train, &wanted)?.content;
+    let test = data::load(&given, Part::Test, &wanted)?.content;
     let count = training.samples().len();
     ensure!(
         count > CALIBRATION_IMAGES,

@@ -1,6 +1,8 @@
 //! What models are calibrated on and compared on: IDX files, pictures in a folder per class or a CSV file, or arrays of
 //! numbers.
 
+mod selection;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -40,6 +42,8 @@ pub(crate) struct Wanted {
     metadata: BTreeMap<String, String>,
     /// Whether files that cannot be read are to be named.
     names_refused: bool,
+    /// The flag that arrays of numbers are given by.
+    arrays_by: &'static str,
 }
 
 impl Wanted {
@@ -52,6 +56,7 @@ impl Wanted {
             classes: onnx.classes(),
             metadata: onnx.graph.metadata.clone(),
             names_refused: true,
+            arrays_by: "--calibration",
         }
     }
 
@@ -64,6 +69,32 @@ impl Wanted {
             classes: None,
             metadata: BTreeMap::new(),
             names_refused: true,
+            arrays_by: "--calibration",
+        }
+    }
+
+    /// The same, for a command that takes arrays by `--data` alone.
+    pub(crate) fn arrays_by_data(self) -> Self {
+        Self { arrays_by: "--data", ..self }
+    }
+
+    /// Whether the classes have names.
+    pub(crate) const fn has_names(&self) -> bool {
+        self.classes.is_some()
+    }
+
+    /// What to give instead of pictures of another shape, or of none.
+    fn instead(&self) -> String {
+        let Self { takes, arrays_by, .. } = self;
+        match takes {
+            Takes::Pixels => {
+                "give --data with a folder of pictures for each class or an IDX file of that shape"
+                    .into()
+            }
+            Takes::Numbers => format!(
+                "give {arrays_by} FILE, an IDX file of arrays of that shape; or, if they are pictures, --data, and --pixels or \
+                 --mean and --std"
+            ),
         }
     }
 
@@ -103,38 +134,17 @@ pub(crate) enum Source {
     },
 }
 
-impl Data {
-    /// Numbers of `count` samples, in their order: of pictures as many of each class as there are, evenly spaced within
-    /// it; of others the first, so that what was measured on them can be measured again.
-    pub(crate) fn chosen(&self, count: usize) -> Vec<usize> {
-        match self.source {
-            Source::Pictures { .. } => spread(&self.labels, count),
-            Source::Idx | Source::Arrays => (0..count).collect(),
+impl Source {
+    /// What is compared, when the part of the test was asked for.
+    pub(crate) const fn what(self) -> &'static str {
+        match self {
+            Self::Idx | Self::Pictures { is_divided: true } => "test images",
+            Self::Pictures { is_divided: false } => {
+                "images, none of which is said to be for the test"
+            }
+            Self::Arrays => "arrays",
         }
     }
-}
-
-/// Numbers of `count` labels, as many of each as there are, evenly spaced.
-fn spread(labels: &[u8], count: usize) -> Vec<usize> {
-    let mut classes: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
-    for (index, &label) in labels.iter().enumerate() {
-        classes.entry(label).or_default().push(index);
-    }
-    let classes: Vec<Vec<usize>> = classes.into_values().collect();
-    let mut shares = vec![0; classes.len()];
-    let mut left = count.min(labels.len());
-    while left > 0 {
-        for (share, members) in shares.iter_mut().zip(&classes) {
-            let more = usize::from(left > 0 && *share < members.len());
-            (*share, left) = (*share + more, left - more);
-        }
-    }
-    let of_class = |(members, share): (&Vec<usize>, usize)| -> Vec<usize> {
-        (0..share).map(|number| members[number * members.len() / share]).collect()
-    };
-    let mut chosen: Vec<usize> = classes.iter().zip(shares).flat_map(of_class).collect();
-    chosen.sort_unstable();
-    chosen
 }
 
 #[derive(Debug)]
@@ -199,25 +209,28 @@ pub(crate) fn load(given: &Given, part: Part, wanted: &Wanted) -> anyhow::Result
         Err(dataset::Error::Shape { fault: ImageError::OtherShape { found, .. }, .. }) => {
             Err(other_shape(path, found, wanted))
         }
-        Err(error @ dataset::Error::Missing { .. }) => Err(anyhow!(
-            "{error}: run trainer/run once, or copy the four IDX files there, or pass --data DIR"
-        )),
+        Err(error @ dataset::Error::Missing { .. }) => Err(match wanted.takes {
+            Takes::Pixels => anyhow!(
+                "{error}: run trainer/run once, or copy the four IDX files there, or pass --data DIR"
+            ),
+            Takes::Numbers => anyhow!(
+                "{error}, and the model takes {} as numbers: {}",
+                Dimensions(wanted.shape),
+                wanted.instead()
+            ),
+        }),
         Err(error) => Err(error.into()),
     }
 }
 
 /// That the images are not such as the model takes, and what would be.
 fn other_shape(path: &Path, found: [usize; 3], wanted: &Wanted) -> anyhow::Error {
-    let pixels = match wanted.takes {
-        Takes::Pixels => "",
-        Takes::Numbers => ", and for pictures --pixels, or --mean and --std",
-    };
     anyhow!(
-        "{} holds pictures of {}, and the model takes {}: give --data with a folder of pictures for each class or an IDX file \
-         of that shape{pixels}",
+        "{} holds pictures of {}, and the model takes {}: {}",
         SingleLine(path.display()),
         Dimensions(found),
-        Dimensions(wanted.shape)
+        Dimensions(wanted.shape),
+        wanted.instead()
     )
 }
 
@@ -328,26 +341,4 @@ pub(crate) fn hash(data: &Data) -> [u8; 32] {
 pub(crate) fn ensure_any(data: &Data, path: &Path) -> anyhow::Result<()> {
     ensure!(!data.content.samples().is_empty(), "{} holds no images", SingleLine(path.display()));
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chosen_pictures_are_of_all_classes_as_far_as_these_go() {
-        // 50 of the first class, 3 of the second, 40 of the last
-        let labels: Vec<u8> = [vec![0; 50], vec![1; 3], vec![7; 40]].concat();
-        for count in [0, 1, 2, 3, 9, 10, 30, 93, 100] {
-            let chosen = spread(&labels, count);
-            assert_eq!(chosen.len(), count.min(93));
-            assert!(chosen.is_sorted_by(|a, b| a < b), "{chosen:?}");
-            let of = |label: u8| chosen.iter().filter(|&&index| labels[index] == label).count();
-            assert_eq!(of(1), (count.saturating_add(1) / 3).min(3));
-            assert!(of(0).abs_diff(of(7)) <= 1 || of(7) == 40, "{chosen:?}");
-        }
-        // spaced within a class
-        assert_eq!(spread(&labels, 9), [0, 16, 33, 50, 51, 52, 53, 66, 79]);
-        assert!(spread(&[], 3).is_empty());
-    }
 }

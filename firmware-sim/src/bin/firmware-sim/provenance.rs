@@ -1,37 +1,46 @@
 //! Which files this program wrote: these may be replaced, another's may not.
+//!
+//! The rule is one for all of them: a file is ours if a hash in it is that of all else in it, so one that somebody changed
+//! since is not. Where the hash is depends on the form.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use firmware::format::{MAGIC, VERSION};
-use firmware_sim::source;
-use network::onnx;
+use firmware::format::{MAGIC, VERSION, checksum};
+use firmware_sim::{identity, onnx, source};
 use safe_io::{SingleLine, output};
 
 /// How our pages say what wrote them.
 pub(crate) const GENERATOR: &str = concat!("firmware-sim ", env!("CARGO_PKG_VERSION"));
 
-/// Maximum bytes before the mark in a page.
-const MAX_HEAD_BYTES: usize = 1024;
+/// What is before the hash of a page, in its last line.
+const BEFORE_HASH: &str = "<!-- All before this line has the SHA-256 ";
 
 /// Whether `bytes` are a model in one of the forms that `quantize` writes.
 pub(crate) fn is_our_model(bytes: &[u8]) -> bool {
-    is_q8(bytes)
-        || source::is_emitted(bytes)
-        || onnx::producer(bytes).is_some_and(|producer| producer == env!("CARGO_PKG_NAME"))
+    is_q8(bytes) || source::is_emitted(bytes) || onnx::is_emitted(bytes)
 }
 
-/// Whether `bytes` begin as a `.q8` file of any version so far: a text may begin with the same four letters.
+/// Whether `bytes` are a `.q8` file of any version so far: all have their checksum at the end.
 fn is_q8(bytes: &[u8]) -> bool {
     let version = bytes.strip_prefix(&MAGIC).and_then(|rest| rest.first_chunk());
+    let is_whole =
+        |(content, stated): (&[u8], &[u8; 4])| u32::from_le_bytes(*stated) == checksum(content);
     version.is_some_and(|version| u32::from_le_bytes(*version) <= VERSION)
+        && bytes.split_last_chunk().is_some_and(is_whole)
 }
 
-/// Whether `bytes` are a page that `verify` writes.
+/// A page with a last line by which [`is_our_page`] knows it.
+pub(crate) fn sealed_page(page: &str) -> String {
+    let hash = base16ct::lower::encode_string(&identity(page.as_bytes()));
+    format!("{page}\n{BEFORE_HASH}{hash} -->\n")
+}
+
+/// Whether `bytes` are a page that `verify` wrote.
 pub(crate) fn is_our_page(bytes: &[u8]) -> bool {
-    let head = &bytes[..bytes.len().min(MAX_HEAD_BYTES)];
-    let mark = b"name=\"generator\" content=\"firmware-sim ";
-    head.windows(mark.len()).any(|window| window == mark)
+    let page = str::from_utf8(bytes).ok();
+    let page = page.and_then(|text| text.rsplit_once(BEFORE_HASH)?.0.strip_suffix('\n'));
+    page.is_some_and(|page| sealed_page(page).as_bytes() == bytes)
 }
 
 /// Refuses to write over what is read, and over what another program wrote unless `force`.
@@ -45,4 +54,25 @@ pub(crate) fn check(
     output::check_not_input(path, &inputs)
         .with_context(|| format!("cannot write {}", SingleLine(path.display())))?;
     output::check_target(path, force, "--force", is_ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_ours_until_somebody_changes_it() {
+        let page = sealed_page("<html>a page</html>");
+        assert!(is_our_page(page.as_bytes()));
+        for other in [
+            page.replace("a page", "my page"),
+            page.clone() + "mine",
+            format!("mine\n{page}"),
+            page.replace(" -->", ""),
+            "<html><meta name=\"generator\" content=\"firmware-sim 0\">".into(),
+            String::new(),
+        ] {
+            assert!(!is_our_page(other.as_bytes()), "{other}");
+        }
+    }
 }

@@ -7,7 +7,8 @@ use anyhow::Context;
 use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::quantize::{
-    CLASSES, MAX_DISAGREEMENT_RATE, NEVER_AGREES, Options, max_disagreement_rate, quantize_and_warn,
+    NEVER_AGREES, Options, is_classifier, max_disagreement_rate, min_margin_images,
+    quantize_and_warn,
 };
 use firmware_sim::{onnx, source};
 use safe_io::{SingleLine, output};
@@ -55,12 +56,14 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
         Form::C => return c_folder::emit(arguments, int8, &float),
     };
     output::write(&arguments.output, &bytes).with_context(unwritable)?;
+    let inputs = float.shape().iter().product();
+    let is_classifier = is_classifier(int8.outputs(), inputs, float.classes().is_some());
     let summary = format!(
         "{output_name}: {} bytes, were {}; calibrated on {} training images\n{}\n\n{}",
         bytes.len(),
         float.bytes.len(),
         calibration.samples().len(),
-        agreement(int8, samples.len()),
+        agreement(int8, samples.len(), is_classifier),
         memory::text(int8)
     );
     if output::is_regular_or_absent(&arguments.output) {
@@ -80,22 +83,23 @@ fn check(arguments: &cli::Quantize, inputs: &[PathBuf], force: bool) -> anyhow::
 }
 
 /// What the agreement margin is, and how far it can be relied on.
-fn agreement(model: Model<'_>, images: usize) -> String {
-    let percent = max_disagreement_rate(images) * 100.0;
+fn agreement(model: Model<'_>, images: usize, is_classifier: bool) -> String {
     let margin = model.header().agreement_margin.get();
-    if margin == NEVER_AGREES && !CLASSES.contains(&model.outputs()) {
+    if !is_classifier {
         return format!(
             "{} outputs are no classes: no answer says that it agrees with float",
             model.outputs()
         );
     }
     if margin == NEVER_AGREES {
-        let needed = MAX_DISAGREEMENT_RATE * 100.0;
         return format!(
-            "no answer says that it agrees with float: {images} images only show that at most {percent:.2} % of those that say so would not (95 % confidence), and {needed:.2} % is asked for; give --data more training images"
+            "no answer says that it agrees with float: that takes at least {} training images, and there are {images}",
+            min_margin_images()
         );
     }
+    let percent = max_disagreement_rate(images) * 100.0;
     format!(
-        "agrees with float from a margin of {margin} on: at most {percent:.3} % of images like the {images} it was measured on get an answer that says so and does not (95 % confidence)"
+        "answers agree with float from a margin of {margin} on, measured on {images} images: of images like these, at most \
+         {percent:.3} % get an answer that says so and does not (95 % confidence)"
     )
 }

@@ -2,6 +2,7 @@
 
 mod json;
 mod page;
+mod share;
 mod text;
 
 use std::collections::HashSet;
@@ -10,10 +11,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use dataset::Image;
 use dataset::idx::Part;
-use dataset::{Image, Interval};
 use firmware::{Model, Verdict};
-use firmware_sim::quantize::{CLASSES, NEVER_AGREES};
+use firmware_sim::quantize::{NEVER_AGREES, is_classifier};
 use firmware_sim::verify::{FloatModel, Verification, compare};
 use firmware_sim::{Samples, identity};
 use safe_io::{SingleLine, output};
@@ -22,6 +23,7 @@ use crate::cli::Given;
 use crate::data::{Content, Data, Wanted};
 use crate::model::{Onnx, with_hint};
 use crate::{cli, data, model, provenance};
+use share::{Gate, Share, percent};
 
 /// What was compared, and the result.
 struct Report<'a> {
@@ -37,6 +39,8 @@ struct Report<'a> {
     trained_on: Option<TrainedOn>,
     /// Minimum share of images of equal answers; `None` if the outputs are no classes.
     gate: Option<Gate>,
+    /// Whether the outputs are classes.
+    is_classifier: bool,
     int8: Model<'a>,
     verification: &'a Verification,
     /// The same on pictures of no class, if there are any.
@@ -75,24 +79,6 @@ impl fmt::Display for TrainedOn {
             )?,
         }
         f.write_str("; other images may agree less")
-    }
-}
-
-/// What is asked of two models: that int8 and float give the same class for a share of the images.
-#[derive(Debug)]
-struct Gate {
-    /// 0 to 1.
-    min: f64,
-    found: Share,
-}
-
-impl Gate {
-    /// Whether what was found may be chance, if the true share is just enough.
-    ///
-    /// By chance alone the share that is found is below the true one about as often as above. So a share that is
-    /// a little too small fails only if there are so many images that it means something.
-    fn passes(&self) -> bool {
-        self.found.interval().high >= self.min
     }
 }
 
@@ -142,6 +128,11 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         [] => None,
         images => Some(compare(&float, int8, Samples::Images(images), &[], |_| ())?),
     };
+    let is_classifier = is_classifier(
+        onnx.outputs(),
+        onnx.shape().iter().product(),
+        onnx.classes().is_some() || !test.labels.is_empty(),
+    );
     let numbers = || (0..onnx.outputs()).map(|class| class.to_string()).collect();
     let report = Report {
         onnx: Source { path: &arguments.model, sha256: identity(&onnx.bytes) },
@@ -152,17 +143,18 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         classes: onnx.classes().or(test.assumed_classes).unwrap_or_else(numbers),
         trained_on,
         // the largest of outputs that are no classes says nothing
-        gate: CLASSES.contains(&onnx.outputs()).then(|| Gate {
+        gate: is_classifier.then(|| Gate {
             min: arguments.min_agreement,
             found: Share { count: verification.agreements(), all: verification.images() },
         }),
+        is_classifier,
         int8,
         verification: &verification,
         of_no_class: of_no_class.as_ref(),
     };
 
     if let Some(path) = &arguments.report {
-        let page = page::html(&report)?;
+        let page = provenance::sealed_page(&page::html(&report)?);
         output::write(path, page.as_bytes()).with_context(|| unwritable(path))?;
     }
     let mut stdout = io::stdout().lock();
@@ -196,11 +188,6 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// For people.
-fn percent(share: f64) -> String {
-    format!("{:.2} %", share * 100.0)
-}
-
 impl TrainedOn {
     fn find(given: &Given, test: &Data, onnx: &Onnx) -> Option<Self> {
         let Content::Images(images) = &test.content else { return None };
@@ -225,50 +212,6 @@ impl Source<'_> {
 impl fmt::Display for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, SHA-256 {}…", SingleLine(self.path.display()), &self.hex()[..16])
-    }
-}
-
-/// A count among all, with its share and the interval around it.
-#[derive(Debug)]
-struct Share {
-    count: u64,
-    all: u64,
-}
-
-impl Share {
-    /// 0 to 1; NaN of none.
-    fn share(&self) -> f64 {
-        self.count as f64 / self.all as f64
-    }
-
-    fn interval(&self) -> Interval {
-        Interval::wilson(self.count, self.all)
-    }
-
-    /// For people; a dash if there are none.
-    fn percent(&self) -> String {
-        if self.all == 0 { "-".into() } else { percent(self.share()) }
-    }
-
-    /// The same of the interval.
-    fn interval_percent(&self) -> String {
-        let Interval { low, high } = self.interval();
-        if self.all == 0 {
-            "-".into()
-        } else {
-            format!("{:.2} to {:.2} %", low * 100.0, high * 100.0)
-        }
-    }
-}
-
-impl fmt::Display for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { count, all } = self;
-        if *all == 0 {
-            return f.write_str("-  (0 of 0)");
-        }
-        let [share, interval] = [self.percent(), self.interval_percent()];
-        write!(f, "{share}  ({count} of {all}; with 95 % confidence {interval})")
     }
 }
 
@@ -300,7 +243,7 @@ impl Report<'_> {
     /// What the device says of its answers, which are of two kinds: how sure it is, and whether float gives the same
     /// class. Nothing, if the outputs are no classes.
     fn answers(&self) -> Vec<(&'static str, Share)> {
-        if !CLASSES.contains(&self.int8.outputs()) {
+        if !self.is_classifier {
             return vec![];
         }
         let verification = self.verification;
@@ -317,7 +260,7 @@ impl Report<'_> {
 
     /// What the device says of pictures of no class: how many, and of these it should give no class.
     fn verdicts_of_no_class(&self) -> Option<[(&'static str, Share); 3]> {
-        let verification = self.of_no_class.filter(|_| CLASSES.contains(&self.int8.outputs()))?;
+        let verification = self.of_no_class.filter(|_| self.is_classifier)?;
         let share =
             |verdict| Share { count: verification.verdicts(verdict), all: verification.images() };
         Some([Verdict::None, Verdict::Unsure, Verdict::Sure].map(|it| (verdict(it), share(it))))
@@ -334,27 +277,5 @@ impl Report<'_> {
     /// The margin from which on answers say that they agree with float, if any do.
     fn agreement_margin(&self) -> Option<u32> {
         Some(self.int8.header().agreement_margin.get()).filter(|&margin| margin != NEVER_AGREES)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gate_fails_only_what_chance_does_not_explain() {
-        for (count, all, passes) in [
-            (10_000, 10_000, true),
-            (9_975, 10_000, true), // 0.9975: within chance of 0.998
-            (9_960, 10_000, false),
-            (99, 100, true), // one of few
-            (95, 100, false),
-            (1, 1, true),
-        ] {
-            let gate = Gate { min: 0.998, found: Share { count, all } };
-            assert_eq!(gate.passes(), passes, "{count} of {all}");
-        }
-        // what must never differ
-        assert!(!Gate { min: 1.0, found: Share { count: 9_999, all: 10_000 } }.passes());
     }
 }

@@ -7,12 +7,14 @@ use std::io::Cursor;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use dataset::Image;
-use firmware_sim::verify::{Comparison, LayerFidelity};
+use firmware_sim::verify::{Comparison, LayerFidelity, Reconstruction};
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use safe_io::SingleLine;
 
-use super::{Gate, Report, Share, Source, percent, verdict};
+use super::share::{Gate, Share, percent};
+use super::text::known;
+use super::{Report, Source, verdict};
 use crate::provenance::GENERATOR;
 
 const STYLE: &str = "
@@ -55,7 +57,7 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
                     p { "Classes are called after the folders, in the order of their names: the ONNX file names none." }
                 }
                 (sources(report))
-                (shares(report))
+                @if report.is_classifier { (shares(report)) } @else { (outputs(report)) }
                 h2 { "Layer by layer" }
                 p {
                     "What each layer hands on, in int8 and in float; errors include those of the layers before. "
@@ -64,17 +66,22 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
                 }
                 (layers(&verification.layers))
                 div.plots {
-                    @for svg in plots::all(verification)? { figure { (PreEscaped(svg)) } }
+                    @for svg in plots(report)? { figure { (PreEscaped(svg)) } }
                 }
-                h2 { "Disagreements" }
-                @if disagreements.is_empty() {
-                    p { "None." }
+                @if report.is_classifier {
+                    h2 { "Disagreements" }
+                    @if disagreements.is_empty() {
+                        p { "None." }
+                    } @else {
+                        (confusion(report))
+                        (gallery(report, &disagreements)?)
+                    }
+                    h2 { "Least certain in int8" }
+                    (gallery(report, &verification.least_certain())?)
                 } @else {
-                    (confusion(report))
-                    (gallery(report, &disagreements)?)
+                    h2 { "Largest differences" }
+                    (differences(&verification.most_different()))
                 }
-                h2 { "Least certain in int8" }
-                (gallery(report, &verification.least_certain())?)
             }
         }
     };
@@ -104,6 +111,53 @@ fn sources(report: &Report) -> Markup {
             }
         }
     }
+}
+
+/// Of outputs that are no classes.
+fn outputs(report: &Report) -> Markup {
+    let verification = report.verification;
+    html! {
+        p {
+            (report.int8.outputs()) " outputs of each of " (verification.images()) " samples, int8 against float: they differ by at most "
+            (format!("{:.4}", verification.max_difference())) ", mean " (format!("{:.4}", verification.mean_difference()))
+            ", RMS " (format!("{:.4}", verification.rms_difference())) "; SQNR " (format!("{:.2} dB.", verification.sqnr_db()))
+        }
+        @if let Some(Reconstruction { float, int8, max_change }) = verification.reconstruction() {
+            p {
+                "Reconstruction of what goes in, mean squared error: float " (format!("{float:.4}")) ", int8 "
+                (format!("{int8:.4}")) "; of a sample it differs by at most " (percent(max_change)) "."
+            }
+        }
+    }
+}
+
+/// The samples of which the outputs differ most.
+fn differences(comparisons: &[Comparison]) -> Markup {
+    html! {
+        table {
+            tr { th { "sample" } th { "largest difference" } th { "reconstruction error, float" } th { "int8" } }
+            @for comparison in comparisons {
+                tr {
+                    td { (comparison.image) }
+                    td { (format!("{:.4}", comparison.max_difference)) }
+                    @for model in 0..2 {
+                        td {
+                            (comparison.reconstruction.map_or("-".into(), |errors| format!("{:.4}", errors[model])))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Of a classifier the margins too.
+fn plots(report: &Report) -> anyhow::Result<Vec<String>> {
+    let mut plots = plots::all(report.verification)?.to_vec();
+    if !report.is_classifier {
+        plots.pop();
+    }
+    Ok(plots)
 }
 
 fn shares(report: &Report) -> Markup {
@@ -158,8 +212,8 @@ fn layers(layers: &[LayerFidelity]) -> Markup {
             @for layer in layers {
                 tr {
                     td { (layer.layer) }
-                    td { (format!("{:.2} dB", layer.sqnr_db)) }
-                    td { (format!("{:.6}", layer.cosine)) }
+                    td { (known(layer.sqnr_db, 2)) " dB" }
+                    td { (known(layer.cosine, 6)) }
                     td { (format!("{:.3} LSB", layer.mean_error_lsb)) }
                     td { (format!("{:.1} LSB", layer.max_error_lsb)) }
                     td { (format!("{:.4} %", layer.saturated * 100.0)) }

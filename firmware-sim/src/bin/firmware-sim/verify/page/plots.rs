@@ -97,7 +97,8 @@ fn sqnr(area: &Area, layers: &[LayerFidelity]) -> anyhow::Result<()> {
     )?;
     let bars = layers.iter().rev().enumerate().map(|(place, layer)| {
         let [low, high] = [place, place + 1].map(SegmentValue::Exact);
-        let right = layer.sqnr_db.clamp(0.0, top);
+        // of zeros there is none
+        let right = layer.sqnr_db.max(0.0).min(top);
         let mut bar = Rectangle::new([(0.0, low), (right, high)], BLUE.filled());
         bar.set_margin(3, 3, 0, 0);
         bar
