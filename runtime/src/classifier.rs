@@ -1,5 +1,7 @@
 //! A model, ready to classify: from a graph to predictions.
 
+mod array;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
