@@ -56,8 +56,9 @@ pub(super) fn file(
          #define MODEL_COLUMNS {width}u\n\
          #define MODEL_CHANNELS {channels}u\n\
          #define MODEL_ROW_BYTES {}u\n\n\
-         /* How many numbers come out. */\n\
-         #define MODEL_OUTPUTS {}u\n\n\
+         /* How many numbers come out, and by what each is multiplied to be as the model in float gives it. */\n\
+         #define MODEL_OUTPUTS {}u\n\
+         #define MODEL_OUTPUT_SCALE {:e}f\n\n\
          /* RAM of an inference, besides less than a kilobyte of stack. */\n\
          #define MODEL_BYTES {}u\n\n\
          /* For model.c. */\n\
@@ -66,6 +67,7 @@ pub(super) fn file(
         meaning(model),
         input.row_len(),
         model.outputs(),
+        output_scale(layers),
         memory.bytes,
         id(model),
         layers.len(),
@@ -75,7 +77,12 @@ pub(super) fn file(
     }
     let _ = writeln!(text, "#define MODEL_ROW_MEMORY {}u\n", memory.rows);
     text.push_str(&needs.resolve(include_str!("engine/model.h")));
-    text.push_str("\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
+    text.push_str("\n#ifdef __cplusplus\n}\n#endif\n\n");
+    let _ = writeln!(
+        text,
+        "#elif MODEL_ID != {}\n#error \"two models in one file of C: include each in its own\"\n#endif",
+        id(model)
+    );
     text
 }
 
@@ -129,6 +136,11 @@ fn encoding(model: Model<'_>) -> Encoding {
     Encoding { zero: input.zero, scale: f32::from_bits(input.scale.get()) }
 }
 
+/// What one unit of the outputs is.
+fn output_scale(layers: &[Layer<'_>]) -> f32 {
+    layers.last().map_or(1.0, |last| f32::from_bits(last.record.output.scale.get()))
+}
+
 fn is_pixels(model: Model<'_>) -> bool {
     encoding(model) == Encoding::PIXEL
 }
@@ -136,7 +148,14 @@ fn is_pixels(model: Model<'_>) -> bool {
 /// What the bytes of the input stand for.
 fn meaning(model: Model<'_>) -> String {
     if is_pixels(model) {
-        "They are pixels, as they are: normalisation is in the weights.".into()
+        let order = match model.header().input.shape()[0] {
+            1 => "",
+            3 => " Red, green, blue.",
+            _ => " In the order of the training.",
+        };
+        format!(
+            "They are pixels of 0 to 255, prepared as for the training; normalisation is in the weights.{order}"
+        )
     } else {
         let Encoding { zero, scale } = encoding(model);
         format!("A byte is a number divided by {scale}, rounded, plus {zero}; 0 to 255.")

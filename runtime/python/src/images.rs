@@ -1,6 +1,6 @@
 //! Arrays of images that Python gives.
 
-use numpy::{PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArrayDescrMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -24,10 +24,17 @@ impl<'py> Images<'py> {
             )));
         };
         let Ok(typed) = images.cast::<numpy::PyArrayDyn<u8>>() else {
+            let dtype = array.dtype();
+            // of fractions, it is not known what they are out of
+            let advice = if dtype.kind() == b'f' {
+                "if they are from 0 to 1, give (images * 255).astype(numpy.uint8), and if they are from 0 to 255, \
+                 images.astype(numpy.uint8)"
+            } else {
+                "give images.astype(numpy.uint8) if all are in this range"
+            };
             return Err(PyTypeError::new_err(format!(
-                "images are {}, expected uint8, pixels from 0 to 255; of pixels from 0 to 1, give \
-                 (images * 255).astype(numpy.uint8)",
-                array.dtype().str()?
+                "images are {}, expected uint8, pixels from 0 to 255: {advice}",
+                dtype.str()?
             )));
         };
         let (expected, count) = (&shape[..], array.shape().first().copied().unwrap_or_default());

@@ -132,7 +132,7 @@ pub fn check_replaceable(
     if content.is_empty() || is_ours(&content) {
         return Ok(());
     }
-    let reason = "the file exists and was not written by this program: \
+    let reason = "the file exists and was not written by this program, or was changed since: \
                   choose another name, or allow the command to overwrite it";
     Err(io::Error::new(ErrorKind::AlreadyExists, reason))
 }

@@ -59,6 +59,6 @@ struct model_answer {
     uint32_t margin;            /* of its output over the next */
 };
 
-/* What MODEL_OUTPUTS outputs mean. */
+/* What MODEL_OUTPUTS outputs mean; not of NULL, which model_finish gives while rows are missing. */
 struct model_answer model_answer(const int32_t *outputs);
 #endif
