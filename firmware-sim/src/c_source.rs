@@ -14,18 +14,14 @@ mod seal;
 mod tables;
 mod template;
 
-use std::ops::RangeInclusive;
-
 use firmware::Model;
 use firmware::format::{Kind, Layout};
 
 use crate::error::Error;
 use crate::int8::{Header, Int8Network};
+use crate::quantize::is_classifier;
 use network::{BLOCK, Layer};
 use template::Needs;
-
-/// Outputs that may be scores of classes.
-const CLASSES: RangeInclusive<usize> = 2..=256;
 
 /// A file of the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +65,9 @@ pub fn emit(model: Model<'_>, classes: &[String]) -> Result<Source, Error> {
         .map(|int8| [int8.layer.name().to_owned(), int8.layer.to_string()])
         .collect();
     let layers = network::layers(model, &names);
-    let needs = needs(model, &layers);
+    let inputs = model.header().input.shape().iter().product();
+    let is_classifier = is_classifier(model.outputs(), inputs, !classes.is_empty());
+    let needs = needs(model, &layers, is_classifier);
     let tables::Source { text, table_bytes } = engine::file(model, &layers, &needs);
     let memory = header::Memory::of(model, &layers);
     let files = [(PATHS[0], header::file(model, &layers, &needs, classes)), (PATHS[1], text)];
@@ -86,7 +84,7 @@ pub fn is_emitted(bytes: &[u8]) -> bool {
 }
 
 /// Which parts of the templates these layers need.
-fn needs(model: Model<'_>, layers: &[Layer<'_>]) -> Needs {
+fn needs(model: Model<'_>, layers: &[Layer<'_>], is_classifier: bool) -> Needs {
     let any = |is: &dyn Fn(&Layer<'_>) -> bool| layers.iter().any(is);
     let is_signed = |number| model.layers().value(number).is_some_and(|value| value.zero != 0);
     let is_depthwise = |layer: &Layer<'_>| layer.kind == Kind::Depthwise;
@@ -97,7 +95,7 @@ fn needs(model: Model<'_>, layers: &[Layer<'_>]) -> Needs {
     };
     Needs::of(&[
         ("HELD_OUTPUTS", model.holds_outputs()),
-        ("CLASSES", CLASSES.contains(&model.outputs())),
+        ("CLASSES", is_classifier),
         ("SIGNED", (0..layers.len()).any(is_signed)),
         ("STREAMED", any(&|it| it.geometry.is_streamed())),
         ("POOLED", any(&|it| it.geometry.pooled)),

@@ -201,6 +201,7 @@ fn compute(source: &mut Source, layers: &[Layer<'_>], needs: &Needs) {
     source
         .line("static void compute(struct model *model, uint32_t layer)\n{\n    switch (layer) {");
     let mut sums = 0;
+    let mut uses_memory = false;
     for (number, layer) in (1..).zip(layers) {
         if layer.is_last && !needs.has("HELD_OUTPUTS") {
             continue;
@@ -219,8 +220,13 @@ fn compute(source: &mut Source, layers: &[Layer<'_>], needs: &Needs) {
             kind => format!("{}_row(model, &{name}, {row})", struct_of(kind)),
         };
         source.line(format_args!("    case {number}:\n        {call};\n        break;"));
+        uses_memory = true;
     }
-    source.line("    default:\n        break;\n    }\n}\n");
+    source.line("    default:\n        break;\n    }");
+    if !uses_memory {
+        source.line("    (void)model;");
+    }
+    source.line("}\n");
 }
 
 /// The steps of an inference, and the functions that a program calls.

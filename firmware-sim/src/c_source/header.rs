@@ -109,7 +109,11 @@ fn introduction(
     if needs.has("CLASSES") && classes.len() == model.outputs() {
         lines.push(String::new());
         lines.push("Classes:".into());
-        let name = |name| SingleLine(name).to_string().replace("*/", "* /");
+        // what begins or ends a comment, or may be a trigraph
+        let name = |name| {
+            let name = SingleLine(name).to_string().replace("*/", "* /").replace("/*", "/ *");
+            name.replace("??/", "?? /")
+        };
         lines.extend((0..).zip(classes).map(|(class, it)| format!("    {class}  {}", name(it))));
     }
     lines.push(String::new());

@@ -14,6 +14,9 @@ pub(crate) const WARNINGS: [&str; 6] =
 const SANITIZERS: [&str; 4] =
     ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 
+/// The same for clang, of which Debian's comes without a library for it: a program ends without a word.
+const TRAPS: [&str; 3] = ["-O1", "-fsanitize=undefined", "-fsanitize-trap=undefined"];
+
 /// A compiler that is there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Compiler(&'static str);
@@ -29,8 +32,7 @@ impl Compiler {
         let program = folder.join("host");
         let mut command = Command::new(self.0);
         command.args(WARNINGS);
-        // Debian's clang comes without their library
-        command.args(if self.0 == "gcc" { &SANITIZERS[..] } else { &["-O2"] });
+        command.args(if self.0 == "gcc" { &SANITIZERS[..] } else { &TRAPS[..] });
         command.args(defines(model));
         let main = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/c_source/host.c");
         command.arg("-I").arg(folder).arg(folder.join("model.c")).arg(main);

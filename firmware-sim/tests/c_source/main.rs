@@ -63,7 +63,8 @@ fn expected(model: Model<'_>, images: &[Vec<u8>], with_answers: bool) -> Vec<i32
 /// Whether the C source gives what the engine gives, by this compiler.
 fn assert_equal(model: Model<'_>, images: &[Vec<u8>], compiler: Compiler, about: &str) {
     let folder = tempfile::tempdir().unwrap();
-    write(&c_source::emit(model, &[]).unwrap(), folder.path());
+    let classes: Vec<String> = (0..model.outputs()).map(|class| class.to_string()).collect();
+    write(&c_source::emit(model, &classes).unwrap(), folder.path());
     let program = compiler.program(folder.path(), model);
     let found = compiler::run(&program, &images.concat());
     assert!(found == expected(model, images, true), "{about}: {compiler:?}");
@@ -87,18 +88,49 @@ fn lenet_gives_the_engines_logits_and_answers_on_all_test_images() {
     }
 }
 
-/// Networks of `firmware`'s own tests: all kinds of layers with any kernel, stride, padding and zero point.
+/// A network of `firmware`'s own tests: all kinds of layers with any kernel, stride, padding and zero point.
+struct Sample {
+    file: Vec<u8>,
+    images: Vec<Vec<u8>>,
+}
+
+impl Sample {
+    fn of(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let network = Network::random(&mut random);
+        let images = (0..4).map(|_| network.image(&mut random)).collect();
+        let layout = if random.one_in(2) { Layout::Bytes } else { Layout::Words };
+        Self { file: network.file(layout), images }
+    }
+
+    fn model(&self) -> Model<'_> {
+        Model::parse(&self.file).unwrap()
+    }
+}
+
 fn random_networks(seeds: std::ops::Range<u64>) {
     let compilers = Compiler::of_this_machine();
     for seed in seeds {
-        let mut random = Random(seed);
-        let network = Network::random(&mut random);
-        let images: Vec<Vec<u8>> = (0..4).map(|_| network.image(&mut random)).collect();
-        let layout = if random.one_in(2) { Layout::Bytes } else { Layout::Words };
-        let file = network.file(layout);
+        let sample = Sample::of(seed);
         // alternating, if there are several
         if let Some(&compiler) = compilers.iter().cycle().nth(seed as usize) {
-            assert_equal(Model::parse(&file).unwrap(), &images, compiler, &format!("seed {seed}"));
+            assert_equal(sample.model(), &sample.images, compiler, &format!("seed {seed}"));
+        }
+    }
+}
+
+#[test]
+fn means_over_rows_of_padding_below_give_the_engines_outputs() {
+    let is_padded_below = |sample: &Sample| {
+        let layers = sample.model().layers();
+        (0..layers.records.len())
+            .filter_map(|index| layers.geometry(index))
+            .any(|layer| layer.is_streamed() && layer.padding[1] > 0)
+    };
+    let samples: Vec<Sample> = (0..).map(Sample::of).filter(is_padded_below).take(3).collect();
+    for compiler in Compiler::of_this_machine() {
+        for sample in &samples {
+            assert_equal(sample.model(), &sample.images, compiler, "padded below");
         }
     }
 }

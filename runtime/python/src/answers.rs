@@ -1,6 +1,7 @@
 //! Answers as Python gets them: a column each of classes, confidences and verdicts.
 
 use numpy::PyArray1;
+use pyo3::exceptions::PyMemoryError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
@@ -18,6 +19,16 @@ pub(crate) struct Answer {
 /// What Python gets: `int64[n]`, `float32[n]`, and `n` of `str`.
 pub(crate) type Columns<'py> =
     (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f32>>, Bound<'py, PyList>);
+
+/// Room for `len` items.
+///
+/// # Errors
+/// A `MemoryError`, where Rust would end the interpreter.
+pub(crate) fn column<T>(len: usize) -> PyResult<Vec<T>> {
+    let mut column = vec![];
+    column.try_reserve_exact(len).map_err(|error| PyMemoryError::new_err(error.to_string()))?;
+    Ok(column)
+}
 
 impl From<&Prediction> for Answer {
     fn from(prediction: &Prediction) -> Self {
@@ -39,8 +50,10 @@ impl Answer {
         answers: &[Self],
         preprocess: Preprocess,
     ) -> PyResult<Columns<'py>> {
-        let classes = answers.iter().map(|answer| answer.class).collect();
-        let confidences = answers.iter().map(|answer| answer.confidence).collect();
+        let mut classes = column(answers.len())?;
+        classes.extend(answers.iter().map(|answer| answer.class));
+        let mut confidences = column(answers.len())?;
+        confidences.extend(answers.iter().map(|answer| answer.confidence));
         let error = intern!(py, "error");
         // one object of each text, however many answers
         let texts = [Verdict::Sure, Verdict::Unsure, Verdict::NoDigit]

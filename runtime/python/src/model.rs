@@ -10,7 +10,7 @@ use pyo3::types::{PyList, PyTuple};
 use runtime::Classifier;
 use runtime::evaluate::BATCH;
 
-use crate::answers::{Answer, Columns};
+use crate::answers::{Answer, Columns, column};
 use crate::error::of_loading;
 use crate::images::Images;
 use crate::pictures::{self, Outcome};
@@ -112,7 +112,8 @@ impl Model {
     fn predict<'py>(&self, images: &Bound<'py, PyAny>, threads: isize) -> PyResult<Columns<'py>> {
         let (py, threads) = (images.py(), Threads::new(threads)?);
         let images = Images::check(images, self.classifier.input_shape())?;
-        let mut answers = vec![Answer::ERROR; images.count()];
+        let mut answers = column(images.count())?;
+        answers.resize(images.count(), Answer::ERROR);
         let (pixels, classes) = self.batch_sizes();
         let batches = images.pixels()?.chunks(pixels);
         let mut work: Vec<_> = batches.zip(answers.chunks_mut(BATCH)).collect();

@@ -30,10 +30,28 @@ pub(crate) fn check(folder: &Path, inputs: &[PathBuf], force: bool) -> anyhow::R
             return Ok(());
         }
     }
+    for path in PATHS.into_iter().chain(package_paths()).map(|path| folder.join(path)) {
+        let parents = path.ancestors().skip(1).take_while(|parent| *parent != folder);
+        let is_file = |path: &Path| fs::metadata(path).map(|there| there.is_file());
+        for parent in parents.filter(|parent| is_file(parent).is_ok_and(|is_file| is_file)) {
+            let parent = SingleLine(parent.display());
+            bail!(
+                "cannot write {shown}: {parent} is a file, and a folder is wanted there: name another folder"
+            );
+        }
+        if is_file(&path).is_ok_and(|is_file| !is_file) {
+            bail!(
+                "cannot write {}: it is no file: name another folder",
+                SingleLine(path.display())
+            );
+        }
+    }
     for path in PATHS {
         provenance::check(&folder.join(path), inputs, force, is_emitted)?;
     }
-    let written = package_paths().map(|path| folder.join(path)).filter(|path| path.exists());
+    let written = package_paths()
+        .map(|path| folder.join(path))
+        .filter(|path| path.exists() && output::check_replaceable(path, force, is_emitted).is_ok());
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     for path in written {
         output::check_not_input(&path, &inputs)
@@ -47,6 +65,8 @@ pub(crate) fn emit(arguments: &Quantize, int8: Model<'_>, float: &Onnx) -> anyho
     let classes = float.classes().unwrap_or_default();
     let source = c_source::emit(int8, &classes)
         .with_context(|| SingleLine(arguments.model.display()).to_string())?;
+    // once more: somebody may have changed a file meanwhile
+    check(&arguments.output, &[], arguments.force)?;
     for path in write(&arguments.output, &source, arguments.force)? {
         let path = SingleLine(path.display());
         data::print_line(&format!("{path}: left as it is, since it is not as it was written"));

@@ -55,6 +55,8 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
         Form::Rust => source::emit(int8).into_bytes(),
         Form::C => return c_folder::emit(arguments, int8, &float),
     };
+    // once more: somebody may have changed the file meanwhile
+    check(arguments, &[], arguments.force)?;
     output::write(&arguments.output, &bytes).with_context(unwritable)?;
     let inputs = float.shape().iter().product();
     let is_classifier = is_classifier(int8.outputs(), inputs, float.classes().is_some());

@@ -155,6 +155,8 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
 
     if let Some(path) = &arguments.report {
         let page = provenance::sealed_page(&page::html(&report)?);
+        // once more: somebody may have changed the file meanwhile
+        provenance::check(path, &[], arguments.force, provenance::is_our_page)?;
         output::write(path, page.as_bytes()).with_context(|| unwritable(path))?;
     }
     let mut stdout = io::stdout().lock();
@@ -163,9 +165,10 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     } else {
         writeln!(stdout, "{}", text::text(&report))?;
     }
+    // of a layer that gives nothing in float, there is nothing to compare
     let first = verification.layers.first();
     ensure!(
-        first.is_none_or(|layer| layer.sqnr_db.is_nan() || layer.sqnr_db >= 0.0),
+        first.is_none_or(|layer| !layer.sqnr_db.is_finite() || layer.sqnr_db >= 0.0),
         "{q8_path} and {onnx_path} differ from the first layer on, by more than that layer gives: they do not take the same \
          input; say the same of pixels as when the .q8 was made"
     );

@@ -24,12 +24,12 @@ static void sum_four(const struct depthwise *depthwise, const uint8_t *const *li
     int32_t sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
 
     for (uint32_t line = 0; line < depthwise->kernel_rows; line++) {
-        const uint8_t *bytes = lines[line] + offset;
-
         if (lines[line] == NULL) {
             weights += (uint32_t)depthwise->kernel_columns * input->channels;
             continue;
         }
+        const uint8_t *bytes = lines[line] + offset;
+
         for (uint32_t column = 0; column < depthwise->kernel_columns; column++) {
             sum0 += weights[0] * (bytes[0] - input->zero);
             sum1 += weights[1] * (bytes[1] - input->zero);

@@ -120,7 +120,7 @@ fn outputs(report: &Report) -> Markup {
         p {
             (report.int8.outputs()) " outputs of each of " (verification.images()) " samples, int8 against float: they differ by at most "
             (format!("{:.4}", verification.max_difference())) ", mean " (format!("{:.4}", verification.mean_difference()))
-            ", RMS " (format!("{:.4}", verification.rms_difference())) "; SQNR " (format!("{:.2} dB.", verification.sqnr_db()))
+            ", RMS " (format!("{:.4}", verification.rms_difference())) "; SQNR " (known(verification.sqnr_db(), 2)) " dB."
         }
         @if let Some(Reconstruction { float, int8, max_change }) = verification.reconstruction() {
             p {

@@ -69,13 +69,13 @@ fn classes(report: &Report) -> String {
 fn outputs(report: &Report) -> String {
     let verification = report.verification;
     let mut text = format!(
-        "outputs  {} of each of {} samples, int8 against float: differ by at most {:.4}, mean {:.4}, RMS {:.4}; SQNR {:.2} dB\n",
+        "outputs  {} of each of {} samples, int8 against float: differ by at most {:.4}, mean {:.4}, RMS {:.4}; SQNR {} dB\n",
         report.int8.outputs(),
         verification.images(),
         verification.max_difference(),
         verification.mean_difference(),
         verification.rms_difference(),
-        verification.sqnr_db(),
+        known(verification.sqnr_db(), 2),
     );
     if let Some(Reconstruction { float, int8, max_change }) = verification.reconstruction() {
         let _ = writeln!(
