@@ -189,7 +189,7 @@ impl Network {
                 layer.padding = [0; 4];
                 if random.one_in(2) {
                     layer.kernel = [height as u8, width as u8];
-                } else if random.one_in(2) {
+                } else if random.one_in(3) {
                     // the last ones only begin within the value
                     for axis in 0..2 {
                         layer.padding[2 * axis + 1] = layer.kernel[axis] / 2;
