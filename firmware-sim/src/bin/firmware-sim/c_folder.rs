@@ -31,15 +31,15 @@ pub(crate) fn check(folder: &Path, inputs: &[PathBuf], force: bool) -> anyhow::R
         }
     }
     for path in PATHS.into_iter().chain(package_paths()).map(|path| folder.join(path)) {
-        let parents = path.ancestors().skip(1).take_while(|parent| *parent != folder);
         let is_file = |path: &Path| fs::metadata(path).map(|there| there.is_file());
-        for parent in parents.filter(|parent| is_file(parent).is_ok_and(|is_file| is_file)) {
-            let parent = SingleLine(parent.display());
+        let mut parents = path.ancestors().skip(1).take_while(|parent| *parent != folder);
+        if let Some(parent) = parents.find(|parent| is_file(parent).is_ok_and(|it| it)) {
             bail!(
-                "cannot write {shown}: {parent} is a file, and a folder is wanted there: name another folder"
+                "cannot write {shown}: {} is a file, and a folder is wanted there: name another folder",
+                SingleLine(parent.display())
             );
         }
-        if is_file(&path).is_ok_and(|is_file| !is_file) {
+        if is_file(&path).is_ok_and(|it| !it) {
             bail!(
                 "cannot write {}: it is no file: name another folder",
                 SingleLine(path.display())
