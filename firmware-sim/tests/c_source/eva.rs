@@ -4,11 +4,10 @@ use std::process::Command;
 
 use firmware::Model;
 use firmware::format::Layout;
-use firmware_sim::c_source;
 
 use super::compiler::{defines, is_there, succeeds};
 use super::synthetic::{Network, Random};
-use super::write;
+use super::{emit, write};
 
 const MAIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/c_source/any_image.c");
 
@@ -38,7 +37,7 @@ fn eva_raises_no_alarm_whatever_the_image() {
             continue;
         }
         let folder = tempfile::tempdir().unwrap();
-        write(&c_source::emit(model, &[]).unwrap(), folder.path());
+        write(&emit(model), folder.path());
         let mut eva = Command::new("frama-c");
         // the others that Debian loads by itself print warnings of their own
         eva.args(["-no-autoload-plugins", "-load-module", "eva,inout,scope,variadic,from"]);

@@ -35,6 +35,12 @@ fn write(source: &Source, folder: &Path) {
     }
 }
 
+/// The C source of a model whose outputs have names: they are classes, if they are not too many.
+fn emit(model: Model<'_>) -> Source {
+    let names: Vec<String> = (0..model.outputs()).map(|class| class.to_string()).collect();
+    c_source::emit(model, &names).unwrap()
+}
+
 /// What the engine gives for images: numbers as `host.c` writes them.
 fn expected(model: Model<'_>, images: &[Vec<u8>], with_answers: bool) -> Vec<i32> {
     let mut scratch = vec![0; model.scratch_words()];
@@ -63,8 +69,7 @@ fn expected(model: Model<'_>, images: &[Vec<u8>], with_answers: bool) -> Vec<i32
 /// Whether the C source gives what the engine gives, by this compiler.
 fn assert_equal(model: Model<'_>, images: &[Vec<u8>], compiler: Compiler, about: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let classes: Vec<String> = (0..model.outputs()).map(|class| class.to_string()).collect();
-    write(&c_source::emit(model, &classes).unwrap(), folder.path());
+    write(&emit(model), folder.path());
     let program = compiler.program(folder.path(), model);
     let found = compiler::run(&program, &images.concat());
     assert!(found == expected(model, images, true), "{about}: {compiler:?}");
