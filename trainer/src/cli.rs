@@ -170,6 +170,14 @@ impl Cli {
         self.recipe.unwrap_or(usual)
     }
 
+    /// Whether images are only shifted because of what they are, and not because it was asked for: other things than
+    /// strokes do not become thicker and bend.
+    pub(crate) fn only_shifts(&self, dataset: &Dataset) -> bool {
+        self.augment.is_none()
+            && self.recipe(dataset) == Name::Best
+            && !dataset.is_black_and_white()
+    }
+
     /// The run that these arguments ask for, on this data with so many classes.
     pub(crate) fn options(
         &self,
@@ -196,8 +204,7 @@ impl Cli {
             Some(Augment::Photo) => recipe.augmentation = Some(Augmentation::Photo(Photo::USUAL)),
             Some(Augment::Shift) => recipe.augmentation = Some(Augmentation::Photo(Photo::SHIFTED)),
             Some(Augment::None) => recipe.augmentation = None,
-            // strokes that become thicker and bend would be other things
-            None if name == Name::Best && !dataset.is_black_and_white() => {
+            None if self.only_shifts(dataset) => {
                 recipe.augmentation = Some(Augmentation::Photo(Photo::SHIFTED));
             }
             None => {}

@@ -63,6 +63,12 @@ impl Setup {
             let (fit, color) = (preparation.preprocess().name(), preparation.color().name());
             print_line(format_args!("images    {height}x{width} {color} of the pictures, {fit}"));
         }
+        if cli.only_shifts(dataset) {
+            print_line(format_args!(
+                "augment   shift, since a fifth of all pixels or more are neither black nor white; for drawings say \
+                 --augment digits"
+            ));
+        }
         print_line(format_args!("device    {why}"));
         describe_network(&options, dataset.shape())?;
         warn_of_few_steps(&options, cli.recipe(dataset), dataset.train.images.len());
