@@ -38,3 +38,9 @@ use sha2::{Digest, Sha256};
 pub fn identity(onnx: &[u8]) -> [u8; 32] {
     Sha256::digest(onnx).into()
 }
+
+/// The SHA-256 of any bytes, in hexadecimal digits.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
+}

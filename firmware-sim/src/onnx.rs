@@ -15,8 +15,8 @@ use firmware::Model;
 use network::onnx::{Attribute, Graph, Node, Port, Tensor, Values};
 use network::{Conv, Kind, POOL, Padding, Pool, PoolMode};
 
-use super::identity;
 use super::int8::{Encoding, Int8Layer, Int8Network, real};
+use super::sha256;
 
 /// Name of the graph's input.
 const INPUT: &str = "image";
@@ -86,7 +86,7 @@ pub fn is_emitted(bytes: &[u8]) -> bool {
 
 /// The file with its own hash in it.
 fn sealed(mut graph: Graph) -> Vec<u8> {
-    let hash = base16ct::lower::encode_string(&identity(&graph.emit()));
+    let hash = sha256(&graph.emit());
     graph.metadata.insert(HASH.into(), hash);
     graph.emit()
 }

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use firmware::Model;
 
-use crate::identity;
 use crate::quantize::NEVER_AGREES;
+use crate::sha256;
 
 /// How a module begins.
 const FIRST_LINE: &str = "//! An int8 network in ";
@@ -26,7 +26,7 @@ pub fn emit(model: Model<'_>) -> String {
     format!(
         "{FIRST_LINE}{length} bytes of flash. Made by `firmware-sim quantize --emit rust`; not to be edited.\n\
          {BEFORE_HASH}{}\n{body}",
-        sha256(&body)
+        sha256(body.as_bytes())
     )
 }
 
@@ -36,11 +36,7 @@ pub fn is_emitted(bytes: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(bytes) else { return false };
     let rest = text.starts_with(FIRST_LINE).then(|| text.split_once('\n')).flatten();
     let rest = rest.and_then(|(_, rest)| rest.strip_prefix(BEFORE_HASH)?.split_once('\n'));
-    rest.is_some_and(|(stated, body)| stated == sha256(body))
-}
-
-fn sha256(text: &str) -> String {
-    base16ct::lower::encode_string(&identity(text.as_bytes()))
+    rest.is_some_and(|(stated, body)| stated == sha256(body.as_bytes()))
 }
 
 fn body(model: Model<'_>) -> String {

@@ -1,6 +1,6 @@
 //! A line in every file that says who made it, by which the file is recognised as long as nobody has changed it.
 
-use crate::identity;
+use crate::sha256;
 
 /// What stands in a template in its place.
 const PLACE: &str = "@SEAL@";
@@ -12,7 +12,7 @@ const ZEROS: &str = "00000000000000000000000000000000000000000000000000000000000
 /// The file of this template.
 pub(super) fn sealed(template: &str) -> String {
     let unsealed = template.replacen(PLACE, &format!("{MARK}{ZEROS}"), 1);
-    let hash = sha256(&unsealed);
+    let hash = sha256(unsealed.as_bytes());
     unsealed.replacen(&format!("{MARK}{ZEROS}"), &format!("{MARK}{hash}"), 1)
 }
 
@@ -21,11 +21,7 @@ pub(super) fn is_sealed(bytes: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(bytes) else { return false };
     let Some((before, rest)) = text.split_once(MARK) else { return false };
     let Some((stated, rest)) = rest.split_at_checked(ZEROS.len()) else { return false };
-    stated == sha256(&[before, MARK, ZEROS, rest].concat())
-}
-
-fn sha256(text: &str) -> String {
-    base16ct::lower::encode_string(&identity(text.as_bytes()))
+    stated == sha256([before, MARK, ZEROS, rest].concat().as_bytes())
 }
 
 #[cfg(test)]

@@ -158,17 +158,18 @@ impl Verification {
     /// The images with the smallest margins of the int8 model, smallest first; 20 at most.
     #[must_use]
     pub fn least_certain(&self) -> Vec<Comparison> {
-        let mut comparisons = self.comparisons.clone();
-        comparisons.sort_by(|a, b| a.int8_margin.total_cmp(&b.int8_margin));
-        comparisons.truncate(MAX_LISTED);
-        comparisons
+        self.first_by(|comparison| comparison.int8_margin)
     }
 
     /// The images whose outputs differ most, the largest difference first; 20 at most.
     #[must_use]
     pub fn most_different(&self) -> Vec<Comparison> {
+        self.first_by(|comparison| -comparison.max_difference)
+    }
+
+    fn first_by(&self, key: impl Fn(&Comparison) -> f64) -> Vec<Comparison> {
         let mut comparisons = self.comparisons.clone();
-        comparisons.sort_by(|a, b| b.max_difference.total_cmp(&a.max_difference));
+        comparisons.sort_by(|a, b| key(a).total_cmp(&key(b)));
         comparisons.truncate(MAX_LISTED);
         comparisons
     }

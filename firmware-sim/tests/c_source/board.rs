@@ -8,11 +8,11 @@ use dataset::Image;
 use firmware::Model;
 use firmware_sim::estimate::Profile;
 use firmware_sim::quantize::quantize;
-use firmware_sim::{Samples, c_source, samples};
+use firmware_sim::{Samples, samples};
 use fixtures::benchmarks::{Benchmark, meter, mlperf_tiny};
 
 use super::compiler::{WARNINGS, defines, is_there, succeeds};
-use super::{expected, lenet, test_images, write};
+use super::{emit, expected, lenet, test_images, write};
 
 /// A core, what compiles for it and what runs it.
 struct Core {
@@ -163,7 +163,7 @@ fn boards_give_the_engines_outputs_without_a_library() {
     for (name, q8, images) in measured() {
         let model = Model::parse(&q8).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let source = c_source::emit(model, &[]).unwrap();
+        let source = emit(model);
         write(&source, folder.path());
         let expected = expected(model, &images, false);
         for core in &cores {

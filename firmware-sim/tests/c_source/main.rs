@@ -93,6 +93,25 @@ fn lenet_gives_the_engines_logits_and_answers_on_all_test_images() {
     }
 }
 
+#[test]
+fn outputs_times_the_scale_of_the_header_are_those_of_the_model_in_float() {
+    let q8 = lenet();
+    let model = Model::parse(&q8).unwrap();
+    let source = emit(model);
+    let header = &source.files[0].text;
+    let (_, rest) = header.split_once("#define MODEL_OUTPUT_SCALE ").unwrap();
+    let scale: f32 = rest.split_once("f\n").unwrap().0.parse().unwrap();
+    let classifier = runtime::Classifier::embedded();
+    let mut scratch = vec![0; model.scratch_words()];
+    for image in &mnist_500(Part::Test).images[..50] {
+        let outputs = model.infer(image.pixels(), &mut scratch).unwrap();
+        for (output, float) in outputs.0.iter().zip(classifier.predict(image).logits) {
+            let found = *output as f32 * scale;
+            assert!((found - float).abs() < 0.5, "{found} for {float}");
+        }
+    }
+}
+
 /// A network of `firmware`'s own tests: all kinds of layers with any kernel, stride, padding and zero point.
 struct Sample {
     file: Vec<u8>,

@@ -10,6 +10,7 @@ use firmware_sim::memory::Memory;
 use firmware_sim::quantize::{Options, Warning, quantize, quantize_and_warn, quantize_with};
 use firmware_sim::verify::{FloatModel, Verification, compare};
 use firmware_sim::{Error, Samples};
+use fixtures::benchmarks::Random;
 use network::onnx::{Graph, Origin, Port};
 use network::{
     Activation, Affine, Architecture, Conv, Kind, Layer, Network, Normalization, Padding, Pool,
@@ -18,29 +19,6 @@ use network::{
 use runtime::FloatInput;
 
 use Activation::{None as Linear, Relu, Relu6};
-
-/// `SplitMix64`: <https://prng.di.unimi.it/splitmix64.c>.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// −1 to 1.
-    fn real(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
-    }
-
-    fn image(&mut self, shape: Shape) -> Image {
-        let pixels: Vec<u8> = (0..shape.iter().product()).map(|_| self.next() as u8).collect();
-        Image::new(shape, pixels).unwrap()
-    }
-}
 
 fn network(random: &mut Random, input: Shape, kinds: &[(usize, Kind)]) -> Network {
     let architecture = Architecture::connected(input, kinds.iter().copied()).unwrap();

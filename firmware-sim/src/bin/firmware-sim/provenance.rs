@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use firmware::format::{MAGIC, VERSION, checksum};
-use firmware_sim::{identity, onnx, source};
+use firmware_sim::{onnx, sha256, source};
 use safe_io::{SingleLine, output};
 
 /// How our pages say what wrote them.
@@ -32,7 +32,7 @@ fn is_q8(bytes: &[u8]) -> bool {
 
 /// A page with a last line by which [`is_our_page`] knows it.
 pub(crate) fn sealed_page(page: &str) -> String {
-    let hash = base16ct::lower::encode_string(&identity(page.as_bytes()));
+    let hash = sha256(page.as_bytes());
     format!("{page}\n{BEFORE_HASH}{hash} -->\n")
 }
 

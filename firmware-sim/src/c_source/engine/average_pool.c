@@ -8,11 +8,8 @@ static void average_pool_row(struct model *model, const struct pool *pool, uint3
             int32_t sum = 0;
 
             for (uint32_t v = 0; v < pool->rows; v++) {
-                const uint32_t row = y * pool->down + v - pool->top; /* wraps above the value: no row either */
-
-                if (row < pool->input->height) {
-                    sum += window_sum(model, pool, row, x, channel);
-                }
+                /* above the value the row wraps, and is no row either */
+                sum += window_sum(model, pool, y * pool->down + v - pool->top, x, channel);
             }
             put(&target, x, channel, 1, &sum);
         }

@@ -7,18 +7,12 @@ static void streamed_pool_row(struct model *model, const struct pool *pool, int3
     const uint32_t y = step / pool->rows;
     const uint32_t v = step % pool->rows;
     const uint32_t channels = pool->output->channels;
-    const uint32_t row = y * pool->down + v; /* may be of the padding below, which adds nothing */
 
     for (uint32_t x = 0; x < pool->output->width; x++) {
         for (uint32_t channel = 0; channel < channels; channel++) {
             int32_t *const sum = &sums[x * channels + channel];
 
-            if (v == 0) {
-                *sum = 0;
-            }
-            if (row < pool->input->height) {
-                *sum += window_sum(model, pool, row, x, channel);
-            }
+            *sum = (v == 0 ? 0 : *sum) + window_sum(model, pool, y * pool->down + v, x, channel);
         }
     }
     if (v + 1 == pool->rows) {
