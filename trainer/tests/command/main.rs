@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use dataset::idx;
 use dataset::idx::{Part, Split};
+use dataset::{Image, idx};
 use fixtures::mnist_500_folder;
 use runtime::Classifier;
 
@@ -161,6 +161,32 @@ fn relabelled(folder: &Path, change: impl Fn(u8) -> u8) {
         fs::write(folder.join(part.image_file()), idx::emit_images(&images)).unwrap();
         fs::write(folder.join(part.label_file()), idx::emit_labels(&labels)).unwrap();
     }
+}
+
+#[test]
+fn images_that_are_no_drawings_are_only_shifted_unless_asked_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let greys = folder.path().join("greys");
+    relabelled(&greys, |digit| digit);
+    for part in [Part::Train, Part::Test] {
+        let Split { images, .. } = idx::load(&mnist_500_folder(), part).unwrap();
+        let grey = |image: &Image| {
+            let pixels: Vec<u8> = image.pixels().iter().map(|pixel| 64 + pixel / 2).collect();
+            Image::new([1, 28, 28], pixels).unwrap()
+        };
+        let images: Vec<Image> = images.iter().map(grey).collect();
+        fs::write(greys.join(part.image_file()), idx::emit_images(&images)).unwrap();
+    }
+    let says_so = |data: &Path, more: &[&str]| {
+        let mut command = trainer();
+        command.args(["--epochs", "1", "--device", "cpu", "--data"]).arg(data).args(more);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).contains("\naugment   shift, since")
+    };
+    assert!(says_so(&greys, &[]));
+    assert!(!says_so(&greys, &["--augment", "digits"]));
+    assert!(!says_so(&mnist_500_folder(), &[]));
 }
 
 #[test]
