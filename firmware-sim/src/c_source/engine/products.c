@@ -59,9 +59,9 @@ static void sum_eight(const struct window *window, const int8_t *weights, int32_
 /* The same of fewer outputs, the last ones of a layer. */
 static void sum_rest(const struct window *window, const int8_t *weights, uint32_t outputs, int32_t sums[BLOCK])
 {
-    /* one by one: of a loop, compilers make a call of memset, which a program without a C library lacks */
-    sums[0] = sums[1] = sums[2] = sums[3] = 0;
-    sums[4] = sums[5] = sums[6] = sums[7] = 0;
+    for (uint32_t i = 0; i < outputs; i++) {
+        sums[i] = 0;
+    }
     for (uint32_t line = 0; line < window->count; line++) {
         const int8_t *const end = weights + outputs * window->run;
 
