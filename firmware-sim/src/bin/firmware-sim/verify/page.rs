@@ -61,7 +61,7 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
                 h2 { "Layer by layer" }
                 p {
                     "What each layer hands on, in int8 and in float; errors include those of the layers before. "
-                    "LSB is one unit of the layer's int8 values; accumulator bits are what the images needed, what any "
+                    "LSB is one unit of the layer's int8 values, and of the last layer's sums; accumulator bits are what the images needed, what any "
                     "input could need by the bounds in the model, and what the engine has."
                 }
                 (layers(&verification.layers))
@@ -100,7 +100,7 @@ fn sources(report: &Report) -> Markup {
             tr { th { "" } th { "path" } th { "SHA-256" } }
             (source("float model", &report.onnx))
             (source("int8 model", &report.q8))
-            (source("test images and labels", &report.data))
+            (source(if report.is_classifier { "test images and labels" } else { "samples" }, &report.data))
         }
         p {
             "The int8 model was calibrated on " (header.calibration_images.get()) " training images; "
