@@ -83,6 +83,11 @@ fn what_reconstructs_its_input_is_compared_by_its_outputs_and_not_by_classes() {
     let [float, int8] = ["float", "int8"].map(|model| json["reconstruction"][model].as_f64());
     assert!((float.unwrap() - int8.unwrap()).abs() < 0.1, "{json}");
     assert!(json["logits"]["sqnr_db"].as_f64().unwrap() > 30.0, "{json}");
+    let gate = [&verify[..], &["--min-agreement", "0.9"]].concat();
+    bench.refuses(
+        &gate,
+        &["--min-agreement is of classes, and the 20 outputs of auto.onnx are none"],
+    );
 
     // 30 outputs of 20 numbers may be classes
     fs::write(bench.path("auto.onnx"), autoencoder(40, 30)).unwrap();

@@ -166,9 +166,9 @@ pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) input: Input,
     /// Fail if the images show that predictions agree on less than this fraction: where the 95 % interval of what was
-    /// found lies below it
-    #[arg(long, value_name = "F", default_value_t = 0.998, value_parser = fraction)]
-    pub(crate) min_agreement: f64,
+    /// found lies below it [default: 0.998, if the outputs are classes]
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    pub(crate) min_agreement: Option<f64>,
     /// Print one JSON object; its fields are described in verify/json.rs
     #[arg(long)]
     pub(crate) json: bool,

@@ -25,6 +25,9 @@ use crate::model::{Onnx, with_hint};
 use crate::{cli, data, model, provenance};
 use share::{Gate, Share, percent};
 
+/// Share of the images on which the two models must agree, if none is asked for.
+const MIN_AGREEMENT: f64 = 0.998;
+
 /// What was compared, and the result.
 struct Report<'a> {
     onnx: Source<'a>,
@@ -133,6 +136,11 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         onnx.shape().iter().product(),
         onnx.classes().is_some() || !test.labels.is_empty(),
     );
+    ensure!(
+        is_classifier || arguments.min_agreement.is_none(),
+        "--min-agreement is of classes, and the {} outputs of {onnx_path} are none: leave it out",
+        onnx.outputs()
+    );
     let numbers = || (0..onnx.outputs()).map(|class| class.to_string()).collect();
     let report = Report {
         onnx: Source { path: &arguments.model, sha256: identity(&onnx.bytes) },
@@ -144,7 +152,7 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         trained_on,
         // the largest of outputs that are no classes says nothing
         gate: is_classifier.then(|| Gate {
-            min: arguments.min_agreement,
+            min: arguments.min_agreement.unwrap_or(MIN_AGREEMENT),
             found: Share { count: verification.agreements(), all: verification.images() },
         }),
         is_classifier,
