@@ -2,21 +2,28 @@
 //!
 //! `cargo run -p web --example page -- page.html web.wasm [model.baked] [model.q8]`
 //!
-//! Bytes are compressed, and written seven bits a character: a page must be text, and this takes 1.17 characters a byte,
-//! where base64 takes 1.33. Of a float model, the first bytes of all numbers stand first, then the second, and so on: alike
-//! beside alike, they compress better.
+//! Bytes are compressed, and written fifteen bits a character in UTF-16: a page must be text, and this makes 1.07 bytes of
+//! one, where base64 makes 1.33. The mark in front says that it is UTF-16, and counts more to a browser than what a server says. Of
+//! a float model, the first bytes of all numbers stand first, then the second, and so on: alike beside alike, they compress
+//! better.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
-use std::{env, fs};
+use std::{env, fs, iter};
 
 use flate2::Compression;
 use flate2::bufread::GzEncoder;
 
-/// Characters that HTML changes or that may end a script, which stand 256 higher.
-const UNSAFE: [u8; 3] = [b'\0', b'\r', b'<'];
+/// Bits of a character.
+const BITS: u32 = 15;
+
+/// The character of 15 zeros. From here on come 2^15 characters of a single unit of UTF-16, of which none ends an element.
+const FIRST: u32 = 0x100;
+
+/// In front of a text, says that it is UTF-16, and in which order the bytes of its units are.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -56,30 +63,30 @@ fn embed(id: &str, path: &str) -> Result<String, String> {
     GzEncoder::new(&sorted[..], Compression::best())
         .read_to_end(&mut packed)
         .map_err(|error| format!("{path}: {error}"))?;
-    let mut element = format!("<script type=\"text/plain\" id=\"{id}\" data-planes=\"{planes}\">");
+    let mut element = format!(
+        "<script type=\"text/plain\" id=\"{id}\" data-bytes=\"{}\" data-planes=\"{planes}\">",
+        packed.len()
+    );
     let (mut bits, mut held) = (0_u32, 0);
-    let mut put = |seven: u32| {
-        let plain = seven as u8 & 127;
-        let shift = if UNSAFE.contains(&plain) { 256 } else { 0 };
-        element.extend(char::from_u32(u32::from(plain) + shift));
-    };
     for byte in packed {
         bits = bits << 8 | u32::from(byte);
         held += 8;
-        while held >= 7 {
-            held -= 7;
-            put(bits >> held);
+        if held >= BITS {
+            held -= BITS;
+            element.extend(char::from_u32(FIRST + (bits >> held)));
+            bits &= (1 << held) - 1;
         }
-        bits &= 127;
     }
     if held > 0 {
-        put(bits << (7 - held));
+        element.extend(char::from_u32(FIRST + (bits << (BITS - held))));
     }
     writeln!(element, "</script>").map_err(|error| error.to_string())?;
     Ok(element)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
-    let result = fs::File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    result.map_err(|error| format!("{}: {error}", path.display()))
+    let units = iter::once(BYTE_ORDER_MARK).chain(text.chars());
+    let bytes: Vec<u8> =
+        String::from_iter(units).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -14,18 +14,18 @@ let classes = [];
 
 // ---- the library
 
-// Bytes that are embedded in the page, as examples/page.rs packs them: compressed, seven bits a character, of which some
-// have 256 added; and of several planes, the first bytes of all numbers first.
+// Bytes that are embedded in the page, as examples/page.rs packs them: compressed, fifteen bits a character; and of several
+// planes, the first bytes of all numbers first.
 async function embedded(name) {
   const element = get(name);
   if (!element) return null;
   const text = element.textContent;
-  const bytes = new Uint8Array(text.length * 7 >> 3);
+  const bytes = new Uint8Array(Number(element.dataset.bytes));
   let bits = 0, held = 0, at = 0;
   for (let i = 0; i < text.length; i++) {
-    bits = (bits << 7 | text.charCodeAt(i) & 127) & 0x7fff;
-    held += 7;
-    if (held >= 8) { held -= 8; bytes[at++] = bits >> held; }
+    bits = bits << 15 | text.charCodeAt(i) - 0x100;
+    for (held += 15; held >= 8;) { held -= 8; bytes[at++] = bits >> held; }
+    bits &= (1 << held) - 1;
   }
   element.remove();
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
