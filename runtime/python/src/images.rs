@@ -47,8 +47,14 @@ impl<'py> Images<'py> {
             let [channels, height, width] = shape;
             let or =
                 if channels == 1 { format!(" or (n, {height}, {width})") } else { String::new() };
+            let advice = match array.shape() {
+                [_, image @ ..] if image == [height, width, channels] => {
+                    "; give numpy.ascontiguousarray(images.transpose(0, 3, 1, 2))"
+                }
+                _ => "",
+            };
             return Err(PyValueError::new_err(format!(
-                "images are of shape {}, expected (n, {channels}, {height}, {width}){or}",
+                "images are of shape {}, expected (n, {channels}, {height}, {width}){or}{advice}",
                 array.getattr("shape")?
             )));
         }

@@ -140,6 +140,7 @@ class TestScores(unittest.TestCase):
             (images()[:, :27], ValueError, r"\(500, 27, 28\)"),
             (images().reshape(-1, 784), ValueError, r"\(500, 784\)"),
             (np.zeros((4, 3, 28, 28), np.uint8), ValueError, r"\(4, 3, 28, 28\)"),
+            (images()[..., None], ValueError, r"\(500, 28, 28, 1\).*images.transpose\(0, 3, 1, 2\)"),
             (np.zeros((4, 0, 28, 28), np.uint8), ValueError, r"\(4, 0, 28, 28\)"),
             (np.uint8(7) + np.zeros((), np.uint8), TypeError, "uint8"),
             (np.zeros((), np.uint8), ValueError, r"shape \(\)"),
