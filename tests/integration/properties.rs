@@ -150,6 +150,16 @@ fn a_picture_is_refused_or_prepared_alike_after_another_round_through_png() {
 }
 
 #[test]
+fn a_list_of_pictures_is_refused_or_read_again_alike() {
+    check("csv", &[], 0, 3_000, fuzz::csv);
+}
+
+#[test]
+fn a_file_on_the_page_is_refused_or_answers() {
+    check("page", &["tests/fuzz/seeds/baked", "tests/fuzz/seeds/q8"], 0, 1_000, fuzz::page);
+}
+
+#[test]
 fn a_quantised_model_is_refused_or_gives_what_its_definition_gives() {
     check("q8", &[], 0, 1_000, fuzz::q8);
 }

@@ -10,12 +10,14 @@ mod definition;
 
 use std::io::Cursor;
 
+use dataset::folder::{self, Subset};
 use dataset::idx;
 use image::{DynamicImage, ImageFormat};
 use network::onnx::{Attribute, Graph, Tensor, Values};
 use runtime::picture::{self, Limits};
 use runtime::preprocess::{self, Color, Content, Preparation, Preprocess};
 use runtime::{Baked, Classifier, Image, Kernels, Options, PIXELS};
+use web::Models;
 
 /// Maximum difference of a sum in another order, as a part of the largest it can be: 1,000 terms by 2⁻²⁴ each.
 const SUM_ORDER: f64 = 1e-4;
@@ -59,15 +61,19 @@ pub fn model(bytes: &[u8]) {
 ///
 /// The checksum is made to fit, since the fuzzer would not find one that does.
 pub fn baked(bytes: &[u8]) {
-    let Some(length) = bytes.len().checked_sub(size_of::<u32>()) else { return };
-    let content = &bytes[..length];
-    let file = [content, &crc32fast::hash(content).to_le_bytes()].concat();
+    let file = sealed(bytes);
     assert!(file == bytes || Baked::parse(bytes).is_err());
     let Ok(baked) = Baked::parse(&file) else { return };
     assert!(baked.emit() == file);
     if let Ok(classifier) = Classifier::of_baked(&baked, Options::default()) {
         assert_eq!(classifier.classes().len(), baked.network().architecture().outputs());
     }
+}
+
+/// A baked model whose checksum fits.
+fn sealed(bytes: &[u8]) -> Vec<u8> {
+    let content = &bytes[..bytes.len().saturating_sub(size_of::<u32>())];
+    [content, &crc32fast::hash(content).to_le_bytes()].concat()
 }
 
 /// A bound of all values, if they are sums of products with constants and far from overflow.
@@ -118,6 +124,64 @@ pub fn idx(bytes: &[u8]) {
     }
     if let Ok(labels) = idx::labels(bytes) {
         assert!(idx::emit_labels(&labels) == bytes);
+    }
+}
+
+/// A list of pictures in CSV is refused, or each of its pictures has a class that is named once; and a list of the same
+/// pictures, written by the one rule of quotes, is read alike.
+pub fn csv(bytes: &[u8]) {
+    let folder = tempfile::tempdir().expect("a folder for the list");
+    let read = |content: &[u8]| {
+        let path = folder.path().join("list.csv");
+        std::fs::write(&path, content).expect("the list is written");
+        folder::list(&path)
+    };
+    let Ok(listing) = read(bytes) else { return };
+    assert_eq!(listing.counts().iter().sum::<usize>(), listing.pictures.len());
+    assert!(listing.counts().iter().all(|&count| count > 0));
+    let mut lines = String::from("path,label,split,source\n");
+    for picture in &listing.pictures {
+        let class = &listing.classes[usize::from(picture.label)];
+        let subset = match picture.subset {
+            None => "",
+            Some(Subset::Train) => "train",
+            Some(Subset::Validation) => "validation",
+            Some(Subset::Test) => "test",
+        };
+        let values = [&picture.name, class, subset, &picture.source];
+        lines += &values.map(|value| format!("\"{}\"", value.replace('"', "\"\""))).join(",");
+        lines += "\n";
+    }
+    let again = read(lines.as_bytes()).expect("what was read is read again");
+    assert_eq!((again.classes, again.pictures), (listing.classes, listing.pictures));
+}
+
+/// What is dropped on the page is refused and changes nothing, or what is open then answers a picture with finite
+/// probabilities, as many as it has classes.
+pub fn page(bytes: &[u8]) {
+    let mut models = Models::default();
+    for model in [include_bytes!("../seeds/baked/convolutions"), bytes, &sealed(bytes)] {
+        let before = models.description();
+        if models.open(model).is_err() {
+            assert_eq!(models.description(), before);
+        }
+        let Some(preparation) = models.preparation() else { continue };
+        let [channels, height, width] = preparation.shape();
+        assert!(models.take(&vec![0; channels * height * width + 1]).is_err());
+        // a picture of any size, whose pixels are the file
+        let [width, height] = [1 + bytes.len() % 61, 1 + bytes.len() % 53];
+        let pixels = bytes.iter().copied().chain([7; 1 << 14]).take(4 * width * height).collect();
+        models.prepare(pixels, width, height).expect("a picture of this size");
+        assert!(models.prepare(vec![], width, height).is_err());
+        let classes = models.description().lines().count() - 3;
+        for answer in [models.classify_float(), models.classify_int8()].into_iter().flatten() {
+            assert_eq!(answer.logits.len(), size_of::<f32>() * answer.probabilities.len());
+            assert!(answer.class < classes && answer.probabilities.len() == classes);
+            assert!(
+                answer.probabilities.iter().all(|probability| (0.0..=1.0).contains(probability))
+            );
+        }
+        assert!(models.seen().is_some());
     }
 }
 
