@@ -1,9 +1,9 @@
 /*
- * Runs model.c on a board that QEMU emulates: reads the images that the emulator has put into memory, and prints the
- * outputs of each and the instructions that it took, by semihosting. No C library.
+ * Runs model.c, or the library with library/model.h, on a board that QEMU emulates: reads the images that the emulator has
+ * put into memory, and prints the outputs of each and the instructions that it took, by semihosting. No C library.
  *
- * A line for each image: `image N`, `outputs` and the numbers, `instructions` and their count; at the end `stack` and
- * the deepest stack of an inference, in bytes.
+ * Of the library first `parse`, the status and the instructions of that. A line for each image: `image N`, `outputs` and
+ * the numbers, `instructions` and their count; at the end `stack` and the deepest stack of an inference, in bytes.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -201,6 +201,16 @@ int main(void)
         *paint = PAINT;
     }
     start_clock();
+#ifdef PARSES
+    const uint64_t begun = clock();
+    const int32_t status = model_parse(&model);
+    const uint64_t parsed = clock() - begun;
+
+    call_host(SYS_WRITE0, "parse");
+    print_number(status);
+    print_number((int32_t)(parsed * TICK_NS / INSTRUCTION_NS));
+    call_host(SYS_WRITE0, "\n");
+#endif
     for (uint32_t number = 0; number < count; number++) {
         const uint64_t before = clock();
 

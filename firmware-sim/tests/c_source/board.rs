@@ -15,23 +15,23 @@ use super::compiler::{WARNINGS, defines, is_there, succeeds};
 use super::{emit, expected, lenet, test_images, write};
 
 /// A core, what compiles for it and what runs it.
-struct Core {
+pub(crate) struct Core {
     /// As `boards/profile.csv` calls it.
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// Prefix of gcc and the programs that come with it, and Debian's package.
-    tools: [&'static str; 2],
-    flags: &'static [&'static str],
+    pub(crate) tools: [&'static str; 2],
+    pub(crate) flags: &'static [&'static str],
     /// QEMU's program, Debian's package of it, and its board.
     emulator: [&'static str; 3],
     /// In `boards/c`.
-    linker_script: &'static str,
+    pub(crate) linker_script: &'static str,
     /// Where the images lie.
     images_at: &'static str,
 }
 
 const ARM: [&str; 2] = ["arm-none-eabi", "gcc-arm-none-eabi"];
 
-const CORES: [Core; 4] = [
+pub(crate) const CORES: [Core; 4] = [
     Core {
         name: "m4",
         tools: ARM,
@@ -69,15 +69,17 @@ const CORES: [Core; 4] = [
 ];
 
 /// What a run says.
-struct Found {
-    outputs: Vec<i32>,
-    instructions: f64,
-    stack: usize,
+pub(crate) struct Found {
+    pub(crate) outputs: Vec<i32>,
+    pub(crate) instructions: f64,
+    pub(crate) stack: usize,
+    /// Status and instructions of parsing, of the library.
+    pub(crate) parse: Vec<i32>,
 }
 
 impl Core {
     /// Whether compiler and emulator are there.
-    fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         let [tools, package] = self.tools;
         let [emulator, emulators_package, _] = self.emulator;
         is_there(&format!("{tools}-gcc"), package) && is_there(emulator, emulators_package)
@@ -106,6 +108,11 @@ impl Core {
         gcc.arg(sources.join(self.linker_script)).arg("-I").arg(folder);
         gcc.args(defines(model)).arg(folder.join("model.c")).arg(sources.join("board.c"));
         succeeds(gcc.args(["-lgcc", "-o"]).arg(&program));
+        self.emulate(folder, images)
+    }
+
+    /// Runs the program that has the core's name, on these images.
+    pub(crate) fn emulate(&self, folder: &Path, images: &[Vec<u8>]) -> Found {
         let mut block = (images.len() as u32).to_le_bytes().to_vec();
         block.extend(images.concat());
         fs::write(folder.join("block"), block).unwrap();
@@ -127,6 +134,7 @@ impl Core {
             outputs: numbers("outputs"),
             instructions: counts.iter().copied().map(f64::from).sum::<f64>() / counts.len() as f64,
             stack: numbers("stack")[0] as usize,
+            parse: numbers("parse"),
         }
     }
 }
@@ -170,7 +178,7 @@ fn boards_give_the_engines_outputs_without_a_library() {
             for level in ["-Os", "-O2"] {
                 let code = core.code(folder.path(), level);
                 assert!(code <= CODE, "{code} bytes of code");
-                let Found { outputs, instructions, stack } =
+                let Found { outputs, instructions, stack, .. } =
                     core.run(folder.path(), level, model, &images);
                 assert!(outputs == expected, "{name} on {}", core.name);
                 let of_rust = profile

@@ -9,6 +9,7 @@ mod compiler;
 #[path = "../../firmware/tests/properties/definition/mod.rs"]
 mod definition;
 mod eva;
+mod library;
 mod package;
 #[path = "../../firmware/tests/properties/synthetic.rs"]
 mod synthetic;
