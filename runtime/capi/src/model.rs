@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 
 use runtime::preprocess::Content;
-use runtime::{Classifier, Error, Verdict};
+use runtime::{Classifier, Verdict};
 
 use crate::memory::{bytes, path, place, reference};
 use crate::status::{Failure, lnr_status, status, text};

@@ -38,11 +38,14 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let is_of_system = |reason: &(dyn std::error::Error + 'static)| {
-            reason.downcast_ref::<io::Error>().is_some_and(|io| io.raw_os_error().is_some())
-        };
-        let mut causes = std::iter::successors(error.source(), |cause| cause.source());
-        let status = if causes.any(is_of_system) { LNR_FILE } else { LNR_INVALID };
+        let mut cause = error.source();
+        let mut status = LNR_INVALID;
+        while let Some(reason) = cause {
+            if reason.downcast_ref::<io::Error>().is_some_and(|io| io.raw_os_error().is_some()) {
+                status = LNR_FILE;
+            }
+            cause = reason.source();
+        }
         // the line with its causes
         let mut message = format!("{error:?}");
         if message.ends_with("it has to be baked first") {
