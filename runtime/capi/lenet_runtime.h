@@ -25,7 +25,7 @@
 // A model, ready to run.
 struct lnr_model;
 
-// What a function gives: LNR_OK, or below 0, and then `lnr_last_error` says why.
+// What a function gives: `LNR_OK`, or below 0, and then `lnr_last_error` says why.
 typedef int32_t lnr_status;
 
 // What a model takes and gives.
@@ -46,7 +46,7 @@ struct lnr_answer {
     uint32_t best;
     // Its probability, 0 to 1.
     float confidence;
-    // LNR_SURE, LNR_UNSURE or LNR_NONE: whether to rely on it.
+    // `LNR_SURE`, `LNR_UNSURE` or `LNR_NONE`: whether to rely on it.
     uint32_t verdict;
     // The name of the class.
     const char *name;

@@ -84,7 +84,7 @@ typedef void (*lnq_take)(void *context, size_t first, const int32_t *outputs, si
 struct lnq_answer {
     // The most likely class, counted from 0; of equals the first.
     uint32_t best;
-    // LNQ_SURE, LNQ_UNSURE or LNQ_NONE: whether to act on it.
+    // `LNQ_SURE`, `LNQ_UNSURE` or `LNQ_NONE`: whether to act on it.
     uint32_t verdict;
     // 1 if the model in float surely gives the same class, be it right or wrong; else 0.
     uint32_t agrees;
@@ -165,7 +165,7 @@ const char *lnq_message(lnq_status status);
 // Checks the file of a model, a `.q8`, once, so that inference has nothing left to fail on. The file must lie at a
 // multiple of four, and stay as it is for as long as the model is used.
 //
-// Gives LNQ_OK, or what is wrong with the file, whatever its bytes; then `model` holds none.
+// Gives `LNQ_OK`, or what is wrong with the file, whatever its bytes; then `model` holds none.
 lnq_status lnq_parse(struct lnq_model *model, const uint8_t *file, size_t length);
 
 // As `lnq_parse`, of a file that was checked on a computer, and is in flash beside the program: looks only whether all
@@ -189,7 +189,7 @@ lnq_status lnq_start(struct lnq_frame *frame, const struct lnq_model *model, uin
 // Takes the next row of the image from the top, `[column][channel]`, `length` bytes, after computing what the rows before
 // it have made possible. Rows after the last are ignored.
 //
-// Gives LNQ_NEEDS_ROW, or LNQ_READY after the last.
+// Gives `LNQ_NEEDS_ROW`, or `LNQ_READY` after the last.
 lnq_status lnq_push_row(struct lnq_frame *frame,
                         const uint8_t *row,
                         size_t length);
@@ -197,15 +197,15 @@ lnq_status lnq_push_row(struct lnq_frame *frame,
 // Computes one row of one layer, if one is due. Not needed, since the others do all that is due; it is for those who do
 // something in between, or measure.
 //
-// Gives LNQ_OK if it did, and writes the layer, counted from 0, to `layer`, unless that is NULL; LNQ_NEEDS_ROW or
-// LNQ_READY if nothing was due.
+// Gives `LNQ_OK` if it did, and writes the layer, counted from 0, to `layer`, unless that is NULL; `LNQ_NEEDS_ROW` or
+// `LNQ_READY` if nothing was due.
 lnq_status lnq_step(struct lnq_frame *frame, uint32_t *layer);
 
 // Computes what is left and gives the outputs, scores of the classes or other numbers `[channel][row][column]`. They lie
 // in the scratch that the image was begun with, until the next is begun.
 //
 // Writes where they are to `outputs`, and how many to `count`, unless that is NULL. The image is finished then. While
-// rows are missing, it gives LNQ_ROWS_MISSING, and more may be pushed.
+// rows are missing, it gives `LNQ_ROWS_MISSING`, and more may be pushed.
 lnq_status lnq_finish(struct lnq_frame *frame,
                       const int32_t **outputs,
                       size_t *count);

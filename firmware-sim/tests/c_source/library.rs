@@ -1,6 +1,7 @@
 //! The library `lnq`, which `firmware-capi` is in C: the README's program on this machine under sanitizers, and the engine's
 //! outputs on emulated boards, beside what the emitted source takes there.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -124,7 +125,7 @@ fn the_readme_s_program_gives_the_engine_s_answers_without_undefined_behaviour()
     for image in &images {
         let answer = model.infer(image, &mut scratch).unwrap().answer(model);
         if answer.verdict == firmware::Verdict::Sure {
-            lines += &format!("{} {}\n", answer.class, u8::from(answer.agrees));
+            writeln!(lines, "{} {}", answer.class, u8::from(answer.agrees)).unwrap();
         }
     }
     assert!(lines.lines().count() > 400, "{lines}");

@@ -25,7 +25,7 @@ pub struct lnr_answer {
     pub best: u32,
     /// Its probability, 0 to 1.
     pub confidence: f32,
-    /// LNR_SURE, LNR_UNSURE or LNR_NONE: whether to rely on it.
+    /// `LNR_SURE`, `LNR_UNSURE` or `LNR_NONE`: whether to rely on it.
     pub verdict: u32,
     /// The name of the class.
     pub name: *const c_char,

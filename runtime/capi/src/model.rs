@@ -20,7 +20,7 @@ pub struct lnr_model {
     reasons: [CString; 4],
 }
 
-/// In the order of LNR_SURE, LNR_UNSURE and LNR_NONE.
+/// In the order of `LNR_SURE`, `LNR_UNSURE` and `LNR_NONE`.
 const VERDICTS: [Verdict; 3] = [Verdict::Sure, Verdict::Unsure, Verdict::NoDigit];
 const CONTENTS: [Content; 4] =
     [Content::Drawing, Content::Blank, Content::Several, Content::Clutter];

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use runtime::Error;
 
-/// What a function gives: LNR_OK, or below 0, and then `lnr_last_error` says why.
+/// What a function gives: `LNR_OK`, or below 0, and then `lnr_last_error` says why.
 pub type lnr_status = i32;
 
 /// It did what was asked.

@@ -21,7 +21,7 @@ pub const LNQ_NONE: u32 = 2;
 pub struct lnq_answer {
     /// The most likely class, counted from 0; of equals the first.
     pub best: u32,
-    /// LNQ_SURE, LNQ_UNSURE or LNQ_NONE: whether to act on it.
+    /// `LNQ_SURE`, `LNQ_UNSURE` or `LNQ_NONE`: whether to act on it.
     pub verdict: u32,
     /// 1 if the model in float surely gives the same class, be it right or wrong; else 0.
     pub agrees: u32,

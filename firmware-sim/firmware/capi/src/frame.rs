@@ -158,7 +158,7 @@ pub unsafe extern "C" fn lnq_start(
 /// Takes the next row of the image from the top, `[column][channel]`, `length` bytes, after computing what the rows before
 /// it have made possible. Rows after the last are ignored.
 ///
-/// Gives LNQ_NEEDS_ROW, or LNQ_READY after the last.
+/// Gives `LNQ_NEEDS_ROW`, or `LNQ_READY` after the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lnq_push_row(
     frame: *mut lnq_frame,
@@ -186,8 +186,8 @@ pub unsafe extern "C" fn lnq_push_row(
 /// Computes one row of one layer, if one is due. Not needed, since the others do all that is due; it is for those who do
 /// something in between, or measure.
 ///
-/// Gives LNQ_OK if it did, and writes the layer, counted from 0, to `layer`, unless that is NULL; LNQ_NEEDS_ROW or
-/// LNQ_READY if nothing was due.
+/// Gives `LNQ_OK` if it did, and writes the layer, counted from 0, to `layer`, unless that is NULL; `LNQ_NEEDS_ROW` or
+/// `LNQ_READY` if nothing was due.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lnq_step(frame: *mut lnq_frame, layer: *mut u32) -> lnq_status {
     status(|| {
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn lnq_step(frame: *mut lnq_frame, layer: *mut u32) -> lnq
 /// in the scratch that the image was begun with, until the next is begun.
 ///
 /// Writes where they are to `outputs`, and how many to `count`, unless that is NULL. The image is finished then. While
-/// rows are missing, it gives LNQ_ROWS_MISSING, and more may be pushed.
+/// rows are missing, it gives `LNQ_ROWS_MISSING`, and more may be pushed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lnq_finish(
     frame: *mut lnq_frame,

@@ -83,7 +83,7 @@ unsafe fn parse(
 /// Checks the file of a model, a `.q8`, once, so that inference has nothing left to fail on. The file must lie at a
 /// multiple of four, and stay as it is for as long as the model is used.
 ///
-/// Gives LNQ_OK, or what is wrong with the file, whatever its bytes; then `model` holds none.
+/// Gives `LNQ_OK`, or what is wrong with the file, whatever its bytes; then `model` holds none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lnq_parse(
     model: *mut lnq_model,

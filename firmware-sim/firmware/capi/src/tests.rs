@@ -157,14 +157,11 @@ fn steps_are_those_of_the_engine() {
             loop {
                 let (mut layer, expected) = (u32::MAX, of_engine.step());
                 let status = lnq_step(&raw mut frame, &raw mut layer);
-                match expected {
-                    firmware::Progress::Computed(computed) => {
-                        assert_eq!((status, layer), (LNQ_OK, computed as u32));
-                    }
-                    _ => {
-                        assert_eq!((status, layer), (LNQ_NEEDS_ROW, u32::MAX));
-                        break;
-                    }
+                if let firmware::Progress::Computed(computed) = expected {
+                    assert_eq!((status, layer), (LNQ_OK, computed as u32));
+                } else {
+                    assert_eq!((status, layer), (LNQ_NEEDS_ROW, u32::MAX));
+                    break;
                 }
             }
             of_engine.push_row(row).unwrap();
