@@ -50,9 +50,9 @@ struct lnq_info {
     uint32_t channels;
     // Bytes of a row, `[column][channel]`.
     uint32_t row_bytes;
-    // The byte that stands for 0 in the input; a byte of `1 + input_zero` stands for the input's scale.
+    // The byte that stands for 0 in the input.
     uint32_t input_zero;
-    // The input's scale: the bits of a `float`. 1 for pixels.
+    // What a step of a byte stands for: the bits of a `float`. Of pixels it need not be known.
     uint32_t input_scale;
     // How many numbers come out.
     uint32_t outputs;

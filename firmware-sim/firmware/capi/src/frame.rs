@@ -4,6 +4,7 @@ use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::slice;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 use firmware::{Frame, Progress};
 
@@ -30,8 +31,13 @@ pub struct lnq_frame {
 
 /// What a `lnq_frame` holds.
 struct Started {
-    /// [`State::mark`], or there is none.
+    /// [`State::mark`], or there is no image.
     mark: usize,
+    image: Image,
+}
+
+/// An image that was begun.
+pub(crate) struct Image {
     frame: Frame<'static, 'static, ROUTINES>,
     /// Addresses of its scratch.
     scratch: Range<usize>,
@@ -86,15 +92,16 @@ impl Guard {
         unsafe { (&raw mut (*self.0).mark).write_volatile(mark) };
     }
 
-    fn started(&mut self) -> &mut Started {
-        // SAFETY: only `lnq_start` writes the mark, before what belongs to it, and nobody else is in here.
-        unsafe { &mut *self.0 }
+    fn image(&mut self) -> &mut Image {
+        // SAFETY: only `lnq_start` writes the mark, with what belongs to it, and nobody else is in here. Not borrowed with
+        // it: the mark, at which an interrupt looks.
+        unsafe { &mut (*self.0).image }
     }
 
     /// The frame, which is finished.
     fn take(self) -> Frame<'static, 'static, ROUTINES> {
         // SAFETY: as above. It is not dropped twice: the handle says that it is not begun.
-        let frame = unsafe { (&raw const (*self.0).frame).read() };
+        let frame = unsafe { (&raw const (*self.0).image.frame).read() };
         self.set(0);
         core::mem::forget(self);
         frame
@@ -142,15 +149,19 @@ pub unsafe extern "C" fn lnq_start(
         // SAFETY: C says that these words are there and nobody else's; numbers of any value are numbers.
         let scratch = unsafe { slice::from_raw_parts_mut(scratch, needed) };
         let input = &parsed.header().input;
-        let begun = Started {
-            mark: State::Started.mark(started),
+        let image = Image {
             frame: parsed.start(scratch).ok_or(LNQ_SCRATCH)?,
             scratch: range,
             row_bytes: input.row_len() as u16,
             holds_outputs: parsed.holds_outputs(),
         };
+        let guard = Guard(started);
+        guard.set(State::Busy.mark(started));
         // SAFETY: it is there and aligned, and there is room for it.
-        unsafe { started.write(begun) };
+        unsafe { (&raw mut (*started).image).write(image) };
+        // an interrupt that finds it begun finds all of it
+        compiler_fence(Ordering::Release);
+        drop(guard);
         Ok(LNQ_NEEDS_ROW)
     })
 }
@@ -168,18 +179,18 @@ pub unsafe extern "C" fn lnq_push_row(
     status(|| {
         // SAFETY: the same is asked for.
         let mut guard = unsafe { Guard::of(frame) }?;
-        let started = guard.started();
+        let image = guard.image();
         let row = check(row)?;
-        if length != started.row_bytes.into() {
+        if length != image.row_bytes.into() {
             return Err(LNQ_ROW_LENGTH);
         }
-        if span(row, length).is_none_or(|range| overlap(&range, &started.scratch)) {
+        if span(row, length).is_none_or(|range| overlap(&range, &image.scratch)) {
             return Err(LNQ_OVERLAP);
         }
         // SAFETY: C says that these bytes are there.
         let row = unsafe { slice::from_raw_parts(row, length) };
-        started.frame.push_row(row).ok_or(LNQ_ROW_LENGTH)?;
-        Ok(if started.frame.is_complete() { LNQ_READY } else { LNQ_NEEDS_ROW })
+        image.frame.push_row(row).ok_or(LNQ_ROW_LENGTH)?;
+        Ok(if image.frame.is_complete() { LNQ_READY } else { LNQ_NEEDS_ROW })
     })
 }
 
@@ -194,7 +205,7 @@ pub unsafe extern "C" fn lnq_step(frame: *mut lnq_frame, layer: *mut u32) -> lnq
         let layer = if layer.is_null() { None } else { Some(check_mut(layer)?) };
         // SAFETY: the same is asked for.
         let mut guard = unsafe { Guard::of(frame) }?;
-        match guard.started().frame.step() {
+        match guard.image().frame.step() {
             Progress::Computed(computed) => {
                 if let Some(layer) = layer {
                     // SAFETY: it is there and aligned.
@@ -224,11 +235,11 @@ pub unsafe extern "C" fn lnq_finish(
         let count = if count.is_null() { None } else { Some(check_mut(count)?) };
         // SAFETY: the same is asked for.
         let mut guard = unsafe { Guard::of(frame) }?;
-        let started = guard.started();
-        if !started.frame.is_complete() {
+        let image = guard.image();
+        if !image.frame.is_complete() {
             return Err(LNQ_ROWS_MISSING);
         }
-        if !started.holds_outputs {
+        if !image.holds_outputs {
             return Err(LNQ_NOT_HELD);
         }
         let logits = guard.take().finish().ok_or(LNQ_ROWS_MISSING)?;
@@ -260,7 +271,7 @@ pub unsafe extern "C" fn lnq_finish_in_blocks(
         let take = take.ok_or(LNQ_NULL)?;
         // SAFETY: the same is asked for.
         let mut guard = unsafe { Guard::of(frame) }?;
-        if !guard.started().frame.is_complete() {
+        if !guard.image().frame.is_complete() {
             return Err(LNQ_ROWS_MISSING);
         }
         let give = |first, outputs: &[i32]| {

@@ -127,9 +127,9 @@ pub struct lnq_info {
     pub channels: u32,
     /// Bytes of a row, `[column][channel]`.
     pub row_bytes: u32,
-    /// The byte that stands for 0 in the input; a byte of `1 + input_zero` stands for the input's scale.
+    /// The byte that stands for 0 in the input.
     pub input_zero: u32,
-    /// The input's scale: the bits of a `float`. 1 for pixels.
+    /// What a step of a byte stands for: the bits of a `float`. Of pixels it need not be known.
     pub input_scale: u32,
     /// How many numbers come out.
     pub outputs: u32,
