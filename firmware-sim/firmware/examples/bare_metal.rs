@@ -5,6 +5,8 @@
 #![cfg_attr(panic = "abort", no_std)]
 #![forbid(unsafe_code)]
 
+use firmware::format::MAX_LAYERS;
+use firmware::link::{Buffers, Chip, Counter, Device};
 use firmware::plan::MAX_SCRATCH_WORDS;
 use firmware::{Answer, Model, Progress};
 
@@ -29,6 +31,8 @@ static STREAM: extern "C" fn(&Bytes, usize, extern "C" fn(&mut Row) -> usize, &m
     stream;
 #[used]
 static OUTPUTS: extern "C" fn(&Bytes, usize, &Bytes, usize, &mut Scratch, Take) -> bool = outputs;
+#[used]
+static SERIAL: extern "C" fn(&Bytes, usize, &Line, &mut Scratch) -> bool = serial;
 
 /// A whole image.
 extern "C" fn infer(
@@ -84,6 +88,37 @@ extern "C" fn stream(
         Some(packed(frame.finish()?.answer(model)))
     };
     answer().unwrap_or(NO_MODEL)
+}
+
+/// What a serial line does and a clock gives.
+#[repr(C)]
+struct Line {
+    read: extern "C" fn() -> u8,
+    write: extern "C" fn(u8),
+    cycles: extern "C" fn() -> u32,
+}
+
+/// A board on a serial line.
+extern "C" fn serial(flash: &Bytes, length: usize, line: &Line, scratch: &mut Scratch) -> bool {
+    let mut run = || {
+        let model = Model::parse(flash.get(..length)?).ok()?;
+        let chip = Chip { counter: Counter::SysTick, ..Chip::named("a core") };
+        let (mut row, mut cycles): (Row, _) = ([0; 4096], [0; MAX_LAYERS + 1]);
+        let buffers = Buffers { scratch, row: &mut row, cycles: &mut cycles };
+        let mut device = Device::new(model, chip, buffers)?;
+        loop {
+            match (line.read)() {
+                b'q' => return Some(()),
+                byte => {
+                    for &byte in device.on_byte(byte, &mut || (line.cycles)()) {
+                        (line.write)(byte);
+                    }
+                }
+            }
+        }
+    };
+    let ended: Option<()> = run();
+    ended.is_some()
 }
 
 /// All that is answered, so that none of it is left out.

@@ -55,6 +55,13 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
 }
 
 impl<const ROUTINES: u16> Frame<'_, '_, ROUTINES> {
+    /// Begins another image in the same memory.
+    pub fn restart(&mut self) {
+        let words = plan::step_words(self.model.layers().records.len());
+        zero(self.scratch.get_mut(..words).unwrap_or_default());
+        self.cursor = Cursor::START;
+    }
+
     /// Takes the next row from the top, `[column][channel]`, after computing what the rows before it have made
     /// possible; rows after the last are ignored.
     ///

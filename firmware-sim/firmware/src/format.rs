@@ -14,7 +14,7 @@
 //! the rows, columns and channels of what it takes. How weights lie: see [`Weights`].
 
 mod check;
-mod crc;
+pub(crate) mod crc;
 mod emit;
 
 pub use super::answer::Limits;

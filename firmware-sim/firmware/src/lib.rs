@@ -7,6 +7,7 @@ pub mod camera;
 mod engine;
 pub mod format;
 pub mod kernels;
+pub mod link;
 mod loops;
 pub mod multiplier;
 pub mod number;

@@ -21,15 +21,27 @@ const TABLE: [u32; 16] = {
     table
 };
 
+/// Of no bytes, before its last step.
+pub(crate) const START: u32 = !0;
+
 /// The CRC-32 of some bytes.
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    finish(extend(START, bytes))
+}
+
+/// Of more bytes, from what came before them, both before the last step.
 #[inline(never)]
-pub(super) fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn extend(mut crc: u32, bytes: &[u8]) -> u32 {
     let four_bits = |crc: u32| crc >> 4 ^ TABLE.get(crc as usize & 15).copied().unwrap_or_default();
-    let mut crc = !0;
     for &byte in bytes {
         crc = four_bits(four_bits(crc ^ u32::from(byte)));
         keep_rolled();
     }
+    crc
+}
+
+/// The last step.
+pub(crate) const fn finish(crc: u32) -> u32 {
     !crc
 }
 

@@ -3,6 +3,7 @@
 
 mod definition;
 mod format;
+mod link;
 mod seeds;
 mod synthetic;
 
