@@ -21,6 +21,11 @@ const STACK_V6M: u32 = 992;
 /// RISC-V lays sixteen registers on it in an interrupt, which may come while a lost frame is told.
 const STACK_RISCV: u32 = 976;
 
+/// Flash of the boards that are no chip's.
+const FLASH: u32 = 4 << 20;
+/// RAM and flash of an STM32F405xG: DS8626, section 4. It has another 64 KB of RAM elsewhere.
+const STM32F405: [u32; 2] = [128 << 10, 1 << 20];
+
 /// Functions that the compiler calls for what a device must not do: Arm IHI 0043, sections 5.1.2 and 5.3.1.
 const FORBIDDEN_ARM: [(&str, &str); 2] = [
     ("64-bit division", "__aeabi_ldivmod __aeabi_uldivmod"),
@@ -69,7 +74,13 @@ fn main() {
     };
     let board = env::var("BOARD").unwrap_or_else(|_| default.into());
     // QEMU, hw/arm/mps2.c, hw/arm/mps2-tz.c and hw/riscv/virt.c
+    println!("cargo::rustc-check-cfg=cfg(stm32f405)");
     let (flash, ram, images) = match board.as_str() {
+        "netduinoplus2" => {
+            println!("cargo::rustc-cfg=stm32f405");
+            // no images are loaded
+            (0x0800_0000, 0x2000_0000, 0)
+        }
         "mps2-an385" | "mps2-an386" => (0, 0x2000_0000, 0x2100_0000_u32),
         "mps2-an500" => (0, 0x2000_0000, 0x6000_0000),
         // the secure aliases of two of its memories, where it starts
@@ -77,7 +88,9 @@ fn main() {
         // one memory, which begins with where the processor starts; a megabyte is left below what stands for RAM
         "virt" => (0x8000_0000_u32, 0x8080_0000_u32, 0x8100_0000),
         other => {
-            panic!("BOARD={other} is none of mps2-an385, mps2-an386, mps2-an500, mps2-an505, virt")
+            panic!(
+                "BOARD={other} is none of mps2-an385, mps2-an386, mps2-an500, mps2-an505, netduinoplus2, virt"
+            )
         }
     };
     let model = env::var("MODEL_Q8").expect("MODEL_Q8 is the path of a .q8 model");
@@ -98,21 +111,27 @@ fn main() {
     };
     // up to three rows wait, each with its place; the rest is for what the program itself holds
     let queue = dimensions.height.min(3) as u32 * (words(dimensions.row_len) + 4);
-    let statics = 4 * dimensions.scratch_words as u32 + queue + 64;
-    // on the stack also lies a count for each layer
-    let stack = stack + 4 * dimensions.layers as u32;
+    // the program `serial` holds a count for each layer, and others have that on the stack
+    let counts = 4 * dimensions.layers as u32;
+    let is_chip = board == "netduinoplus2";
+    let [ram_len, flash_len] = if is_chip { STM32F405 } else { [RAM, FLASH] };
+    let statics =
+        4 * dimensions.scratch_words as u32 + queue + 64 + if is_chip { counts } else { 0 };
+    let stack = stack + counts;
     // what is left of the RAM, if that is enough for routines that LeNet has
     let is_of_lenet = |layer: &Record| layer.pooled != 0 || layer.kind == Kind::Dense.code();
-    let is_enough = parsed.layers().records.iter().all(is_of_lenet) && statics + stack <= RAM;
-    let left = RAM.saturating_sub(statics);
+    let is_enough = parsed.layers().records.iter().all(is_of_lenet) && statics + stack <= ram_len;
+    let left = ram_len.saturating_sub(statics);
     let stack = if is_enough { left } else { left.max(stack + MORE_STACK) };
-    // the program that compares kernels has few statics and the portable ones, which need more of the stack
+    // the program that compares kernels has few statics and the portable ones, which need more of the stack; `serial` on
+    // these boards is told its stack too
     let stack = env::var("STACK").map_or(stack, |bytes| bytes.parse().expect("STACK is a number"));
     let stack = stack.next_multiple_of(8);
-    let size = RAM.max(stack + statics).next_multiple_of(8);
+    let more = if env::var_os("STACK").is_some() { counts } else { 0 };
+    let size = ram_len.max(stack + statics + more).next_multiple_of(8);
     let mut map = format!(
         "MEMORY {{\n  \
-           FLASH (rx) : ORIGIN = {flash:#x}, LENGTH = 4M\n  \
+           FLASH (rx) : ORIGIN = {flash:#x}, LENGTH = {flash_len}\n  \
            STACK (rw) : ORIGIN = {ram:#x}, LENGTH = {stack}\n  \
            RAM (rwx) : ORIGIN = {ram:#x} + {stack}, LENGTH = {size} - {stack}\n\
          }}\n\

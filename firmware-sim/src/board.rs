@@ -1,20 +1,27 @@
-//! The engine on an emulated Cortex-M or RISC-V board: builds the image in `firmware-sim/boards`, runs it in QEMU,
-//! and compares every logit with the host's.
+//! The engine on a board: compares every logit with the host's.
+//!
+//! [`BoardBuilder`] builds an image in `firmware-sim/boards` for an emulated Cortex-M or RISC-V board, and runs it in QEMU;
+//! [`SerialBoard`] speaks to a real board.
 
 mod build;
 mod emulator;
 mod machine;
+mod port;
 mod report;
+mod serial;
 
 pub use emulator::MAX_ROW_PERIOD;
 pub use machine::Machine;
+pub use port::Port;
 pub use report::{BoardReport, ImageResult};
+pub use serial::{BoardInfo, Retries, SerialBoard};
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use firmware::format::{FormatError, Layout, Model};
+use firmware::link::PROTOCOL;
 use safe_io::SingleLine;
 
 use emulator::Pace;
@@ -209,6 +216,47 @@ pub enum BoardError {
     /// It hangs.
     #[error("the board printed nothing for {} seconds", .0.as_secs())]
     Timeout(Duration),
+    /// What joins a board cannot be used.
+    #[error("cannot use {port}")]
+    Port {
+        /// Which.
+        port: Port,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No answer, or none that arrives.
+    #[error(
+        "no answer from {0}: is the board on, does its program use firmware::link with a model laid out for its core, is it wired both ways and set to the same speed?"
+    )]
+    Silent(Port),
+    /// The board answers images again and again as if it had not seen them.
+    #[error(
+        "the board lost image {image}, counted from 0, {showings} times one after another: it is reset, or too much of what is sent is damaged"
+    )]
+    Unreliable {
+        /// The number of the image.
+        image: usize,
+        /// How often it was shown.
+        showings: u32,
+    },
+    /// The firmware was made with another version of [`firmware::link`].
+    #[error(
+        "the board speaks version {0} of the protocol, this program {PROTOCOL}: build its firmware anew"
+    )]
+    Protocol(u8),
+    /// The board runs another model.
+    #[error(
+        "the board runs another model, {}: its file has the CRC-32 {found:#010x}, this one, laid out for that board, {given:#010x}: put this one on the board, or give that one",
+        if *is_same_onnx { "made from the same ONNX file by another quantisation" } else { "made from another ONNX file" }
+    )]
+    OtherModel {
+        /// Whether both were made from one ONNX file.
+        is_same_onnx: bool,
+        /// The CRC-32 of the board's.
+        found: u32,
+        /// Of what was given.
+        given: u32,
+    },
     /// A line that this version of the boards' programs does not print.
     #[error("unexpected output of the board: {0:?}")]
     UnexpectedOutput(String),

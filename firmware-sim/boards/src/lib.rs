@@ -1,19 +1,25 @@
 //! What all programs for a board need: the model, the memory map, a clock and a console.
 //!
 //! What differs from machine to machine, start, timers, traps, is in [`machine`]: `mps2` for Cortex-M, `virt` for
-//! RISC-V, with the same items.
+//! RISC-V, with the same items; and `stm32f405` for a chip that is sold, with those that the program `serial` needs.
 #![no_std]
 
 pub mod clock;
 pub mod console;
-pub mod memory;
 #[cfg(target_arch = "arm")]
+mod cortex;
+pub mod memory;
+#[cfg(all(target_arch = "arm", not(stm32f405)))]
 pub mod mps2;
+#[cfg(stm32f405)]
+pub mod stm32f405;
 #[cfg(target_arch = "riscv32")]
 pub mod virt;
 
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", not(stm32f405)))]
 pub use mps2 as machine;
+#[cfg(stm32f405)]
+pub use stm32f405 as machine;
 #[cfg(target_arch = "riscv32")]
 pub use virt as machine;
 

@@ -7,8 +7,11 @@ pub use cortex_m::asm::wfi as sleep;
 use cortex_m::peripheral::syst::SystClkSource;
 pub use cortex_m_rt::entry;
 use cortex_m_rt::{ExceptionFrame, exception};
+use firmware::link::Counter;
 
-use crate::{console, memory};
+pub use crate::cortex::{guard_stack, stack_pointer};
+
+use crate::console;
 
 /// The CMSDK APB timer 0 of the MPS2 boards: counts down at the processor's clock, 32 bits.
 /// Arm DDI 0479C, section 4.3: <https://developer.arm.com/documentation/ddi0479/c>.
@@ -21,16 +24,50 @@ const ENABLE: u32 = 1;
 /// Nanoseconds of a tick: 25 MHz, on AN505 20 MHz.
 pub const TICK_NS: i32 = if cfg!(armv8m) { 50 } else { 40 };
 
-/// What the board's own interrupts call, of which none is let through: without this table there is one of 240, as many
-/// as any Cortex-M has.
-#[unsafe(link_section = ".vector_table.interrupts")]
-#[unsafe(no_mangle)]
-static __INTERRUPTS: [unsafe extern "C" fn(); 32] = {
-    unsafe extern "C" {
-        fn DefaultHandler();
+/// What a computer on the serial line is told.
+pub const CHIP: &str = if cfg!(armv8m) { "MPS2, Cortex-M33" } else { "MPS2, Cortex-M" };
+/// The core's clock.
+pub const CLOCK_HZ: u32 = 1_000_000_000 / TICK_NS.unsigned_abs();
+/// What counts ticks.
+pub const COUNTER: Counter = Counter::Timer;
+
+/// The CMSDK UART 0 of the MPS2 boards, and its registers, words: Arm DDI 0479C, section 4.4.
+const UART: *mut u32 = if cfg!(armv8m) { 0x5020_0000 } else { 0x4000_4000 } as *mut u32;
+const DATA: usize = 0;
+const STATE: usize = 1;
+const UART_CONTROL: usize = 2;
+const DIVISOR: usize = 4;
+
+/// Prepares the serial line, at 115,200 baud.
+pub fn start_serial() {
+    const BOTH_WAYS: u32 = 0b11;
+    // SAFETY: the addresses are those of this board's UART, which nothing else uses.
+    unsafe {
+        UART.add(DIVISOR).write_volatile(CLOCK_HZ / 115_200);
+        UART.add(UART_CONTROL).write_volatile(BOTH_WAYS);
     }
-    [DefaultHandler; 32]
-};
+}
+
+/// Waits for a byte.
+#[must_use]
+pub fn read_byte() -> u8 {
+    const IS_FULL: u32 = 1 << 1;
+    // SAFETY: as above.
+    unsafe {
+        while UART.add(STATE).read_volatile() & IS_FULL == 0 {}
+        UART.add(DATA).read_volatile() as u8
+    }
+}
+
+/// Sends a byte, once there is room.
+pub fn write_byte(byte: u8) {
+    const IS_FULL: u32 = 1;
+    // SAFETY: as above.
+    unsafe {
+        while UART.add(STATE).read_volatile() & IS_FULL != 0 {}
+        UART.add(DATA).write_volatile(byte.into());
+    }
+}
 
 /// Lets the counter run.
 pub fn start_counter() {
@@ -82,44 +119,6 @@ macro_rules! on_row {
             $action();
         }
     };
-}
-
-/// Forbids the memory below the stack, so that an overflow is a fault at once: QEMU's MPS2 boards let a program read
-/// zeros and write nothing where there is no memory.
-///
-/// A region of the memory protection unit: Arm DDI 0403E, section B3.5.
-#[cfg(not(armv8m))]
-pub fn guard_stack() {
-    const MEGABYTE: u32 = 19 << 1; // 2^(19 + 1) bytes
-    const ENABLE: u32 = 1;
-    const DEFAULT_MAP_ELSEWHERE: u32 = 1 << 2;
-    let region = memory::stack_end() as u32 - (1 << 20);
-    // SAFETY: the region holds nothing; all other memory stays as it was. No access is the access bits' zero.
-    unsafe {
-        let mpu = Peripherals::steal().MPU;
-        mpu.rnr.write(0);
-        mpu.rbar.write(region);
-        mpu.rasr.write(MEGABYTE | ENABLE);
-        mpu.ctrl.write(DEFAULT_MAP_ELSEWHERE | ENABLE);
-    }
-    cortex_m::asm::dsb();
-    cortex_m::asm::isb();
-}
-
-/// Sets the limit of the stack, so that an overflow is a fault at once: Arm DDI 0553, section B3.21.
-#[cfg(armv8m)]
-pub fn guard_stack() {
-    // SAFETY: the stack, which ends here, is nowhere below it.
-    unsafe { cortex_m::register::msplim::write(memory::stack_end() as u32) };
-}
-
-/// Where the stack ends at present.
-#[must_use]
-pub fn stack_pointer() -> usize {
-    let pointer: usize;
-    // SAFETY: reads a register.
-    unsafe { asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack)) };
-    pointer
 }
 
 /// A bus error or the like, such as a stack that overflows: the run failed.

@@ -4,6 +4,7 @@
 
 use core::arch::{asm, naked_asm};
 
+use firmware::link::Counter;
 pub use riscv::asm::wfi as sleep;
 use riscv::register::{Permission, Range, mie, minstret, pmpaddr0, pmpcfg0, time};
 pub use riscv_rt::entry;
@@ -17,6 +18,42 @@ const MTIMECMP: *mut [u32; 2] = 0x0200_4000 as *mut [u32; 2];
 
 /// Nanoseconds of a tick of the counter, in QEMU 7.2: see [`counter`].
 pub const TICK_NS: i32 = 1;
+
+/// What a computer on the serial line is told.
+pub const CHIP: &str = "QEMU's virt, RV32IMAC";
+/// The core's clock: it has none.
+pub const CLOCK_HZ: u32 = 0;
+/// What counts ticks.
+pub const COUNTER: Counter = Counter::Timer;
+
+/// A 16550 and its registers, bytes: QEMU, `hw/riscv/virt.c`, and Texas Instruments SLLS057D, table 3.
+const UART: *mut u8 = 0x1000_0000 as *mut u8;
+const DATA: usize = 0;
+const STATE: usize = 5;
+
+/// Prepares the serial line: it is ready.
+pub fn start_serial() {}
+
+/// Waits for a byte.
+#[must_use]
+pub fn read_byte() -> u8 {
+    const IS_FULL: u8 = 1;
+    // SAFETY: the addresses are those of this board's UART, which nothing else uses.
+    unsafe {
+        while UART.add(STATE).read_volatile() & IS_FULL == 0 {}
+        UART.add(DATA).read_volatile()
+    }
+}
+
+/// Sends a byte, once there is room.
+pub fn write_byte(byte: u8) {
+    const IS_EMPTY: u8 = 1 << 5;
+    // SAFETY: as above.
+    unsafe {
+        while UART.add(STATE).read_volatile() & IS_EMPTY == 0 {}
+        UART.add(DATA).write_volatile(byte);
+    }
+}
 
 /// Lets the counter run, which it does by itself.
 pub fn start_counter() {}

@@ -30,8 +30,8 @@ pub struct ImageResult {
     pub agrees: bool,
     /// The outputs of the last layer.
     pub logits: Vec<i32>,
-    /// Instructions of the layers in order, and of taking rows in.
-    pub instructions: Vec<f64>,
+    /// Instructions, or a real board's cycles, of the layers in order, and of taking rows in.
+    pub counts: Vec<f64>,
 }
 
 impl BoardReport {
@@ -47,22 +47,22 @@ impl BoardReport {
         self.statics + self.stack
     }
 
-    /// Mean and maximum of the instructions of layer number `layer`, over all images.
+    /// Mean and maximum of the instructions, or cycles, of layer number `layer`, over all images.
     #[must_use]
     pub fn of_layer(&self, layer: usize) -> (f64, f64) {
-        self.spread(|image| image.instructions[layer])
+        self.spread(|image| image.counts[layer])
     }
 
-    /// Mean and maximum of the instructions of taking rows in.
+    /// Mean and maximum of those of taking rows in.
     #[must_use]
     pub fn of_rows(&self) -> (f64, f64) {
         self.of_layer(self.layers.len())
     }
 
-    /// Mean and maximum of the instructions of an inference.
+    /// Mean and maximum of those of an inference.
     #[must_use]
     pub fn total(&self) -> (f64, f64) {
-        self.spread(|image| image.instructions.iter().sum())
+        self.spread(|image| image.counts.iter().sum())
     }
 
     fn spread(&self, count: impl Fn(&ImageResult) -> f64) -> (f64, f64) {
@@ -114,14 +114,9 @@ pub(super) fn read(
                 lost += skipped;
                 let logits = logits.take().ok_or_else(unexpected)?;
                 // counts are of 32 bits, printed with a sign
-                let instructions =
+                let counts =
                     numbers.iter().map(|&ticks| f64::from(ticks as u32) * per_tick).collect();
-                images.push(ImageResult {
-                    number,
-                    agrees: logits == of_host,
-                    logits,
-                    instructions,
-                });
+                images.push(ImageResult { number, agrees: logits == of_host, logits, counts });
                 progress(number + 1);
             }
             ("end", &[dropped, flash, statics, stack]) => {

@@ -189,6 +189,13 @@ pub(crate) struct Board {
     /// Board
     #[arg(long, value_name = "BOARD", default_value = "m4", value_parser = machine())]
     pub(crate) machine: Machine,
+    /// A real board instead, whose program uses `firmware::link`: a serial port such as /dev/ttyACM0, or tcp:HOST:PORT. Cycles
+    /// are counted instead of instructions
+    #[arg(long, value_name = "PORT", conflicts_with_all = ["machine", "row_period", "csv", "sources"])]
+    pub(crate) serial: Option<PathBuf>,
+    /// Speed of the serial port, as the board's program sets it; over USB any
+    #[arg(long, value_name = "N", default_value_t = 115_200, requires = "serial", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) baud: u32,
     /// Int8 model [default: the embedded model, calibrated on the training images]
     #[arg(long, value_name = "MODEL.q8")]
     pub(crate) quantized: Option<PathBuf>,
