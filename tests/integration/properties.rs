@@ -163,3 +163,8 @@ fn a_file_on_the_page_is_refused_or_answers() {
 fn a_quantised_model_is_refused_or_gives_what_its_definition_gives() {
     check("q8", &[], 0, 1_000, fuzz::q8);
 }
+
+#[test]
+fn a_board_answers_requests_and_nothing_else_that_comes_over_a_line() {
+    check("line", &[], 0, 2_000, fuzz::line);
+}

@@ -3,6 +3,7 @@
 
 mod profile;
 mod random;
+mod serial;
 
 use std::fs;
 use std::process::Command;

@@ -12,6 +12,8 @@ use std::io::Cursor;
 
 use dataset::folder::{self, Subset};
 use dataset::idx;
+use firmware::link::{Buffers, Chip, Counter, Device, Frame, Reply, Request};
+use firmware::{Dimensions, Model};
 use image::{DynamicImage, ImageFormat};
 use network::onnx::{Attribute, Graph, Tensor, Values};
 use runtime::picture::{self, Limits};
@@ -217,4 +219,43 @@ pub fn picture(bytes: &[u8]) {
 /// with a checksum that fits, and with all else that follows from its layers.
 pub fn q8(bytes: &[u8]) {
     definition::refused_or_exact(bytes);
+}
+
+/// A small network, as a firmware holds it.
+static NETWORK: &Aligned<[u8]> = &Aligned(*include_bytes!("../seeds/q8/bytes-0"));
+
+#[repr(align(4))]
+struct Aligned<T: ?Sized>(T);
+
+/// What comes over a serial line, whatever it is, a board answers by whole frames: one for each request, and none for anything
+/// else. After that it still answers.
+pub fn line(bytes: &[u8]) {
+    let sizes = Dimensions::of(&NETWORK.0);
+    let model = Model::parse(&NETWORK.0).expect("the seed is a model");
+    let (mut scratch, mut row) = (vec![0; sizes.scratch_words], vec![0; sizes.row_len]);
+    let mut cycles = vec![0; sizes.layers + 1];
+    let buffers = Buffers { scratch: &mut scratch, row: &mut row, cycles: &mut cycles };
+    let chip = Chip { counter: Counter::SysTick, ..Chip::named("a fuzzer") };
+    let mut device = Device::new(model, chip, buffers).expect("the buffers are long enough");
+    let (mut received, mut last) = (Frame::new(), None);
+    let hello = Request::Hello.emit(&mut Frame::new()).to_vec();
+    for &byte in bytes.iter().chain(&hello) {
+        let message = received.push(byte).map(<[u8]>::to_vec);
+        let request = message.as_deref().and_then(Request::parse);
+        let answer = device.on_byte(byte, &mut || 1);
+        assert_eq!(request.is_some(), !answer.is_empty());
+        if let (Some(request), Some(message)) = (request, &message) {
+            assert_eq!(messages(request.emit(&mut Frame::new())), [&message[..]]);
+            let answers = messages(answer);
+            assert!(matches!(&answers[..], [answer] if Reply::parse(answer).is_some()));
+        }
+        last = message;
+    }
+    assert_eq!(last.as_deref().and_then(Request::parse), Some(Request::Hello));
+}
+
+/// The messages in a line's bytes.
+fn messages(line: &[u8]) -> Vec<Vec<u8>> {
+    let mut frame = Frame::new();
+    line.iter().filter_map(|&byte| frame.push(byte).map(<[u8]>::to_vec)).collect()
 }

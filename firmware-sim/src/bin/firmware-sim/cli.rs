@@ -30,7 +30,7 @@ pub(crate) enum Command {
     CompareCalibrations(CompareCalibrations),
     /// Compare an int8 model with the ONNX file that it was made from, on the test images
     Verify(Verify),
-    /// Run an int8 model on an emulated Cortex-M or RISC-V board, and compare every logit with this machine's
+    /// Run an int8 model on an emulated Cortex-M or RISC-V board, or on a real one, and compare every logit with this machine's
     Board(Board),
 }
 

@@ -166,12 +166,14 @@ impl Run<'_> {
 
     fn flash(&self) -> String {
         let parameters = self.memory.parameter_bytes();
-        let of_parameters = format!("{parameters} of weights and biases");
-        match self.report.flash.checked_sub(parameters) {
-            Some(rest) => {
-                format!("{} bytes: {of_parameters}, {rest} of code and tables", self.report.flash)
+        let flash = self.report.flash;
+        match flash.checked_sub(parameters) {
+            Some(rest) => format!(
+                "{flash} bytes: {parameters} of weights and biases, {rest} of code and tables"
+            ),
+            None => {
+                format!("{parameters} bytes of weights and biases; in all: the board does not say")
             }
-            None => format!("{of_parameters}; in all: the board does not say"),
         }
     }
 
@@ -262,11 +264,14 @@ impl Run<'_> {
                 "core": board.info().core,
                 "clock_hz": board.info().clock_hz,
                 "counter": board.info().counter.name(),
-                "stack": board.info().stack,
+                "stack": (board.info().stack > 0).then_some(board.info().stack),
                 "sent_again": board.sent_again(),
                 "shown_again": board.shown_again(),
             })),
         };
+        // a real board need not say them
+        let known = |bytes: usize| (bytes > 0).then_some(bytes);
+        let ram = known(report.statics).and(known(report.stack)).map(|_| report.ram());
         json!({
             "machine": machine,
             "board": board,
@@ -277,10 +282,10 @@ impl Run<'_> {
             "assumed_classes": self.assumed_classes,
             "rows_dropped": report.dropped,
             "images_lost": report.lost,
-            "ram": report.ram(),
-            "statics": report.statics,
-            "stack": report.stack,
-            "flash": report.flash,
+            "ram": ram,
+            "statics": known(report.statics),
+            "stack": known(report.stack),
+            "flash": known(report.flash),
             "model": self.memory.file_bytes,
             self.unit(): layers,
         })
