@@ -125,7 +125,7 @@ fn serve(
                     // whatever of this has been sent is lost with it
                     Fault::Resets(after) if seen > after => break 'running,
                     Fault::Unplugged(after) | Fault::Gone(after) if seen > after => return Ok(()),
-                    Fault::Hangs(after) if seen > after => continue,
+                    Fault::Hangs(after) if seen > after => {}
                     Fault::Echo => stream.write_all(&[byte])?,
                     _ => {
                         let answer = device.on_byte(byte, &mut count).to_vec();
@@ -157,7 +157,7 @@ fn changed(answer: &[u8], fault: Fault, sizes: Dimensions) -> Vec<u8> {
     }
 }
 
-/// Numbers by Steele, Lea and Flood's SplitMix64.
+/// Numbers by Steele, Lea and Flood's `SplitMix64`.
 struct Random(u64);
 
 impl Random {
@@ -176,7 +176,7 @@ impl Random {
                 0 => {}
                 1 => harmed.push(byte ^ 1 << self.below(8)),
                 2 => harmed.extend([byte; 2]),
-                3 => harmed.extend((0..1 + self.below(40)).map(|_| self.below(256) as u8)),
+                3 => harmed.extend((0..=self.below(40)).map(|_| self.below(256) as u8)),
                 _ => harmed.push(byte),
             }
         }

@@ -32,7 +32,7 @@ const DEFAULT_IMAGES: usize = 100;
 /// What runs the model.
 enum Device {
     Emulated(Machine),
-    Real(Port, SerialBoard),
+    Real(Port, Box<SerialBoard>),
 }
 
 impl Device {
@@ -40,10 +40,10 @@ impl Device {
         let Some(port) = &arguments.serial else { return Ok(Self::Emulated(arguments.machine)) };
         let port = Port::named(port, arguments.baud);
         let board = SerialBoard::connect(port.clone(), Retries::default())?;
-        Ok(Self::Real(port, board))
+        Ok(Self::Real(port, Box::new(board)))
     }
 
-    const fn layout(&self) -> Layout {
+    fn layout(&self) -> Layout {
         match self {
             Self::Emulated(machine) => machine.layout(),
             Self::Real(_, board) => board.info().layout,
@@ -51,7 +51,7 @@ impl Device {
     }
 
     /// Maximum of images of so many bytes in one run.
-    const fn max_images(&self, size: usize) -> usize {
+    fn max_images(&self, size: usize) -> usize {
         match self {
             Self::Emulated(_) => max_images(size),
             Self::Real(..) => usize::MAX,
