@@ -21,6 +21,7 @@ mod pooling;
 pub mod quantize;
 mod range_estimator;
 mod ranking;
+pub mod robustness;
 pub mod samples;
 pub mod source;
 pub mod supported;

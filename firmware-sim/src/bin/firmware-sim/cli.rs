@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use firmware::format::Layout;
 use firmware_sim::board::{MAX_ROW_PERIOD, Machine};
 use firmware_sim::quantize::{Options, RangeEstimator};
+use firmware_sim::robustness::{self, Effort};
 use runtime::FloatInput;
 use safe_io::SingleLine;
 
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     CompareCalibrations(CompareCalibrations),
     /// Compare an int8 model with the ONNX file that it was made from, on the test images
     Verify(Verify),
+    /// Prove for how many test images no change of each pixel by a few grey levels changes the class
+    Robustness(Robustness),
     /// Run an int8 model on an emulated Cortex-M or RISC-V board, or on a real one, and compare every logit with this machine's
     Board(Board),
 }
@@ -181,6 +184,45 @@ pub(crate) struct Verify {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Robustness {
+    /// ONNX file, which says how pictures are prepared and what the classes are
+    #[arg(long, value_name = "MODEL.onnx")]
+    pub(crate) model: PathBuf,
+    /// Int8 model that `quantize` made from it
+    #[arg(long, value_name = "MODEL.q8")]
+    pub(crate) quantized: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: TestData,
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// Grey levels by which each pixel may change, up or down
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 2, 4], value_parser = clap::value_parser!(u8).range(1..))]
+    levels: Vec<u8>,
+    /// Test images to look at, evenly spread [default: 1000, or all if there are fewer]
+    #[arg(long, value_name = "N")]
+    pub(crate) images: Option<NonZeroUsize>,
+    /// Where random starts of attacks come from: equal seeds give equal results
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// How far to go for a proof [default: the farthest that takes seconds for each image]
+    #[arg(long, value_name = "HOW", value_parser = effort())]
+    effort: Option<Effort>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Robustness {
+    /// What is asked.
+    pub(crate) fn options(&self) -> robustness::Options {
+        let mut levels = self.levels.clone();
+        levels.sort_unstable();
+        levels.dedup();
+        robustness::Options { levels, seed: self.seed, effort: self.effort }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Board {
     /// Test images to read: of a folder of pictures as many of each class as of another, as far as there are; of other
     /// data the first ones [default: 100, or all if there are fewer]
@@ -246,6 +288,17 @@ fn range_estimator() -> impl TypedValueParser<Value = RangeEstimator> {
     .map(|name| {
         let named = |estimator: &RangeEstimator| estimator.name() == name;
         RangeEstimator::ALL.into_iter().find(named).expect("only names of estimators are possible")
+    })
+}
+
+/// An [`Effort`] by its name.
+fn effort() -> impl TypedValueParser<Value = Effort> {
+    PossibleValuesParser::new(
+        Effort::ALL.map(|effort| PossibleValue::new(effort.name()).help(effort.title())),
+    )
+    .map(|name| {
+        let named = |effort: &Effort| effort.name() == name;
+        Effort::ALL.into_iter().find(named).expect("only names of efforts are possible")
     })
 }
 

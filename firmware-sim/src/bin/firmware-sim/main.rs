@@ -1,4 +1,4 @@
-//! The `firmware-sim` command: quantize, compare-calibrations, verify, board.
+//! The `firmware-sim` command: quantize, compare-calibrations, verify, robustness, board.
 #![forbid(unsafe_code)]
 
 mod board;
@@ -10,6 +10,7 @@ mod memory;
 mod model;
 mod provenance;
 mod quantize;
+mod robustness;
 mod verify;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Quantize(arguments) => quantize::run(&arguments),
         Command::CompareCalibrations(arguments) => compare_calibrations::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Robustness(arguments) => robustness::run(&arguments),
         Command::Board(arguments) => board::run(&arguments),
     }
 }

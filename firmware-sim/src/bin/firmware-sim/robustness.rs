@@ -1,0 +1,193 @@
+//! `firmware-sim robustness`: for how many images a few grey levels of each pixel do not change the class.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use dataset::Interval;
+use dataset::idx::Part;
+use firmware::Model;
+use firmware_sim::quantize::is_classifier;
+use firmware_sim::robustness::{Effort, Outcome, Robustness, certify};
+use firmware_sim::{Error, identity};
+use safe_io::SingleLine;
+use serde_json::json;
+
+use crate::data::Wanted;
+use crate::model::{Onnx, with_hint};
+use crate::{cli, data, model};
+
+/// Images that are looked at, if nothing is said and there are more.
+const DEFAULT_IMAGES: usize = 1000;
+/// Attacked images that are listed.
+const LISTED: usize = 10;
+
+pub(crate) fn run(arguments: &cli::Robustness) -> anyhow::Result<()> {
+    let [onnx_path, q8_path] =
+        [&arguments.model, &arguments.quantized].map(|path| SingleLine(path.display()));
+    let given = arguments.data.given()?;
+    let onnx = Onnx::read(&arguments.model, arguments.input.float_input()?)?;
+    let file = model::read(&arguments.quantized)?;
+    let int8 = Model::parse(&file).with_context(|| q8_path.to_string())?;
+    let [stated, found] = [int8.header().identity, identity(&onnx.bytes)];
+    if stated != found {
+        return Err(with_hint(Error::Origin { stated, given: found }))
+            .with_context(|| format!("{q8_path} against {onnx_path}"));
+    }
+    let test = data::load(&given, Part::Test, &Wanted::of_onnx(&onnx))?;
+    data::ensure_any(&test, given.path())?;
+    let is_classifier = is_classifier(
+        onnx.outputs(),
+        onnx.shape().iter().product(),
+        onnx.classes().is_some() || !test.labels.is_empty(),
+    );
+    ensure!(
+        is_classifier,
+        "the {} outputs of {onnx_path} are no classes, so none can change: give a classifier",
+        onnx.outputs()
+    );
+    let samples = test.content.samples();
+    let all = samples.len();
+    let count = arguments.images.map_or(DEFAULT_IMAGES.min(all), NonZeroUsize::get);
+    ensure!(
+        count <= all,
+        "--images {count}: {} has {all} {}, so give at most {all}",
+        SingleLine(given.path().display()),
+        test.source.what(),
+    );
+    let numbers: Vec<usize> = (0..count).map(|index| index * all / count).collect();
+    let options = arguments.options();
+    let bar = model::progress_bar(count, "images");
+    let progress = |done| bar.set_position(done as u64);
+    let found = certify(int8, samples, &numbers, &test.labels, &options, progress);
+    bar.finish_and_clear();
+    let found =
+        found.map_err(with_hint).with_context(|| format!("{q8_path} against {onnx_path}"))?;
+    let [q8_hash, data_hash] = [identity(&file), data::hash(&test)].map(|hash| hex(&hash));
+    let mut stdout = io::stdout().lock();
+    if arguments.json {
+        let mut object = found.json();
+        object["int8"] = source(&arguments.quantized, &q8_hash);
+        object["data"] = source(given.path(), &data_hash);
+        object["seed"] = options.seed.into();
+        writeln!(stdout, "{object}")?;
+    } else {
+        let folder = SingleLine(given.path().display());
+        write!(
+            stdout,
+            "int8     {q8_path}, SHA-256 {}…\nimages   {folder}, SHA-256 {}…\n{}",
+            &q8_hash[..16],
+            &data_hash[..16],
+            text(&found)
+        )?;
+    }
+    Ok(())
+}
+
+fn hex(hash: &[u8; 32]) -> String {
+    base16ct::lower::encode_string(hash)
+}
+
+fn source(path: &Path, sha256: &str) -> serde_json::Value {
+    json!({ "path": path.to_string_lossy(), "sha256": sha256 })
+}
+
+fn text(found: &Robustness) -> String {
+    let all = found.len();
+    let spread = if all == found.all as u64 { "all" } else { "evenly spread" };
+    let mut text = format!("         {all} of {}, {spread}\n", found.all);
+    let [labelled, right] = found.labelled_and_right();
+    if labelled > 0 {
+        let _ = writeln!(text, "right    {}", share(right, labelled));
+    }
+    let _ = writeln!(text, "bounds   {}", effort(found.effort));
+    let _ = writeln!(
+        text,
+        "\nof these, every image within so many grey levels of each pixel gets the same class\n{}",
+        levels(found)
+    );
+    let attacked = attacked(found);
+    if attacked.row_count() > 0 {
+        let _ = writeln!(text, "\nattacked, first:\n{attacked}");
+    }
+    text
+}
+
+/// What was done for a certificate at most.
+const fn effort(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Intervals => "intervals",
+        Effort::LastLayer => {
+            "intervals; differences of outputs followed back to the input. Following every layer's sums back would take longer: \
+             more images may be certifiable"
+        }
+        Effort::EveryLayer => "every layer's sums followed back to the input",
+    }
+}
+
+fn levels(found: &Robustness) -> Table {
+    let mut table =
+        table(&["levels", "certified", "95 % interval", "and right", "attacked", "unknown"]);
+    for (index, level) in found.levels.iter().enumerate() {
+        let counts = found.counts(index);
+        let Interval { low, high } = Interval::wilson(counts.certified, found.len());
+        table.add_row([
+            format!("±{level}"),
+            percent(counts.certified, found.len()),
+            format!("{:.2} to {:.2} %", low * 100.0, high * 100.0),
+            counts.certified_right.to_string(),
+            counts.attacked.to_string(),
+            counts.unknown.to_string(),
+        ]);
+    }
+    table
+}
+
+fn attacked(found: &Robustness) -> Table {
+    let mut table = table(&["image", "label", "class", "becomes", "levels"]);
+    let first = found.samples.iter().filter_map(|sample| {
+        let levels = found.levels.iter().zip(&sample.outcomes);
+        let mut attacks = levels.filter_map(|(level, outcome)| match outcome {
+            Outcome::Attacked(attack) => Some((level, attack.class)),
+            _ => None,
+        });
+        attacks.next().map(|(level, to)| (level, to, sample))
+    });
+    for (level, to, sample) in first.take(LISTED) {
+        table.add_row([
+            sample.sample.to_string(),
+            sample.label.map_or(String::new(), |label| label.to_string()),
+            sample.class.to_string(),
+            to.to_string(),
+            format!("±{level}"),
+        ]);
+    }
+    table
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn percent(count: u64, all: u64) -> String {
+    format!("{:.2} %", count as f64 / all as f64 * 100.0)
+}
+
+fn share(count: u64, all: u64) -> String {
+    let Interval { low, high } = Interval::wilson(count, all);
+    format!(
+        "{}  ({count} of {all}; with 95 % confidence {:.2} to {:.2} %)",
+        percent(count, all),
+        low * 100.0,
+        high * 100.0
+    )
+}

@@ -1,0 +1,170 @@
+//! A channel's requantisation as the staircase that it is, and the straight lines above and below it.
+//!
+//! The steps are found by asking the device's own function, which never falls as its argument grows; nothing here knows how
+//! it rounds.
+
+use firmware::multiplier::Multiplier;
+
+/// More than any accumulator's magnitude, which a model's file proves to be below 2²³.
+const REACH: i32 = 1 << 24;
+
+/// What rounding may make of a slope times an accumulator and a difference, in relation to their magnitudes: four
+/// operations, each within 2⁻⁵³.
+const ROUNDING: f64 = 1.0 / (1_u64 << 50) as f64;
+
+/// `value ≥ slope · accumulator + offset`, or the same with `≤`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Line {
+    /// Not below 0.
+    pub(super) slope: f64,
+    pub(super) offset: f64,
+}
+
+impl Line {
+    /// The value itself.
+    pub(super) const IDENTITY: Self = Self { slope: 1.0, offset: 0.0 };
+
+    /// The same value everywhere.
+    pub(super) const fn constant(offset: f64) -> Self {
+        Self { slope: 0.0, offset }
+    }
+}
+
+/// Where a channel's activation grows by one: all in signed units.
+#[derive(Debug, Clone)]
+pub(super) struct Steps {
+    /// What the smallest accumulators become.
+    floor: i32,
+    /// The smallest accumulator that becomes `floor + 1`, `floor + 2`, and so on.
+    first: Vec<i32>,
+    /// Activations for each unit of the accumulator.
+    slope: f64,
+}
+
+impl Steps {
+    /// Those of a multiplier around the byte that stands for 0.
+    pub(super) fn new(multiplier: Multiplier, zero: u8) -> Self {
+        let activation =
+            |accumulator: i32| i32::from(multiplier.requantize_around(accumulator, zero));
+        let [floor, ceiling] = [-REACH, REACH].map(activation);
+        let first = (floor + 1..=ceiling).map(|value| {
+            // the last below and the first not below
+            let (mut below, mut reached) = (-REACH, REACH);
+            while reached - below > 1 {
+                let middle = i32::midpoint(below, reached);
+                if activation(middle) < value {
+                    below = middle;
+                } else {
+                    reached = middle;
+                }
+            }
+            reached
+        });
+        let first = first.collect();
+        let slope = f64::from(multiplier.mantissa()) / (1_u64 << multiplier.shift()) as f64;
+        Self { floor: floor - i32::from(zero), first, slope }
+    }
+
+    /// What an accumulator becomes.
+    pub(super) fn activation(&self, accumulator: f64) -> f64 {
+        f64::from(self.floor)
+            + self.first.partition_point(|&it| f64::from(it) <= accumulator) as f64
+    }
+
+    /// The largest accumulator that becomes the smallest value.
+    pub(super) fn dead_end(&self) -> f64 {
+        self.first.first().map_or(f64::from(REACH), |&first| f64::from(first - 1))
+    }
+
+    /// Activations for each unit of this accumulator: 0 where they are clamped.
+    pub(super) fn slope_at(&self, accumulator: f64) -> f64 {
+        let clamped = |&first: &i32| accumulator < f64::from(first);
+        let is_low = self.first.first().is_none_or(clamped);
+        let is_high = self.first.last().is_some_and(|last| !clamped(last));
+        if is_low || is_high { 0.0 } else { self.slope }
+    }
+
+    /// The accumulators from which `value` on are reached.
+    fn first(&self, value: i32) -> f64 {
+        f64::from(self.first[(value - self.floor - 1) as usize])
+    }
+
+    /// The line above all activations of accumulators from `low` to `high` that is lowest in their middle, where none counts
+    /// less than `least`.
+    pub(super) fn above(&self, [low, high]: [f64; 2], least: f64) -> Line {
+        let start = self.activation(low).max(least) as i32;
+        let end = (self.activation(high) as i32).max(start);
+        let corners = (start + 1..=end).map(|value| (self.first(value), f64::from(value)));
+        let corners: Vec<_> = [(low, f64::from(start))].into_iter().chain(corners).collect();
+        let slope = hull_slope(&corners, f64::midpoint(low, high), 1.0);
+        let offset = |&(x, y): &(f64, f64)| y - slope * x;
+        let offset = corners.iter().map(offset).fold(f64::NEG_INFINITY, f64::max);
+        Line { slope, offset: offset + slack(slope, low, high) }
+    }
+
+    /// The line below all activations of accumulators from `low` to `high` that is highest in their middle, where none
+    /// counts less than `least`.
+    pub(super) fn below(&self, [low, high]: [f64; 2], least: f64) -> Line {
+        let start = self.activation(low).max(least) as i32;
+        let end = self.activation(high) as i32;
+        if end <= start {
+            return Line::constant(start.into());
+        }
+        let corners = (start..end).map(|value| (self.first(value + 1) - 1.0, f64::from(value)));
+        let corners: Vec<_> = [(low, f64::from(start))]
+            .into_iter()
+            .chain(corners)
+            .chain([(high, f64::from(end))])
+            .collect();
+        let slope = hull_slope(&corners, f64::midpoint(low, high), -1.0);
+        let offset = |&(x, y): &(f64, f64)| y - slope * x;
+        let offset = corners.iter().map(offset).fold(f64::INFINITY, f64::min);
+        Line { slope, offset: offset - slack(slope, low, high) }
+    }
+}
+
+/// More than rounding takes from an offset.
+fn slack(slope: f64, low: f64, high: f64) -> f64 {
+    ROUNDING * (256.0 + slope * low.abs().max(high.abs()))
+}
+
+/// The line above `max(x, least)` for `x` from `low` to `high` that is lowest in the middle.
+pub(super) fn chord([low, high]: [f64; 2], least: f64) -> Line {
+    if least <= low {
+        return Line::IDENTITY;
+    }
+    if least >= high {
+        return Line::constant(least);
+    }
+    let slope = (high - least) / (high - low);
+    let offset = (high - slope * high).max(least - slope * low);
+    Line { slope, offset: offset + 4.0 * ROUNDING * (1.0 + low.abs().max(high.abs())) }
+}
+
+/// Slope of the edge of the points' hull over `middle`: of the upper hull with a `side` of 1, of the lower one with −1. The
+/// points go from left to right, and never down.
+fn hull_slope(points: &[(f64, f64)], middle: f64, side: f64) -> f64 {
+    let mut hull: Vec<(f64, f64)> = Vec::with_capacity(points.len());
+    for &point in points {
+        while let [.., before, last] = hull[..] {
+            let turn = (last.0 - before.0) * (point.1 - before.1)
+                - (last.1 - before.1) * (point.0 - before.0);
+            if turn * side < 0.0 && last.0 > before.0 {
+                break;
+            }
+            hull.pop();
+        }
+        // of points above one another the one that counts
+        match hull.last() {
+            Some(last) if last.0 >= point.0 => {
+                if side > 0.0 {
+                    hull.pop();
+                    hull.push(point);
+                }
+            }
+            _ => hull.push(point),
+        }
+    }
+    let edge = hull.windows(2).find(|edge| edge[1].0 >= middle);
+    edge.map_or(0.0, |edge| ((edge[1].1 - edge[0].1) / (edge[1].0 - edge[0].0)).max(0.0))
+}
