@@ -34,7 +34,7 @@ fn nearby(random: &mut Random, image: &Image, level: u8) -> Image {
         let part = if is_corner { part.signum() } else { part };
         (f32::from(pixel) + (part * f32::from(level)).round()).clamp(0.0, 255.0) as u8
     };
-    let pixels = image.pixels().iter().map(change).collect();
+    let pixels: Vec<u8> = image.pixels().iter().map(change).collect();
     Image::new(image.shape(), pixels).unwrap()
 }
 
