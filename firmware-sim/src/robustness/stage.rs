@@ -36,6 +36,16 @@ pub(super) struct Relaxation {
     pub(super) place: [usize; 2],
 }
 
+/// The accumulators of a window that may be its largest: map, and places in it.
+#[derive(Debug)]
+pub(super) struct Rivals {
+    pub(super) map: usize,
+    /// Of the one that likely is.
+    pub(super) likely: [usize; 2],
+    /// Of all others that may be.
+    pub(super) others: Vec<[usize; 2]>,
+}
+
 /// Lines below and above each output of a stage.
 #[derive(Debug)]
 pub(super) struct Relaxed {
@@ -178,6 +188,11 @@ impl Stage {
         }
     }
 
+    /// Whether outputs are the largest of windows.
+    pub(super) const fn has_windows(&self) -> bool {
+        self.pool.is_some()
+    }
+
     /// Whether its outputs are its accumulators.
     pub(super) fn is_linear(&self) -> bool {
         self.pool.is_none() && self.steps.is_empty()
@@ -284,36 +299,81 @@ impl Stage {
         matters
     }
 
+    /// Of each output, which accumulator of its window is likely the largest, and which others may be larger than it: as dead
+    /// as others they do not count.
+    pub(super) fn rivals(&self, accumulators: &Bounds) -> Vec<Rivals> {
+        let rivals = |(map, window): (usize, Area)| {
+            let likely = self.likely(accumulators, map, window.clone());
+            let [least, most] = self.largest(accumulators, map, window.clone());
+            let activation = |value| self.steps(map).map_or(value, |steps| steps.activation(value));
+            let floor = self.steps(map).map_or(f64::NEG_INFINITY, Steps::dead_end).max(least);
+            let may_be = |(place, [_, high]): ([usize; 2], [f64; 2])| {
+                (place != likely && high > floor).then_some(place)
+            };
+            let others = if activation(least) < activation(most) {
+                self.seen(accumulators, map, window).filter_map(may_be).collect()
+            } else {
+                vec![]
+            };
+            Rivals { map, likely, others }
+        };
+        self.windows().map(rivals).collect()
+    }
+
+    /// Place of the accumulator of a window that is likely the largest.
+    fn likely(&self, bounds: &Bounds, map: usize, window: Area) -> [usize; 2] {
+        let middle = |[low, high]: [f64; 2]| low + high;
+        let seen = self.seen(bounds, map, window);
+        seen.max_by(|a, b| middle(a.1).total_cmp(&middle(b.1))).map_or([0; 2], |(place, _)| place)
+    }
+
     /// Lines below and above each output, by an accumulator.
-    pub(super) fn relaxed(&self, accumulators: &Bounds) -> Relaxed {
+    ///
+    /// `leads` tell by how much others of a window may be above the one that is likely the largest. Lines below are highest at
+    /// `part` of the way.
+    pub(super) fn relaxed(&self, accumulators: &Bounds, leads: &[f64], part: f64) -> Relaxed {
         let (mut below, mut above) = (vec![], vec![]);
-        for (map, window) in self.windows() {
+        let [_, height, width] = self.accumulators;
+        for (output, (map, window)) in self.windows().enumerate() {
             let seen = self.seen(accumulators, map, window.clone());
-            let [least, most] = self.largest(accumulators, map, window);
-            // the one that is likely the largest, and the one that may be
-            let middle = |[low, high]: [f64; 2]| low + high;
-            let likely = seen.clone().max_by(|a, b| middle(a.1).total_cmp(&middle(b.1)));
-            let possible = seen.clone().max_by(|a, b| a.1[1].total_cmp(&b.1[1]));
-            let (Some((place, range)), Some((top, top_range))) = (likely, possible) else {
+            let [least, most] = self.largest(accumulators, map, window.clone());
+            let place = self.likely(accumulators, map, window);
+            let at = (map * height + place[0]) * width + place[1];
+            let range = [accumulators.low[at], accumulators.high[at]];
+            // the one that may be the largest, and what all others stay below
+            let Some((top, top_range)) = seen.clone().max_by(|a, b| a.1[1].total_cmp(&b.1[1]))
+            else {
                 continue;
             };
-            // what all others stay below
             let others = seen.filter(|(place, _)| *place != top).map(|(_, [_, high])| high);
             let others = others.fold(f64::NEG_INFINITY, f64::max);
-            let [lower, upper] = match self.steps(map) {
+            let lead = leads.get(output).copied().unwrap_or(f64::INFINITY);
+            let led = range.map(|it| it + lead);
+            let [lower, upper, upper_led] = match self.steps(map) {
                 Some(steps) => {
                     let [low, high] = [least, most].map(|it| steps.activation(it));
                     if low >= high {
-                        [Line::constant(low); 2]
+                        [Line::constant(low); 3]
                     } else {
                         let others = steps.activation(others);
-                        [steps.below(range, low), steps.above(top_range, others)]
+                        let led = if lead.is_finite() {
+                            steps.above(led, [low, high]).after(lead)
+                        } else {
+                            Line::constant(f64::INFINITY)
+                        };
+                        [steps.below(range, low, part), steps.above(top_range, [others, high]), led]
                     }
                 }
-                None => [Line::IDENTITY, chord(top_range, others)],
+                // what is no rival is not above the largest of the lower bounds
+                None => [Line::IDENTITY, chord(top_range, others), chord(led, least).after(lead)],
             };
             below.push(Relaxation { line: lower, place });
-            above.push(Relaxation { line: upper, place: top });
+            // the lower in the middle
+            above.push(if upper_led.middle(range) <= upper.middle(top_range) {
+                Relaxation { line: upper_led, place }
+            } else {
+                Relaxation { line: upper, place: top }
+            });
         }
         Relaxed { below, above }
     }

@@ -24,6 +24,17 @@ impl Line {
     /// The value itself.
     pub(super) const IDENTITY: Self = Self { slope: 1.0, offset: 0.0 };
 
+    /// What it is in the middle of a range.
+    pub(super) fn middle(self, [low, high]: [f64; 2]) -> f64 {
+        self.slope * f64::midpoint(low, high) + self.offset
+    }
+
+    /// The line that this one is of accumulators to which `more`, not below 0, is added.
+    pub(super) fn after(self, more: f64) -> Self {
+        let offset = self.offset + self.slope * more;
+        Self { offset: offset + slack(self.slope, more, self.offset), ..self }
+    }
+
     /// The same value everywhere.
     pub(super) const fn constant(offset: f64) -> Self {
         Self { slope: 0.0, offset }
@@ -90,10 +101,10 @@ impl Steps {
     }
 
     /// The line above all activations of accumulators from `low` to `high` that is lowest in their middle, where none counts
-    /// less than `least`.
-    pub(super) fn above(&self, [low, high]: [f64; 2], least: f64) -> Line {
-        let start = self.activation(low).max(least) as i32;
-        let end = (self.activation(high) as i32).max(start);
+    /// less than `least` or more than `most`.
+    pub(super) fn above(&self, [low, high]: [f64; 2], [least, most]: [f64; 2]) -> Line {
+        let start = self.activation(low).max(least).min(most) as i32;
+        let end = (self.activation(high).min(most) as i32).max(start);
         let corners = (start + 1..=end).map(|value| (self.first(value), f64::from(value)));
         let corners: Vec<_> = [(low, f64::from(start))].into_iter().chain(corners).collect();
         let slope = hull_slope(&corners, f64::midpoint(low, high), 1.0);
@@ -102,9 +113,9 @@ impl Steps {
         Line { slope, offset: offset + slack(slope, low, high) }
     }
 
-    /// The line below all activations of accumulators from `low` to `high` that is highest in their middle, where none
+    /// The line below all activations of accumulators from `low` to `high` that is highest at `part` of the way, where none
     /// counts less than `least`.
-    pub(super) fn below(&self, [low, high]: [f64; 2], least: f64) -> Line {
+    pub(super) fn below(&self, [low, high]: [f64; 2], least: f64, part: f64) -> Line {
         let start = self.activation(low).max(least) as i32;
         let end = self.activation(high) as i32;
         if end <= start {
@@ -116,7 +127,7 @@ impl Steps {
             .chain(corners)
             .chain([(high, f64::from(end))])
             .collect();
-        let slope = hull_slope(&corners, f64::midpoint(low, high), -1.0);
+        let slope = hull_slope(&corners, low + part * (high - low), -1.0);
         let offset = |&(x, y): &(f64, f64)| y - slope * x;
         let offset = corners.iter().map(offset).fold(f64::INFINITY, f64::min);
         Line { slope, offset: offset - slack(slope, low, high) }
@@ -125,16 +136,19 @@ impl Steps {
 
 /// More than rounding takes from an offset.
 fn slack(slope: f64, low: f64, high: f64) -> f64 {
-    ROUNDING * (256.0 + slope * low.abs().max(high.abs()))
+    ROUNDING * (256.0 + (1.0 + slope) * low.abs().max(high.abs()))
 }
 
 /// The line above `max(x, least)` for `x` from `low` to `high` that is lowest in the middle.
 pub(super) fn chord([low, high]: [f64; 2], least: f64) -> Line {
-    if least <= low {
+    if least <= low && high.is_finite() {
         return Line::IDENTITY;
     }
     if least >= high {
         return Line::constant(least);
+    }
+    if !high.is_finite() {
+        return Line::constant(high);
     }
     let slope = (high - least) / (high - low);
     let offset = (high - slope * high).max(least - slope * low);

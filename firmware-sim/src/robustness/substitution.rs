@@ -23,7 +23,30 @@ pub(super) struct Forms {
     pub(super) are_of_outputs: bool,
 }
 
+/// Map, row and column.
+pub(super) type Place = (usize, usize, usize);
+
 impl Forms {
+    /// Sums of a layer's accumulators, [`LANES`] at most, each with a factor.
+    pub(super) fn of_accumulators(
+        stages: &Stages,
+        layer: usize,
+        forms: &[Vec<(Place, f64)>],
+    ) -> Self {
+        let span = |axis: fn(&Place) -> usize| {
+            let places = || forms.iter().flatten().map(|(place, _)| axis(place));
+            places().min().unwrap_or(0)..places().max().map_or(0, |last| last + 1)
+        };
+        let area: Area = [span(|place| place.1), span(|place| place.2)];
+        let mut coefficients = Coefficients::new(stages.layers[layer].accumulators[0], area);
+        for (lane, form) in forms.iter().enumerate().take(LANES) {
+            for &((map, y, x), factor) in form {
+                coefficients.at(map, y, x)[lane] += factor;
+            }
+        }
+        Self { layer, coefficients, are_of_outputs: false }
+    }
+
     /// Of each of `others`, [`LANES`] at most, by how much the output `class` is above it.
     pub(super) fn differences(stages: &Stages, class: usize, others: &[usize]) -> Self {
         let layer = stages.layers.len() - 1;

@@ -107,7 +107,7 @@ fn text(found: &Robustness) -> String {
     let _ = writeln!(text, "bounds   {}", effort(found.effort));
     let _ = writeln!(
         text,
-        "\nof these, every image within so many grey levels of each pixel gets the same class\n{}",
+        "\ncertified: every image whose pixels differ by so many grey levels at most gets the same class\n\n{}",
         levels(found)
     );
     let attacked = attacked(found);
@@ -130,13 +130,21 @@ const fn effort(effort: Effort) -> &'static str {
 }
 
 fn levels(found: &Robustness) -> Table {
-    let mut table =
-        table(&["levels", "certified", "95 % interval", "and right", "attacked", "unknown"]);
+    let mut table = table(&[
+        "levels",
+        "certified",
+        "share",
+        "95 % interval",
+        "and right",
+        "attacked",
+        "unknown",
+    ]);
     for (index, level) in found.levels.iter().enumerate() {
         let counts = found.counts(index);
         let Interval { low, high } = Interval::wilson(counts.certified, found.len());
         table.add_row([
             format!("±{level}"),
+            counts.certified.to_string(),
             percent(counts.certified, found.len()),
             format!("{:.2} to {:.2} %", low * 100.0, high * 100.0),
             counts.certified_right.to_string(),
