@@ -16,7 +16,8 @@
 //!   function gives of the bounds.
 //!
 //! Where that is not enough, sums are followed back to the input as linear forms ([`Effort`]): around each value there is a line
-//! above and one below, which holds at every corner of the staircase that the device's function is. The forms' `f64`
+//! above and one below, which holds at every corner of the staircase that the device's function is; by how much others of a
+//! pooling window may be above its likely largest is such a form, too. The forms' `f64`
 //! coefficients are rounded; what that may change is bounded beside them, and taken off. Sums are whole numbers, so their bounds
 //! are then rounded inwards. Both kinds of bounds hold, so their intersection does.
 //!
@@ -34,6 +35,7 @@ mod bounds;
 mod linear;
 mod outcome;
 mod stage;
+mod stages;
 mod steps;
 mod substitution;
 
@@ -51,7 +53,7 @@ use super::samples::{Samples, bytes, takes, units};
 use attack::{Attacker, Random};
 use bounds::{Bounds, Known};
 use linear::LANES;
-use stage::Stages;
+use stages::Stages;
 use substitution::{Forms, Substitution};
 
 /// Products that bounds of one box may take before only the last layer's outputs are followed back: some seconds.
@@ -66,7 +68,7 @@ const PROGRESS: usize = 8;
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Grey levels that each value may change by, in ascending order.
+    /// Grey levels that each value may change by, in any order.
     pub levels: Vec<u8>,
     /// Where random starts of attacks come from: equal seeds give equal results.
     pub seed: u64,
@@ -113,7 +115,11 @@ pub fn certify(
     let effort = options.effort.unwrap_or(usual);
     let attacker =
         Attacker { stages: &stages, network: &network, compiled: CompiledInt8::new(&network) };
-    let certifier = Certifier { model, stages: &stages, effort, attacker, options };
+    let mut levels = options.levels.clone();
+    levels.sort_unstable();
+    levels.dedup();
+    let (stages, seed) = (&stages, options.seed);
+    let certifier = Certifier { model, stages, effort, attacker, levels: &levels, seed };
     let mut found = Vec::with_capacity(numbers.len());
     for numbers in numbers.chunks(PROGRESS) {
         let of_sample = |workspace: &mut Workspace, &number: &usize| {
@@ -129,7 +135,7 @@ pub fn certify(
         found.extend(part);
         progress(found.len());
     }
-    Ok(Robustness { levels: options.levels.clone(), all: samples.len(), effort, samples: found })
+    Ok(Robustness { levels, all: samples.len(), effort, samples: found })
 }
 
 /// Smallest and largest number that a layer may sum up and give for any input of a box, `[channel][row][column]`.
@@ -168,7 +174,9 @@ struct Certifier<'a> {
     stages: &'a Stages,
     effort: Effort,
     attacker: Attacker<'a>,
-    options: &'a Options,
+    /// In ascending order: what a level shows may be used for those after it.
+    levels: &'a [u8],
+    seed: u64,
 }
 
 impl Certifier<'_> {
@@ -177,7 +185,7 @@ impl Certifier<'_> {
         let center: Vec<f64> = units(values, encoding).into_iter().map(f64::from).collect();
         let class = self.class(&center);
         let mut outcomes: Vec<Outcome> = vec![];
-        for &level in &self.options.levels {
+        for &level in self.levels {
             let outcome = match outcomes.last() {
                 // a larger box holds it too
                 Some(Outcome::Attacked(attack)) => Outcome::Attacked(attack.clone()),
@@ -245,8 +253,7 @@ impl Certifier<'_> {
         [number, level]: [usize; 2],
         workspace: &mut Workspace,
     ) -> Outcome {
-        let mut random =
-            Random(self.options.seed ^ ((number as u64) << 16) ^ ((level as u64) << 56));
+        let mut random = Random(self.seed ^ ((number as u64) << 16) ^ ((level as u64) << 56));
         let found = self.attacker.search(center, within, class, &mut random, workspace);
         let attacked = |input: Vec<f64>| {
             // the engine has the last word

@@ -7,7 +7,8 @@ use runtime::Workspace;
 
 use super::bounds::Bounds;
 use super::linear::Coefficients;
-use super::stage::{Relaxed, Stages};
+use super::stage::Relaxed;
+use super::stages::Stages;
 use super::substitution::{Forms, Substitution};
 use crate::int8::{CompiledInt8, Int8Network, Trace};
 use crate::ranking::Ranking;

@@ -1,7 +1,8 @@
 //! Bounds of every value of a network, for all inputs of a box.
 
 use super::linear::LANES;
-use super::stage::{Relaxed, Rivals, Stage, Stages};
+use super::stage::{Relaxed, Rivals, Stage};
+use super::stages::Stages;
 use super::substitution::{Forms, Place, Substitution};
 
 /// Where lines below values are highest, if nothing speaks for another place: half of the way.

@@ -182,3 +182,91 @@ fn hull_slope(points: &[(f64, f64)], middle: f64, side: f64) -> f64 {
     let edge = hull.windows(2).find(|edge| edge[1].0 >= middle);
     edge.map_or(0.0, |edge| ((edge[1].1 - edge[0].1) / (edge[1].0 - edge[0].0)).max(0.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Multipliers of small and large shifts, around both zeros.
+    fn channels() -> impl Iterator<Item = (Multiplier, u8)> {
+        let multipliers = [0.9, 0.31, 0.017, 0.000_9, 0.000_02]
+            .map(|real: f64| Multiplier::from_f64_bits(real.to_bits()).unwrap());
+        multipliers.into_iter().flat_map(|multiplier| [0, 128].map(|zero| (multiplier, zero)))
+    }
+
+    fn device(multiplier: Multiplier, zero: u8, accumulator: i32) -> f64 {
+        f64::from(multiplier.requantize_around(accumulator, zero)) - f64::from(zero)
+    }
+
+    #[test]
+    fn a_staircase_is_the_devices_function() {
+        for (multiplier, zero) in channels() {
+            let steps = Steps::new(multiplier, zero);
+            let near = steps.first.iter().flat_map(|first| [first - 1, *first, first + 1]);
+            for accumulator in (-5_000_000..5_000_000).step_by(9_973).chain(near) {
+                let expected = device(multiplier, zero, accumulator);
+                assert_eq!(
+                    steps.activation(accumulator.into()) as i32,
+                    expected as i32,
+                    "{accumulator}"
+                );
+            }
+            let dead = steps.dead_end() as i32;
+            assert!(device(multiplier, zero, dead) < device(multiplier, zero, dead + 1));
+        }
+    }
+
+    #[test]
+    fn lines_hold_for_every_accumulator_of_a_range() {
+        for (number, (multiplier, zero)) in channels().enumerate() {
+            let steps = Steps::new(multiplier, zero);
+            for (start, length) in
+                [(-3000, 4000), (-200, 450), (-9, 1), (5, 0), (-40_000, 90_000), (100, 3000)]
+            {
+                let range = [start, start + length].map(f64::from);
+                let [low, high] = range.map(|end| steps.activation(end));
+                let raised = (low + (number % 5) as f64).min(high);
+                for least in [low, raised] {
+                    for most in [high, (high - 2.0).max(least)] {
+                        let above = steps.above(range, [least, most]);
+                        let below = steps.below(range, least, 0.1 + 0.2 * (number % 5) as f64);
+                        for accumulator in start..=start + length {
+                            let value = device(multiplier, zero, accumulator).max(least);
+                            let at = f64::from(accumulator);
+                            assert!(
+                                value.min(most) <= above.slope * at + above.offset,
+                                "{at}: {above:?}"
+                            );
+                            assert!(value >= below.slope * at + below.offset, "{at}: {below:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_line_above_what_a_relu_cuts_is_its_chord() {
+        let steps = Steps::new(Multiplier::from_f64_bits(0.1_f64.to_bits()).unwrap(), 0);
+        let Line { slope, offset } = steps.above([-1000.0, 1000.0], [0.0, 255.0]);
+        // from the largest that is 0 to the first that is 100
+        assert!((slope - 100.0 / 1995.0).abs() < 1e-9 && (offset - 1000.0 * slope).abs() < 1e-9);
+        let below = steps.below([-1000.0, 500.0], 0.0, 0.5);
+        assert_eq!(below.slope as i32, 0, "mostly cut");
+        let below = steps.below([-500.0, 1000.0], 0.0, 0.5);
+        assert!((below.slope - 0.1).abs() < 1e-3, "mostly not");
+    }
+
+    #[test]
+    fn a_chord_is_above_the_larger_of_two() {
+        for (low, high, least) in
+            [(-3.0, 9.0, 2.0), (1.0, 5.0, 0.0), (1.0, 5.0, 7.0), (4.0, 4.0, 4.0)]
+        {
+            let line = chord([low, high], least);
+            for value in [low, f64::midpoint(low, high), high] {
+                assert!(line.slope * value + line.offset >= value.max(least));
+            }
+        }
+        assert!(chord([0.0, f64::INFINITY], 1.0).offset.is_infinite());
+    }
+}

@@ -12,7 +12,8 @@
 
 use super::bounds::Bounds;
 use super::linear::{Area, Coefficients, LANES, Lanes};
-use super::stage::{Relaxation, Relaxed, Stages, largest};
+use super::stage::{Relaxation, Relaxed, largest};
+use super::stages::Stages;
 
 /// [`LANES`] linear forms.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod c_folder;
 mod data;
 mod outputs;
+mod robustness;
 
 use std::fs;
 use std::path::PathBuf;

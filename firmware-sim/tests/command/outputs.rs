@@ -8,7 +8,7 @@ use network::{Activation, Affine, Architecture, Kind, Network, Normalization};
 use super::{Bench, mnist_500};
 
 /// A network that takes 20 numbers and gives about the same, by `middle` between.
-fn autoencoder(middle: usize, outputs: usize) -> Vec<u8> {
+pub(crate) fn autoencoder(middle: usize, outputs: usize) -> Vec<u8> {
     let dense = |outputs, activation| Kind::Dense { outputs, activation };
     let kinds = vec![dense(middle, Activation::Relu), dense(outputs, Activation::None)];
     let architecture = Architecture::new([1, 1, 20], kinds).unwrap();
@@ -42,14 +42,14 @@ fn autoencoder(middle: usize, outputs: usize) -> Vec<u8> {
 }
 
 /// An IDX file of big-endian `float32`: `[item][value]`.
-fn arrays(items: u32, value: impl Fn(u32) -> f32) -> Vec<u8> {
+pub(crate) fn arrays(items: u32, value: impl Fn(u32) -> f32) -> Vec<u8> {
     let mut bytes = vec![0, 0, 0x0d, 2];
     bytes.extend([items, 20].map(u32::to_be_bytes).concat());
     bytes.extend((0..items * 20).flat_map(|at| value(at).to_be_bytes()));
     bytes
 }
 
-fn usual(at: u32) -> f32 {
+pub(crate) fn usual(at: u32) -> f32 {
     (at * 37 % 101) as f32 / 10.0 - 5.0
 }
 

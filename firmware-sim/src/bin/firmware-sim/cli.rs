@@ -215,10 +215,7 @@ pub(crate) struct Robustness {
 impl Robustness {
     /// What is asked.
     pub(crate) fn options(&self) -> robustness::Options {
-        let mut levels = self.levels.clone();
-        levels.sort_unstable();
-        levels.dedup();
-        robustness::Options { levels, seed: self.seed, effort: self.effort }
+        robustness::Options { levels: self.levels.clone(), seed: self.seed, effort: self.effort }
     }
 }
 
