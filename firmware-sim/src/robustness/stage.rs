@@ -166,8 +166,8 @@ impl Stage {
         let mut high = low.clone();
         for (number, linear) in &self.inputs {
             let Bounds { low: from, high: to } = &values[*number];
-            let (rising, falling): (fn(f64) -> f64, fn(f64) -> f64) =
-                (|weight| weight.max(0.0), |weight| weight.min(0.0));
+            let rising = |weight: f64| weight.max(0.0);
+            let falling = |weight: f64| weight.min(0.0);
             linear.add(rising, from, &mut low);
             linear.add(falling, to, &mut low);
             linear.add(rising, to, &mut high);
@@ -290,29 +290,35 @@ impl Stage {
             let others = seen.filter(|(place, _)| *place != top).map(|(_, [_, high])| high);
             let others = others.fold(f64::NEG_INFINITY, f64::max);
             let lead = leads.get(output).copied().unwrap_or(f64::INFINITY);
-            let led = range.map(|it| it + lead);
-            let [lower, upper, upper_led] = match self.steps(map) {
+            let raised = range.map(|it| it + lead);
+            let [lower, upper, upper_by_lead] = match self.steps(map) {
                 Some(steps) => {
                     let [low, high] = [least, most].map(|it| steps.activation(it));
                     if low >= high {
                         [Line::constant(low); 3]
                     } else {
                         let others = steps.activation(others);
-                        let led = if lead.is_finite() {
-                            steps.above(led, [low, high]).after(lead)
+                        let by_lead = if lead.is_finite() {
+                            steps.above(raised, [low, high]).after(lead)
                         } else {
                             Line::constant(f64::INFINITY)
                         };
-                        [steps.below(range, low, part), steps.above(top_range, [others, high]), led]
+                        [
+                            steps.below(range, low, part),
+                            steps.above(top_range, [others, high]),
+                            by_lead,
+                        ]
                     }
                 }
                 // what is no rival is not above the largest of the lower bounds
-                None => [Line::IDENTITY, chord(top_range, others), chord(led, least).after(lead)],
+                None => {
+                    [Line::IDENTITY, chord(top_range, others), chord(raised, least).after(lead)]
+                }
             };
             below.push(Relaxation { line: lower, place });
             // the lower in the middle
-            above.push(if upper_led.middle(range) <= upper.middle(top_range) {
-                Relaxation { line: upper_led, place }
+            above.push(if upper_by_lead.middle(range) <= upper.middle(top_range) {
+                Relaxation { line: upper_by_lead, place }
             } else {
                 Relaxation { line: upper, place: top }
             });
