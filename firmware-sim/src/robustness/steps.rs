@@ -249,8 +249,9 @@ mod tests {
     fn the_line_above_what_a_relu_cuts_is_its_chord() {
         let steps = Steps::new(Multiplier::from_f64_bits(0.1_f64.to_bits()).unwrap(), 0);
         let Line { slope, offset } = steps.above([-1000.0, 1000.0], [0.0, 255.0]);
-        // from the largest that is 0 to the first that is 100
-        assert!((slope - 100.0 / 1995.0).abs() < 1e-9 && (offset - 1000.0 * slope).abs() < 1e-9);
+        // from the least accumulator to the first that becomes 100
+        let chord = 100.0 / (steps.first(100) + 1000.0);
+        assert!((slope - chord).abs() < 1e-12 && (offset - 1000.0 * chord).abs() < 1e-9);
         let below = steps.below([-1000.0, 500.0], 0.0, 0.5);
         assert_eq!(below.slope as i32, 0, "mostly cut");
         let below = steps.below([-500.0, 1000.0], 0.0, 0.5);
