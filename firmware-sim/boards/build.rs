@@ -23,7 +23,9 @@ const STACK_RISCV: u32 = 976;
 
 /// Flash of the boards that are no chip's.
 const FLASH: u32 = 4 << 20;
-/// RAM and flash of an STM32F405xG: DS8626, section 4. It has another 64 KB of RAM elsewhere.
+/// QEMU's board with an STM32F405.
+const CHIP: &str = "netduinoplus2";
+/// RAM and flash of an STM32F405 with a megabyte: DS8626, section 4. It has another 64 KB of RAM elsewhere.
 const STM32F405: [u32; 2] = [128 << 10, 1 << 20];
 
 /// Functions that the compiler calls for what a device must not do: Arm IHI 0043, sections 5.1.2 and 5.3.1.
@@ -73,26 +75,12 @@ fn main() {
         () => "mps2-an386",
     };
     let board = env::var("BOARD").unwrap_or_else(|_| default.into());
-    // QEMU, hw/arm/mps2.c, hw/arm/mps2-tz.c and hw/riscv/virt.c
+    let is_chip = board == CHIP;
     println!("cargo::rustc-check-cfg=cfg(stm32f405)");
-    let (flash, ram, images) = match board.as_str() {
-        "netduinoplus2" => {
-            println!("cargo::rustc-cfg=stm32f405");
-            // no images are loaded
-            (0x0800_0000, 0x2000_0000, 0)
-        }
-        "mps2-an385" | "mps2-an386" => (0, 0x2000_0000, 0x2100_0000_u32),
-        "mps2-an500" => (0, 0x2000_0000, 0x6000_0000),
-        // the secure aliases of two of its memories, where it starts
-        "mps2-an505" => (0x1000_0000, 0x3800_0000, 0x8000_0000),
-        // one memory, which begins with where the processor starts; a megabyte is left below what stands for RAM
-        "virt" => (0x8000_0000_u32, 0x8080_0000_u32, 0x8100_0000),
-        other => {
-            panic!(
-                "BOARD={other} is none of mps2-an385, mps2-an386, mps2-an500, mps2-an505, netduinoplus2, virt"
-            )
-        }
-    };
+    if is_chip {
+        println!("cargo::rustc-cfg=stm32f405");
+    }
+    let [flash, ram, images] = addresses(&board);
     let model = env::var("MODEL_Q8").expect("MODEL_Q8 is the path of a .q8 model");
     println!("cargo::rerun-if-changed={model}");
     println!("cargo::rustc-env=MODEL_Q8={model}");
@@ -113,7 +101,6 @@ fn main() {
     let queue = dimensions.height.min(3) as u32 * (words(dimensions.row_len) + 4);
     // the program `serial` holds a count for each layer, and others have that on the stack
     let counts = 4 * dimensions.layers as u32;
-    let is_chip = board == "netduinoplus2";
     let [ram_len, flash_len] = if is_chip { STM32F405 } else { [RAM, FLASH] };
     let statics =
         4 * dimensions.scratch_words as u32 + queue + 64 + if is_chip { counts } else { 0 };
@@ -153,6 +140,42 @@ fn main() {
                 .expect("a String takes everything");
         }
     }
+    forbid(&mut map, riscv);
+    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    fs::write(folder.join("memory.x"), map).expect("the output folder is writable");
+    // no interrupt has a handler of its own
+    fs::write(folder.join("device.x"), "").expect("the output folder is writable");
+    println!("cargo::rustc-link-search={}", folder.display());
+    println!("cargo::rustc-link-arg-bins=-Tlink.x");
+    println!("cargo::rustc-link-arg-bins=--nmagic");
+    if riscv {
+        // Debian's linker takes it for 64 bits unless told
+        println!("cargo::rustc-link-arg-bins=-melf32lriscv");
+    }
+}
+
+/// Where a board has its flash, its RAM, and the images that are loaded.
+fn addresses(board: &str) -> [u32; 3] {
+    // QEMU, hw/arm/mps2.c, hw/arm/mps2-tz.c and hw/riscv/virt.c
+    match board {
+        // no images are loaded
+        CHIP => [0x0800_0000, 0x2000_0000, 0],
+        "mps2-an385" | "mps2-an386" => [0, 0x2000_0000, 0x2100_0000_u32],
+        "mps2-an500" => [0, 0x2000_0000, 0x6000_0000],
+        // the secure aliases of two of its memories, where it starts
+        "mps2-an505" => [0x1000_0000, 0x3800_0000, 0x8000_0000],
+        // one memory, which begins with where the processor starts; a megabyte is left below what stands for RAM
+        "virt" => [0x8000_0000_u32, 0x8080_0000_u32, 0x8100_0000],
+        other => {
+            panic!(
+                "BOARD={other} is none of mps2-an385, mps2-an386, mps2-an500, mps2-an505, netduinoplus2, virt"
+            )
+        }
+    }
+}
+
+/// Adds to a linker script that it fails where something is linked that a device must not do.
+fn forbid(map: &mut String, riscv: bool) {
     // With `core` built here, all that the compiler may call comes in one piece, called or not: these proofs are for
     // rustup's targets. That nothing panics is proven either way.
     let forbidden = match env::var_os("BUILD_STD") {
@@ -168,17 +191,6 @@ fn main() {
             )
             .expect("a String takes everything");
         }
-    }
-    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    fs::write(folder.join("memory.x"), map).expect("the output folder is writable");
-    // no interrupt has a handler of its own
-    fs::write(folder.join("device.x"), "").expect("the output folder is writable");
-    println!("cargo::rustc-link-search={}", folder.display());
-    println!("cargo::rustc-link-arg-bins=-Tlink.x");
-    println!("cargo::rustc-link-arg-bins=--nmagic");
-    if riscv {
-        // Debian's linker takes it for 64 bits unless told
-        println!("cargo::rustc-link-arg-bins=-melf32lriscv");
     }
 }
 
