@@ -78,18 +78,19 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
     /// `None` if a row is missing.
     #[must_use]
     pub fn finish_in_blocks(mut self, mut take: impl FnMut(usize, &[i32])) -> Option<()> {
-        self.outputs(&mut take)
-    }
-
-    /// As [`Self::finish_in_blocks`], as often as they are needed, until [`Self::restart`].
-    pub(crate) fn outputs(&mut self, take: &mut dyn FnMut(usize, &[i32])) -> Option<()> {
         if !Model::<ROUTINES>::has(Routine::OutputBlocks) || self.model.holds_outputs() {
             let place = self.held()?;
             take(0, <[i32]>::ref_from_bytes(self.scratch.get(place)?.as_bytes()).ok()?);
             return Some(());
         }
         self.run();
-        if self.is_complete() { self.compute_last(take) } else { None }
+        if self.is_complete() { self.compute_last(&mut take) } else { None }
+    }
+
+    /// As [`Self::finish_in_blocks`], as often as they are needed.
+    pub(crate) fn outputs(&mut self, take: impl FnMut(usize, &[i32])) -> Option<()> {
+        let Self { model, scratch, cursor } = self;
+        Frame { model: *model, scratch, cursor: *cursor }.finish_in_blocks(take)
     }
 
     /// Computes a last layer whose outputs are not held.

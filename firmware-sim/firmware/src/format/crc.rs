@@ -25,12 +25,13 @@ const TABLE: [u32; 16] = {
 pub(crate) const START: u32 = !0;
 
 /// The CRC-32 of some bytes.
+#[inline(never)]
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     finish(extend(START, bytes))
 }
 
 /// Of more bytes, from what came before them, both before the last step.
-#[inline(never)]
+#[inline]
 pub(crate) fn extend(mut crc: u32, bytes: &[u8]) -> u32 {
     let four_bits = |crc: u32| crc >> 4 ^ TABLE.get(crc as usize & 15).copied().unwrap_or_default();
     for &byte in bytes {

@@ -190,7 +190,7 @@ impl<const ROUTINES: u16> Bench<'_, '_, ROUTINES> {
         if !self.model.holds_outputs() {
             // they are computed when they are asked for, and here only to be measured
             let before = board.cycles();
-            let _ = self.inference.outputs(&mut |_, _| ());
+            let _ = self.inference.outputs(|_, _| ());
             let cycles = self.chip.counter.between(before, board.cycles());
             if let Some(last) = self.cycles.iter_mut().nth_back(1) {
                 *last = cycles;
@@ -212,7 +212,7 @@ impl<const ROUTINES: u16> Bench<'_, '_, ROUTINES> {
             part.take(number, &[cycles.cast_signed()]);
         }
         let before = REPORT_HEAD + self.cycles.len();
-        let _ = self.inference.outputs(&mut |number, outputs| part.take(before + number, outputs));
+        let _ = self.inference.outputs(|number, outputs| part.take(before + number, outputs));
         let words = part.words.get(..part.len).unwrap_or_default();
         Reply::Report { image, first, words }.emit(frame)
     }
