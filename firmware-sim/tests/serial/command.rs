@@ -68,4 +68,7 @@ fn what_is_wrong_is_one_line() {
         &["4 of 4 images give other logits than on this machine"],
     );
     fails(&mut command(&folder, &lenet(), Fault::OtherProtocol), &["version 9 of the protocol"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firmware-sim"));
+    command.args(["board", "--quantized", "lenet.q8", "--serial", "lenet.q8"]);
+    fails(command.current_dir(folder.path()), &["cannot use lenet.q8: it is a file, no serial"]);
 }

@@ -39,7 +39,7 @@ impl Device {
     fn new(arguments: &cli::Board) -> anyhow::Result<Self> {
         let Some(port) = &arguments.serial else { return Ok(Self::Emulated(arguments.machine)) };
         let port = Port::named(port, arguments.baud);
-        let board = SerialBoard::connect(port.clone(), Retries::default())?;
+        let board = SerialBoard::connect(port.clone(), Retries::default()).map_err(with_hint)?;
         Ok(Self::Real(port, Box::new(board)))
     }
 
@@ -220,6 +220,14 @@ fn with_hint(error: BoardError) -> anyhow::Error {
         }
         BoardError::Qemu { package, .. } => {
             format!("run firmware-sim/boards/setup, or `apt install {package}`")
+        }
+        BoardError::Port { port: Port::Serial { path, .. }, .. } if path.is_file() => {
+            "it is a file, no serial port such as /dev/ttyACM0".into()
+        }
+        BoardError::Port { port: Port::Serial { .. }, source }
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            format!("{source}: join the group that the port belongs to, often dialout")
         }
         _ => return error.into(),
     };
