@@ -4,17 +4,26 @@
 //! [`SerialBoard`] speaks to a real board.
 
 mod build;
+pub mod counts;
 mod emulator;
+pub mod instruction;
+mod instruction_bound;
 mod machine;
 mod port;
+pub mod program;
 mod report;
 mod serial;
+pub mod stack;
+pub mod timing;
+mod worst_case;
 
 pub use emulator::MAX_ROW_PERIOD;
+pub use instruction_bound::InstructionBound;
 pub use machine::Machine;
 pub use port::Port;
 pub use report::{BoardReport, ImageResult};
 pub use serial::{BoardInfo, Retries, SerialBoard};
+pub use worst_case::{StackCase, WorstCase};
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -72,7 +81,21 @@ impl BoardBuilder {
         progress: impl FnMut(usize),
     ) -> Result<BoardReport, BoardError> {
         let file = laid_out(file, machine.layout())?;
-        let model = Model::parse(&file)?;
+        let folder = tempfile::tempdir()?;
+        let run = self.prepare(machine, &file, images, row_period, folder.path())?;
+        run.read(images, None, progress)
+    }
+
+    /// Builds the board image and writes what it is shown into `folder`; the model is laid out for the machine.
+    fn prepare<'a>(
+        &self,
+        machine: Machine,
+        file: &'a [u8],
+        images: &[Vec<u8>],
+        row_period: u32,
+        folder: &Path,
+    ) -> Result<PreparedRun<'a>, BoardError> {
+        let model = Model::parse(file)?;
         if file.len() > FLASH_BYTES {
             return Err(BoardError::Flash { needed: file.len(), there: FLASH_BYTES });
         }
@@ -84,24 +107,16 @@ impl BoardBuilder {
         if let Some(image) = images.iter().find(|image| image.len() != size) {
             return Err(BoardError::Image { found: image.len(), expected: size });
         }
-        let folder = tempfile::tempdir()?;
-        let (model_path, block_path) =
-            (folder.path().join("model.q8"), folder.path().join("images"));
-        std::fs::write(&model_path, &file)?;
+        let (model_path, block_path) = (folder.join("model.q8"), folder.join("images"));
+        std::fs::write(&model_path, file)?;
         let pace = Pace::of(row_period);
         let ticks = (pace.nanoseconds(row_period) * machine.timer_hz() / 1_000_000_000) as u32;
         let mut block: Vec<u8> = (images.len() as u32).to_le_bytes().into();
         block.extend(ticks.to_le_bytes());
         block.extend(images.iter().flatten());
         std::fs::write(&block_path, block)?;
-        let image = self.build(machine, "inference", &model_path, None)?;
-        let lines = emulator::run(machine, &image, Some(&block_path), pace)?;
-        let mut scratch = vec![0; model.scratch_words()];
-        let mut expected = images.iter().map(|image| {
-            outputs(model, image, &mut scratch).expect("images and memory are the model's")
-        });
-        let layers = Int8Network::of(model).names().map(str::to_owned).collect();
-        report::read(lines, layers, model.outputs(), &mut expected, progress)
+        let program = self.build(machine, "inference", &model_path, None)?;
+        Ok(PreparedRun { machine, model, program, block_path, pace })
     }
 
     /// Compares the kernels that are made for this machine with the portable ones, on the machine itself and with
@@ -122,13 +137,45 @@ impl BoardBuilder {
         let image = self.build(machine, program, &model_path, Some(stack))?;
         let mut equal = 0;
         // the others are measurements
-        for line in emulator::run(machine, &image, None, Pace::USUAL)? {
+        for line in emulator::run(machine, &image, None, Pace::USUAL, None)? {
             let line = line?;
             if let Some(count) = line.strip_prefix("equal ") {
                 equal = count.parse().map_err(|_| BoardError::UnexpectedOutput(line.clone()))?;
             }
         }
         Ok(equal)
+    }
+}
+
+/// A board image, and what it is shown.
+struct PreparedRun<'a> {
+    machine: Machine,
+    model: Model<'a>,
+    program: PathBuf,
+    block_path: PathBuf,
+    pace: Pace,
+}
+
+impl PreparedRun<'_> {
+    /// Runs it to its end.
+    fn read(
+        &self,
+        images: &[Vec<u8>],
+        plugin: Option<&str>,
+        progress: impl FnMut(usize),
+    ) -> Result<BoardReport, BoardError> {
+        let block = Some(&*self.block_path);
+        let mut lines = emulator::run(self.machine, &self.program, block, self.pace, plugin)?;
+        let mut scratch = vec![0; self.model.scratch_words()];
+        let mut expected = images.iter().map(|image| {
+            outputs(self.model, image, &mut scratch).expect("images and memory are the model's")
+        });
+        let layers = Int8Network::of(self.model).names().map(str::to_owned).collect();
+        let outputs = self.model.outputs();
+        let report = report::read(lines.by_ref(), layers, outputs, &mut expected, progress)?;
+        // a plugin writes when QEMU ends
+        lines.try_for_each(|line| line.map(drop))?;
+        Ok(report)
     }
 }
 
@@ -207,6 +254,18 @@ pub enum BoardError {
     /// The weights cannot be laid out for the board's core.
     #[error("the weights cannot be laid out for this core")]
     Layout(#[source] Box<Error>),
+    /// The plugin that counts cannot be compiled, for want of a compiler.
+    #[error("gcc is not installed")]
+    Compiler,
+    /// The plugin cannot be compiled, or QEMU does not take it.
+    #[error("instructions cannot be counted: {0}")]
+    Plugin(String),
+    /// There is no maximum of instructions.
+    #[error("the maximum of instructions is not known: {0}")]
+    Bound(&'static str),
+    /// What the linker wrote cannot be read.
+    #[error("the board image cannot be read")]
+    Program(#[from] program::ProgramError),
     /// A file or a program could not be used.
     #[error("cannot run the board")]
     Io(#[from] std::io::Error),

@@ -45,11 +45,14 @@ impl Pace {
 ///
 /// With `-icount` an instruction takes the same part of the board's time, whatever the host does, and sleep takes none of
 /// the host's: a run repeats exactly.
+///
+/// `plugin` is one of QEMU's, with its arguments; its files are named from the folder of `test_images` on.
 pub(super) fn run(
     machine: Machine,
     image: &Path,
     test_images: Option<&Path>,
     pace: Pace,
+    plugin: Option<&str>,
 ) -> Result<Lines, BoardError> {
     let [emulator, package] = machine.emulator();
     let mut qemu = Command::new(emulator);
@@ -72,6 +75,9 @@ pub(super) fn run(
         let name = name.display();
         let device = format!("loader,file={name},addr={:#x},force-raw=on", machine.images_at());
         qemu.args(["-device", &device]);
+    }
+    if let Some(plugin) = plugin {
+        qemu.args(["-plugin", plugin]);
     }
     let mut child =
         qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(

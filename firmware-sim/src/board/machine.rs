@@ -2,6 +2,8 @@
 
 use firmware::format::Layout;
 
+use super::timing::Timing;
+
 /// Bytes of flash that every board has, or what stands for it: `firmware-sim/boards/build.rs`.
 pub(super) const FLASH_BYTES: usize = 4 << 20;
 
@@ -132,6 +134,28 @@ impl Machine {
             Self::M3 | Self::M4 | Self::M7 | Self::V6m => 25_000_000,
             Self::M33 => 20_000_000,
             Self::Rv32imac => 10_000_000,
+        }
+    }
+
+    /// How long its instructions take, where that is published.
+    #[must_use]
+    pub const fn timing(self) -> Option<Timing> {
+        match self {
+            Self::V6m => Some(Timing::CortexM0Plus),
+            Self::M3 => Some(Timing::CortexM3),
+            Self::M4 => Some(Timing::CortexM4),
+            Self::Rv32imac => Some(Timing::Hazard3),
+            Self::M7 | Self::M33 => None,
+        }
+    }
+
+    /// Where the program reads its clock, in memory; of RISC-V it is a register of the core: `boards/src/mps2.rs` and
+    /// `boards/src/virt.rs`.
+    pub(super) const fn clock(self) -> Option<u32> {
+        match self {
+            Self::M3 | Self::M4 | Self::M7 | Self::V6m => Some(0x4000_0004),
+            Self::M33 => Some(0x5000_0004),
+            Self::Rv32imac => None,
         }
     }
 

@@ -1,0 +1,81 @@
+//! What a model takes at worst on a board, whatever the image.
+
+use std::fs;
+use std::path::PathBuf;
+
+use firmware::Model;
+
+use super::counts::Counts;
+use super::program::Program;
+use super::stack::{NeverCalled, StackBound, StackError};
+use super::{BoardBuilder, BoardError, InstructionBound, Machine, laid_out};
+
+/// What a model takes at worst.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorstCase {
+    /// The deepest stack.
+    pub stack: StackCase,
+    /// The maximum of instructions.
+    pub instructions: InstructionBound,
+}
+
+/// The deepest stack of a board's program with a model, and how much there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackCase {
+    /// The deepest; or why there is no bound.
+    pub bound: Result<StackBound, StackError>,
+    /// Bytes that there are: what is deeper is a fault.
+    pub there: u32,
+}
+
+impl StackCase {
+    /// That of a board's program, which was linked with this model.
+    #[must_use]
+    pub fn of(program: &Program, model: Model<'_>) -> Self {
+        let symbol = |name| program.symbol(name).unwrap_or_default();
+        Self {
+            bound: StackBound::of(program, &NeverCalled::of(model.layers())),
+            there: symbol("_stack_start").saturating_sub(symbol("_stack_end")),
+        }
+    }
+
+    /// Whether what there is holds the deepest.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.bound.as_ref().is_ok_and(|bound| bound.bytes() <= self.there)
+    }
+}
+
+impl BoardBuilder {
+    /// What this model takes at worst; `seen` is what some images did, [`Self::run_counted`], by which it is checked.
+    ///
+    /// # Errors
+    /// As [`Self::run_counted`] and [`Self::instruction_bound`]. That there is no bound of the stack is no error: it is
+    /// told why.
+    pub fn worst_case(
+        &self,
+        machine: Machine,
+        file: &[u8],
+        row_period: u32,
+        seen: &Counts,
+    ) -> Result<WorstCase, BoardError> {
+        let file = laid_out(file, machine.layout())?;
+        Ok(WorstCase {
+            stack: StackCase::of(&seen.program, Model::parse(&file)?),
+            instructions: self.instruction_bound(machine, &file, row_period, seen)?,
+        })
+    }
+
+    /// The board image with this model, and where its ELF file lies, until another is built.
+    ///
+    /// # Errors
+    /// As [`Self::worst_case`].
+    pub fn program(&self, machine: Machine, file: &[u8]) -> Result<(Program, PathBuf), BoardError> {
+        let file = laid_out(file, machine.layout())?;
+        let folder = tempfile::tempdir()?;
+        let model_path = folder.path().join("model.q8");
+        fs::write(&model_path, file)?;
+        let image = self.build(machine, "inference", &model_path, None)?;
+        Ok((Program::parse(&fs::read(&image)?)?, image))
+    }
+}
