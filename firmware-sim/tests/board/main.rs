@@ -1,9 +1,11 @@
 //! The engine on emulated boards. Each test needs QEMU and Rust for the boards, which `firmware-sim/boards/setup`
 //! installs and `tests/run` uses; so without `--ignored` they are passed over.
 
+mod cycles;
 mod profile;
 mod random;
 mod serial;
+mod worst_case;
 
 use std::fs;
 use std::process::Command;

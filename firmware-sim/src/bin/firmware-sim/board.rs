@@ -1,6 +1,9 @@
 //! `firmware-sim board`: the engine on an emulated board, or on a real one.
 
+mod counted;
+mod cycles;
 mod report;
+mod worst_case;
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -24,6 +27,7 @@ use crate::cli::Given;
 use crate::data::{self, Wanted};
 use crate::model::{Onnx, with_hint as with_model_hint};
 use crate::{cli, model};
+use counted::Counted;
 use report::Run;
 
 /// Images that are read unless another number is given.
@@ -60,6 +64,9 @@ impl Device {
 }
 
 pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
+    if arguments.counted.cycles {
+        cycles::ensure_published(arguments.machine)?;
+    }
     let given = arguments.data.given()?;
     let path = given.path();
     let named = || {
@@ -97,11 +104,12 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
     let chosen = test.chosen(count);
     let images = samples::frames(model, test.content.samples(), &chosen)?;
     let started = Instant::now();
-    let report = match &mut device {
+    let (report, counted) = match &mut device {
         Device::Emulated(machine) => emulated(arguments, *machine, model, &images)
             .with_context(|| format!("{} with {}", machine.title(), named()))?,
         Device::Real(_, board) => {
-            with_bar(&images, |progress| board.run(&bytes, &images, progress))?
+            let report = with_bar(&images, |progress| board.run(&bytes, &images, progress))?;
+            (report, Counted::default())
         }
     };
 
@@ -118,6 +126,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
         model,
         memory: Memory::of(model),
         report: &report,
+        counted,
         all,
         of_all,
         is_named,
@@ -169,13 +178,19 @@ fn emulated(
     machine: Machine,
     model: Model<'_>,
     images: &[Vec<u8>],
-) -> anyhow::Result<BoardReport> {
+) -> anyhow::Result<(BoardReport, Counted)> {
     let mut builder = BoardBuilder::of_this_build();
     if let Some(sources) = &arguments.sources {
         builder.sources.clone_from(sources);
     }
-    let row_period = row_period(arguments, model);
-    with_bar(images, |progress| builder.run(machine, model.bytes(), images, row_period, progress))
+    let (row_period, wanted) = (row_period(arguments, model), &arguments.counted);
+    with_bar(images, |progress| {
+        let file = model.bytes();
+        if wanted.worst_case || wanted.cycles {
+            return Counted::run(wanted, &builder, machine, (file, images), row_period, progress);
+        }
+        Ok((builder.run(machine, file, images, row_period, progress)?, Counted::default()))
+    })
 }
 
 fn row_period(arguments: &cli::Board, model: Model<'_>) -> u32 {
@@ -183,10 +198,10 @@ fn row_period(arguments: &cli::Board, model: Model<'_>) -> u32 {
 }
 
 /// Shows how many of the images are done.
-fn with_bar(
+fn with_bar<T>(
     images: &[Vec<u8>],
-    run: impl FnOnce(&mut dyn FnMut(usize)) -> Result<BoardReport, BoardError>,
-) -> anyhow::Result<BoardReport> {
+    run: impl FnOnce(&mut dyn FnMut(usize)) -> Result<T, BoardError>,
+) -> anyhow::Result<T> {
     let bar = model::progress_bar(images.len(), "images");
     let report = run(&mut |done| bar.set_position(done as u64));
     bar.finish_and_clear();
@@ -217,6 +232,9 @@ fn with_hint(error: BoardError) -> anyhow::Error {
         }
         BoardError::Target { target } => {
             format!("run firmware-sim/boards/setup, or `rustup target add {target}`")
+        }
+        BoardError::Compiler => {
+            "run firmware-sim/boards/c/setup, or `apt install gcc libc6-dev`".into()
         }
         BoardError::Qemu { package, .. } => {
             format!("run firmware-sim/boards/setup, or `apt install {package}`")

@@ -251,6 +251,8 @@ pub(crate) struct Board {
     /// Also show multiply-accumulates (MACs), and instructions per MAC
     #[arg(long)]
     pub(crate) profile: bool,
+    #[command(flatten)]
+    pub(crate) counted: Counted,
     /// Print the counts as CSV, as boards/profile.csv has them: of each layer what it has to do, and mean and maximum of
     /// its instructions
     #[arg(long, conflicts_with_all = ["profile", "json"])]
@@ -261,6 +263,22 @@ pub(crate) struct Board {
     /// Folder firmware-sim/boards of this project [default: that of the clone this was built in]
     #[arg(long, value_name = "DIR")]
     pub(crate) sources: Option<PathBuf>,
+}
+
+/// What is shown of each instruction's counts.
+#[derive(Debug, Args)]
+pub(crate) struct Counted {
+    /// Also show bounds that hold for any image: of the stack, by the code as it is linked, and of the instructions. Needs
+    /// gcc
+    #[arg(long, conflicts_with_all = ["csv", "serial"])]
+    pub(crate) worst_case: bool,
+    /// Also show modelled cycles, by what the makers of the cores publish: of m3, m4, v6m (as Cortex-M0+) and rv32imac (as
+    /// Hazard3). Needs gcc
+    #[arg(long, conflicts_with_all = ["csv", "serial"])]
+    pub(crate) cycles: bool,
+    /// Cycles that each word from flash takes more, for --cycles
+    #[arg(long, value_name = "N", requires = "cycles", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=255))]
+    pub(crate) wait_states: u32,
 }
 
 /// Forms of one int8 model.

@@ -14,6 +14,9 @@ use safe_io::SingleLine;
 use serde_json::json;
 
 use super::Device;
+use super::counted::Counted;
+use super::cycles::ModelledCycles;
+use super::worst_case;
 
 /// A model with what the board made of it.
 pub(super) struct Run<'a> {
@@ -23,6 +26,7 @@ pub(super) struct Run<'a> {
     pub(super) model: Model<'a>,
     pub(super) memory: Memory,
     pub(super) report: &'a BoardReport,
+    pub(super) counted: Counted,
     /// Images that there are.
     pub(super) all: usize,
     /// Which of them were read.
@@ -121,7 +125,11 @@ impl Run<'_> {
         summary.extend([("RAM", self.ram()), ("flash", self.flash())]);
         let lines: Vec<String> =
             summary.iter().map(|(name, value)| format!("{name:<8} {value}")).collect();
-        format!("{}\n\n{}", lines.join("\n"), self.table(profile).trim_fmt())
+        let mut parts = vec![lines.join("\n"), self.table(profile).trim_fmt()];
+        let Counted { cycles, worst_case } = &self.counted;
+        parts.extend(cycles.as_ref().map(ModelledCycles::text));
+        parts.extend(worst_case.as_ref().map(|worst| worst_case::text(worst, report)));
+        parts.join("\n\n")
     }
 
     /// Which board, and how long it took.
@@ -272,7 +280,7 @@ impl Run<'_> {
         // a real board need not say them
         let known = |bytes: usize| (bytes > 0).then_some(bytes);
         let ram = known(report.statics).and(known(report.stack)).map(|_| report.ram());
-        json!({
+        let mut object = json!({
             "machine": machine,
             "board": board,
             "images": report.images.len(),
@@ -288,6 +296,14 @@ impl Run<'_> {
             "flash": known(report.flash),
             "model": self.memory.file_bytes,
             self.unit(): layers,
-        })
+        });
+        let Counted { cycles, worst_case } = &self.counted;
+        if let Some(cycles) = cycles {
+            object["modelled_cycles"] = cycles.json();
+        }
+        if let Some(worst_case) = worst_case {
+            object["worst_case"] = worst_case::json(worst_case, report);
+        }
+        object
     }
 }
