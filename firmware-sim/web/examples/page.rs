@@ -85,8 +85,7 @@ fn embed(id: &str, path: &str) -> Result<String, String> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
-    let units = iter::once(BYTE_ORDER_MARK).chain(text.chars());
-    let bytes: Vec<u8> =
-        String::from_iter(units).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let marked: String = iter::once(BYTE_ORDER_MARK).chain(text.chars()).collect();
+    let bytes: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
