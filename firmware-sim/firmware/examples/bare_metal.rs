@@ -8,7 +8,7 @@
 use firmware::format::MAX_LAYERS;
 use firmware::link::{Buffers, Chip, Counter, Device};
 use firmware::plan::MAX_SCRATCH_WORDS;
-use firmware::{Answer, Model, Progress};
+use firmware::{Answer, FlashCheck, FlashState, Model, Progress};
 
 /// Room for any file and any image.
 type Bytes = [u8; 1 << 20];
@@ -29,6 +29,8 @@ static INFER: extern "C" fn(&Bytes, usize, &Bytes, usize, &mut Scratch) -> u32 =
 #[used]
 static STREAM: extern "C" fn(&Bytes, usize, extern "C" fn(&mut Row) -> usize, &mut Scratch) -> u32 =
     stream;
+#[used]
+static RECHECK: extern "C" fn(&Bytes, usize, usize) -> bool = recheck;
 #[used]
 static OUTPUTS: extern "C" fn(&Bytes, usize, &Bytes, usize, &mut Scratch, Take) -> bool = outputs;
 #[used]
@@ -119,6 +121,23 @@ extern "C" fn serial(flash: &Bytes, length: usize, line: &Line, scratch: &mut Sc
     };
     let ended: Option<()> = run();
     ended.is_some()
+}
+
+/// Flash again, a piece at a time, and the layers of which one is damaged.
+extern "C" fn recheck(flash: &Bytes, length: usize, piece: usize) -> bool {
+    let check = || {
+        let model = Model::parse(flash.get(..length)?).ok()?;
+        let mut check = FlashCheck::START;
+        let mut state = FlashState::Going;
+        while state == FlashState::Going {
+            state = model.verify_step(&mut check, piece);
+        }
+        let layers = 0..model.layers().records.len();
+        Some(
+            state == FlashState::Good && layers.map(|it| model.layer_checksum(it)).all(|it| it > 0),
+        )
+    };
+    check().unwrap_or(false)
 }
 
 /// All that is answered, so that none of it is left out.

@@ -94,6 +94,11 @@ impl<const ROUTINES: u16> Frame<'_, '_, ROUTINES> {
         self.steps().first().is_some_and(|&rows| rows == height)
     }
 
+    /// The memory that it works in: for experiments with faults in memory, which change it between steps.
+    pub const fn memory(&mut self) -> &mut [u32] {
+        self.scratch
+    }
+
     /// Does the next thing that is due, a row of one layer: for those who do something in between, or measure.
     #[inline]
     pub fn step(&mut self) -> Progress {
@@ -201,7 +206,8 @@ impl<const ROUTINES: u16> Frame<'_, '_, ROUTINES> {
                 // such a file was refused
                 _ => return None,
             }
-            step.first += step.channels.len();
+            // at least one, or a file that changed in flash might keep it here for ever
+            step.first += step.channels.len().max(1);
             if step.first >= all.len() {
                 return Some(());
             }

@@ -16,6 +16,7 @@
 mod check;
 pub(crate) mod crc;
 mod emit;
+mod recheck;
 
 pub use super::answer::Limits;
 pub use super::plan::Places;
@@ -25,6 +26,7 @@ pub use super::schedule::{Layers, MAX_HELD_OUTPUTS, MAX_LAYERS, Rehearsal};
 pub use super::weights::{BLOCK, Layout, Order, Weights};
 pub use check::{accumulator_bound, chunk_bound};
 pub use emit::{Part, emit, file_len};
+pub use recheck::{FlashCheck, FlashState};
 
 use core::fmt;
 use core::ops::Range;
@@ -288,6 +290,22 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
     /// [`FormatError::Checksum`], [`FormatError::Header`], and [`FormatError::Routines`].
     pub fn parse_embedded(flash: &'a [u8]) -> Result<Self, FormatError> {
         Self::linked(check::read(flash)?)
+    }
+
+    /// The same model in other bytes, of which nothing is checked: as if those that were parsed had changed since. For
+    /// experiments with faults in memory; what an inference gives may be wrong or nothing.
+    ///
+    /// `None` unless they are as many, and lie at a multiple of four.
+    #[must_use]
+    pub fn after_faults<'b>(&self, flash: &'b [u8]) -> Option<Model<'b, ROUTINES>> {
+        if flash.len() != self.flash.len() {
+            return None;
+        }
+        let (header, rest) = Header::ref_from_prefix(flash).ok()?;
+        let (records, rest) =
+            <[Record]>::ref_from_prefix_with_elems(rest, self.records.len()).ok()?;
+        let (places, _) = <[U16]>::ref_from_prefix_with_elems(rest, self.places.0.len()).ok()?;
+        Some(Model { flash, header, records, places: Places(places) })
     }
 
     /// The model with the routines that are linked.

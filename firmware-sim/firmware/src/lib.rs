@@ -22,4 +22,4 @@ extern crate std;
 
 pub use answer::{Answer, Verdict};
 pub use engine::{Frame, Logits, Progress};
-pub use format::{Dimensions, FormatError, Model};
+pub use format::{Dimensions, FlashCheck, FlashState, FormatError, Model};

@@ -30,6 +30,11 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     finish(extend(START, bytes))
 }
 
+/// The CRC-32 of bytes that come after others, of which it was `before`; 0 is that of none.
+pub(super) fn crc32_after(before: u32, bytes: &[u8]) -> u32 {
+    finish(extend(!before, bytes))
+}
+
 /// Of more bytes, from what came before them, both before the last step.
 #[inline]
 pub(crate) fn extend(mut crc: u32, bytes: &[u8]) -> u32 {
@@ -54,5 +59,13 @@ mod tests {
     fn the_check_value_of_the_catalogue_comes_out() {
         // <https://reveng.sourceforge.io/crc-catalogue/17plus.htm>, CRC-32/ISO-HDLC
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+    }
+
+    #[test]
+    fn bytes_in_two_pieces_give_what_they_give_at_once() {
+        for middle in 0..=9 {
+            let (first, second) = b"123456789".split_at(middle);
+            assert_eq!(crc32_after(crc32(first), second), 0xcbf4_3926);
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! plan says.
 
 mod definition;
+mod faults;
 mod format;
 mod link;
 mod seeds;

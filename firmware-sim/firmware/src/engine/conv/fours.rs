@@ -207,7 +207,8 @@ impl<'a> Lines<'a> {
         let (mut first, mut skip) = (self.first, 0);
         loop {
             let end = self.end.min(first + at_once.max(1));
-            let run = most.min(weights.run - skip);
+            // at least one, or a file that changed in flash might keep it here
+            let run = most.max(1).min(weights.run - skip);
             let pairs = gathered_pairs(end - first, run);
             let rows = self.rows.part(first..end)?;
             words::gather_places(pixels.get(skip..)?, rows, run, work.patch);

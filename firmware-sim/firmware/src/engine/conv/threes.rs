@@ -182,7 +182,7 @@ impl Step<'_> {
                 bytes::three_places(weights.get(first..)?, taps, patch, sums, are_new);
                 are_new = false;
             }
-            first += patch.len();
+            first += patch.len().max(1); // or a file that changed in flash might keep it here
         }
         if are_new {
             sums.fill([[0; PLACES]; BLOCK]);
