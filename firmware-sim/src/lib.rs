@@ -18,6 +18,7 @@ pub mod memory;
 mod normalization;
 pub mod onnx;
 mod pooling;
+pub mod proof;
 pub mod quantize;
 mod range_estimator;
 mod ranking;

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Prove for how many test images no change of each pixel by a few grey levels changes the class
     Robustness(Robustness),
+    /// Prove of an int8 model, for every sum that a channel may reach, that it is requantised as the definition says
+    Prove(Prove),
     /// Run an int8 model on an emulated Cortex-M or RISC-V board, or on a real one, and compare every logit with this machine's
     Board(Board),
 }
@@ -217,6 +219,16 @@ impl Robustness {
     pub(crate) fn options(&self) -> robustness::Options {
         robustness::Options { levels: self.levels.clone(), seed: self.seed, effort: self.effort }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    /// Int8 model
+    #[arg(long, value_name = "MODEL.q8")]
+    pub(crate) quantized: PathBuf,
+    /// Print one JSON object; its fields are described in the library's module `proof`
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

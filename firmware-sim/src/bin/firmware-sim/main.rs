@@ -1,4 +1,4 @@
-//! The `firmware-sim` command: quantize, compare-calibrations, verify, robustness, board.
+//! The `firmware-sim` command: quantize, compare-calibrations, verify, robustness, prove, board.
 #![forbid(unsafe_code)]
 
 mod board;
@@ -8,6 +8,7 @@ mod compare_calibrations;
 mod data;
 mod memory;
 mod model;
+mod prove;
 mod provenance;
 mod quantize;
 mod robustness;
@@ -30,6 +31,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::CompareCalibrations(arguments) => compare_calibrations::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Robustness(arguments) => robustness::run(&arguments),
+        Command::Prove(arguments) => prove::run(&arguments),
         Command::Board(arguments) => board::run(&arguments),
     }
 }
