@@ -24,6 +24,7 @@ mod range_estimator;
 mod ranking;
 pub mod robustness;
 pub mod samples;
+pub mod soft_errors;
 pub mod source;
 pub mod supported;
 pub mod verify;

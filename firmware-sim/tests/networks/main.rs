@@ -1,6 +1,7 @@
 //! Networks other than LeNet: quantised, packed, run by the engine and by the host, or refused by all reasons.
 
 mod dead;
+mod evidence;
 
 use dataset::Image;
 use firmware::Model;

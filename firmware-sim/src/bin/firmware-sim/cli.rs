@@ -1,6 +1,6 @@
 //! Arguments of the `firmware-sim` command; their help is their documentation.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -11,6 +11,7 @@ use firmware::format::Layout;
 use firmware_sim::board::{MAX_ROW_PERIOD, Machine};
 use firmware_sim::quantize::{Options, RangeEstimator};
 use firmware_sim::robustness::{self, Effort};
+use firmware_sim::soft_errors::Part;
 use runtime::FloatInput;
 use safe_io::SingleLine;
 
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Robustness(Robustness),
     /// Prove of an int8 model, for every sum that a channel may reach, that it is requantised as the definition says
     Prove(Prove),
+    /// Flip bits of an int8 model and of its memory, and count what that does to its answers
+    Inject(Inject),
     /// Run an int8 model on an emulated Cortex-M or RISC-V board, or on a real one, and compare every logit with this machine's
     Board(Board),
 }
@@ -232,6 +235,42 @@ pub(crate) struct Prove {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Inject {
+    /// Int8 model
+    #[arg(long, value_name = "MODEL.q8")]
+    pub(crate) quantized: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: TestData,
+    /// Test images to show after each flip, chosen as those of `board`
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub(crate) images: NonZeroUsize,
+    /// Bits that flip at once: 1, or 2 of the same 32
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) flips: u8,
+    /// Flips to try of each part of each layer; of one with fewer bits all of them
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub(crate) samples: NonZeroU32,
+    /// Try every bit of flash; of memory, which has as many moments as bits, samples in any case
+    #[arg(long, conflicts_with = "samples")]
+    pub(crate) all: bool,
+    /// Only of these parts
+    #[arg(long = "part", value_name = "PART,…", value_delimiter = ',', value_parser = part())]
+    pub(crate) parts: Vec<Part>,
+    /// What the samples follow from
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) seed: u64,
+    /// Print one JSON object; its fields are described in the library's module `soft_errors`
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also draw which bits matter
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) picture: Option<PathBuf>,
+    /// Replace a file that this program did not write
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Board {
     /// Test images to read: of a folder of pictures as many of each class as of another, as far as there are; of other
     /// data the first ones [default: 100, or all if there are fewer]
@@ -326,6 +365,14 @@ fn effort() -> impl TypedValueParser<Value = Effort> {
     .map(|name| {
         let named = |effort: &Effort| effort.name() == name;
         Effort::ALL.into_iter().find(named).expect("only names of efforts are possible")
+    })
+}
+
+/// A [`Part`] of memory by its name.
+fn part() -> impl TypedValueParser<Value = Part> {
+    PossibleValuesParser::new(Part::ALL.map(Part::name)).map(|name| {
+        let named = |part: &Part| part.name() == name;
+        Part::ALL.into_iter().find(named).expect("only names of parts are possible")
     })
 }
 

@@ -1,4 +1,4 @@
-//! The `firmware-sim` command: quantize, compare-calibrations, verify, robustness, prove, board.
+//! The `firmware-sim` command: quantize, compare-calibrations, verify, robustness, prove, inject, board.
 #![forbid(unsafe_code)]
 
 mod board;
@@ -6,6 +6,7 @@ mod c_folder;
 mod cli;
 mod compare_calibrations;
 mod data;
+mod inject;
 mod memory;
 mod model;
 mod prove;
@@ -32,6 +33,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Robustness(arguments) => robustness::run(&arguments),
         Command::Prove(arguments) => prove::run(&arguments),
+        Command::Inject(arguments) => inject::run(&arguments),
         Command::Board(arguments) => board::run(&arguments),
     }
 }

@@ -1,7 +1,7 @@
 //! `firmware-sim verify`: how much the int8 model differs from the float model.
 
 mod json;
-mod page;
+pub(crate) mod page;
 mod share;
 mod text;
 

@@ -1,6 +1,6 @@
 //! The report as a page: one file, with its plots and pictures inside.
 
-mod plots;
+pub(crate) mod plots;
 
 use std::io::Cursor;
 

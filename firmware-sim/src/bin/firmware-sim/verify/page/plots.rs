@@ -21,34 +21,41 @@ const LAYER_HEIGHT: u32 = 18;
 const LETTER: u32 = 8;
 /// Letters of a layer's name that have room.
 const MAX_LETTERS: usize = 24;
-const CAPTION: (&str, u32) = ("sans-serif", 16);
+pub(crate) const CAPTION: (&str, u32) = ("sans-serif", 16);
 const BLUE: RGBColor = RGBColor(0, 114, 178); // Okabe and Ito's, told apart by everyone
-const ORANGE: RGBColor = RGBColor(213, 94, 0);
+pub(crate) const ORANGE: RGBColor = RGBColor(213, 94, 0);
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Axes = Cartesian2d<RangedCoordf64, RangedCoordf64>;
-type Fault<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
+pub(crate) type Fault<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
 
 /// All of them, in the order of the page.
 ///
 /// # Errors
 /// If one cannot be drawn; none is known.
 pub(super) fn all(verification: &Verification) -> anyhow::Result<[String; 3]> {
-    // its widths only: a browser takes what it has
-    register_font("sans-serif", FontStyle::Normal, notosans::REGULAR_TTF)
-        .map_err(|_| anyhow!("the font within this program is damaged"))?;
     let layers = &verification.layers[..];
     Ok([
-        plot(sqnr_height(layers), |area| sqnr(area, layers))?,
-        plot(HEIGHT, |area| errors(area, verification))?,
-        plot(HEIGHT, |area| margins(area, verification))?,
+        plot((WIDTH, sqnr_height(layers)), |area| sqnr(area, layers))?,
+        plot((WIDTH, HEIGHT), |area| errors(area, verification))?,
+        plot((WIDTH, HEIGHT), |area| margins(area, verification))?,
     ])
 }
 
-fn plot(height: u32, draw: impl FnOnce(&Area<'_>) -> anyhow::Result<()>) -> anyhow::Result<String> {
+/// A drawing of so many pixels, as SVG.
+///
+/// # Errors
+/// If it cannot be drawn; none is known.
+pub(crate) fn plot(
+    size: (u32, u32),
+    draw: impl FnOnce(&Area<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<String> {
+    // its widths only: a browser takes what it has
+    register_font("sans-serif", FontStyle::Normal, notosans::REGULAR_TTF)
+        .map_err(|_| anyhow!("the font within this program is damaged"))?;
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         draw(&area)?;
         draw_result(area.present())?;
     }
@@ -61,7 +68,7 @@ fn sqnr_height(layers: &[LayerFidelity]) -> u32 {
 }
 
 /// Drawing into a string does not fail; the type says that it might.
-fn draw_result<T>(result: Result<T, Fault<'_>>) -> anyhow::Result<T> {
+pub(crate) fn draw_result<T>(result: Result<T, Fault<'_>>) -> anyhow::Result<T> {
     result.map_err(|error| anyhow!("cannot draw a plot: {error}"))
 }
 
@@ -193,7 +200,6 @@ mod tests {
 
     #[test]
     fn every_layer_of_any_number_is_named() {
-        register_font("sans-serif", FontStyle::Normal, notosans::REGULAR_TTF).ok().unwrap();
         for count in [1, 2, 9, 10, 64] {
             let layer = |number: usize| LayerFidelity {
                 layer: format!("conv{number}"),
@@ -209,7 +215,7 @@ mod tests {
                 limit_bits: 24,
             };
             let layers: Vec<LayerFidelity> = (1..=count).map(layer).collect();
-            let svg = plot(sqnr_height(&layers), |area| sqnr(area, &layers)).unwrap();
+            let svg = plot((WIDTH, sqnr_height(&layers)), |area| sqnr(area, &layers)).unwrap();
             for layer in &layers {
                 assert!(svg.contains(&format!("\n{}\n", layer.layer)), "{svg}");
             }
