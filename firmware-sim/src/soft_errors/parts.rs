@@ -166,7 +166,7 @@ pub fn groups(model: Model<'_>) -> Vec<Group> {
             stride: size_of::<Channel>(),
             ..Group::bytes(part, start + offset, start + offset, item_bytes)
         };
-        let weights = start + items * size_of::<Channel>();
+        let weights = start + size_of_val(model.channels(number));
         let end = weights + model.weights(number).len();
         let all = [
             field(Part::Bias, core::mem::offset_of!(Channel, bias), 4),

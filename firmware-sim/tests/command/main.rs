@@ -56,6 +56,36 @@ fn mnist_500() -> String {
 }
 
 #[test]
+fn flips_are_counted_and_drawn() {
+    let bench = Bench::new();
+    bench.quantize();
+    let data = mnist_500();
+    let common = ["inject", "--quantized", "lenet.q8", "--data", &data, "--images", "2"];
+    let few = ["--samples", "3", "--part", "bias,weights,rows", "--json", "--picture", "bits.svg"];
+    let output = bench.run(&[&common[..], &few].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    // a bias and weights of four layers, and rows
+    assert_eq!(found["groups"].as_array().unwrap().len(), 9);
+    assert_eq!((&found["flash"]["flips"], &found["scratch"]["flips"]), (&24.into(), &3.into()));
+    assert_eq!(found["flash"]["by_steps"]["share"], 1.0);
+    let picture = fs::read_to_string(bench.path("bits.svg")).unwrap();
+    assert!(picture.contains("dense1 weights"), "{picture}");
+
+    fs::write(bench.path("mine.svg"), "<svg/>").unwrap();
+    bench.refuses(
+        &[&common[..], &["--part", "bias", "--picture", "mine.svg"]].concat(),
+        &["mine.svg", "--force"],
+    );
+    bench.refuses(
+        &["inject", "--quantized", "lenet.q8", "--data", &data, "--images", "900"],
+        &["--images 900", "500"],
+    );
+    bench.refuses(&["prove", "--quantized", "lenet.onnx"], &["lenet.onnx", "starts with"]);
+    bench.refuses(&["prove", "--quantized", "none.q8"], &["cannot read none.q8"]);
+}
+
+#[test]
 fn a_model_is_made_and_verified() {
     let bench = Bench::new();
     bench.quantize();

@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &cli::Inject) -> anyhow::Result<()> {
         writeln!(stdout, "int8     {path}, SHA-256 {}…", &hash[..16])?;
         writeln!(
             stdout,
-            "images   {}, after each flip of flash; of scratch one",
+            "images   {count} of {}, after each flip of flash; of scratch one",
             test.selection(count)
         )?;
         let bits = if found.is_double { "two of 32 at once" } else { "one at a time" };
