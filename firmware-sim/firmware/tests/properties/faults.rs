@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use firmware::format::{Channel, Layout};
+use firmware::format::Layout;
 use firmware::{FlashCheck, FlashState, Model, Progress};
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ fn recheck(model: Model<'_>, max_bytes: usize) -> (FlashState, usize) {
 /// Where the weights of a layer lie.
 fn weights(model: Model<'_>, layer: usize) -> Range<usize> {
     let start = model.layers().records[layer].data.get() as usize;
-    let start = start + model.channels(layer).len() * size_of::<Channel>();
+    let start = start + size_of_val(model.channels(layer));
     start..start + model.weights(layer).len()
 }
 
