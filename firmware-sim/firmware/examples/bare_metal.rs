@@ -8,6 +8,7 @@
 use firmware::format::MAX_LAYERS;
 use firmware::link::{Buffers, Chip, Counter, Device};
 use firmware::plan::MAX_SCRATCH_WORDS;
+use firmware::resample::{Crop, Resample, luma};
 use firmware::{Answer, FlashCheck, FlashState, Model, Progress};
 
 /// Room for any file and any image.
@@ -35,6 +36,15 @@ static RECHECK: extern "C" fn(&Bytes, usize, usize) -> bool = recheck;
 static OUTPUTS: extern "C" fn(&Bytes, usize, &Bytes, usize, &mut Scratch, Take) -> bool = outputs;
 #[used]
 static SERIAL: extern "C" fn(&Bytes, usize, &Line, &mut Scratch) -> bool = serial;
+#[used]
+static SHRINK: for<'a> extern "C" fn(&'a mut Shrink, &[u8; 960]) -> Option<&'a [u8; 60]> = shrink;
+#[used]
+static NEW_SHRINK: extern "C" fn(u16, &Crop, u16, &mut Shrink) -> bool = new_shrink;
+#[used]
+static GREY: extern "C" fn(&[u8; 3]) -> u8 = grey;
+
+/// From rows of 320 colours to such of 20.
+type Shrink = Resample<3, 960, 60>;
 
 /// A whole image.
 extern "C" fn infer(
@@ -138,6 +148,21 @@ extern "C" fn recheck(flash: &Bytes, length: usize, piece: usize) -> bool {
         )
     };
     check().unwrap_or(false)
+}
+
+/// A row of a frame.
+extern "C" fn shrink<'a>(resample: &'a mut Shrink, row: &[u8; 960]) -> Option<&'a [u8; 60]> {
+    resample.push_row(row)
+}
+
+/// What shrinks frames.
+extern "C" fn new_shrink(frame_height: u16, crop: &Crop, height: u16, to: &mut Shrink) -> bool {
+    Resample::new(frame_height, *crop, height).map(|new| *to = new).is_ok()
+}
+
+/// A colour as grey.
+extern "C" fn grey(colour: &[u8; 3]) -> u8 {
+    luma(*colour)
 }
 
 /// All that is answered, so that none of it is left out.

@@ -13,6 +13,7 @@ pub mod multiplier;
 pub mod number;
 pub mod plan;
 mod record;
+pub mod resample;
 mod routine;
 mod schedule;
 mod weights;

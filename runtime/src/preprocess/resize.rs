@@ -1,4 +1,7 @@
 //! A picture scaled to a model's size.
+//!
+//! Exactly: a pixel is a weighted mean of the picture's, weights are whole numbers, and the mean is rounded once, halves up.
+//! `firmware::resample` shrinks by the same definition on a device, and a test of `firmware-sim` holds both to the same bits.
 
 use std::borrow::Cow;
 use std::mem;
@@ -15,13 +18,14 @@ pub(super) fn resize(picture: &DynamicImage, preparation: &Preparation) -> Image
     let [x, y] = axes(picture, preparation);
     // rows as they are where they are to be enlarged: of a narrow picture there may be very many
     let length = picture.width() as usize;
-    let as_they_are = (length < width).then(|| taps(length, 0.0, length as f64, length));
+    let as_they_are = (length < width).then(|| Axis::unchanged(length as u64).taps);
     let columns = as_they_are.as_deref().unwrap_or(&x.taps);
     let mut rows = Rows { pixels, columns, preparation, recent: Default::default() };
     let plane = height * width;
+    let total = x.total * y.total;
     let mut image = vec![0; channels * plane];
     for (row, tap) in y.taps.iter().enumerate() {
-        let mut sums = vec![0.0; columns.len() * channels];
+        let mut sums = vec![0; columns.len() * channels];
         for (number, weight) in tap.weights() {
             for (sum, value) in sums.iter_mut().zip(rows.get(number)) {
                 *sum += weight * value;
@@ -33,7 +37,7 @@ pub(super) fn resize(picture: &DynamicImage, preparation: &Preparation) -> Image
         let start = (y.offset + row) * width + x.offset;
         for (column, values) in sums.chunks_exact(channels).enumerate() {
             for (channel, value) in values.iter().enumerate() {
-                image[channel * plane + start + column] = value.round() as u8;
+                image[channel * plane + start + column] = ((value + total / 2) / total) as u8;
             }
         }
     }
@@ -41,8 +45,8 @@ pub(super) fn resize(picture: &DynamicImage, preparation: &Preparation) -> Image
 }
 
 /// A row `[column][channel]` with as many columns as taps.
-fn enlarge(row: &[f64], taps: &[Tap], channels: usize) -> Vec<f64> {
-    let value = |tap: &Tap, channel: usize| -> f64 {
+fn enlarge(row: &[u64], taps: &[Tap], channels: usize) -> Vec<u64> {
+    let value = |tap: &Tap, channel: usize| -> u64 {
         tap.weights().map(|(column, weight)| weight * row[column * channels + channel]).sum()
     };
     let values = |tap| (0..channels).map(move |channel| value(tap, channel));
@@ -55,23 +59,26 @@ struct Axis {
     offset: usize,
     /// One for each pixel that is made.
     taps: Vec<Tap>,
+    /// The sum of the weights of each tap. 255 times those of both axes is far below 2⁶⁴, whatever the
+    /// picture.
+    total: u64,
 }
 
-/// Neighbouring pixels whose weighted sum is one of the image's; the weights sum to 1.
+/// Neighbouring pixels with their weights.
 struct Tap {
     first: usize,
     /// Of the first pixel.
-    first_weight: f64,
+    first_weight: u64,
     /// Of each between the first and the last.
-    weight: f64,
+    weight: u64,
     last: usize,
     /// Of the last pixel, if that is not the first.
-    last_weight: f64,
+    last_weight: u64,
 }
 
 impl Tap {
     /// Pixels with their weights.
-    fn weights(&self) -> impl Iterator<Item = (usize, f64)> {
+    fn weights(&self) -> impl Iterator<Item = (usize, u64)> {
         (self.first..=self.last).map(|pixel| {
             let weight = match pixel {
                 first if first == self.first => self.first_weight,
@@ -86,63 +93,87 @@ impl Tap {
 /// Columns and rows.
 fn axes(picture: &DynamicImage, preparation: &Preparation) -> [Axis; 2] {
     let [_, height, width] = preparation.shape;
-    let lengths = [picture.width() as usize, picture.height() as usize];
-    let targets = [width, height];
-    // how much each axis would have to shrink
-    let [across, down] = [0, 1].map(|axis| lengths[axis] as f64 / targets[axis] as f64);
-    [0, 1].map(|axis| {
-        let (length, target) = (lengths[axis], targets[axis]);
-        match preparation.preprocess {
-            Preprocess::Crop => {
-                let kept = (target as f64 * across.min(down)).min(length as f64);
-                Axis { offset: 0, taps: taps(length, (length as f64 - kept) / 2.0, kept, target) }
-            }
-            Preprocess::Pad => {
-                let drawn = (length as f64 / across.max(down)).round() as usize;
-                let drawn = drawn.clamp(1, target);
-                let taps = taps(length, 0.0, length as f64, drawn);
-                Axis { offset: (target - drawn) / 2, taps }
-            }
-            Preprocess::Stretch | Preprocess::Digit => {
-                Axis { offset: 0, taps: taps(length, 0.0, length as f64, target) }
-            }
+    let [across, down] = [(picture.width(), width), (picture.height(), height)]
+        .map(|(length, target)| (u64::from(length), target as u64));
+    // the axis that would have to shrink most, and the other
+    let is_across = across.0 * down.1 > down.0 * across.1;
+    let [most, least] = if is_across { [across, down] } else { [down, across] };
+    [across, down].map(|(length, target)| match preparation.preprocess {
+        // both by the same factor, from the middle
+        Preprocess::Crop => {
+            let kept = target * least.0;
+            let start = length * least.1 - kept;
+            Scale { length, unit: 2 * least.1, start, step: 2 * least.0 }.axis(target)
         }
+        Preprocess::Pad => {
+            let drawn = (2 * length * most.1 + most.0) / (2 * most.0);
+            let drawn = drawn.clamp(1, target);
+            Axis { offset: ((target - drawn) / 2) as usize, ..Axis::stretched(length, drawn) }
+        }
+        Preprocess::Stretch | Preprocess::Digit => Axis::stretched(length, target),
     })
 }
 
-/// Brings `kept` of `length` pixels from `start` on to `target` pixels.
-fn taps(length: usize, start: f64, kept: f64, target: usize) -> Vec<Tap> {
-    let step = kept / target as f64;
-    let tap = |at: usize| {
-        let [from, to] = [at, at + 1].map(|edge| start + edge as f64 * step);
-        if step < 1.0 { between(length, f64::midpoint(from, to)) } else { area(length, from, to) }
-    };
-    (0..target).map(tap).collect()
-}
+impl Axis {
+    /// All pixels as they are.
+    fn unchanged(length: u64) -> Self {
+        Scale { length, unit: 1, start: 0, step: 1 }.axis(length)
+    }
 
-/// The mean of what lies between two points.
-fn area(length: usize, from: f64, to: f64) -> Tap {
-    let first = (from as usize).min(length - 1);
-    let last = (to.ceil() as usize).clamp(first + 1, length) - 1;
-    let covered = |pixel: usize| (to.min(pixel as f64 + 1.0) - from.max(pixel as f64)).max(0.0);
-    let between = (last - first).saturating_sub(1) as f64;
-    let last_covered = if last > first { covered(last) } else { 0.0 };
-    let sum = covered(first) + between + last_covered;
-    Tap {
-        first,
-        first_weight: covered(first) / sum,
-        weight: 1.0 / sum,
-        last,
-        last_weight: last_covered / sum,
+    /// Brings `length` pixels on to `target`.
+    fn stretched(length: u64, target: u64) -> Self {
+        Scale { length, unit: target, start: 0, step: length }.axis(target)
     }
 }
 
-/// The value at a point, between the middles of two pixels; beyond the first or the last that pixel's.
-fn between(length: usize, point: f64) -> Tap {
-    let at = (point - 0.5).clamp(0.0, (length - 1) as f64);
-    let (first, part) = (at as usize, at.fract());
-    let last = (first + 1).min(length - 1);
-    Tap { first, first_weight: 1.0 - part, weight: 0.0, last, last_weight: part }
+/// Where the pixels that are made lie on the picture's `length`, in parts of which a pixel of the picture has `unit`.
+struct Scale {
+    length: u64,
+    unit: u64,
+    /// Where the first begins.
+    start: u64,
+    /// From the beginning of one to that of the next.
+    step: u64,
+}
+
+impl Scale {
+    fn axis(&self, target: u64) -> Axis {
+        let is_enlarged = self.step < self.unit;
+        let tap = |at| if is_enlarged { self.between(at) } else { self.area(at) };
+        let total = if is_enlarged { 2 * self.unit } else { self.step };
+        Axis { offset: 0, taps: (0..target).map(tap).collect(), total }
+    }
+
+    /// The mean of what the pixel covers.
+    fn area(&self, at: u64) -> Tap {
+        let from = self.start + at * self.step;
+        let to = from + self.step;
+        let [first, last] = [from / self.unit, (to - 1) / self.unit];
+        let of_first = to.min((first + 1) * self.unit) - from;
+        Tap {
+            first: first as usize,
+            first_weight: of_first,
+            weight: self.unit,
+            last: last as usize,
+            last_weight: to - last * self.unit,
+        }
+    }
+
+    /// The value at the pixel's middle, between the middles of two of the picture's; beyond the first or the last that one's.
+    fn between(&self, at: u64) -> Tap {
+        // of half the parts
+        let unit = 2 * self.unit;
+        let middle = 2 * self.start + (2 * at + 1) * self.step;
+        let point = middle.saturating_sub(self.unit).min((self.length - 1) * unit);
+        let (first, part) = (point / unit, point % unit);
+        Tap {
+            first: first as usize,
+            first_weight: unit - part,
+            weight: 0,
+            last: (first + 1).min(self.length - 1) as usize,
+            last_weight: part,
+        }
+    }
 }
 
 /// Rows of a picture with as many columns as there are taps: `[column][channel]`.
@@ -151,11 +182,11 @@ struct Rows<'a> {
     columns: &'a [Tap],
     preparation: &'a Preparation,
     /// The last two with one more than their numbers, the older first: neighbours are needed again.
-    recent: [(usize, Vec<f64>); 2],
+    recent: [(usize, Vec<u64>); 2],
 }
 
 impl Rows<'_> {
-    fn get(&mut self, number: usize) -> &[f64] {
+    fn get(&mut self, number: usize) -> &[u64] {
         if let Some(at) = self.recent.iter().position(|(recent, _)| *recent == number + 1) {
             return &self.recent[at].1;
         }
@@ -166,7 +197,7 @@ impl Rows<'_> {
         &self.recent[1].1
     }
 
-    fn make(&self, number: usize, row: &mut Vec<f64>) {
+    fn make(&self, number: usize, row: &mut Vec<u64>) {
         let Preparation { shape: [channels, ..], color, .. } = *self.preparation;
         let values = |column| channels_of(self.pixels.get(column, number), channels, color);
         row.clear();
@@ -179,9 +210,10 @@ impl Rows<'_> {
             }
             let (first, last) = (values(tap.first), values(tap.last));
             row.extend((0..channels).map(|c| {
-                f64::from(first[c]) * tap.first_weight
-                    + between[c] as f64 * tap.weight
-                    + f64::from(last[c]) * tap.last_weight
+                // of a single pixel, which is the last too, there is one weight
+                let last =
+                    if tap.last > tap.first { u64::from(last[c]) * tap.last_weight } else { 0 };
+                u64::from(first[c]) * tap.first_weight + between[c] * tap.weight + last
             }));
         }
     }

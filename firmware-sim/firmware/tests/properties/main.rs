@@ -5,6 +5,7 @@ mod definition;
 mod faults;
 mod format;
 mod link;
+mod resample;
 mod seeds;
 mod synthetic;
 
