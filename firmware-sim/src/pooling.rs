@@ -1,11 +1,17 @@
-//! Poolings that are a layer of their own on a device, where a computer makes them part of a convolution.
+//! Poolings that are a layer of their own on a device: those that a computer makes part of a convolution, and copies.
 
 use firmware::format::MAX_POOLED_STRIDE;
 use network::{Affine, Architecture, Conv, Kind, Network, POOL, Pool, PoolMode};
 
 /// The same network, in which no depthwise convolution pools, nor one that steps far: the firmware computes the rows
-/// under a pooling at once, and only of convolutions whose rows are near each other.
+/// under a pooling at once, and only of convolutions whose rows are near each other. And no dense layer takes what a
+/// convolution takes with padding: it takes a copy, by a pooling of 1x1, since padding would lie between its rows.
 pub(crate) fn separate(network: &Network) -> Network {
+    let layers = network.architecture().layers();
+    let is_padded = |value: usize| {
+        let pads = |kind| matches!(kind, Kind::Conv(Conv { padding, .. }) if padding.left + padding.right > 0);
+        layers.iter().any(|layer| layer.source() == value && pads(layer.kind()))
+    };
     let mut kinds = vec![];
     let mut affine = vec![];
     // of each value of `network`, which one gives the same now
@@ -19,6 +25,11 @@ pub(crate) fn separate(network: &Network) -> Network {
                 let pool = Pool::new(PoolMode::Max, [POOL; 2]);
                 kinds.push((kinds.len(), Kind::Pool(pool)));
                 affine.push(Affine { weights: vec![], bias: vec![] });
+            }
+            kind @ Kind::Dense { .. } if is_padded(layer.source()) => {
+                kinds.push((source, Kind::Pool(Pool::new(PoolMode::Max, [1; 2]))));
+                affine.insert(affine.len() - 1, Affine { weights: vec![], bias: vec![] });
+                kinds.push((kinds.len(), kind));
             }
             Kind::Add { other, activation } => {
                 kinds.push((source, Kind::Add { other: values[other], activation }));
@@ -61,6 +72,17 @@ mod tests {
                     (1, Kind::Add { other: 2, activation: Activation::None }),
                 ],
                 5,
+            ),
+            // the second takes what the first takes with padding
+            (
+                vec![
+                    (0, Kind::Conv(Conv { pool: false, ..conv })),
+                    (1, Kind::Conv(Conv { pool: false, ..depthwise })),
+                    (1, Kind::Dense { outputs: 3, activation: Activation::None }),
+                    (2, Kind::Dense { outputs: 3, activation: Activation::None }),
+                    (3, Kind::Add { other: 4, activation: Activation::None }),
+                ],
+                6,
             ),
         ] {
             let architecture = Architecture::connected([4, 20, 12], kinds).unwrap();
