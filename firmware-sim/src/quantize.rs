@@ -149,6 +149,9 @@ pub fn quantize_and_warn(
     }
     let classes = supported.network.architecture().outputs();
     let mut warnings = vec![];
+    if calibration.len() < warning::MIN_SAMPLES {
+        warnings.push(Warning::Few { samples: calibration.len() });
+    }
     let int8 = calibrate::int8_network(&supported, calibration, options, &mut warnings)?;
     let header = Header {
         identity: identity(onnx),

@@ -7,10 +7,19 @@ use firmware::format::MAX_ACCUMULATOR;
 /// From how much coarser weights on it is told: a bit is lost.
 pub(super) const MIN_COARSENESS: f64 = 2.0;
 
+/// Of fewer calibration images it is told. The largest value of each layer is taken from them, and of `n` images and a
+/// further one, the largest is in the further one once in `n + 1` times.
+pub(super) const MIN_SAMPLES: usize = 32;
+
 /// Something odd about a model.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Warning {
+    /// Few samples that it is calibrated on.
+    Few {
+        /// How many.
+        samples: usize,
+    },
     /// A layer gives only 0 for all samples that it is calibrated on, so that its scale is a guess.
     Dead {
         /// Its name.
@@ -32,6 +41,13 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Few { samples } => write!(
+                f,
+                "calibrated on {samples} image{}: of others, one in {} or more has larger values in a layer, which are cut off: take \
+                 some hundreds, of all kinds that there are",
+                if *samples == 1 { "" } else { "s" },
+                samples + 1
+            ),
             Self::Dead { layer, samples } => write!(
                 f,
                 "{layer} gives only 0 for all {samples} calibration images, and on a device too: calibrate on other images, or \

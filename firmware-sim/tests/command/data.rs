@@ -216,3 +216,15 @@ fn bad_datasets_end_in_one_line() {
         );
     }
 }
+
+#[test]
+fn few_calibration_images_are_warned_of() {
+    let bench = Bench::new();
+    let head = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28];
+    fs::write(bench.path("two"), [&head[..], &[100; 2 * 784]].concat()).unwrap();
+    let output = bench.run(&["quantize", "lenet.onnx", "--calibration", "two", "-o", "two.q8"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stderr).unwrap();
+    let warning = "warning: lenet.onnx: calibrated on 2 images: of others, one in 3 or more has larger values";
+    assert!(text.contains(warning), "{text}");
+}
