@@ -8,6 +8,7 @@
 
 mod engine;
 mod header;
+mod name;
 mod network;
 mod package;
 mod seal;
@@ -23,11 +24,13 @@ use crate::quantize::is_classifier;
 use network::{BLOCK, Layer};
 use template::Needs;
 
+pub use name::Name;
+
 /// A file of the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// Where in the folder.
-    pub path: &'static str,
+    pub path: String,
     /// What is in it.
     pub text: String,
 }
@@ -39,23 +42,26 @@ pub struct Source {
     pub files: Vec<File>,
     /// Bytes of `struct model`, in RAM.
     pub memory_bytes: usize,
-    /// Bytes of weights and other numbers, in flash.
-    pub table_bytes: usize,
+    /// Bytes of all constants, in flash, on a core of 32 bits.
+    pub constant_bytes: usize,
 }
 
-/// Paths of the two that are the model.
-pub const PATHS: [&str; 2] = ["model.h", "model.c"];
+/// Paths of the two that are the model of this name.
+#[must_use]
+pub fn paths(name: &Name) -> [String; 2] {
+    [format!("{name}.h"), format!("{name}.c")]
+}
 
 /// Paths of the files for build systems, which a program can do without.
 pub fn package_paths() -> impl Iterator<Item = &'static str> {
     package::paths()
 }
 
-/// The source of a model, whose classes have these names, if they have any.
+/// The source of a model, whose classes have these names, if they have any; in a program it is called `name`.
 ///
 /// # Errors
 /// [`Error::Memory`] if the model is laid out for cores with DSP instructions and cannot be laid out otherwise.
-pub fn emit(model: Model<'_>, classes: &[String]) -> Result<Source, Error> {
+pub fn emit(model: Model<'_>, classes: &[String], name: &Name) -> Result<Source, Error> {
     let int8 = Int8Network::of(model);
     let file = int8.emit(Header::of(model), Layout::Bytes)?;
     let model = Model::parse(&file)?;
@@ -68,13 +74,19 @@ pub fn emit(model: Model<'_>, classes: &[String]) -> Result<Source, Error> {
     let inputs = model.header().input.shape().iter().product();
     let is_classifier = is_classifier(model.outputs(), inputs, !classes.is_empty());
     let needs = needs(model, &layers, is_classifier);
-    let tables::Source { text, table_bytes } = engine::file(model, &layers, &needs);
+    let tables::Source { text, constant_bytes } = engine::file(model, &layers, &needs);
     let memory = header::Memory::of(model, &layers);
-    let files = [(PATHS[0], header::file(model, &layers, &needs, classes)), (PATHS[1], text)];
-    let package = package::files(&needs, &header::takes(model), memory.bytes);
-    let files = files.into_iter().chain(package);
+    let [header, source] = paths(name);
+    let classes = header::classes(model, &needs, classes);
+    // whatever a class is called, it stays as it is
+    let text_of_header =
+        name.apply(&header::file(model, &layers, &needs)).replace(header::CLASSES, &classes);
+    let files = [(header, text_of_header), (source, name.apply(&text))];
+    let package = package::files(name, &needs, &header::takes(model), memory.bytes);
+    let files =
+        files.into_iter().chain(package.into_iter().map(|(path, text)| (path.into(), text)));
     let files = files.map(|(path, text)| File { path, text: seal::sealed(&text) }).collect();
-    Ok(Source { files, memory_bytes: memory.bytes, table_bytes })
+    Ok(Source { files, memory_bytes: memory.bytes, constant_bytes })
 }
 
 /// Whether `bytes` are a file that [`emit`] gave, in which nothing was changed since.

@@ -4,7 +4,7 @@ use firmware::Model;
 use firmware::format::Kind;
 
 use super::network::{BLOCK, Layer, order, places, row_memory, value_name};
-use super::tables::{I8, I32, Source, Type, U8, U32};
+use super::tables::{I8, I32, POINTER, SCALING, Source, Type, U8, U32};
 use super::template::Needs;
 
 /// Smallest shift of a multiplier for which its product's low half does not matter: see `engine/put.c`.
@@ -16,7 +16,7 @@ macro_rules! part {
     };
 }
 
-/// The file, and how many bytes its tables take.
+/// The file, and how many bytes its constants take.
 pub(super) fn file(model: Model<'_>, layers: &[Layer<'_>], needs: &Needs) -> Source {
     let mut source = Source::default();
     source.line(
@@ -101,6 +101,7 @@ fn values(source: &mut Source, model: Model<'_>, layers: &[Layer<'_>]) {
         let Some(value) = model.layers().value(number) else { continue };
         let name = value_name(layers.iter().map(|layer| layer.name), number);
         let rows = places(model, number);
+        source.count_struct(&[2, 2, 2, 1, 1, 1, POINTER]);
         let [channels, height, width] = value.shape();
         let (left, right, zero) = (value.left, value.right, value.zero);
         let places = if rows.is_empty() {
@@ -141,6 +142,7 @@ fn data(source: &mut Source, layer: &Layer<'_>, needs: &Needs) {
         }
         fields.push(format!(".scaling = {{.each = {each}, .biases = {name}_biases{more}}}"));
     }
+    source.count_struct(&[members(layer.kind, needs), &SCALING].concat());
     let kind = struct_of(layer.kind);
     source.line(format_args!("static const struct {kind} {name} = {{"));
     for field in fields {
@@ -157,6 +159,19 @@ const fn struct_of(kind: Kind) -> &'static str {
         Kind::MaxPool | Kind::AveragePool => "pool",
         Kind::Add => "add",
         Kind::Dense => "dense",
+    }
+}
+
+/// Sizes of the members of a kind of layer before its scaling, as the files in `engine/` have them.
+fn members(kind: Kind, needs: &Needs) -> &'static [usize] {
+    const P: usize = POINTER;
+    match kind {
+        Kind::Conv if needs.has("POOLED") => &[P, P, 1, 1, 1, 1, 1, 1, 1, P],
+        Kind::Depthwise if needs.has("MULTIPLIER") => &[P, P, 1, 1, 1, 1, 1, 1, 2, P],
+        Kind::Conv | Kind::Depthwise => &[P, P, 1, 1, 1, 1, 1, 1, P],
+        Kind::MaxPool | Kind::AveragePool => &[P, P, 1, 1, 1, 1, 1, 1],
+        Kind::Add => &[P, P, P, 4, 4],
+        Kind::Dense => &[P, P, P],
     }
 }
 
@@ -269,6 +284,7 @@ fn steps(source: &mut Source, model: Model<'_>, layers: &[Layer<'_>], needs: &Ne
                 "the smallest from which on int8 and float gave one class in training",
             ),
         ] {
+            source.count_struct(&[4]);
             source.line(format_args!("static const uint32_t {name} = {number}u; /* {what} */"));
         }
         source.line("");

@@ -36,17 +36,11 @@ impl Memory {
 }
 
 /// The file.
-pub(super) fn file(
-    model: Model<'_>,
-    layers: &[Layer<'_>],
-    needs: &Needs,
-    classes: &[String],
-) -> String {
+pub(super) fn file(model: Model<'_>, layers: &[Layer<'_>], needs: &Needs) -> String {
     let memory = Memory::of(model, layers);
     let input = &model.header().input;
     let [channels, height, width] = input.shape();
-    let mut text =
-        format!("/*\n * @SEAL@\n *\n{} */\n", introduction(model, layers, needs, classes));
+    let mut text = format!("/*\n * @SEAL@\n *\n{} */\n", introduction(model, layers, needs));
     text.push_str("#ifndef MODEL_H\n#define MODEL_H\n\n#include <stdint.h>\n\n");
     text.push_str("#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     let _ = write!(
@@ -86,13 +80,33 @@ pub(super) fn file(
     text
 }
 
+/// Where in [`file`] the lines of [`classes`] go.
+pub(super) const CLASSES: &str = "@CLASSES@";
+
+/// Lines of the first comment that name the classes, if they have names.
+pub(super) fn classes(model: Model<'_>, needs: &Needs, classes: &[String]) -> String {
+    if !needs.has("CLASSES") || classes.len() != model.outputs() {
+        return String::new();
+    }
+    // what begins or ends a comment, or may be a trigraph
+    let name = |name| {
+        let name = SingleLine(name).to_string().replace("*/", "* /").replace("/*", "/ *");
+        name.replace("??/", "?? /")
+    };
+    let lines = (0..).zip(classes).map(|(class, it)| format!("    {class}  {}", name(it)));
+    comment([String::new(), "Classes:".into()].into_iter().chain(lines))
+}
+
+/// Lines within a comment.
+fn comment(lines: impl Iterator<Item = String>) -> String {
+    lines.fold(String::new(), |text, line| {
+        let line = format!(" * {line}");
+        text + line.trim_end() + "\n"
+    })
+}
+
 /// Lines of the first comment.
-fn introduction(
-    model: Model<'_>,
-    layers: &[Layer<'_>],
-    needs: &Needs,
-    classes: &[String],
-) -> String {
+fn introduction(model: Model<'_>, layers: &[Layer<'_>], needs: &Needs) -> String {
     let mut lines = vec!["An int8 network:".to_owned()];
     let width = layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
     for layer in layers {
@@ -106,26 +120,14 @@ fn introduction(
         NEVER_AGREES => "of which no answer says that it agrees with float.".into(),
         margin => format!("with which answers agree from a margin of {margin} on."),
     });
-    if needs.has("CLASSES") && classes.len() == model.outputs() {
-        lines.push(String::new());
-        lines.push("Classes:".into());
-        // what begins or ends a comment, or may be a trigraph
-        let name = |name| {
-            let name = SingleLine(name).to_string().replace("*/", "* /").replace("/*", "/ *");
-            name.replace("??/", "?? /")
-        };
-        lines.extend((0..).zip(classes).map(|(class, it)| format!("    {class}  {}", name(it))));
-    }
+    let before = comment(lines.drain(..));
     lines.push(String::new());
     lines.push("How a program uses it, and model_infer does all of it at once:\n *".into());
     lines.push("    static struct model model;\n *".into());
     lines.extend(
         example(needs).replace("/*", "//").replace(" */", "").lines().map(|it| format!("    {it}")),
     );
-    lines.iter().fold(String::new(), |text, line| {
-        let line = format!(" * {line}");
-        text + line.trim_end() + "\n"
-    })
+    [&before, CLASSES, &comment(lines.into_iter())].concat()
 }
 
 /// What goes in, in a few words.

@@ -5,6 +5,7 @@
 //! <https://docs.espressif.com/projects/idf-component-manager/en/latest/reference/manifest_file.html>,
 //! <https://docs.zephyrproject.org/latest/develop/modules.html>.
 
+use super::name::Name;
 use super::template::Needs;
 
 /// Paths in the folder, and templates.
@@ -24,13 +25,21 @@ pub(super) fn paths() -> impl Iterator<Item = &'static str> {
     FILES.into_iter().map(|(path, _)| path)
 }
 
-/// The templates for this model, with their paths: it takes `input`, such as `28x28x1 pixels`, and needs so many bytes.
-pub(super) fn files(needs: &Needs, input: &str, bytes: usize) -> Vec<(&'static str, String)> {
+/// The templates for the model of this name, with their paths: it takes `input`, such as `28x28x1 pixels`, and needs so many
+/// bytes.
+pub(super) fn files(
+    name: &Name,
+    needs: &Needs,
+    input: &str,
+    bytes: usize,
+) -> Vec<(&'static str, String)> {
     let fill = |template: &str| {
         let text = needs.resolve(template);
-        text.replace("@INPUT@", input)
+        let text = text
+            .replace("@INPUT@", input)
             .replace("@BYTES@", &bytes.to_string())
-            .replace("@EXAMPLE@", &example(needs))
+            .replace("@EXAMPLE@", &example(needs));
+        name.apply(&text).replace("@NAME@", &name.to_string())
     };
     FILES.into_iter().map(|(path, template)| (path, fill(template))).collect()
 }

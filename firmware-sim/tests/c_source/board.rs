@@ -12,7 +12,7 @@ use firmware_sim::{Samples, samples};
 use fixtures::benchmarks::{Benchmark, meter, mlperf_tiny};
 
 use super::compiler::{WARNINGS, defines, is_there, succeeds};
-use super::{emit, expected, lenet, test_images, write};
+use super::{Sample, emit, expected, lenet, test_images, write};
 
 /// A core, what compiles for it and what runs it.
 pub(crate) struct Core {
@@ -68,6 +68,23 @@ pub(crate) const CORES: [Core; 4] = [
     },
 ];
 
+#[test]
+fn constants_take_what_is_said_on_every_core() {
+    for core in CORES {
+        if !is_there(&format!("{}-gcc", core.tools[0]), core.tools[1]) {
+            continue;
+        }
+        for seed in 0..20 {
+            let sample = Sample::of(seed);
+            let source = emit(sample.model());
+            let folder = tempfile::tempdir().unwrap();
+            write(&source, folder.path());
+            let found = core.constants(folder.path());
+            assert_eq!(found, source.constant_bytes, "seed {seed}, {}", core.name);
+        }
+    }
+}
+
 /// What a run says.
 pub(crate) struct Found {
     pub(crate) outputs: Vec<i32>,
@@ -85,12 +102,32 @@ impl Core {
         is_there(&format!("{tools}-gcc"), package) && is_there(emulator, emulators_package)
     }
 
-    /// Bytes of the code of `model.c`.
-    fn code(&self, folder: &Path, level: &str) -> usize {
+    /// Compiles `model.c`.
+    fn object(&self, folder: &Path, level: &str) -> PathBuf {
         let object = folder.join("model.o");
         let mut gcc = Command::new(format!("{}-gcc", self.tools[0]));
         gcc.args(self.flags).args(WARNINGS).args(["-ffreestanding", level, "-c"]);
         succeeds(gcc.arg(folder.join("model.c")).arg("-o").arg(&object));
+        object
+    }
+
+    /// Bytes of the constants of `model.c`.
+    fn constants(&self, folder: &Path) -> usize {
+        let mut symbols = Command::new(format!("{}-nm", self.tools[0]));
+        symbols.args(["--print-size", "--radix=d"]).arg(self.object(folder, "-O0"));
+        let symbols = String::from_utf8(succeeds(&mut symbols)).unwrap();
+        let size = |line: &str| {
+            let [_, size, "r", _] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+                return None;
+            };
+            size.parse::<usize>().ok()
+        };
+        symbols.lines().filter_map(size).sum()
+    }
+
+    /// Bytes of the code of `model.c`.
+    fn code(&self, folder: &Path, level: &str) -> usize {
+        let object = self.object(folder, level);
         let mut size = Command::new(format!("{}-size", self.tools[0]));
         let sections = String::from_utf8(succeeds(size.arg("-A").arg(object))).unwrap();
         let lines = sections.lines().filter(|line| line.starts_with(".text"));

@@ -10,6 +10,7 @@ mod compiler;
 mod definition;
 mod eva;
 mod library;
+mod names;
 mod package;
 #[path = "../../firmware/tests/properties/synthetic.rs"]
 mod synthetic;
@@ -21,7 +22,7 @@ use compiler::Compiler;
 use dataset::idx::Part;
 use firmware::format::Layout;
 use firmware::{Logits, Model, Verdict};
-use firmware_sim::c_source::{self, Source};
+use firmware_sim::c_source::{self, Name, Source};
 use firmware_sim::quantize::quantize;
 use fixtures::benchmarks::{meter, mlperf_tiny};
 use fixtures::mnist_500;
@@ -30,7 +31,7 @@ use synthetic::{Network, Random};
 /// Writes the files of a model into a folder, as the command does.
 fn write(source: &Source, folder: &Path) {
     for file in &source.files {
-        let path = folder.join(file.path);
+        let path = folder.join(&file.path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, &file.text).unwrap();
     }
@@ -39,7 +40,7 @@ fn write(source: &Source, folder: &Path) {
 /// The C source of a model whose outputs have names: they are classes, if they are not too many.
 fn emit(model: Model<'_>) -> Source {
     let names: Vec<String> = (0..model.outputs()).map(|class| class.to_string()).collect();
-    c_source::emit(model, &names).unwrap()
+    c_source::emit(model, &names, &Name::default()).unwrap()
 }
 
 /// What the engine gives for images: numbers as `host.c` writes them.

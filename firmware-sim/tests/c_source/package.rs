@@ -6,7 +6,7 @@ use std::process::Command;
 
 use firmware::Model;
 use firmware::format::Layout;
-use firmware_sim::c_source::{self, Source, is_emitted};
+use firmware_sim::c_source::{self, Name, Source, is_emitted};
 
 use super::compiler::{is_there, succeeds};
 use super::synthetic::{Network, Random};
@@ -31,7 +31,7 @@ fn source() -> Source {
 }
 
 fn of_file(q8: &[u8], classes: &[String]) -> Source {
-    c_source::emit(Model::parse(q8).unwrap(), classes).unwrap()
+    c_source::emit(Model::parse(q8).unwrap(), classes, &Name::default()).unwrap()
 }
 
 fn text<'a>(source: &'a Source, path: &str) -> &'a str {
@@ -138,9 +138,13 @@ fn esp_idf_and_zephyr_find_their_files() {
 fn a_class_s_name_does_not_end_the_comment_that_it_is_in() {
     let q8 = Network::random(&mut Random(5)).file(Layout::Bytes);
     let outputs = Model::parse(&q8).unwrap().outputs();
-    let names: Vec<String> = (0..outputs).map(|class| format!("{class} */ int mine;\n")).collect();
-    let source = of_file(&q8, &names);
-    let header = text(&source, "model.h");
-    assert!(header.contains("    1  1 * / int mine;"), "{header}");
+    let names: Vec<String> =
+        (0..outputs).map(|class| format!("{class} */ int mine, model_start;\n")).collect();
+    let eye = "eye".parse().unwrap();
+    let source = c_source::emit(Model::parse(&q8).unwrap(), &names, &eye).unwrap();
+    let header = text(&source, "eye.h");
+
+    // and is not renamed either
+    assert!(header.contains("    1  1 * / int mine, model_start;"), "{header}");
     assert!(!header.contains("1 */ int"), "{header}");
 }

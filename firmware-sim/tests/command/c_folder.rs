@@ -74,3 +74,13 @@ fn c_source_for_one_core_is_wrong_usage() {
     assert!(text.contains("leave --for out"), "{text}");
     assert!(!bench.path("out").exists());
 }
+
+#[test]
+fn a_name_is_for_c_source_alone() {
+    let bench = Bench::new();
+    let output = bench.run(&["quantize", "lenet.onnx", "--name", "eye", "-o", "out"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("only C source has a --name"), "{text}");
+    assert!(!bench.path("out").exists());
+}

@@ -6,17 +6,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use firmware::Model;
-use firmware_sim::c_source::{self, PATHS, Source, is_emitted, package_paths};
+use firmware_sim::c_source::{self, Name, Source, is_emitted, package_paths, paths};
 use safe_io::{SingleLine, output};
 
 use crate::cli::Quantize;
 use crate::model::Onnx;
 use crate::{data, provenance};
 
-/// Refuses, before any work, a folder that cannot be written, or in which a `model.h` or `model.c` is another's or an input.
+/// Refuses, before any work, a folder that cannot be written, or in which the model's header or source is another's or an
+/// input.
 ///
 /// Files for build systems that are another's, or that somebody has changed, are left as they are instead.
-pub(crate) fn check(folder: &Path, inputs: &[PathBuf], force: bool) -> anyhow::Result<()> {
+pub(crate) fn check(
+    folder: &Path,
+    name: &Name,
+    inputs: &[PathBuf],
+    force: bool,
+) -> anyhow::Result<()> {
     let shown = SingleLine(folder.display());
     match fs::metadata(folder) {
         Ok(there) if !there.is_dir() => {
@@ -30,7 +36,9 @@ pub(crate) fn check(folder: &Path, inputs: &[PathBuf], force: bool) -> anyhow::R
             return Ok(());
         }
     }
-    for path in PATHS.into_iter().chain(package_paths()).map(|path| folder.join(path)) {
+    let paths = paths(name);
+    let all = paths.iter().cloned().chain(package_paths().map(String::from));
+    for path in all.map(|path| folder.join(path)) {
         let is_file = |path: &Path| fs::metadata(path).map(|there| there.is_file());
         let mut parents = path.ancestors().skip(1).take_while(|parent| *parent != folder);
         if let Some(parent) = parents.find(|parent| is_file(parent).is_ok_and(|it| it)) {
@@ -46,7 +54,7 @@ pub(crate) fn check(folder: &Path, inputs: &[PathBuf], force: bool) -> anyhow::R
             );
         }
     }
-    for path in PATHS {
+    for path in paths {
         provenance::check(&folder.join(path), inputs, force, is_emitted)?;
     }
     let written = package_paths()
@@ -63,19 +71,20 @@ pub(crate) fn check(folder: &Path, inputs: &[PathBuf], force: bool) -> anyhow::R
 /// Writes the folder, and says what was written.
 pub(crate) fn emit(arguments: &Quantize, int8: Model<'_>, float: &Onnx) -> anyhow::Result<()> {
     let classes = float.classes().unwrap_or_default();
-    let source = c_source::emit(int8, &classes)
+    let source = c_source::emit(int8, &classes, &arguments.name)
         .with_context(|| SingleLine(arguments.model.display()).to_string())?;
     // once more: somebody may have changed a file meanwhile
-    check(&arguments.output, &[], arguments.force)?;
-    for path in write(&arguments.output, &source, arguments.force)? {
+    let Quantize { output: folder, name, force, .. } = arguments;
+    check(folder, name, &[], *force)?;
+    for path in write(folder, &source, &paths(name), *force)? {
         let path = SingleLine(path.display());
         data::print_line(&format!("{path}: left as it is, since it is not as it was written"));
     }
-    let Source { memory_bytes, table_bytes, .. } = source;
+    let Source { memory_bytes, constant_bytes, .. } = source;
     writeln!(
         io::stdout(),
         "{}: C source, made of a model of {} bytes; calibrated on {} training images\n\n\
-         RAM    {memory_bytes} bytes, besides stack\nflash  {table_bytes} bytes, besides code",
+         RAM    {memory_bytes} bytes, besides stack\nflash  {constant_bytes} bytes, besides code",
         SingleLine(arguments.output.display()),
         float.bytes.len(),
         int8.header().calibration_images.get()
@@ -84,12 +93,17 @@ pub(crate) fn emit(arguments: &Quantize, int8: Model<'_>, float: &Onnx) -> anyho
 }
 
 /// Writes the files, each whole; gives the paths of those that were left as they are.
-fn write(folder: &Path, source: &Source, force: bool) -> anyhow::Result<Vec<PathBuf>> {
+fn write(
+    folder: &Path,
+    source: &Source,
+    model: &[String; 2],
+    force: bool,
+) -> anyhow::Result<Vec<PathBuf>> {
     let mut kept = vec![];
     for file in &source.files {
-        let path = folder.join(file.path);
+        let path = folder.join(&file.path);
         let unwritable = || format!("cannot write {}", SingleLine(path.display()));
-        let is_package = !PATHS.contains(&file.path);
+        let is_package = !model.contains(&file.path);
         if is_package && output::check_replaceable(&path, force, is_emitted).is_err() {
             kept.push(path);
             continue;

@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use firmware::format::Layout;
 use firmware_sim::board::{MAX_ROW_PERIOD, Machine};
+use firmware_sim::c_source::Name;
 use firmware_sim::quantize::{Options, RangeEstimator};
 use firmware_sim::robustness::{self, Effort};
 use firmware_sim::soft_errors::Part;
@@ -55,6 +56,9 @@ pub(crate) struct Quantize {
     /// In what form
     #[arg(long, value_name = "FORM", default_value = "q8")]
     pub(crate) emit: Form,
+    /// Of --emit c: what the source's files, functions and macros begin with; so one program can hold several models
+    #[arg(long, value_name = "NAME", default_value_t = Name::default())]
+    pub(crate) name: Name,
     #[command(flatten)]
     pub(crate) input: Input,
     /// How to choose the largest activation of each layer; what is above saturates
@@ -103,6 +107,11 @@ impl Quantize {
         if self.emit == Form::C && self.target.is_some() {
             let command = clap::Command::new("firmware-sim quantize");
             let reason = "C source is for all cores: leave --for out, or --emit c";
+            return Err(Self::augment_args(command).error(ErrorKind::ArgumentConflict, reason));
+        }
+        if self.emit != Form::C && self.name != Name::default() {
+            let command = clap::Command::new("firmware-sim quantize");
+            let reason = "only C source has a --name: leave it out, or add --emit c";
             return Err(Self::augment_args(command).error(ErrorKind::ArgumentConflict, reason));
         }
         Ok(())

@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &cli::Quantize) -> anyhow::Result<()> {
 /// Whether what is to be written may be.
 fn check(arguments: &cli::Quantize, inputs: &[PathBuf], force: bool) -> anyhow::Result<()> {
     match arguments.emit {
-        Form::C => c_folder::check(&arguments.output, inputs, force),
+        Form::C => c_folder::check(&arguments.output, &arguments.name, inputs, force),
         _ => provenance::check(&arguments.output, inputs, force, provenance::is_our_model),
     }
 }
