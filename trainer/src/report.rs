@@ -7,6 +7,7 @@ use std::path::Path;
 use dataset::{ConfusionMatrix, Interval};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use runtime::labelled::Summary;
+use safe_io::PAGE_STYLE;
 
 use crate::evaluate::Score;
 use crate::plots::{self, Figures, Format, grouped, write_whole};
@@ -15,28 +16,6 @@ use crate::train::Epoch;
 
 /// Maximum rows of the table of epochs; of more, evenly spaced ones are shown.
 const MAX_ROWS: usize = 200;
-
-/// Readable on a phone, where plots are scrolled sideways rather than shrunk, and on paper.
-const STYLE: &str = "
-:root { color-scheme: light; font: 100%/1.5 system-ui, sans-serif; color: #222; background: #fff }
-body { max-width: 75rem; margin: 0 auto; padding: 1rem }
-h1, h2 { line-height: 1.2 }
-h2 { margin: 2.5rem 0 1rem; border-bottom: 1px solid #ddd }
-.result { font-size: 1.5rem; margin: 0 }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem }
-dt { color: #555 }
-dd { margin: 0; overflow-wrap: anywhere }
-figure, .table { margin: 1rem 0; overflow-x: auto }
-svg { display: block; min-width: 44rem; max-width: 100%; height: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .15rem .75rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
-th:first-child, .names { text-align: left }
-.names { white-space: normal; overflow-wrap: anywhere }
-.lacking { color: #b00 }
-footer { margin-top: 2.5rem; color: #555 }
-@media (max-width: 40rem) { dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: .5rem } }
-@media print { :root { font-size: 80% } svg { min-width: 0 } figure, tr { break-inside: avoid } h2 { break-after: avoid } }
-";
 
 /// Writes the page to `path`; a file that is there is replaced as a whole.
 ///
@@ -77,7 +56,7 @@ pub fn emit(
                 meta name="generator" content=(GENERATOR);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) ": " (accuracy) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(PAGE_STYLE)) }
             }
             body {
                 h1 { (title) }

@@ -2,6 +2,7 @@
 
 mod c_folder;
 mod data;
+mod dossier;
 mod outputs;
 mod robustness;
 

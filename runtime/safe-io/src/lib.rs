@@ -7,11 +7,15 @@
 //! | [`read`] | reading a whole file of bounded size |
 //! | `print` | lines, errors and the exit code of a command (feature `command`) |
 //! | `output` | writing a file whole or not at all (feature `command`) |
+//! | `origin` | dates, commits and arguments, for reports (feature `command`) |
+//! | `PAGE_STYLE` | how the commands' pages look (feature `command`) |
 //! | `data_folder` | the folder for datasets that all clones of a user share (feature `command`) |
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "command")]
 mod data_folder;
+#[cfg(feature = "command")]
+pub mod origin;
 #[cfg(feature = "command")]
 pub mod output;
 #[cfg(feature = "command")]
@@ -22,3 +26,8 @@ mod text;
 #[cfg(feature = "command")]
 pub use data_folder::default_data_folder;
 pub use text::SingleLine;
+
+/// The style sheet of the commands' pages: readable on a phone, where plots are scrolled sideways rather than shrunk, and on
+/// paper; without scripts, fonts or pictures.
+#[cfg(feature = "command")]
+pub const PAGE_STYLE: &str = include_str!("page.css");

@@ -192,9 +192,28 @@ pub(crate) struct Verify {
     /// Also write a page with plots and pictures: one file, for any browser
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
+    /// Also write a folder for a reviewer: a page and JSON with all that is shown of the model and what is not, logs, and
+    /// a bill of materials. It also runs boards; without a date, unless SOURCE_DATE_EPOCH is set
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dossier: Option<PathBuf>,
+    /// Boards that the dossier is about, or none: those that are named must run [default: all whose tools are here]
+    #[arg(long, value_name = "BOARD,…", value_delimiter = ',', requires = "dossier", value_parser = machine_or_none())]
+    pub(crate) machine: Vec<BoardChoice>,
+    /// Images that each board reads for the dossier [default: 100, or all if there are fewer]
+    #[arg(long, value_name = "N", requires = "dossier")]
+    pub(crate) board_images: Option<NonZeroUsize>,
     /// Replace a file that this program did not write
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// A board, or none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BoardChoice {
+    /// None at all.
+    None,
+    /// This one.
+    Machine(Machine),
 }
 
 #[derive(Debug, Args)]
@@ -397,6 +416,15 @@ fn machine() -> impl TypedValueParser<Value = Machine> {
         PossibleValue::new(machine.name()).aliases(aliases.iter().copied()).help(title)
     }))
     .map(|name| Machine::named(&name).expect("only names of machines are possible"))
+}
+
+/// The same, or `none`.
+fn machine_or_none() -> impl TypedValueParser<Value = BoardChoice> {
+    let machines = Machine::ALL.map(|machine| {
+        PossibleValue::new(machine.name()).aliases(machine.aliases().iter().copied())
+    });
+    PossibleValuesParser::new(machines.into_iter().chain([PossibleValue::new("none")]))
+        .map(|name| Machine::named(&name).map_or(BoardChoice::None, BoardChoice::Machine))
 }
 
 #[derive(Debug, Args)]

@@ -43,6 +43,26 @@ pub(crate) fn is_our_page(bytes: &[u8]) -> bool {
     page.is_some_and(|page| sealed_page(page).as_bytes() == bytes)
 }
 
+/// What is before the hash within a text that has a place for it.
+pub(crate) const SEAL: &str = "firmware-sim seal ";
+
+/// A text of which the last [`SEAL`] is followed by the hash of all else in it, by which [`is_sealed`] knows it.
+pub(crate) fn sealed(text: &str) -> String {
+    let (before, after) = text.rsplit_once(SEAL).unwrap_or((text, ""));
+    let hash = sha256([before, SEAL, after].concat().as_bytes());
+    [before, SEAL, &hash, after].concat()
+}
+
+/// Whether `bytes` are a text that [`sealed`] gave.
+pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
+    let Some((before, after)) = str::from_utf8(bytes).ok().and_then(|it| it.rsplit_once(SEAL))
+    else {
+        return false;
+    };
+    let after = after.get(sha256(&[]).len()..);
+    after.is_some_and(|after| sealed(&[before, SEAL, after].concat()).as_bytes() == bytes)
+}
+
 /// Refuses to write over what is read, and over what another program wrote unless `force`.
 pub(crate) fn check(
     path: &Path,
@@ -59,6 +79,16 @@ pub(crate) fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_ours_until_somebody_changes_it() {
+        let text = sealed(&format!("{{\"{SEAL}\": 1, \"seal\": \"{SEAL}\"}}\n"));
+        assert!(is_sealed(text.as_bytes()));
+        let shorter = &text[..text.len() - 4];
+        for other in [&text.replace(": 1", ": 2"), &text.replace('}', ""), shorter, SEAL, ""] {
+            assert!(!is_sealed(other.as_bytes()), "{other}");
+        }
+    }
 
     #[test]
     fn a_page_is_ours_until_somebody_changes_it() {

@@ -1,6 +1,8 @@
 //! `firmware-sim verify`: how much the int8 model differs from the float model.
 
+mod dossier;
 mod json;
+mod origin;
 pub(crate) mod page;
 mod share;
 mod text;
@@ -23,6 +25,8 @@ use crate::cli::Given;
 use crate::data::{Content, Data, Wanted};
 use crate::model::{Onnx, with_hint};
 use crate::{cli, data, model, provenance};
+use dossier::Subject;
+use origin::Origin;
 use share::{Gate, Share, percent};
 
 /// Share of the images on which the two models must agree, if none is asked for.
@@ -40,6 +44,8 @@ struct Report<'a> {
     assumes_classes: bool,
     /// What test images have to do with training images, if it is known.
     trained_on: Option<TrainedOn>,
+    /// Training images that test images were compared with, if these are with the data.
+    training_images: Option<usize>,
     /// Minimum share of images of equal answers; `None` if the outputs are no classes.
     gate: Option<Gate>,
     /// Whether the outputs are classes.
@@ -48,6 +54,7 @@ struct Report<'a> {
     verification: &'a Verification,
     /// The same on pictures of no class, if there are any.
     of_no_class: Option<&'a Verification>,
+    origin: Origin,
 }
 
 /// What it is called.
@@ -101,6 +108,12 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         let inputs = [models, data::paths(&given, Part::Test)].concat();
         provenance::check(path, &inputs, arguments.force, provenance::is_our_page)?;
     }
+    if let Some(folder) = &arguments.dossier {
+        let models = vec![arguments.model.clone(), arguments.quantized.clone()];
+        let inputs = [models, data::paths(&given, Part::Test)].concat();
+        dossier::check(folder, &inputs, arguments.force)?;
+    }
+    let origin = Origin::find()?;
     let float_input = arguments.input.float_input()?;
     let onnx = Onnx::read(&arguments.model, float_input)?;
     let float = FloatModel::parse_with(&onnx.bytes, float_input)
@@ -113,7 +126,10 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     if let Some(path) = &arguments.report {
         provenance::check(path, &test.paths, true, provenance::is_our_page)?;
     }
-    let trained_on = TrainedOn::find(&given, &test, &onnx);
+    if let Some(folder) = &arguments.dossier {
+        dossier::check(folder, &test.paths, arguments.force)?;
+    }
+    let (trained_on, training_images) = TrainedOn::find(&given, &test, &onnx);
     if let Some(trained_on) = trained_on {
         // a standard error that is closed changes nothing
         let _ = writeln!(io::stderr(), "warning: {trained_on}");
@@ -148,8 +164,9 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         data: Source { path: given.path(), sha256: data::hash(&test) },
         content: &test.content,
         assumes_classes: onnx.classes().is_none() && test.assumed_classes.is_some(),
-        classes: onnx.classes().or(test.assumed_classes).unwrap_or_else(numbers),
+        classes: onnx.classes().or_else(|| test.assumed_classes.clone()).unwrap_or_else(numbers),
         trained_on,
+        training_images,
         // the largest of outputs that are no classes says nothing
         gate: is_classifier.then(|| Gate {
             min: arguments.min_agreement.unwrap_or(MIN_AGREEMENT),
@@ -159,6 +176,7 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         int8,
         verification: &verification,
         of_no_class: of_no_class.as_ref(),
+        origin,
     };
 
     if let Some(path) = &arguments.report {
@@ -167,6 +185,14 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         provenance::check(path, &[], arguments.force, provenance::is_our_page)?;
         output::write(path, page.as_bytes()).with_context(|| unwritable(path))?;
     }
+    let unmet = match &arguments.dossier {
+        Some(folder) => {
+            let subject =
+                Subject { report: &report, onnx: &onnx, q8: &file, test: &test, arguments };
+            dossier::write(&subject, folder)?
+        }
+        None => vec![],
+    };
     let mut stdout = io::stdout().lock();
     if arguments.json {
         writeln!(stdout, "{}", json::object(&report))?;
@@ -196,25 +222,33 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
             verification.margin_quantile(0.5),
         );
     }
-    Ok(())
+    arguments.dossier.as_ref().map_or(Ok(()), |folder| dossier::ensure_met(&unmet, folder))
 }
 
 impl TrainedOn {
-    fn find(given: &Given, test: &Data, onnx: &Onnx) -> Option<Self> {
-        let Content::Images(images) = &test.content else { return None };
+    /// What is to be warned of, and how many training images the test images were compared with.
+    fn find(given: &Given, test: &Data, onnx: &Onnx) -> (Option<Self>, Option<usize>) {
+        let Content::Images(images) = &test.content else { return (None, None) };
         if test.source == (data::Source::Pictures { is_divided: false }) {
-            return Some(Self::Undivided(images.len()));
+            return (Some(Self::Undivided(images.len())), None);
         }
         // a folder without training images has nothing to warn of
-        let training = data::load(given, Part::Train, &Wanted::of_onnx(onnx).silently()).ok()?;
-        let Content::Images(training) = &training.content else { return None };
-        let training: HashSet<&[u8]> = training.iter().map(Image::pixels).collect();
-        let seen = images.iter().filter(|image| training.contains(image.pixels())).count();
-        (seen > 0).then_some(Self::Some(seen, images.len()))
+        let training = data::load(given, Part::Train, &Wanted::of_onnx(onnx).silently());
+        let Ok(Data { content: Content::Images(training), .. }) = training else {
+            return (None, None);
+        };
+        let pixels: HashSet<&[u8]> = training.iter().map(Image::pixels).collect();
+        let seen = images.iter().filter(|image| pixels.contains(image.pixels())).count();
+        ((seen > 0).then_some(Self::Some(seen, images.len())), Some(training.len()))
     }
 }
 
 impl Source<'_> {
+    /// Its name, without its folder.
+    fn name(&self) -> String {
+        origin::last_part(self.path)
+    }
+
     fn hex(&self) -> String {
         base16ct::lower::encode_string(&self.sha256)
     }

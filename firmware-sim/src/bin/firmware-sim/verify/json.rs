@@ -113,7 +113,7 @@ fn source(source: &Source) -> Value {
     json!({ "path": source.path.to_string_lossy(), "sha256": source.hex() })
 }
 
-fn share(share: &Share) -> Value {
+pub(super) fn share(share: &Share) -> Value {
     let interval = share.interval();
     json!({
         "count": share.count,

@@ -1,5 +1,7 @@
 //! The report as a page: one file, with its plots and pictures inside.
 
+pub(super) mod classes;
+mod memory;
 pub(crate) mod plots;
 
 use std::io::Cursor;
@@ -10,21 +12,14 @@ use dataset::Image;
 use firmware_sim::verify::{Comparison, LayerFidelity, Reconstruction};
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use safe_io::SingleLine;
+use safe_io::{PAGE_STYLE, SingleLine};
+
+use classes::Confusion;
 
 use super::share::{Gate, Share, percent};
 use super::text::known;
 use super::{Report, Source, verdict};
 use crate::provenance::GENERATOR;
-
-const STYLE: &str = "
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
-table { display: block; overflow-x: auto; white-space: nowrap; border-collapse: collapse; margin: 1rem 0 } th, td { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
-th:first-child, td:first-child { text-align: left } code { font-size: .85em } svg { max-width: 100%; height: auto }
-.plots, .gallery { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0 } figcaption { font-size: .85em }
-.gallery img { height: 112px; min-width: 56px; image-rendering: pixelated; border: 1px solid #ccc }
-.large { font-size: 1.6em; font-weight: 600 }
-@media print { body { font-size: 70%; margin: 0 } table { display: table; white-space: normal } th, td { padding: .1rem .4rem } code { overflow-wrap: anywhere } figure, tr { break-inside: avoid } h2 { break-after: avoid } }";
 
 pub(super) fn html(report: &Report) -> anyhow::Result<String> {
     let verification = report.verification;
@@ -36,13 +31,13 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
                 meta charset="utf-8";
                 meta name="generator" content=(GENERATOR);
                 meta name="viewport" content="width=device-width";
-                title { "int8 against float: " (SingleLine(report.q8.path.display())) }
-                style { (PreEscaped(STYLE)) }
+                title { "int8 against float: " (report.q8.name()) }
+                style { (PreEscaped(PAGE_STYLE)) }
             }
             body {
                 h1 { "Int8 against float" }
                 @if let Some(Gate { found, .. }) = &report.gate {
-                    p.large { "Int8 and float agree on " (found.count) " of " (found.all) " images" }
+                    p.result { "Int8 and float agree on " (found.count) " of " (found.all) " images" }
                 }
                 @if let Some(trained_on) = report.trained_on {
                     p { "Warning: " (trained_on.to_string()) "." }
@@ -56,8 +51,14 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
                 @if report.assumes_classes {
                     p { "Classes are called after the folders, in the order of their names: the ONNX file names none." }
                 }
+                h2 { "The run" }
+                (facts(&report.origin.facts()))
                 (sources(report))
+                h2 { "Answers" }
                 @if report.is_classifier { (shares(report)) } @else { (outputs(report)) }
+                @if let Some(confusion) = Confusion::of(report) { (confusion.html()) }
+                h2 { "Memory and instructions" }
+                (memory::html(report.int8))
                 h2 { "Layer by layer" }
                 p {
                     "What each layer hands on, in int8 and in float; errors include those of the layers before. "
@@ -88,16 +89,25 @@ pub(super) fn html(report: &Report) -> anyhow::Result<String> {
     Ok(page.into_string())
 }
 
-fn sources(report: &Report) -> Markup {
+/// Names and values, one below the other.
+pub(super) fn facts<N: AsRef<str>>(facts: &[(N, String)]) -> Markup {
+    html! {
+        dl {
+            @for (name, value) in facts { dt { (SingleLine(name.as_ref())) } dd { (SingleLine(value)) } }
+        }
+    }
+}
+
+pub(super) fn sources(report: &Report) -> Markup {
     let header = report.int8.header();
     let source = |name, source: &Source| {
         html! {
-            tr { td { (name) } td { (SingleLine(source.path.display())) } td { code { (source.hex()) } } }
+            tr { td { (name) } td { (source.name()) } td { code { (source.hex()) } } }
         }
     };
     html! {
         table {
-            tr { th { "" } th { "path" } th { "SHA-256" } }
+            tr { th { "" } th { "file" } th { "SHA-256" } }
             (source("float model", &report.onnx))
             (source("int8 model", &report.q8))
             (source(if report.is_classifier { "test images and labels" } else { "samples" }, &report.data))
@@ -114,7 +124,7 @@ fn sources(report: &Report) -> Markup {
 }
 
 /// Of outputs that are no classes.
-fn outputs(report: &Report) -> Markup {
+pub(super) fn outputs(report: &Report) -> Markup {
     let verification = report.verification;
     html! {
         p {
@@ -132,7 +142,7 @@ fn outputs(report: &Report) -> Markup {
 }
 
 /// The samples of which the outputs differ most.
-fn differences(comparisons: &[Comparison]) -> Markup {
+pub(super) fn differences(comparisons: &[Comparison]) -> Markup {
     html! {
         table {
             tr { th { "sample" } th { "largest difference" } th { "reconstruction error, float" } th { "int8" } }
@@ -152,7 +162,7 @@ fn differences(comparisons: &[Comparison]) -> Markup {
 }
 
 /// Of a classifier the margins too.
-fn plots(report: &Report) -> anyhow::Result<Vec<String>> {
+pub(super) fn plots(report: &Report) -> anyhow::Result<Vec<String>> {
     let mut plots = plots::all(report.verification)?.to_vec();
     if !report.is_classifier {
         plots.pop();
@@ -160,7 +170,7 @@ fn plots(report: &Report) -> anyhow::Result<Vec<String>> {
     Ok(plots)
 }
 
-fn shares(report: &Report) -> Markup {
+pub(super) fn shares(report: &Report) -> Markup {
     let verification = report.verification;
     let answers = report.answers();
     let header =
@@ -202,7 +212,7 @@ fn shares(report: &Report) -> Markup {
     }
 }
 
-fn layers(layers: &[LayerFidelity]) -> Markup {
+pub(super) fn layers(layers: &[LayerFidelity]) -> Markup {
     html! {
         table {
             tr {
@@ -237,7 +247,7 @@ fn confusion(report: &Report) -> Markup {
 }
 
 /// Pictures with both models' answers.
-fn gallery(report: &Report, comparisons: &[Comparison]) -> anyhow::Result<Markup> {
+pub(super) fn gallery(report: &Report, comparisons: &[Comparison]) -> anyhow::Result<Markup> {
     let picture =
         |comparison: &Comparison| report.content.image(comparison.image).map(png).transpose();
     let pictures: Vec<Option<String>> =

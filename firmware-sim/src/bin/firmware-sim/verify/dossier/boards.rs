@@ -1,0 +1,244 @@
+//! The model on emulated boards: whether every output is this computer's, and what it takes.
+
+use anyhow::bail;
+use firmware::Model;
+use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, laid_out, max_images};
+use firmware_sim::memory::Memory;
+use firmware_sim::{estimate, samples};
+use maud::{Markup, html};
+use serde_json::{Value, json};
+
+use super::Subject;
+use super::evidence::{Evidence, Finding};
+use crate::cli::BoardChoice;
+use crate::model;
+
+/// Images that each board reads, unless another number is given.
+const IMAGES: usize = 100;
+
+/// A board that was to run.
+struct Board {
+    machine: Machine,
+    /// Its report, or why there is none.
+    result: Result<BoardReport, String>,
+    /// Whether it was asked for by name.
+    is_named: bool,
+    /// Whether it began and failed, which is another thing than having no tools.
+    is_failure: bool,
+}
+
+/// All boards, in their order.
+pub(super) struct Boards {
+    boards: Vec<Board>,
+    /// Which images they read, such as `100 of 10000, the first`.
+    which: String,
+}
+
+impl Boards {
+    /// Runs those that were asked for, or else all; progress is on standard error.
+    ///
+    /// # Errors
+    /// If more images are asked for than there are.
+    pub(super) fn run(subject: &Subject) -> anyhow::Result<Self> {
+        let chosen = &subject.arguments.machine;
+        let is_named = |machine: Machine| chosen.contains(&BoardChoice::Machine(machine));
+        let machines: Vec<Machine> = if chosen.is_empty() {
+            Machine::ALL.into()
+        } else {
+            Machine::ALL.into_iter().filter(|&machine| is_named(machine)).collect()
+        };
+        let all = subject.test.content.samples().len();
+        let most = all.min(max_images(subject.report.int8.header().input.size()));
+        let count = match subject.arguments.board_images {
+            Some(count) if count.get() > most => {
+                bail!(
+                    "--board-images {count}: a board takes at most {most} of these {all} in one run"
+                )
+            }
+            Some(count) => count.get(),
+            None => IMAGES.min(most),
+        };
+        let numbers = subject.test.chosen(count);
+        let frames =
+            samples::frames(subject.report.int8, subject.test.content.samples(), &numbers)?;
+        let bar = model::progress_bar(machines.len(), "boards");
+        let run = |machine| {
+            let result = run(machine, subject.q8, &frames);
+            bar.inc(1);
+            let is_failure = !matches!(
+                result,
+                Ok(_)
+                    | Err(BoardError::Sources(_)
+                        | BoardError::Target { .. }
+                        | BoardError::Qemu { .. })
+            );
+            let result = result.map_err(|error| without_folders(&anyhow::Error::from(error)));
+            Board { machine, result, is_named: is_named(machine), is_failure }
+        };
+        let boards = machines.into_iter().map(run).collect();
+        bar.finish_and_clear();
+        Ok(Self { boards, which: format!("{count} of {}", subject.test.selection(count)) })
+    }
+
+    /// Those that ran to their end.
+    pub(super) fn ran(&self) -> impl Iterator<Item = (Machine, &BoardReport)> {
+        let ran = |board: &'_ Board| board.result.is_ok();
+        let boards = self.boards.iter().filter(move |board| ran(board));
+        boards.filter_map(|board| Some((board.machine, board.result.as_ref().ok()?)))
+    }
+
+    /// Of each that ran: images, and those of which every output is this computer's.
+    pub(super) fn equality(&self) -> Value {
+        let of_board = |(machine, report): (Machine, &BoardReport)| json!({ "machine": machine.name(), "images": report.images.len(), "equal": report.agreements() });
+        self.ran().map(of_board).collect()
+    }
+
+    pub(super) fn evidence(&self) -> Evidence {
+        let reasons: Vec<String> = self
+            .boards
+            .iter()
+            .filter_map(|board| Some((board, board.result.as_ref().err()?)))
+            .map(|(board, reason)| format!("{}: {reason}", board.machine.title()))
+            .collect();
+        let is_demanded =
+            |board: &&Board| board.is_named || board.is_failure || board.result.is_ok();
+        let demanded: Vec<&Board> = self.boards.iter().filter(is_demanded).collect();
+        if self.boards.is_empty() {
+            return Evidence::not_run("`--machine none` was given");
+        }
+        if demanded.is_empty() {
+            return Evidence::not_run(reasons.join("; "));
+        }
+        let json = json!({
+            "images": self.which,
+            "boards": self.boards.iter().map(json).collect::<Value>(),
+        });
+        let mut finding = Finding::new(self.html(), json);
+        for board in demanded {
+            let (found, is_met) = verdict(board);
+            let title = board.machine.title();
+            finding = finding
+                .demand(format!("{title}: every output is this computer's: {found}"), is_met);
+        }
+        for reason in reasons {
+            finding =
+                finding.limit(format!("What this board takes, and that it is equal: {reason}"));
+        }
+        let left_out = Machine::ALL
+            .into_iter()
+            .filter(|machine| self.boards.iter().all(|it| it.machine != *machine));
+        for machine in left_out {
+            finding = finding.limit(format!("{}: it was not asked for", machine.title()));
+        }
+        finding
+            .limit(format!(
+                "Other images on boards than these {}: more are read with `--board-images`",
+                self.which
+            ))
+            .into()
+    }
+
+    fn html(&self) -> Markup {
+        html! {
+            p {
+                "The firmware's engine with this model, built for each core and run in QEMU, which read " (self.which) " test images from an emulated "
+                "camera, row by row. Weights are laid out for the core, which changes no bit of the outputs. Instructions are counted by QEMU; "
+                "they are not cycles. RAM is all that has a fixed place, and the deepest stack of any inference, found by painting it."
+            }
+            table {
+                tr {
+                    th { "board" } th { "equal outputs" } th { "flash, bytes" } th { "RAM, bytes" } th { "static" } th { "stack" }
+                    th { "instructions, mean" } th { "maximum" } th { "rows dropped" }
+                }
+                @for board in &self.boards {
+                    tr {
+                        td { (board.machine.title()) }
+                        @match &board.result {
+                            Ok(report) => {
+                                td { (report.agreements()) " of " (report.images.len() + report.lost) }
+                                td { (report.flash) } td { (report.ram()) } td { (report.statics) } td { (report.stack) }
+                                td { (format!("{:.0}", report.total().0)) } td { (format!("{:.0}", report.total().1)) }
+                                td { (report.dropped) }
+                            }
+                            Err(reason) => td.names colspan="8" { "not run: " (reason) },
+                        }
+                    }
+                }
+            }
+            @if let Some((machine, report)) = self.ran().next() {
+                p { "Instructions of each layer on " (machine.title()) ", mean and maximum:" }
+                (by_layer(report))
+            }
+        }
+    }
+}
+
+fn by_layer(report: &BoardReport) -> Markup {
+    let layers =
+        report.layers.iter().enumerate().map(|(layer, name)| (&name[..], report.of_layer(layer)));
+    let rows = layers.chain([("taking rows in", report.of_rows()), ("all", report.total())]);
+    html! {
+        table {
+            tr { th { "layer" } th { "mean" } th { "maximum" } }
+            @for (name, (mean, max)) in rows {
+                tr { td { (name) } td { (format!("{mean:.0}")) } td { (format!("{max:.0}")) } }
+            }
+        }
+    }
+}
+
+/// What was found, and whether that is all that was to be found.
+fn verdict(board: &Board) -> (String, bool) {
+    match &board.result {
+        Ok(report) => {
+            let all = report.images.len() + report.lost;
+            let lost =
+                if report.lost > 0 { format!(", {} lost", report.lost) } else { String::new() };
+            (format!("{} of {all} images{lost}", report.agreements()), report.agreements() == all)
+        }
+        Err(reason) => (format!("not run: {reason}"), false),
+    }
+}
+
+fn json(board: &Board) -> Value {
+    let machine = board.machine.name();
+    match &board.result {
+        Err(reason) => json!({ "machine": machine, "has_run": false, "reason": reason }),
+        Ok(report) => {
+            let spread = |(mean, max): (f64, f64)| json!({ "mean": mean, "maximum": max });
+            let layers = report.layers.iter().enumerate();
+            let layers: serde_json::Map<String, Value> = layers
+                .map(|(layer, name)| (name.clone(), spread(report.of_layer(layer))))
+                .collect();
+            json!({
+                "machine": machine, "title": board.machine.title(), "has_run": true,
+                "images": report.images.len(), "equal": report.agreements(), "images_lost": report.lost, "rows_dropped": report.dropped,
+                "flash": report.flash, "ram": report.ram(), "statics": report.statics, "stack": report.stack,
+                "instructions": spread(report.total()), "instructions_by_layer": layers,
+            })
+        }
+    }
+}
+
+fn run(machine: Machine, q8: &[u8], frames: &[Vec<u8>]) -> Result<BoardReport, BoardError> {
+    let file = laid_out(q8, machine.layout())?;
+    let row_period = estimate::row_period(machine, Model::parse(&file)?);
+    BoardBuilder::of_this_build().run(machine, &file, frames, row_period, |_| ())
+}
+
+/// An error in one line that names no folder: those of a build are somebody's.
+fn without_folders(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
+    let word = |word: &str| {
+        let is_path =
+            word.trim_matches(|c: char| !c.is_alphanumeric() && c != '/').starts_with('/');
+        if is_path { "…".to_owned() } else { word.to_owned() }
+    };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Bytes of parameters of the model, which no build can do without.
+pub(super) fn parameter_bytes(model: Model<'_>) -> usize {
+    Memory::of(model).parameter_bytes()
+}
