@@ -132,7 +132,9 @@ impl<'a> Dossier<'a> {
         let missing = self.chapters.iter().filter(|it| it.evidence.finding().is_none()).count();
         let text = match (all, unmet) {
             (0, _) => "Nothing was demanded".into(),
+            (1, 0) => "Passed: what was demanded is met".into(),
             (_, 0) => format!("Passed: all {all} demands are met"),
+            (1, _) => "Failed: what was demanded is not met".into(),
             _ => format!("Failed: {unmet} of {all} demands are not met"),
         };
         let text = match missing {

@@ -12,8 +12,9 @@ use firmware_sim::sha256;
 use safe_io::SingleLine;
 use safe_io::origin::{commit, format_date, quoted};
 
-/// Options of which the value says where a report goes, which changes nothing in it.
+/// Options of which the value says where a report goes, and options without a value: they change nothing in it.
 const OUTPUTS: [&str; 2] = ["--dossier", "--report"];
+const SWITCHES: [&str; 2] = ["--force", "--json"];
 
 /// What made a report.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ impl Origin {
     }
 }
 
-/// The command, with the last part of each path, and where reports go left out.
+/// The command, with the last part of each path, and without what changes nothing in a report.
 fn command(arguments: impl Iterator<Item = String>) -> String {
     let mut words = vec!["firmware-sim".to_owned()];
     let mut is_output = false;
@@ -86,10 +87,12 @@ fn command(arguments: impl Iterator<Item = String>) -> String {
             Some((option, value)) if option.starts_with("--") => (Some(option), value),
             _ => (None, argument.as_str()),
         };
-        let is_ours = is_output || option.is_some_and(|option| OUTPUTS.contains(&option));
-        let value = if is_ours { "…".to_owned() } else { quoted(&last_part(Path::new(value))) };
-        words.push(option.map_or_else(|| value.clone(), |option| format!("{option}={value}")));
-        is_output = OUTPUTS.contains(&argument.as_str());
+        let begins_output = OUTPUTS.contains(&option.unwrap_or(value));
+        if !is_output && !begins_output && !SWITCHES.contains(&value) {
+            let value = quoted(&last_part(Path::new(value)));
+            words.push(option.map_or_else(|| value.clone(), |option| format!("{option}={value}")));
+        }
+        is_output = begins_output && option.is_none() && !is_output;
     }
     words.join(" ")
 }
@@ -117,12 +120,13 @@ mod tests {
             "--dossier",
             "/home/me/dossier",
             "--report=page.html",
+            "--json",
             "--min-agreement",
             "0.9",
         ];
         assert_eq!(
             command(arguments.into_iter().map(str::to_owned)),
-            "firmware-sim verify --model 'my model.onnx' --data=mnist --dossier … --report=… --min-agreement 0.9"
+            "firmware-sim verify --model 'my model.onnx' --data=mnist --min-agreement 0.9"
         );
     }
 }

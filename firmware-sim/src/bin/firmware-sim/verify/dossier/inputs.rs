@@ -44,9 +44,10 @@ pub(super) fn evidence(subject: &Subject) -> Evidence {
     };
     tools.push(("Cargo.lock, SHA-256", lock("../Cargo.lock")));
     tools.push(("firmware-sim/boards/Cargo.lock, SHA-256", lock("boards/Cargo.lock")));
-    let paths = &subject.test.paths;
+    // of IDX files, all names are there that they may have
+    let paths: Vec<_> = subject.test.paths.iter().filter(|path| path.is_file()).collect();
     let is_few = paths.len() <= MAX_FILES;
-    let hashed = |path: &std::path::PathBuf| {
+    let hashed = |path: &&std::path::PathBuf| {
         (
             last_part(path),
             fs::read(path).map_or_else(|_| "not readable".into(), |bytes| sha256(&bytes)),
