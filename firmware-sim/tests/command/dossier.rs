@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -48,11 +49,11 @@ fn assert_names_no_folder(bench: &Bench, files: &BTreeMap<String, String>) {
 fn a_dossier_has_the_same_bytes_each_time_and_names_no_folder() {
     let bench = Bench::new();
     bench.quantize();
-    let (first, code) = dossier(&bench, "first", &["--machine", "none"]);
+    let (first, code) = dossier(&bench, "first", &["--without", "boards"]);
     assert_eq!(code, Some(0));
-    let (second, _) = dossier(&bench, "second", &["--machine", "none"]);
+    let (second, _) = dossier(&bench, "second", &["--without", "boards"]);
     // a folder of ours is written again
-    let (again, _) = dossier(&bench, "first", &["--machine", "none"]);
+    let (again, _) = dossier(&bench, "first", &["--without", "boards"]);
     for other in [&second, &again] {
         assert!(first.keys().eq(other.keys()));
         for (name, text) in &first {
@@ -71,11 +72,11 @@ fn a_dossier_has_the_same_bytes_each_time_and_names_no_folder() {
     let boards = &json["chapters"]["boards"];
     assert_eq!(
         (&boards["is_shown"], &boards["reason"]),
-        (&false.into(), &"`--machine none` was given".into())
+        (&false.into(), &"`--without boards` was given".into())
     );
     let not_shown = json["not_shown"].as_array().unwrap();
     let limits = not_shown.iter().find(|it| it["about"] == boards["title"]).unwrap();
-    assert_eq!(limits["limits"][0], "not shown: not run: `--machine none` was given");
+    assert_eq!(limits["limits"][0], "not shown: not run: `--without boards` was given");
     assert_eq!(not_shown.last().unwrap()["about"], "In general");
     let page = &first["dossier.html"];
     let (body, verdict) = (page.find("<body>").unwrap(), page.find("Passed: ").unwrap());
@@ -101,7 +102,7 @@ fn a_date_is_only_what_is_given() {
     bench.quantize();
     let data = mnist_500();
     let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
-    let arguments = [&verify[..], &["--machine", "none", "--dossier", "dossier"]].concat();
+    let arguments = [&verify[..], &["--without", "boards", "--dossier", "dossier"]].concat();
     let mut command = bench.command(&arguments);
     assert!(command.env("SOURCE_DATE_EPOCH", "951782400").output().unwrap().status.success());
     let files = files(&bench.path("dossier"));
@@ -148,7 +149,7 @@ fn a_folder_of_others_is_not_written_over() {
     let data = mnist_500();
     let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
     let refused = |folder: &str, parts: &[&str]| {
-        let arguments = [&verify[..], &["--machine", "none", "--dossier", folder]].concat();
+        let arguments = [&verify[..], &["--without", "boards", "--dossier", folder]].concat();
         bench.refuses(&arguments, parts);
     };
     for name in NAMES {
@@ -162,22 +163,22 @@ fn a_folder_of_others_is_not_written_over() {
     refused("lenet.onnx", &["lenet.onnx", "it is a file"]);
     refused("no/such/folder", &["no/such/folder"]);
     // files beside ours are left alone; of ours, one that somebody changed is not replaced
-    let (_, code) = dossier(&bench, "mine", &["--machine", "none"]);
+    let (_, code) = dossier(&bench, "mine", &["--without", "boards"]);
     assert_eq!(code, Some(0));
     fs::write(bench.path("mine/notes.txt"), "mine").unwrap();
-    let (found, code) = dossier(&bench, "mine", &["--machine", "none"]);
+    let (found, code) = dossier(&bench, "mine", &["--without", "boards"]);
     assert_eq!((code, &found["notes.txt"][..]), (Some(0), "mine"));
     let changed = found["dossier.json"].replace("Passed", "PASSED");
     fs::write(bench.path("mine/dossier.json"), changed).unwrap();
     refused("mine", &["dossier.json", "--force"]);
-    let (_, code) = dossier(&bench, "mine", &["--machine", "none", "--force"]);
+    let (_, code) = dossier(&bench, "mine", &["--without", "boards", "--force"]);
     assert_eq!(code, Some(0));
 }
 
 #[test]
 fn boards_are_for_a_dossier() {
     let bench = Bench::new();
-    for flags in [["--machine", "m4"], ["--board-images", "3"]] {
+    for flags in [["--machine", "m4"], ["--board-images", "3"], ["--without", "boards"]] {
         let verify = ["verify", "--model", "a", "--quantized", "b"];
         let output = bench.run(&[&verify[..], &flags].concat());
         assert_eq!(output.status.code(), Some(2));
@@ -225,4 +226,29 @@ fn every_requirement_names_a_test_that_is_there() {
     }
     let ids = 1..=u32::try_from(texts.len()).unwrap();
     assert!(texts.keys().copied().eq(ids), "numbers without a gap: {texts:?}");
+}
+
+#[test]
+#[ignore = "needs PyPI once: cargo test -p firmware-sim --test command -- --ignored dossier"]
+fn the_bill_of_materials_is_what_cyclonedx_defines() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/baselines/environment");
+    let python = Command::new(script).arg("sbom").output().unwrap();
+    if !python.status.success() {
+        eprintln!("skipped: CycloneDX's schema cannot be installed from here (PyPI)");
+        return;
+    }
+    let bench = Bench::new();
+    bench.quantize();
+    let (files, _) = dossier(&bench, "dossier", &["--without", "boards"]);
+    assert!(files.contains_key("sbom.cdx.json"));
+    let check = "import sys\n\
+                 from cyclonedx.schema import SchemaVersion\n\
+                 from cyclonedx.validation.json import JsonStrictValidator\n\
+                 error = JsonStrictValidator(SchemaVersion.V1_5).validate_str(open(sys.argv[1]).read())\n\
+                 sys.exit(error and str(error))";
+    let python = String::from_utf8(python.stdout).unwrap();
+    let mut command = Command::new(python.trim_end());
+    let output = command.args(["-c", check]).arg(bench.path("dossier/sbom.cdx.json")).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

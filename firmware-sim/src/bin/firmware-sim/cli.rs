@@ -196,9 +196,12 @@ pub(crate) struct Verify {
     /// a bill of materials. It also runs boards; without a date, unless SOURCE_DATE_EPOCH is set
     #[arg(long, value_name = "DIR")]
     pub(crate) dossier: Option<PathBuf>,
-    /// Boards that the dossier is about, or none: those that are named must run [default: all whose tools are here]
-    #[arg(long, value_name = "BOARD,…", value_delimiter = ',', requires = "dossier", value_parser = machine_or_none())]
-    pub(crate) machine: Vec<BoardChoice>,
+    /// Kinds of evidence that the dossier is to leave out; it says that they were
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', requires = "dossier")]
+    pub(crate) without: Vec<Kind>,
+    /// Boards that the dossier is about: those that are named must run [default: all whose tools are here]
+    #[arg(long, value_name = "BOARD,…", value_delimiter = ',', requires = "dossier", value_parser = machine())]
+    pub(crate) machine: Vec<Machine>,
     /// Images that each board reads for the dossier [default: 100, or all if there are fewer]
     #[arg(long, value_name = "N", requires = "dossier")]
     pub(crate) board_images: Option<NonZeroUsize>,
@@ -207,13 +210,11 @@ pub(crate) struct Verify {
     pub(crate) force: bool,
 }
 
-/// A board, or none of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BoardChoice {
-    /// None at all.
-    None,
-    /// This one.
-    Machine(Machine),
+/// Evidence that takes its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// The model on emulated boards
+    Boards,
 }
 
 #[derive(Debug, Args)]
@@ -416,15 +417,6 @@ fn machine() -> impl TypedValueParser<Value = Machine> {
         PossibleValue::new(machine.name()).aliases(aliases.iter().copied()).help(title)
     }))
     .map(|name| Machine::named(&name).expect("only names of machines are possible"))
-}
-
-/// The same, or `none`.
-fn machine_or_none() -> impl TypedValueParser<Value = BoardChoice> {
-    let machines = Machine::ALL.map(|machine| {
-        PossibleValue::new(machine.name()).aliases(machine.aliases().iter().copied())
-    });
-    PossibleValuesParser::new(machines.into_iter().chain([PossibleValue::new("none")]))
-        .map(|name| Machine::named(&name).map_or(BoardChoice::None, BoardChoice::Machine))
 }
 
 #[derive(Debug, Args)]

@@ -25,12 +25,13 @@ mod requirements;
 mod worst_cases;
 
 use anyhow::ensure;
+use clap::ValueEnum;
 use safe_io::SingleLine;
 use serde_json::{Map, Value, json};
 
 use super::Report;
 use super::origin::last_part;
-use crate::cli;
+use crate::cli::{self, Kind};
 use crate::data::Data;
 use crate::model::Onnx;
 use crate::provenance::{GENERATOR, SEAL, sealed, sealed_page};
@@ -44,6 +45,15 @@ pub(super) struct Subject<'a> {
     pub(super) q8: &'a [u8],
     pub(super) test: &'a Data,
     pub(super) arguments: &'a cli::Verify,
+}
+
+impl Subject<'_> {
+    /// What a chapter says of evidence that was not wanted.
+    fn left_out(&self, kind: Kind) -> Option<Evidence> {
+        let name = kind.to_possible_value()?;
+        let reason = || Evidence::not_run(format!("`--without {}` was given", name.get_name()));
+        self.arguments.without.contains(&kind).then(reason)
+    }
 }
 
 /// All chapters, but the one that says what was not shown.
@@ -91,7 +101,11 @@ impl<'a> Dossier<'a> {
             chapter("inputs", "Tools, files and their versions", inputs::evidence(subject)),
             chapter("provenance", "Provenance and splits of the data", inputs::provenance(subject)),
             chapter("answers", "Answers on the test images", answers::evidence(subject)?),
-            chapter("boards", "Boards: equality, flash, RAM, instructions", boards.evidence()),
+            chapter(
+                "boards",
+                "Boards: equality, flash, RAM, instructions",
+                boards.evidence(subject),
+            ),
             chapter("worst_cases", "Worst cases", worst_cases::evidence(subject, &boards)),
             chapter(
                 "proofs",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Subject;
 use super::evidence::{Evidence, Finding};
-use crate::cli::BoardChoice;
+use crate::cli::Kind;
 use crate::model;
 
 /// Images that each board reads, unless another number is given.
@@ -41,11 +41,11 @@ impl Boards {
     /// If more images are asked for than there are.
     pub(super) fn run(subject: &Subject) -> anyhow::Result<Self> {
         let chosen = &subject.arguments.machine;
-        let is_named = |machine: Machine| chosen.contains(&BoardChoice::Machine(machine));
-        let machines: Vec<Machine> = if chosen.is_empty() {
-            Machine::ALL.into()
-        } else {
-            Machine::ALL.into_iter().filter(|&machine| is_named(machine)).collect()
+        let is_named = |machine: Machine| chosen.contains(&machine);
+        let is_wanted = |machine: &Machine| chosen.is_empty() || is_named(*machine);
+        let machines: Vec<Machine> = match subject.left_out(Kind::Boards) {
+            Some(_) => vec![],
+            None => Machine::ALL.into_iter().filter(is_wanted).collect(),
         };
         let all = subject.test.content.samples().len();
         let most = all.min(max_images(subject.report.int8.header().input.size()));
@@ -93,7 +93,10 @@ impl Boards {
         self.ran().map(of_board).collect()
     }
 
-    pub(super) fn evidence(&self) -> Evidence {
+    pub(super) fn evidence(&self, subject: &Subject) -> Evidence {
+        if let Some(left_out) = subject.left_out(Kind::Boards) {
+            return left_out;
+        }
         let reasons: Vec<String> = self
             .boards
             .iter()
@@ -103,9 +106,6 @@ impl Boards {
         let is_demanded =
             |board: &&Board| board.is_named || board.is_failure || board.result.is_ok();
         let demanded: Vec<&Board> = self.boards.iter().filter(is_demanded).collect();
-        if self.boards.is_empty() {
-            return Evidence::not_run("`--machine none` was given");
-        }
         if demanded.is_empty() {
             return Evidence::not_run(reasons.join("; "));
         }
