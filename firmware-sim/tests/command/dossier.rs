@@ -49,11 +49,11 @@ fn assert_names_no_folder(bench: &Bench, files: &BTreeMap<String, String>) {
 fn a_dossier_has_the_same_bytes_each_time_and_names_no_folder() {
     let bench = Bench::new();
     bench.quantize();
-    let (first, code) = dossier(&bench, "first", &["--without", "boards"]);
+    let (first, code) = dossier(&bench, "first", &["--without", "boards,robustness"]);
     assert_eq!(code, Some(0));
-    let (second, _) = dossier(&bench, "second", &["--without", "boards"]);
+    let (second, _) = dossier(&bench, "second", &["--without", "boards,robustness"]);
     // a folder of ours is written again
-    let (again, _) = dossier(&bench, "first", &["--without", "boards"]);
+    let (again, _) = dossier(&bench, "first", &["--without", "boards,robustness"]);
     for other in [&second, &again] {
         assert!(first.keys().eq(other.keys()));
         for (name, text) in &first {
@@ -102,7 +102,8 @@ fn a_date_is_only_what_is_given() {
     bench.quantize();
     let data = mnist_500();
     let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
-    let arguments = [&verify[..], &["--without", "boards", "--dossier", "dossier"]].concat();
+    let arguments =
+        [&verify[..], &["--without", "boards,robustness", "--dossier", "dossier"]].concat();
     let mut command = bench.command(&arguments);
     assert!(command.env("SOURCE_DATE_EPOCH", "951782400").output().unwrap().status.success());
     let files = files(&bench.path("dossier"));
@@ -126,7 +127,8 @@ fn a_demand_that_is_not_met_fails_after_the_dossier_says_so() {
     // without any program on the path, a board that is named cannot run
     let data = mnist_500();
     let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
-    let arguments = [&verify[..], &["--machine", "m4", "--dossier", "dossier"]].concat();
+    let more = ["--machine", "m4", "--without", "robustness", "--dossier", "dossier"];
+    let arguments = [&verify[..], &more].concat();
     let mut command = bench.command(&arguments);
     fixtures::command::fails(
         command.env("PATH", &path),
@@ -149,7 +151,8 @@ fn a_folder_of_others_is_not_written_over() {
     let data = mnist_500();
     let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
     let refused = |folder: &str, parts: &[&str]| {
-        let arguments = [&verify[..], &["--without", "boards", "--dossier", folder]].concat();
+        let arguments =
+            [&verify[..], &["--without", "boards,robustness", "--dossier", folder]].concat();
         bench.refuses(&arguments, parts);
     };
     for name in NAMES {
@@ -163,15 +166,15 @@ fn a_folder_of_others_is_not_written_over() {
     refused("lenet.onnx", &["lenet.onnx", "it is a file"]);
     refused("no/such/folder", &["no/such/folder"]);
     // files beside ours are left alone; of ours, one that somebody changed is not replaced
-    let (_, code) = dossier(&bench, "mine", &["--without", "boards"]);
+    let (_, code) = dossier(&bench, "mine", &["--without", "boards,robustness"]);
     assert_eq!(code, Some(0));
     fs::write(bench.path("mine/notes.txt"), "mine").unwrap();
-    let (found, code) = dossier(&bench, "mine", &["--without", "boards"]);
+    let (found, code) = dossier(&bench, "mine", &["--without", "boards,robustness"]);
     assert_eq!((code, &found["notes.txt"][..]), (Some(0), "mine"));
     let changed = found["dossier.json"].replace("Passed", "PASSED");
     fs::write(bench.path("mine/dossier.json"), changed).unwrap();
     refused("mine", &["dossier.json", "--force"]);
-    let (_, code) = dossier(&bench, "mine", &["--without", "boards", "--force"]);
+    let (_, code) = dossier(&bench, "mine", &["--without", "boards,robustness", "--force"]);
     assert_eq!(code, Some(0));
 }
 
@@ -190,7 +193,7 @@ fn boards_are_for_a_dossier() {
 fn a_dossier_with_boards_has_the_same_bytes_each_time() {
     let bench = Bench::new();
     bench.quantize();
-    let more = ["--machine", "m4,rv32", "--board-images", "10"];
+    let more = ["--machine", "m4,rv32", "--board-images", "10", "--without", "robustness"];
     let (first, code) = dossier(&bench, "first", &more);
     assert_eq!(code, Some(0));
     let (second, _) = dossier(&bench, "second", &more);
@@ -239,7 +242,7 @@ fn the_bill_of_materials_is_what_cyclonedx_defines() {
     }
     let bench = Bench::new();
     bench.quantize();
-    let (files, _) = dossier(&bench, "dossier", &["--without", "boards"]);
+    let (files, _) = dossier(&bench, "dossier", &["--without", "boards,robustness"]);
     assert!(files.contains_key("sbom.cdx.json"));
     let check = "import sys\n\
                  from cyclonedx.schema import SchemaVersion\n\

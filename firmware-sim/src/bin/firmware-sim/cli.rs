@@ -193,7 +193,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
     /// Also write a folder for a reviewer: a page and JSON with all that is shown of the model and what is not, logs, and
-    /// a bill of materials. It also runs boards; without a date, unless SOURCE_DATE_EPOCH is set
+    /// a bill of materials. It also runs boards; without a date, unless `SOURCE_DATE_EPOCH` is set
     #[arg(long, value_name = "DIR")]
     pub(crate) dossier: Option<PathBuf>,
     /// Kinds of evidence that the dossier is to leave out; it says that they were
@@ -215,6 +215,8 @@ pub(crate) struct Verify {
 pub(crate) enum Kind {
     /// The model on emulated boards
     Boards,
+    /// Whether a few grey levels change the class, on 100 images
+    Robustness,
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ mod text;
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use dataset::Image;
@@ -103,16 +103,8 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         [&arguments.model, &arguments.quantized].map(|path| SingleLine(path.display()));
     let unwritable = |path: &Path| format!("cannot write {}", SingleLine(path.display()));
     let given = arguments.data.given()?;
-    if let Some(path) = &arguments.report {
-        let models = vec![arguments.model.clone(), arguments.quantized.clone()];
-        let inputs = [models, data::paths(&given, Part::Test)].concat();
-        provenance::check(path, &inputs, arguments.force, provenance::is_our_page)?;
-    }
-    if let Some(folder) = &arguments.dossier {
-        let models = vec![arguments.model.clone(), arguments.quantized.clone()];
-        let inputs = [models, data::paths(&given, Part::Test)].concat();
-        dossier::check(folder, &inputs, arguments.force)?;
-    }
+    let models = vec![arguments.model.clone(), arguments.quantized.clone()];
+    check_outputs(arguments, &[models, data::paths(&given, Part::Test)].concat(), arguments.force)?;
     let origin = Origin::find()?;
     let float_input = arguments.input.float_input()?;
     let onnx = Onnx::read(&arguments.model, float_input)?;
@@ -123,12 +115,7 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let int8 = Model::parse(&file).with_context(|| q8_path.to_string())?;
     let test = data::load(&given, Part::Test, &Wanted::of_onnx(&onnx))?;
     data::ensure_any(&test, given.path())?;
-    if let Some(path) = &arguments.report {
-        provenance::check(path, &test.paths, true, provenance::is_our_page)?;
-    }
-    if let Some(folder) = &arguments.dossier {
-        dossier::check(folder, &test.paths, arguments.force)?;
-    }
+    check_outputs(arguments, &test.paths, true)?;
     let (trained_on, training_images) = TrainedOn::find(&given, &test, &onnx);
     if let Some(trained_on) = trained_on {
         // a standard error that is closed changes nothing
@@ -206,6 +193,23 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         "{q8_path} and {onnx_path} differ from the first layer on, by more than that layer gives: they do not take the same \
          input; say the same of pixels as when the .q8 was made"
     );
+    ensure_agreement(&report)?;
+    arguments.dossier.as_ref().map_or(Ok(()), |folder| dossier::ensure_met(&unmet, folder))
+}
+
+/// Whether the page and the dossier may be written, and are none of the inputs.
+fn check_outputs(arguments: &cli::Verify, inputs: &[PathBuf], force: bool) -> anyhow::Result<()> {
+    if let Some(path) = &arguments.report {
+        provenance::check(path, inputs, force, provenance::is_our_page)?;
+    }
+    arguments.dossier.as_ref().map_or(Ok(()), |folder| dossier::check(folder, inputs, force))
+}
+
+/// Fails if the two models give the same class for too few images.
+fn ensure_agreement(report: &Report) -> anyhow::Result<()> {
+    let [onnx_path, q8_path] =
+        [&report.onnx, &report.q8].map(|source| SingleLine(source.path.display()));
+    let verification = report.verification;
     if let Some(Gate { min, found }) = report.gate.as_ref().filter(|gate| !gate.passes()) {
         let margins = verification.disagreements().map(|comparison| comparison.float_margin);
         bail!(
@@ -222,7 +226,7 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
             verification.margin_quantile(0.5),
         );
     }
-    arguments.dossier.as_ref().map_or(Ok(()), |folder| dossier::ensure_met(&unmet, folder))
+    Ok(())
 }
 
 impl TrainedOn {

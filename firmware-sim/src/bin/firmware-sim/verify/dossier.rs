@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `dossier.html` | all of it, to read; the verdict against what was demanded is its first line |
 //! | `dossier.json` | the same for programs, and the SHA-256 of the other files |
-//! | `sbom.cdx.json` | the bill of materials, in the form of CycloneDX 1.5 |
+//! | `sbom.cdx.json` | the bill of materials, in the form of `CycloneDX` 1.5 |
 //!
 //! A kind of evidence is a [`Chapter`]. What could not be shown, or was not asked for, says so with its reason, in its place
 //! and in the last chapter: nothing is left out silently. What was shown says by [`Finding::limit`] what that does not show.
@@ -22,6 +22,7 @@ mod not_shown;
 mod page;
 mod replication;
 mod requirements;
+mod robustness;
 mod worst_cases;
 
 use anyhow::ensure;
@@ -69,7 +70,7 @@ struct Dossier<'a> {
 pub(super) fn write(subject: &Subject, path: &std::path::Path) -> anyhow::Result<Vec<String>> {
     let dossier = Dossier::of(subject)?;
     let mut files: Vec<(String, String)> = dossier.files().cloned().collect();
-    files.insert(0, ("dossier.html".into(), sealed_page(&page::html(&dossier)?)));
+    files.insert(0, ("dossier.html".into(), sealed_page(&page::html(&dossier))));
     let json = dossier.json(&files);
     files.push(("dossier.json".into(), json));
     folder::write(path, &files, subject.arguments.force)?;
@@ -117,11 +118,7 @@ impl<'a> Dossier<'a> {
                 "Soft errors",
                 Evidence::not_run("this version of the program injects none here"),
             ),
-            chapter(
-                "robustness",
-                "Robustness",
-                Evidence::not_run("this version of the program certifies none here"),
-            ),
+            chapter("robustness", "Robustness", robustness::evidence(subject)?),
             chapter("bill_of_materials", "Bill of materials", bill_of_materials::evidence(subject)),
             chapter("requirements", "Requirements and their tests", requirements::evidence()?),
         ];

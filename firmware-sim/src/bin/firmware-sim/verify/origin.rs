@@ -99,10 +99,10 @@ fn command(arguments: impl Iterator<Item = String>) -> String {
 
 /// What a path is called within its folder.
 pub(super) fn last_part(path: &Path) -> String {
-    let name = path.file_name().map(PathBuf::from).unwrap_or_else(|| {
-        let whole = fs::canonicalize(path).ok();
-        whole.as_deref().and_then(Path::file_name).map_or("/".into(), PathBuf::from)
-    });
+    let whole = || fs::canonicalize(path).ok();
+    let name = path.file_name().map(PathBuf::from);
+    let name = name.or_else(|| whole()?.file_name().map(PathBuf::from));
+    let name = name.unwrap_or_else(|| "/".into());
     SingleLine(name.display()).to_string()
 }
 

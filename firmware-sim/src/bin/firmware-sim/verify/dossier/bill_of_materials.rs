@@ -1,7 +1,7 @@
-//! What is linked into the firmware: a bill of materials in the form of CycloneDX 1.5.
+//! What is linked into the firmware: a bill of materials in the form of `CycloneDX` 1.5.
 //!
 //! `cargo tree` says what is linked for the boards' targets, and `Cargo.lock` by which hashes. Crates that only the board images
-//! of this project have are in it with the scope `excluded`, which CycloneDX has for what a product does not ship.
+//! of this project have are in it with the scope `excluded`, which `CycloneDX` has for what a product does not ship.
 //! Source: <https://cyclonedx.org/docs/1.5/json/>.
 
 use std::collections::{BTreeMap, BTreeSet};

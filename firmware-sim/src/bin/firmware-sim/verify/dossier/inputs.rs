@@ -117,7 +117,7 @@ pub(super) fn provenance(subject: &Subject) -> Evidence {
         ("compared on", format!("{images} samples: {split}")),
         ("overlap with training", overlap.clone()),
         ("calibrated on", format!("{} training images", header.calibration_images.get())),
-        ("made from", format!("the ONNX file above: its SHA-256 is in the .q8 and was compared")),
+        ("made from", "the ONNX file above: its SHA-256 is in the .q8 and was compared".to_owned()),
     ];
     let html = html! {
         (facts(&rows))

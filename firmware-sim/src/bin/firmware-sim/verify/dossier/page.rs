@@ -11,7 +11,7 @@ use crate::verify::page::facts;
 
 const NOT_SHOWN: &str = "What was not shown";
 
-pub(super) fn html(dossier: &Dossier) -> anyhow::Result<String> {
+pub(super) fn html(dossier: &Dossier) -> String {
     let Report { onnx, q8, origin, .. } = dossier.subject.report;
     let (passes, verdict) = dossier.verdict();
     let class = if passes { "passed" } else { "failed" };
@@ -71,5 +71,5 @@ pub(super) fn html(dossier: &Dossier) -> anyhow::Result<String> {
             }
         }
     };
-    Ok(page.into_string())
+    page.into_string()
 }
