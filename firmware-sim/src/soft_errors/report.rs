@@ -187,7 +187,9 @@ impl SoftErrors {
             all.low += weight * share.low;
             all.high += weight * share.high;
         }
-        Some(all)
+        // the weights' rounding may bring it above
+        let Share { found, low, high } = all;
+        Some(Share { found: found.min(1.0), low: low.min(1.0), high: high.min(1.0) })
     }
 
     /// All of it, with the same names; `flash` and `scratch` are shares of flips of any of their bits, null if none was tried.

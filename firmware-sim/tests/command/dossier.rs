@@ -49,11 +49,14 @@ fn assert_names_no_folder(bench: &Bench, files: &BTreeMap<String, String>) {
 fn a_dossier_has_the_same_bytes_each_time_and_names_no_folder() {
     let bench = Bench::new();
     bench.quantize();
-    let (first, code) = dossier(&bench, "first", &["--without", "boards,robustness"]);
+    let (first, code) =
+        dossier(&bench, "first", &["--without", "boards,proofs,soft-errors,robustness"]);
     assert_eq!(code, Some(0));
-    let (second, _) = dossier(&bench, "second", &["--without", "boards,robustness"]);
+    let (second, _) =
+        dossier(&bench, "second", &["--without", "boards,proofs,soft-errors,robustness"]);
     // a folder of ours is written again
-    let (again, _) = dossier(&bench, "first", &["--without", "boards,robustness"]);
+    let (again, _) =
+        dossier(&bench, "first", &["--without", "boards,proofs,soft-errors,robustness"]);
     for other in [&second, &again] {
         assert!(first.keys().eq(other.keys()));
         for (name, text) in &first {
@@ -102,8 +105,11 @@ fn a_date_is_only_what_is_given() {
     bench.quantize();
     let data = mnist_500();
     let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
-    let arguments =
-        [&verify[..], &["--without", "boards,robustness", "--dossier", "dossier"]].concat();
+    let arguments = [
+        &verify[..],
+        &["--without", "boards,proofs,soft-errors,robustness", "--dossier", "dossier"],
+    ]
+    .concat();
     let mut command = bench.command(&arguments);
     assert!(command.env("SOURCE_DATE_EPOCH", "951782400").output().unwrap().status.success());
     let files = files(&bench.path("dossier"));
@@ -127,7 +133,8 @@ fn a_demand_that_is_not_met_fails_after_the_dossier_says_so() {
     // without any program on the path, a board that is named cannot run
     let data = mnist_500();
     let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
-    let more = ["--machine", "m4", "--without", "robustness", "--dossier", "dossier"];
+    let more =
+        ["--machine", "m4", "--without", "proofs,soft-errors,robustness", "--dossier", "dossier"];
     let arguments = [&verify[..], &more].concat();
     let mut command = bench.command(&arguments);
     fixtures::command::fails(
@@ -151,8 +158,11 @@ fn a_folder_of_others_is_not_written_over() {
     let data = mnist_500();
     let verify = ["verify", "--model", "lenet.onnx", "--quantized", "lenet.q8", "--data", &data];
     let refused = |folder: &str, parts: &[&str]| {
-        let arguments =
-            [&verify[..], &["--without", "boards,robustness", "--dossier", folder]].concat();
+        let arguments = [
+            &verify[..],
+            &["--without", "boards,proofs,soft-errors,robustness", "--dossier", folder],
+        ]
+        .concat();
         bench.refuses(&arguments, parts);
     };
     for name in NAMES {
@@ -166,15 +176,17 @@ fn a_folder_of_others_is_not_written_over() {
     refused("lenet.onnx", &["lenet.onnx", "it is a file"]);
     refused("no/such/folder", &["no/such/folder"]);
     // files beside ours are left alone; of ours, one that somebody changed is not replaced
-    let (_, code) = dossier(&bench, "mine", &["--without", "boards,robustness"]);
+    let (_, code) = dossier(&bench, "mine", &["--without", "boards,proofs,soft-errors,robustness"]);
     assert_eq!(code, Some(0));
     fs::write(bench.path("mine/notes.txt"), "mine").unwrap();
-    let (found, code) = dossier(&bench, "mine", &["--without", "boards,robustness"]);
+    let (found, code) =
+        dossier(&bench, "mine", &["--without", "boards,proofs,soft-errors,robustness"]);
     assert_eq!((code, &found["notes.txt"][..]), (Some(0), "mine"));
     let changed = found["dossier.json"].replace("Passed", "PASSED");
     fs::write(bench.path("mine/dossier.json"), changed).unwrap();
     refused("mine", &["dossier.json", "--force"]);
-    let (_, code) = dossier(&bench, "mine", &["--without", "boards,robustness", "--force"]);
+    let (_, code) =
+        dossier(&bench, "mine", &["--without", "boards,proofs,soft-errors,robustness", "--force"]);
     assert_eq!(code, Some(0));
 }
 
@@ -193,7 +205,14 @@ fn boards_are_for_a_dossier() {
 fn a_dossier_with_boards_has_the_same_bytes_each_time() {
     let bench = Bench::new();
     bench.quantize();
-    let more = ["--machine", "m4,rv32", "--board-images", "10", "--without", "robustness"];
+    let more = [
+        "--machine",
+        "m4,rv32",
+        "--board-images",
+        "10",
+        "--without",
+        "proofs,soft-errors,robustness",
+    ];
     let (first, code) = dossier(&bench, "first", &more);
     assert_eq!(code, Some(0));
     let (second, _) = dossier(&bench, "second", &more);
@@ -214,7 +233,7 @@ fn every_requirement_names_a_test_that_is_there() {
     assert_eq!(lines.next(), Some("id;requirement;file;test"));
     let mut texts: BTreeMap<u32, &str> = BTreeMap::new();
     for line in lines {
-        let [id, text, file, test] = line.split(';').collect::<Vec<_>>()[..] else {
+        let [id, text, file, name] = line.split(';').collect::<Vec<_>>()[..] else {
             panic!("{line:?} has not four fields")
         };
         let id: u32 = id.parse().unwrap();
@@ -222,10 +241,10 @@ fn every_requirement_names_a_test_that_is_there() {
         let source = fs::read_to_string(package.join("..").join(file));
         let source = source.unwrap_or_else(|error| panic!("{file}: {error}"));
         let (before, _) = source
-            .split_once(&format!("fn {test}("))
-            .unwrap_or_else(|| panic!("{file} has no test {test}"));
+            .split_once(&format!("fn {name}("))
+            .unwrap_or_else(|| panic!("{file} has no test {name}"));
         let attributes = &before[before.trim_end().len().saturating_sub(200)..];
-        assert!(attributes.contains("#[test]"), "{test} in {file} is no test");
+        assert!(attributes.contains("#[test]"), "{name} in {file} is no test");
     }
     let ids = 1..=u32::try_from(texts.len()).unwrap();
     assert!(texts.keys().copied().eq(ids), "numbers without a gap: {texts:?}");
@@ -242,7 +261,8 @@ fn the_bill_of_materials_is_what_cyclonedx_defines() {
     }
     let bench = Bench::new();
     bench.quantize();
-    let (files, _) = dossier(&bench, "dossier", &["--without", "boards,robustness"]);
+    let (files, _) =
+        dossier(&bench, "dossier", &["--without", "boards,proofs,soft-errors,robustness"]);
     assert!(files.contains_key("sbom.cdx.json"));
     let check = "import sys\n\
                  from cyclonedx.schema import SchemaVersion\n\

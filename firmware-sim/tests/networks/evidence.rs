@@ -179,7 +179,9 @@ fn all_bits_of_a_part_are_tried_and_their_share_is_exact() {
     // what is added to an output is in it
     assert_eq!(last.counts().masked, 0);
     let share = last.share(Counts::wrong);
-    assert_eq!([share.low, share.high], [share.found; 2]);
+    assert!(
+        share.low.total_cmp(&share.found).is_eq() && share.high.total_cmp(&share.found).is_eq()
+    );
     assert!(share.found > 0.0);
     let by_bit: Vec<u64> = last.by_bit.iter().map(Counts::wrong).collect();
     assert!(by_bit[0] < by_bit[30], "{by_bit:?}");

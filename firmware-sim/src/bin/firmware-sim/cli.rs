@@ -215,6 +215,10 @@ pub(crate) struct Verify {
 pub(crate) enum Kind {
     /// The model on emulated boards
     Boards,
+    /// Every accumulator of every channel, requantised as the definition says
+    Proofs,
+    /// What flipped bits do, 64 of each part of each layer
+    SoftErrors,
     /// Whether a few grey levels change the class, on 100 images
     Robustness,
 }

@@ -169,6 +169,21 @@ impl Content {
         }
     }
 
+    /// Those of these numbers.
+    ///
+    /// # Panics
+    /// If there are none of these numbers.
+    pub(crate) fn chosen(&self, numbers: &[usize]) -> Self {
+        match self {
+            Self::Images(images) => {
+                Self::Images(numbers.iter().map(|&number| images[number].clone()).collect())
+            }
+            Self::Signals(signals) => {
+                Self::Signals(numbers.iter().map(|&number| signals[number].clone()).collect())
+            }
+        }
+    }
+
     /// One of them as a picture, if it is one.
     pub(crate) fn image(&self, index: usize) -> Option<&Image> {
         match self {

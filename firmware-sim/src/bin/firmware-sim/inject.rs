@@ -16,7 +16,7 @@ use firmware_sim::{Samples, sha256};
 use safe_io::{SingleLine, output};
 use serde_json::json;
 
-use crate::data::{Content, Wanted};
+use crate::data::Wanted;
 use crate::{cli, data, model, provenance};
 
 pub(crate) fn run(arguments: &cli::Inject) -> anyhow::Result<()> {
@@ -38,15 +38,7 @@ pub(crate) fn run(arguments: &cli::Inject) -> anyhow::Result<()> {
         SingleLine(given.path().display()),
         test.source.what()
     );
-    let chosen = test.chosen(count);
-    let content = match &test.content {
-        Content::Images(images) => {
-            Content::Images(chosen.iter().map(|&index| images[index].clone()).collect())
-        }
-        Content::Signals(signals) => {
-            Content::Signals(chosen.iter().map(|&index| signals[index].clone()).collect())
-        }
-    };
+    let content = test.content.chosen(&test.chosen(count));
     let samples: Samples<'_> = content.samples();
     let options = Options {
         is_double: arguments.flips == 2,

@@ -35,7 +35,7 @@ pub(super) fn text(worst: &WorstCase, report: &BoardReport) -> String {
             lines
         }
     };
-    let mut lines = vec!["worst case, whatever the image".to_owned()];
+    let mut lines = vec!["worst case".to_owned()];
     for (name, paragraph) in [("stack", stack), ("instructions", instructions(worst, report))] {
         for (index, line) in paragraph.iter().enumerate() {
             lines.push(format!("{:<12} {line}", if index == 0 { name } else { "" }));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `dossier.html` | all of it, to read; the verdict against what was demanded is its first line |
 //! | `dossier.json` | the same for programs, and the SHA-256 of the other files |
+//! | `proofs.txt` | the log of the proofs |
 //! | `sbom.cdx.json` | the bill of materials, in the form of `CycloneDX` 1.5 |
 //!
 //! A kind of evidence is a [`Chapter`]. What could not be shown, or was not asked for, says so with its reason, in its place
@@ -20,9 +21,11 @@ mod folder;
 mod inputs;
 mod not_shown;
 mod page;
+mod proofs;
 mod replication;
 mod requirements;
 mod robustness;
+mod soft_errors;
 mod worst_cases;
 
 use anyhow::ensure;
@@ -108,16 +111,8 @@ impl<'a> Dossier<'a> {
                 boards.evidence(subject),
             ),
             chapter("worst_cases", "Worst cases", worst_cases::evidence(subject, &boards)),
-            chapter(
-                "proofs",
-                "Proofs",
-                Evidence::not_run("this version of the program computes none here"),
-            ),
-            chapter(
-                "soft_errors",
-                "Soft errors",
-                Evidence::not_run("this version of the program injects none here"),
-            ),
+            chapter("proofs", "Proofs", proofs::evidence(subject)),
+            chapter("soft_errors", "Soft errors", soft_errors::evidence(subject)?),
             chapter("robustness", "Robustness", robustness::evidence(subject)?),
             chapter("bill_of_materials", "Bill of materials", bill_of_materials::evidence(subject)),
             chapter("requirements", "Requirements and their tests", requirements::evidence()?),

@@ -12,7 +12,7 @@ use safe_io::{SingleLine, output};
 use crate::provenance;
 
 /// All files that a dossier may have.
-const NAMES: [&str; 3] = ["dossier.html", "dossier.json", "sbom.cdx.json"];
+const NAMES: [&str; 4] = ["dossier.html", "dossier.json", "proofs.txt", "sbom.cdx.json"];
 
 fn is_ours(bytes: &[u8]) -> bool {
     provenance::is_our_page(bytes) || provenance::is_sealed(bytes)

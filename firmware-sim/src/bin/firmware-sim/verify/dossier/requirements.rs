@@ -23,8 +23,7 @@ fn requirements() -> anyhow::Result<Vec<Requirement>> {
             fields.len() == 4,
             "requirements.csv, within this program: {line:?} has not four fields"
         );
-        let [id, text, file, test] = [fields[0], fields[1], fields[2], fields[3]];
-        Ok(Requirement { id, text, file, test })
+        Ok(Requirement { id: fields[0], text: fields[1], file: fields[2], test: fields[3] })
     };
     TABLE.lines().skip(1).map(parse).collect()
 }

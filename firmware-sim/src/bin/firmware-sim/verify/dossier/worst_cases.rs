@@ -56,8 +56,8 @@ pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
         })).collect::<Value>(),
     });
     Finding::new(html, json)
-        .limit("A bound of the stack for every input: what is painted is the deepest of the images that ran")
-        .limit("A maximum of instructions for every input: what is counted is the maximum of the images that ran; zeros are passed over on cores without DSP instructions")
-        .limit("A worst-case execution time: there is no model of any core's pipeline or memory in this chapter")
+        .limit("A bound of the stack for every input: what is painted is the deepest of the images that ran; `board --worst-case` bounds it by the linked code")
+        .limit("A maximum of instructions for every input: what is counted is the maximum of the images that ran; zeros are passed over on cores without DSP instructions; `board --worst-case` says what an image without zeros takes")
+        .limit("A worst-case execution time: there is no model of any core's pipeline or memory in this chapter; `board --cycles` models some")
         .into()
 }
