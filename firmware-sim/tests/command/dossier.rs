@@ -201,18 +201,11 @@ fn boards_are_for_a_dossier() {
 }
 
 #[test]
-#[ignore = "needs QEMU: tests/run"]
+#[ignore = "needs QEMU and two minutes: `-- --ignored dossier`"]
 fn a_dossier_with_boards_has_the_same_bytes_each_time() {
     let bench = Bench::new();
     bench.quantize();
-    let more = [
-        "--machine",
-        "m4,rv32",
-        "--board-images",
-        "10",
-        "--without",
-        "proofs,soft-errors,robustness",
-    ];
+    let more = ["--machine", "m4,rv32", "--board-images", "10", "--without", "robustness"];
     let (first, code) = dossier(&bench, "first", &more);
     assert_eq!(code, Some(0));
     let (second, _) = dossier(&bench, "second", &more);
@@ -222,6 +215,10 @@ fn a_dossier_with_boards_has_the_same_bytes_each_time() {
     for board in json["chapters"]["boards"]["found"]["boards"].as_array().unwrap() {
         assert_eq!((&board["equal"], &board["images"]), (&10.into(), &10.into()), "{board}");
     }
+    for chapter in ["proofs", "soft_errors"] {
+        assert_eq!(json["chapters"][chapter]["is_shown"], true, "{chapter}");
+    }
+    assert!(first.contains_key("proofs.txt"));
 }
 
 /// The table that a dossier quotes.
