@@ -23,6 +23,7 @@ pub use machine::Machine;
 pub use port::Port;
 pub use report::{BoardReport, ImageResult};
 pub use serial::{BoardInfo, Retries, SerialBoard};
+pub use stack::{StackBound, StackError};
 pub use worst_case::{StackCase, WorstCase};
 
 use std::borrow::Cow;

@@ -2,7 +2,9 @@
 
 use anyhow::bail;
 use firmware::Model;
-use firmware_sim::board::{BoardBuilder, BoardError, BoardReport, Machine, laid_out, max_images};
+use firmware_sim::board::{
+    BoardBuilder, BoardError, BoardReport, Machine, StackCase, laid_out, max_images,
+};
 use firmware_sim::memory::Memory;
 use firmware_sim::{estimate, samples};
 use maud::{Markup, html};
@@ -19,12 +21,19 @@ const IMAGES: usize = 100;
 /// A board that was to run.
 struct Board {
     machine: Machine,
-    /// Its report, or why there is none.
-    result: Result<BoardReport, String>,
+    /// What it did, or why it did nothing.
+    result: Result<Run, String>,
     /// Whether it was asked for by name.
     is_named: bool,
     /// Whether it began and failed, which is another thing than having no tools.
     is_failure: bool,
+}
+
+/// What a board did.
+pub(super) struct Run {
+    pub(super) report: BoardReport,
+    /// The deepest stack, by the linked code.
+    pub(super) stack: StackCase,
 }
 
 /// All boards, in their order.
@@ -81,7 +90,7 @@ impl Boards {
     }
 
     /// Those that ran to their end.
-    pub(super) fn ran(&self) -> impl Iterator<Item = (Machine, &BoardReport)> {
+    pub(super) fn ran(&self) -> impl Iterator<Item = (Machine, &Run)> {
         let ran = |board: &'_ Board| board.result.is_ok();
         let boards = self.boards.iter().filter(move |board| ran(board));
         boards.filter_map(|board| Some((board.machine, board.result.as_ref().ok()?)))
@@ -89,7 +98,7 @@ impl Boards {
 
     /// Of each that ran: images, and those of which every output is this computer's.
     pub(super) fn equality(&self) -> Value {
-        let of_board = |(machine, report): (Machine, &BoardReport)| json!({ "machine": machine.name(), "images": report.images.len(), "equal": report.agreements() });
+        let of_board = |(machine, Run { report, .. }): (Machine, &Run)| json!({ "machine": machine.name(), "images": report.images.len(), "equal": report.agreements() });
         self.ran().map(of_board).collect()
     }
 
@@ -154,7 +163,7 @@ impl Boards {
                     tr {
                         td { (board.machine.title()) }
                         @match &board.result {
-                            Ok(report) => {
+                            Ok(Run { report, .. }) => {
                                 td { (report.agreements()) " of " (report.images.len() + report.lost) }
                                 td { (report.flash) } td { (report.ram()) } td { (report.statics) } td { (report.stack) }
                                 td { (format!("{:.0}", report.total().0)) } td { (format!("{:.0}", report.total().1)) }
@@ -165,7 +174,7 @@ impl Boards {
                     }
                 }
             }
-            @if let Some((machine, report)) = self.ran().next() {
+            @if let Some((machine, Run { report, .. })) = self.ran().next() {
                 p { "Instructions of each layer on " (machine.title()) ", mean and maximum:" }
                 (by_layer(report))
             }
@@ -190,7 +199,7 @@ fn by_layer(report: &BoardReport) -> Markup {
 /// What was found, and whether that is all that was to be found.
 fn verdict(board: &Board) -> (String, bool) {
     match &board.result {
-        Ok(report) => {
+        Ok(Run { report, .. }) => {
             let all = report.images.len() + report.lost;
             let lost =
                 if report.lost > 0 { format!(", {} lost", report.lost) } else { String::new() };
@@ -204,7 +213,7 @@ fn json(board: &Board) -> Value {
     let machine = board.machine.name();
     match &board.result {
         Err(reason) => json!({ "machine": machine, "has_run": false, "reason": reason }),
-        Ok(report) => {
+        Ok(Run { report, .. }) => {
             let spread = |(mean, max): (f64, f64)| json!({ "mean": mean, "maximum": max });
             let layers = report.layers.iter().enumerate();
             let layers: serde_json::Map<String, Value> = layers
@@ -220,10 +229,14 @@ fn json(board: &Board) -> Value {
     }
 }
 
-fn run(machine: Machine, q8: &[u8], frames: &[Vec<u8>]) -> Result<BoardReport, BoardError> {
+fn run(machine: Machine, q8: &[u8], frames: &[Vec<u8>]) -> Result<Run, BoardError> {
     let file = laid_out(q8, machine.layout())?;
-    let row_period = estimate::row_period(machine, Model::parse(&file)?);
-    BoardBuilder::of_this_build().run(machine, &file, frames, row_period, |_| ())
+    let model = Model::parse(&file)?;
+    let (builder, row_period) =
+        (BoardBuilder::of_this_build(), estimate::row_period(machine, model));
+    let report = builder.run(machine, &file, frames, row_period, |_| ())?;
+    let (program, _) = builder.program(machine, &file)?;
+    Ok(Run { report, stack: StackCase::of(&program, model) })
 }
 
 /// An error in one line that names no folder: those of a build are somebody's.

@@ -4,7 +4,7 @@ use maud::html;
 use serde_json::json;
 
 use super::Subject;
-use super::boards::Boards;
+use super::boards::{Boards, Run};
 use super::evidence::{Evidence, Finding};
 use crate::verify::share::percent;
 use crate::verify::text::known;
@@ -22,7 +22,7 @@ pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
     );
     let equal: Vec<String> = boards
         .ran()
-        .map(|(machine, report)| {
+        .map(|(machine, Run { report, .. })| {
             format!("{}: {} of {}", machine.name(), report.agreements(), report.images.len())
         })
         .collect();

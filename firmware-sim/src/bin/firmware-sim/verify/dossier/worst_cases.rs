@@ -1,19 +1,19 @@
 //! Worst cases: what no input exceeds, and what was only measured.
 
+use firmware_sim::board::{StackBound, StackCase};
 use firmware_sim::memory::Memory;
 use maud::html;
 use serde_json::{Value, json};
 
 use super::Subject;
-use super::boards::{Boards, parameter_bytes};
+use super::boards::{Boards, Run, parameter_bytes};
 use super::evidence::{Evidence, Finding};
 
 pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
     let report = subject.report;
     let memory = Memory::of(report.int8);
     let layers = &report.verification.layers;
-    let measured: Vec<_> =
-        boards.ran().map(|(machine, it)| (machine, it.stack, it.total().1)).collect();
+    let ran: Vec<_> = boards.ran().collect();
     let html = html! {
         table.text {
             tr { th { "what" } th { "worst case" } th { "holds for" } th { "shown by" } }
@@ -37,10 +37,21 @@ pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
                 td { "panics, allocations, floats and 64-bit divisions on the device" } td { "none" } td { "every input" }
                 td { "linking: a board image with any of them does not link, which tests show" }
             }
-            @for (machine, stack, instructions) in &measured {
+            @for (machine, Run { report, stack }) in &ran {
                 tr {
-                    td { (machine.title()) ": stack, instructions" } td { (stack) " bytes, " (format!("{instructions:.0}")) }
-                    td { "the images that ran, only" } td { "painting the stack; counting in QEMU" }
+                    td { (machine.title()) ": stack" }
+                    @match &stack.bound {
+                        Ok(bound) => {
+                            td { (bound.bytes()) " bytes, of " (stack.there) " that there are; " (report.stack) " were seen" }
+                            td { "every input" }
+                        }
+                        Err(_) => { td { (report.stack) " bytes" } td { "the images that ran, only" } }
+                    }
+                    td { (how(stack)) }
+                }
+                tr {
+                    td { (machine.title()) ": instructions" } td { (format!("{:.0}", report.total().1)) }
+                    td { "the images that ran, only" } td { "counting in QEMU" }
                 }
             }
         }
@@ -51,13 +62,43 @@ pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
         })).collect::<Value>(),
         "scratch_bytes": memory.scratch_bytes,
         "file_bytes": memory.file_bytes,
-        "measured": measured.iter().map(|(machine, stack, instructions)| json!({
-            "machine": machine.name(), "stack": stack, "instructions": instructions,
+        "boards": ran.iter().map(|(machine, Run { report, stack })| json!({
+            "machine": machine.name(), "stack_seen": report.stack, "stack_there": stack.there,
+            "stack_bound": stack.bound.as_ref().ok().map(StackBound::bytes), "instructions_seen": report.total().1,
         })).collect::<Value>(),
     });
-    Finding::new(html, json)
-        .limit("A bound of the stack for every input: what is painted is the deepest of the images that ran; `board --worst-case` bounds it by the linked code")
+    let mut finding = Finding::new(html, json);
+    for (machine, Run { stack, .. }) in &ran {
+        finding = match &stack.bound {
+            Ok(bound) => finding.demand(
+                format!(
+                    "{}: no stack is deeper than there is: {} of {} bytes",
+                    machine.title(),
+                    bound.bytes(),
+                    stack.there
+                ),
+                stack.fits(),
+            ),
+            Err(reason) => finding.limit(format!(
+                "{}: a bound of the stack for every input: {reason}",
+                machine.title()
+            )),
+        };
+    }
+    finding
         .limit("A maximum of instructions for every input: what is counted is the maximum of the images that ran; zeros are passed over on cores without DSP instructions; `board --worst-case` says what an image without zeros takes")
         .limit("A worst-case execution time: there is no model of any core's pipeline or memory in this chapter; `board --cycles` models some")
+        .limit("The stack of another program than the board image here: that of your firmware has other frames and interrupts")
         .into()
+}
+
+/// What a bound of the stack rests on.
+fn how(stack: &StackCase) -> String {
+    let Ok(bound) = &stack.bound else { return "painting the stack".into() };
+    let left_out: Vec<String> =
+        bound.left_out.iter().map(|it| format!("{} ({})", it.function, it.why)).collect();
+    let left_out = if left_out.is_empty() { "none".to_owned() } else { left_out.join(", ") };
+    format!(
+        "the frames and calls of the linked code, with an interrupt at the deepest place; calls left out since this model never makes them: {left_out}"
+    )
 }
