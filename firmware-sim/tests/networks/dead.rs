@@ -24,15 +24,15 @@ fn a_layer_that_gives_nothing_leaves_the_biases_after_it_exact_and_is_named() {
     let mut random = Random(8);
     for is_pooled in [false, true] {
         let onnx = onnx(&with_a_dead_layer(&mut random, is_pooled));
-        let images: Vec<Image> = (0..8).map(|_| random.image([1, 12, 12])).collect();
+        let images: Vec<Image> = (0..32).map(|_| random.image([1, 12, 12])).collect();
         let samples = Samples::Images(&images);
         let (q8, warnings) =
             quantize_and_warn(&onnx, samples, Samples::NONE, Options::default(), |_| ()).unwrap();
-        let dead = Warning::Dead { layer: "conv2".into(), samples: 8 };
+        let dead = Warning::Dead { layer: "conv2".into(), samples: 32 };
         assert_eq!(warnings, [dead]);
         let float = FloatModel::parse(&onnx).unwrap();
         let found = compare(&float, Model::parse(&q8).unwrap(), samples, &[], |_| ()).unwrap();
-        assert_eq!(found.agreements(), 8);
+        assert_eq!(found.agreements(), 32);
         assert!(found.max_difference() < 1e-5, "{}", found.max_difference());
     }
 }
@@ -83,7 +83,7 @@ fn a_mean_or_a_sum_of_what_gives_nothing_keeps_all_else_exact() {
         for size in [1e-6, 1.0, 1e6] {
             let network = with_dead_layers(&mut random, &kinds, dead, size);
             let onnx = onnx(&network);
-            let images: Vec<Image> = (0..8).map(|_| random.image([1, 12, 12])).collect();
+            let images: Vec<Image> = (0..32).map(|_| random.image([1, 12, 12])).collect();
             let samples = Samples::Images(&images);
             let (q8, warnings) =
                 quantize_and_warn(&onnx, samples, Samples::NONE, Options::default(), |_| ())
