@@ -42,7 +42,7 @@ pub struct Options {
     pub seed: u64,
     /// Which parts; empty for all.
     pub parts: Vec<Part>,
-    /// Whether the outputs are classes; if not, any change of them is [`Effect::Outputs`].
+    /// Whether the outputs are classes; if not, any change of them is [`Effect::Class`].
     pub is_classifier: bool,
 }
 
@@ -52,14 +52,14 @@ impl Default for Options {
     }
 }
 
-/// What came of a flip: the worst of all images.
+/// What came of a flip: the worst of the images, up to the first of another class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
     /// All outputs are as they were.
     Masked,
     /// Some output differs, and the class is the same.
     Outputs,
-    /// The class is another.
+    /// The class is another; of outputs that are no classes, an output is.
     Class,
     /// There is no answer.
     NoAnswer,

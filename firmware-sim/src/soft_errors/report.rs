@@ -14,7 +14,7 @@ pub struct Counts {
     pub masked: u64,
     /// Some output is another, and no class.
     pub outputs: u64,
-    /// The class of an image is another.
+    /// The class of an image is another; of outputs that are no classes, an output is.
     pub class: u64,
     /// There is no answer for an image.
     pub no_answer: u64,

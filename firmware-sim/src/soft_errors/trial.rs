@@ -133,7 +133,7 @@ impl<'a> Device<'a> {
             Some((found, _)) if found == *expected => Effect::Masked,
             Some((found, _)) => {
                 let [found, expected] = [&found, expected].map(|it| Ranking::of(it).class);
-                if self.is_classifier && found != expected {
+                if found != expected || !self.is_classifier {
                     Effect::Class
                 } else {
                     Effect::Outputs

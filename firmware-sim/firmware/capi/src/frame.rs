@@ -67,7 +67,11 @@ impl State {
 }
 
 /// A frame in use: whoever interrupts finds it busy.
-pub(crate) struct Guard(*mut Started);
+pub(crate) struct Guard {
+    handle: *mut Started,
+    /// What is left when it is no longer in use: begun, unless it was finished.
+    is_finished: bool,
+}
 
 impl Guard {
     /// # Safety
@@ -82,35 +86,33 @@ impl Guard {
         if mark != State::Started.mark(started) {
             return Err(LNQ_NOT_STARTED);
         }
-        let guard = Self(started);
+        let guard = Self { handle: started, is_finished: false };
         guard.set(State::Busy.mark(started));
         Ok(guard)
     }
 
     fn set(&self, mark: usize) {
         // SAFETY: whoever has a guard has checked it. Volatile: an interrupt looks at it.
-        unsafe { (&raw mut (*self.0).mark).write_volatile(mark) };
+        unsafe { (&raw mut (*self.handle).mark).write_volatile(mark) };
     }
 
     fn image(&mut self) -> &mut Image {
         // SAFETY: only `lnq_start` writes the mark, with what belongs to it, and nobody else is in here. Not borrowed with
         // it: the mark, at which an interrupt looks.
-        unsafe { &mut (*self.0).image }
+        unsafe { &mut (*self.handle).image }
     }
 
-    /// The frame, which is finished.
-    fn take(self) -> Frame<'static, 'static, ROUTINES> {
-        // SAFETY: as above. It is not dropped twice: the handle says that it is not begun.
-        let frame = unsafe { (&raw const (*self.0).image.frame).read() };
-        self.set(0);
-        core::mem::forget(self);
-        frame
+    /// The frame, which is finished; it stays busy until nobody uses it.
+    fn take(&mut self) -> Frame<'static, 'static, ROUTINES> {
+        self.is_finished = true;
+        // SAFETY: as above. It is not used twice: the handle will say that it is not begun.
+        unsafe { (&raw const (*self.handle).image.frame).read() }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.set(State::Started.mark(self.0));
+        self.set(if self.is_finished { 0 } else { State::Started.mark(self.handle) });
     }
 }
 
@@ -155,7 +157,7 @@ pub unsafe extern "C" fn lnq_start(
             row_bytes: input.row_len() as u16,
             holds_outputs: parsed.holds_outputs(),
         };
-        let guard = Guard(started);
+        let guard = Guard { handle: started, is_finished: false };
         guard.set(State::Busy.mark(started));
         // SAFETY: it is there and aligned, and there is room for it.
         unsafe { (&raw mut (*started).image).write(image) };

@@ -295,6 +295,32 @@ fn a_call_that_interrupts_another_finds_the_frame_busy() {
     }
 }
 
+/// What a call finds that interrupts the taking of outputs, whose frame `context` is.
+unsafe extern "C" fn interrupt(context: *mut c_void, _: usize, _: *const i32, _: usize) {
+    // SAFETY: it is only looked at.
+    assert_eq!(unsafe { lnq_step(context.cast(), null_mut()) }, LNQ_BUSY);
+}
+
+#[test]
+fn a_call_that_interrupts_the_taking_of_outputs_finds_the_frame_busy() {
+    let flash = held();
+    let model = model_of(&flash);
+    let info = info_of(&model);
+    let image = image_of(&info);
+    // SAFETY: all of it is there, and its own.
+    unsafe {
+        let mut scratch = vec![0; lnq_scratch_words(&raw const model)];
+        let mut frame: lnq_frame = zeroed();
+        let at = &raw mut frame;
+        lnq_start(at, &raw const model, scratch.as_mut_ptr(), scratch.len());
+        for row in image.chunks_exact(info.row_bytes as usize) {
+            lnq_push_row(at, row.as_ptr(), row.len());
+        }
+        assert_eq!(lnq_finish_in_blocks(at, Some(interrupt), at.cast()), LNQ_OK);
+        assert_eq!(lnq_step(at, null_mut()), LNQ_NOT_STARTED);
+    }
+}
+
 #[test]
 fn every_status_has_a_sentence_of_its_own() {
     let sentence = |status| {

@@ -82,7 +82,8 @@ pub(crate) fn run(arguments: &cli::Inject) -> anyhow::Result<()> {
         writeln!(stdout, "{}", table(&found))?;
         for (name, memory) in [("flash", Memory::Flash), ("scratch", Memory::Scratch)] {
             if let Some(summary) = summary(&found, memory) {
-                writeln!(stdout, "\n{name:8} {summary}")?;
+                let of = if arguments.parts.is_empty() { "" } else { "of the parts tried: " };
+                writeln!(stdout, "\n{name:8} {of}{summary}")?;
             }
         }
     }
@@ -98,7 +99,7 @@ fn table(found: &SoftErrors) -> Table {
         "flips",
         "masked",
         "logits",
-        "class",
+        if found.is_classifier { "class" } else { "outputs" },
         "no answer",
         "wrong, 95 %",
         "at start",
@@ -151,11 +152,14 @@ fn summary(found: &SoftErrors, memory: Memory) -> Option<String> {
         let Share { found, low, high } = found.share(memory, of)?;
         Some(format!("{:.2} % ({:.2} to {:.2})", 100.0 * found, 100.0 * low, 100.0 * high))
     };
+    let changed = if found.is_classifier {
+        format!("logits alone in {}, a class in {}", share(|it| it.outputs)?, share(|it| it.class)?)
+    } else {
+        format!("outputs in {}", share(|it| it.class)?)
+    };
     let what = format!(
-        "a flip of any bit is masked in {}, changes logits alone in {}, a class in {}, and leaves no answer in {}",
+        "a flip of any bit is masked in {}, changes {changed}, and leaves no answer in {}",
         share(|it| it.masked)?,
-        share(|it| it.outputs)?,
-        share(|it| it.class)?,
         share(|it| it.no_answer)?
     );
     Some(if memory == Memory::Flash {

@@ -102,6 +102,10 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let [onnx_path, q8_path] =
         [&arguments.model, &arguments.quantized].map(|path| SingleLine(path.display()));
     let unwritable = |path: &Path| format!("cannot write {}", SingleLine(path.display()));
+    ensure!(
+        arguments.machine.is_empty() || !arguments.without.contains(&cli::Kind::Boards),
+        "--machine names boards that must run, and --without leaves them out: give one of both"
+    );
     let given = arguments.data.given()?;
     let models = vec![arguments.model.clone(), arguments.quantized.clone()];
     check_outputs(arguments, &[models, data::paths(&given, Part::Test)].concat(), arguments.force)?;
@@ -176,7 +180,10 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         Some(folder) => {
             let subject =
                 Subject { report: &report, onnx: &onnx, q8: &file, test: &test, arguments };
-            dossier::write(&subject, folder)?
+            let (verdict, unmet) = dossier::write(&subject, folder)?;
+            // a standard error that is closed changes nothing
+            let _ = writeln!(io::stderr(), "{}: {verdict}", SingleLine(folder.display()));
+            unmet
         }
         None => vec![],
     };

@@ -66,18 +66,22 @@ struct Dossier<'a> {
     chapters: Vec<Chapter>,
 }
 
-/// Writes the folder, and gives what is demanded and not met.
+/// Writes the folder, and gives the verdict, and what is demanded and not met.
 ///
 /// # Errors
 /// If the folder is another's or cannot be written.
-pub(super) fn write(subject: &Subject, path: &std::path::Path) -> anyhow::Result<Vec<String>> {
+pub(super) fn write(
+    subject: &Subject,
+    path: &std::path::Path,
+) -> anyhow::Result<(String, Vec<String>)> {
     let dossier = Dossier::of(subject)?;
     let mut files: Vec<(String, String)> = dossier.files().cloned().collect();
     files.insert(0, ("dossier.html".into(), sealed_page(&page::html(&dossier))));
     let json = dossier.json(&files);
     files.push(("dossier.json".into(), json));
     folder::write(path, &files, subject.arguments.force)?;
-    Ok(dossier.unmet().map(|demand| demand.what.clone()).collect())
+    let unmet = dossier.unmet().map(|demand| demand.what.clone()).collect();
+    Ok((dossier.verdict().1, unmet))
 }
 
 /// Fails with what is demanded of a dossier and not met.

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use safe_io::{SingleLine, output};
 
 use crate::provenance;
@@ -33,7 +33,12 @@ pub(in super::super) fn check(
         Err(_) => {
             let parent = folder.parent().filter(|parent| *parent != Path::new(""));
             let parent = parent.unwrap_or(Path::new("."));
-            fs::read_dir(parent).with_context(|| format!("cannot write {shown}"))?;
+            ensure!(
+                folder.symlink_metadata().is_err(),
+                "cannot write {shown}: it is a link to what is not there: name another folder"
+            );
+            // gone at once: only to see whether there may be one
+            tempfile::tempdir_in(parent).with_context(|| format!("cannot write {shown}"))?;
             return Ok(());
         }
     }

@@ -116,7 +116,10 @@ pub(super) fn provenance(subject: &Subject) -> Evidence {
     let rows = vec![
         ("compared on", format!("{images} samples: {split}")),
         ("overlap with training", overlap.clone()),
-        ("calibrated on", format!("{} training images", header.calibration_images.get())),
+        (
+            "calibrated on",
+            format!("{} images; which, the file does not say", header.calibration_images.get()),
+        ),
         ("made from", "the ONNX file above: its SHA-256 is in the .q8 and was compared".to_owned()),
     ];
     let html = html! {
@@ -147,6 +150,7 @@ pub(super) fn provenance(subject: &Subject) -> Evidence {
         );
     }
     finding
+        .limit("That the int8 model was not calibrated on test images: the .q8 says on how many images it was, not on which")
         .limit("Likeness of test and training images that are not equal in every pixel, such as two photographs of one thing")
         .into()
 }

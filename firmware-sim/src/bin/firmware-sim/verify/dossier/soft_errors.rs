@@ -38,6 +38,7 @@ pub(super) fn evidence(subject: &Subject) -> anyhow::Result<Evidence> {
         Some(layer) => format!("{layer} {}", group.part.name()),
         None => group.part.name().to_owned(),
     };
+    let class = if is_classifier { "a class" } else { "outputs that are no classes" };
     let html = html! {
         p {
             "One bit at a time flips in flash, after the check at the start, or in the memory of an inference, and the engine runs: " (FLIPS)
@@ -45,7 +46,7 @@ pub(super) fn evidence(subject: &Subject) -> anyhow::Result<Evidence> {
             "Intervals are of 95 % confidence, of parts sampled by themselves (Wilson); the whole weighs each part by its bits."
         }
         table.text {
-            tr { th { "a flip of any bit of" } th { "masked" } th { "changes outputs alone" } th { "changes a class" } th { "leaves no answer" } th { "found at the next start" } th { "found between frames" } }
+            tr { th { "a flip of any bit of" } th { "masked" } th { "changes outputs alone" } th { "changes " (class) } th { "leaves no answer" } th { "found at the next start" } th { "found between frames" } }
             tr {
                 td { "flash" }
                 td { (whole(Memory::Flash, |it| it.masked)) } td { (whole(Memory::Flash, |it| it.outputs)) }
@@ -58,9 +59,9 @@ pub(super) fn evidence(subject: &Subject) -> anyhow::Result<Evidence> {
                 td { (whole(Memory::Scratch, |it| it.class)) } td { (whole(Memory::Scratch, |it| it.no_answer)) } td { "–" } td { "–" }
             }
         }
-        p { "By part: how many of the flips were masked, changed outputs alone, changed a class, left no answer." }
+        p { "By part: how many of the flips were masked, changed outputs alone, changed a class (or outputs that are no classes), left no answer; the last two are wrong." }
         table {
-            tr { th { "part" } th { "bits" } th { "flips" } th { "masked" } th { "outputs" } th { "class" } th { "no answer" } th { "wrong, 95 %" } }
+            tr { th { "part" } th { "bits" } th { "flips" } th { "masked" } th { "outputs alone" } th { (class) } th { "no answer" } th { "wrong, 95 %" } }
             @for group in &found.groups {
                 @let counts = group.counts();
                 tr {
