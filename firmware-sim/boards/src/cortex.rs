@@ -2,8 +2,6 @@
 
 use core::arch::asm;
 
-use cortex_m::Peripherals;
-
 use crate::memory;
 
 /// What the board's own interrupts call, of which none is let through: without this table there is one of 240, as many
@@ -29,7 +27,7 @@ pub fn guard_stack() {
     let region = memory::stack_end() as u32 - (1 << 20);
     // SAFETY: the region holds nothing; all other memory stays as it was. No access is the access bits' zero.
     unsafe {
-        let mpu = Peripherals::steal().MPU;
+        let mpu = cortex_m::Peripherals::steal().MPU;
         mpu.rnr.write(0);
         mpu.rbar.write(region);
         mpu.rasr.write(MEGABYTE | ENABLE);
