@@ -176,22 +176,23 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         provenance::check(path, &[], arguments.force, provenance::is_our_page)?;
         output::write(path, page.as_bytes()).with_context(|| unwritable(path))?;
     }
-    let unmet = match &arguments.dossier {
+    let (verdict, unmet) = match &arguments.dossier {
         Some(folder) => {
             let subject =
                 Subject { report: &report, onnx: &onnx, q8: &file, test: &test, arguments };
             let (verdict, unmet) = dossier::write(&subject, folder)?;
-            // a standard error that is closed changes nothing
-            let _ = writeln!(io::stderr(), "{}: {verdict}", SingleLine(folder.display()));
-            unmet
+            (Some(format!("dossier  {}: {verdict}", SingleLine(folder.display()))), unmet)
         }
-        None => vec![],
+        None => (None, vec![]),
     };
     let mut stdout = io::stdout().lock();
     if arguments.json {
         writeln!(stdout, "{}", json::object(&report))?;
     } else {
         writeln!(stdout, "{}", text::text(&report))?;
+        if let Some(verdict) = verdict {
+            writeln!(stdout, "\n{verdict}")?;
+        }
     }
     // of a layer that gives nothing in float, there is nothing to compare
     let first = verification.layers.first();
