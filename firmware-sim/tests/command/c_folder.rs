@@ -66,6 +66,20 @@ fn c_source_goes_into_no_file_no_missing_folder_and_not_over_what_is_read() {
 }
 
 #[test]
+fn a_folder_has_the_source_of_one_model() {
+    let bench = Bench::new();
+    let data = mnist_500();
+    let named = |name| {
+        ["quantize", "lenet.onnx", "--data", &data, "--emit", "c", "--name", name, "-o", "out"]
+    };
+    assert!(bench.run(&named("eye")).status.success());
+    assert!(bench.run(&named("eye")).status.success());
+    let words = ["cannot write out", "out/eye.c is of another model", "name another folder"];
+    bench.refuses(&named("ear"), &words);
+    assert!(!bench.path("out/ear.c").exists());
+}
+
+#[test]
 fn c_source_for_one_core_is_wrong_usage() {
     let bench = Bench::new();
     let output = bench.run(&["quantize", "lenet.onnx", "--emit", "c", "--for", "m4", "-o", "out"]);

@@ -182,6 +182,10 @@ fn a_folder_of_others_is_not_written_over() {
     let (found, code) =
         dossier(&bench, "mine", &["--without", "boards,proofs,soft-errors,robustness"]);
     assert_eq!((code, &found["notes.txt"][..]), (Some(0), "mine"));
+    fs::remove_file(bench.path("mine/dossier.html")).unwrap();
+    fs::create_dir(bench.path("mine/dossier.html")).unwrap();
+    refused("mine", &["dossier.html", "it is no file"]);
+    fs::remove_dir(bench.path("mine/dossier.html")).unwrap();
     let changed = found["dossier.json"].replace("Passed", "PASSED");
     fs::write(bench.path("mine/dossier.json"), changed).unwrap();
     refused("mine", &["dossier.json", "--force"]);
@@ -193,9 +197,12 @@ fn a_folder_of_others_is_not_written_over() {
 #[test]
 fn boards_are_for_a_dossier() {
     let bench = Bench::new();
-    for flags in [["--machine", "m4"], ["--board-images", "3"], ["--without", "boards"]] {
+    let left_out = ["--dossier", "c", "--machine", "m4", "--without", "boards"];
+    for flags in
+        [&["--machine", "m4"][..], &["--board-images", "3"], &["--without", "boards"], &left_out]
+    {
         let verify = ["verify", "--model", "a", "--quantized", "b"];
-        let output = bench.run(&[&verify[..], &flags].concat());
+        let output = bench.run(&[&verify[..], flags].concat());
         assert_eq!(output.status.code(), Some(2));
     }
 }

@@ -23,36 +23,28 @@ pub(crate) fn check(
     inputs: &[PathBuf],
     force: bool,
 ) -> anyhow::Result<()> {
-    let shown = SingleLine(folder.display());
-    match fs::metadata(folder) {
-        Ok(there) if !there.is_dir() => {
-            bail!("cannot write {shown}: it is a file, and C source is a folder: name another")
-        }
-        Ok(_) => {}
-        Err(_) => {
-            let parent = folder.parent().filter(|parent| *parent != Path::new(""));
-            let parent = parent.unwrap_or(Path::new("."));
-            fs::read_dir(parent).with_context(|| format!("cannot write {shown}"))?;
-            return Ok(());
-        }
+    if !provenance::check_folder(folder, "C source")? {
+        return Ok(());
     }
+    let shown = SingleLine(folder.display());
     let paths = paths(name);
     let all = paths.iter().cloned().chain(package_paths().map(String::from));
     for path in all.map(|path| folder.join(path)) {
-        let is_file = |path: &Path| fs::metadata(path).map(|there| there.is_file());
         let mut parents = path.ancestors().skip(1).take_while(|parent| *parent != folder);
-        if let Some(parent) = parents.find(|parent| is_file(parent).is_ok_and(|it| it)) {
+        if let Some(parent) = parents.find(|parent| parent.is_file()) {
             bail!(
                 "cannot write {shown}: {} is a file, and a folder is wanted there: name another folder",
                 SingleLine(parent.display())
             );
         }
-        if is_file(&path).is_ok_and(|it| !it) {
-            bail!(
-                "cannot write {}: it is no file: name another folder",
-                SingleLine(path.display())
-            );
-        }
+        provenance::check_is_file(&path)?;
+    }
+    if !force && let Some(other) = other_model(folder, &paths)? {
+        bail!(
+            "cannot write {shown}: {} is of another model, and the files for build systems are of one: name another \
+             folder, or take --force",
+            SingleLine(other.display())
+        );
     }
     for path in paths {
         provenance::check(&folder.join(path), inputs, force, is_emitted)?;
@@ -66,6 +58,20 @@ pub(crate) fn check(
             .with_context(|| format!("cannot write {}", SingleLine(path.display())))?;
     }
     Ok(())
+}
+
+/// The source of a model that is called otherwise, if the folder has it.
+fn other_model(folder: &Path, ours: &[String; 2]) -> anyhow::Result<Option<PathBuf>> {
+    let unreadable = || format!("cannot read {}", SingleLine(folder.display()));
+    for entry in fs::read_dir(folder).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        let is_source = path.extension().is_some_and(|ending| ending == "c") && path.is_file();
+        let is_other = ours.iter().all(|our| folder.join(our) != path);
+        if is_source && is_other && fs::read(&path).is_ok_and(|bytes| is_emitted(&bytes)) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 /// Writes the folder, and says what was written.

@@ -6,8 +6,7 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use dataset::idx::Part as Subset;
 use firmware::Model;
 use firmware_sim::quantize::is_classifier;
@@ -17,6 +16,7 @@ use safe_io::{SingleLine, output};
 use serde_json::json;
 
 use crate::data::Wanted;
+use crate::table::of_numbers;
 use crate::{cli, data, model, provenance};
 
 pub(crate) fn run(arguments: &cli::Inject) -> anyhow::Result<()> {
@@ -92,8 +92,7 @@ pub(crate) fn run(arguments: &cli::Inject) -> anyhow::Result<()> {
 
 /// Of each part how many flips do what, the part of one layer after another.
 fn table(found: &SoftErrors) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header([
+    let mut table = of_numbers(&[
         "",
         "bits",
         "flips",
@@ -108,9 +107,6 @@ fn table(found: &SoftErrors) -> Table {
     ]);
     for group in &found.groups {
         table.add_row(row(group));
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
     }
     table
 }

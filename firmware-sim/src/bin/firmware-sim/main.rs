@@ -13,6 +13,8 @@ mod prove;
 mod provenance;
 mod quantize;
 mod robustness;
+mod share;
+mod table;
 mod verify;
 
 use std::process::ExitCode;

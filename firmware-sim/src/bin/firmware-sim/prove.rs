@@ -4,14 +4,14 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use firmware::Model;
 use firmware_sim::proof::{self, LayerProof, Proof};
 use firmware_sim::sha256;
 use safe_io::SingleLine;
 use serde_json::json;
 
+use crate::table::of_numbers;
 use crate::{cli, model};
 
 pub(crate) fn run(arguments: &cli::Prove) -> anyhow::Result<()> {
@@ -42,8 +42,7 @@ pub(crate) fn run(arguments: &cli::Prove) -> anyhow::Result<()> {
 }
 
 fn table(proof: &Proof) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header([
+    let mut table = of_numbers(&[
         "layer",
         "channels",
         "accumulators",
@@ -69,9 +68,6 @@ fn table(proof: &Proof) -> Table {
             or_none(layer.bound.to_string()),
             result.into(),
         ]);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
     }
     table
 }

@@ -4,8 +4,9 @@
 //! since is not. Where the hash is depends on the form.
 
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use firmware::format::{MAGIC, VERSION, checksum};
 use firmware_sim::{onnx, sha256, source};
 use safe_io::{SingleLine, output};
@@ -74,6 +75,41 @@ pub(crate) fn check(
     output::check_not_input(path, &inputs)
         .with_context(|| format!("cannot write {}", SingleLine(path.display())))?;
     output::check_target(path, force, "--force", is_ours)
+}
+
+/// Refuses, before any work, a folder that cannot be written; gives whether it is there. `what` is what it will be.
+pub(crate) fn check_folder(folder: &Path, what: &str) -> anyhow::Result<bool> {
+    let shown = SingleLine(folder.display());
+    if let Ok(there) = fs::metadata(folder) {
+        ensure!(
+            there.is_dir(),
+            "cannot write {shown}: it is a file, and {what} is a folder: name another"
+        );
+        return Ok(true);
+    }
+    ensure!(
+        folder.symlink_metadata().is_err(),
+        "cannot write {shown}: it is a link to what is not there: name another folder"
+    );
+    let parent = folder.parent().filter(|parent| *parent != Path::new(""));
+    let parent = parent.unwrap_or(Path::new("."));
+    let unwritable = || format!("cannot write {shown}");
+    fs::read_dir(parent).with_context(unwritable)?;
+    // gone at once: only to see whether there may be one; its own error has a name that nobody knows
+    let trial = tempfile::tempdir_in(parent).map_err(|error| io::Error::from(error.kind()));
+    trial.with_context(unwritable)?;
+    Ok(false)
+}
+
+/// Refuses what stands where a file of a folder is to be, and is none: a pipe would be waited for.
+pub(crate) fn check_is_file(path: &Path) -> anyhow::Result<()> {
+    let is_file = fs::metadata(path).map_or(true, |there| there.is_file());
+    ensure!(
+        is_file,
+        "cannot write {}: it is no file: name another folder",
+        SingleLine(path.display())
+    );
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,9 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
-use dataset::Interval;
+use comfy_table::Table;
 use dataset::idx::Part;
 use firmware::Model;
 use firmware_sim::quantize::is_classifier;
@@ -19,6 +17,8 @@ use serde_json::json;
 
 use crate::data::Wanted;
 use crate::model::{Onnx, with_hint};
+use crate::share::Share;
+use crate::table::of_numbers;
 use crate::{cli, data, model};
 
 /// Images that are looked at, if nothing is said and there are more.
@@ -67,7 +67,8 @@ pub(crate) fn run(arguments: &cli::Robustness) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let found =
         found.map_err(with_hint).with_context(|| format!("{q8_path} against {onnx_path}"))?;
-    let [q8_hash, data_hash] = [identity(&file), data::hash(&test)].map(|hash| hex(&hash));
+    let [q8_hash, data_hash] =
+        [identity(&file), data::hash(&test)].map(|hash| base16ct::lower::encode_string(&hash));
     let mut stdout = io::stdout().lock();
     if arguments.json {
         let mut object = found.json();
@@ -88,10 +89,6 @@ pub(crate) fn run(arguments: &cli::Robustness) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn hex(hash: &[u8; 32]) -> String {
-    base16ct::lower::encode_string(hash)
-}
-
 fn source(path: &Path, sha256: &str) -> serde_json::Value {
     json!({ "path": path.to_string_lossy(), "sha256": sha256 })
 }
@@ -102,7 +99,7 @@ fn text(found: &Robustness) -> String {
     let mut text = format!("         {all} of {}, {spread}\n", found.all);
     let [labelled, right] = found.labelled_and_right();
     if labelled > 0 {
-        let _ = writeln!(text, "right    {}", share(right, labelled));
+        let _ = writeln!(text, "right    {}", Share { count: right, all: labelled });
     }
     let _ = writeln!(text, "bounds   {}", effort(found.effort));
     let _ = writeln!(
@@ -130,7 +127,7 @@ const fn effort(effort: Effort) -> &'static str {
 }
 
 fn levels(found: &Robustness) -> Table {
-    let mut table = table(&[
+    let mut table = of_numbers(&[
         "levels",
         "certified",
         "share",
@@ -141,12 +138,12 @@ fn levels(found: &Robustness) -> Table {
     ]);
     for (index, level) in found.levels.iter().enumerate() {
         let counts = found.counts(index);
-        let Interval { low, high } = Interval::wilson(counts.certified, found.len());
+        let certified = Share { count: counts.certified, all: found.len() };
         table.add_row([
             format!("±{level}"),
             counts.certified.to_string(),
-            percent(counts.certified, found.len()),
-            format!("{:.2} to {:.2} %", low * 100.0, high * 100.0),
+            certified.percent(),
+            certified.interval_percent(),
             counts.certified_right.to_string(),
             counts.attacked.to_string(),
             counts.unknown.to_string(),
@@ -156,7 +153,7 @@ fn levels(found: &Robustness) -> Table {
 }
 
 fn attacked(found: &Robustness) -> Table {
-    let mut table = table(&["image", "label", "class", "becomes", "levels"]);
+    let mut table = of_numbers(&["image", "label", "class", "becomes", "levels"]);
     let first = found.samples.iter().filter_map(|sample| {
         let levels = found.levels.iter().zip(&sample.outcomes);
         let mut attacks = levels.filter_map(|(level, outcome)| match outcome {
@@ -175,27 +172,4 @@ fn attacked(found: &Robustness) -> Table {
         ]);
     }
     table
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-fn percent(count: u64, all: u64) -> String {
-    format!("{:.2} %", count as f64 / all as f64 * 100.0)
-}
-
-fn share(count: u64, all: u64) -> String {
-    let Interval { low, high } = Interval::wilson(count, all);
-    format!(
-        "{}  ({count} of {all}; with 95 % confidence {:.2} to {:.2} %)",
-        percent(count, all),
-        low * 100.0,
-        high * 100.0
-    )
 }

@@ -4,7 +4,6 @@ mod dossier;
 mod json;
 mod origin;
 pub(crate) mod page;
-mod share;
 mod text;
 
 use std::collections::HashSet;
@@ -24,10 +23,10 @@ use safe_io::{SingleLine, output};
 use crate::cli::Given;
 use crate::data::{Content, Data, Wanted};
 use crate::model::{Onnx, with_hint};
+use crate::share::{Gate, Share, percent};
 use crate::{cli, data, model, provenance};
 use dossier::Subject;
 use origin::Origin;
-use share::{Gate, Share, percent};
 
 /// Share of the images on which the two models must agree, if none is asked for.
 const MIN_AGREEMENT: f64 = 0.998;
@@ -102,10 +101,7 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
     let [onnx_path, q8_path] =
         [&arguments.model, &arguments.quantized].map(|path| SingleLine(path.display()));
     let unwritable = |path: &Path| format!("cannot write {}", SingleLine(path.display()));
-    ensure!(
-        arguments.machine.is_empty() || !arguments.without.contains(&cli::Kind::Boards),
-        "--machine names boards that must run, and --without leaves them out: give one of both"
-    );
+    arguments.check_usage().unwrap_or_else(|error| error.exit());
     let given = arguments.data.given()?;
     let models = vec![arguments.model.clone(), arguments.quantized.clone()];
     check_outputs(arguments, &[models, data::paths(&given, Part::Test)].concat(), arguments.force)?;

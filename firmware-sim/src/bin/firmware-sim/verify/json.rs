@@ -28,8 +28,8 @@ use firmware::Verdict;
 use firmware_sim::verify::{Comparison, LayerFidelity};
 use serde_json::{Value, json};
 
-use super::share::Share;
 use super::{Report, Source, verdict};
+use crate::share::Share;
 
 /// Bins of the histogram of logit errors.
 const BINS: usize = 41;

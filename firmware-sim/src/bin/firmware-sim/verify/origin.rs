@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use firmware_sim::sha256;
 use safe_io::SingleLine;
 use safe_io::origin::{commit, format_date, quoted};
@@ -31,6 +31,9 @@ pub(super) struct Origin {
     pub(super) command: String,
 }
 
+/// Of the year 9999: dates of more digits are none to those who read them.
+const LAST_SECOND: u64 = 253_402_300_799;
+
 impl Origin {
     /// Of this run.
     ///
@@ -38,12 +41,15 @@ impl Origin {
     /// If `SOURCE_DATE_EPOCH` is no number of seconds.
     pub(super) fn find() -> anyhow::Result<Self> {
         let date = match env::var("SOURCE_DATE_EPOCH") {
-            Ok(seconds) => Some(format_date(seconds.parse().map_err(|_| {
-                anyhow!(
-                    "SOURCE_DATE_EPOCH is {}: give seconds since 1970, or unset it",
-                    SingleLine(&seconds)
-                )
-            })?)),
+            Ok(text) => {
+                let seconds = text.parse().ok().filter(|seconds| *seconds <= LAST_SECOND);
+                Some(format_date(seconds.with_context(|| {
+                    format!(
+                        "SOURCE_DATE_EPOCH is {}: give seconds since 1970, or unset it",
+                        SingleLine(&text)
+                    )
+                })?))
+            }
             Err(_) => None,
         };
         let program = env::current_exe().and_then(fs::read).context("cannot read this program");

@@ -16,10 +16,10 @@ use safe_io::{PAGE_STYLE, SingleLine};
 
 use classes::Confusion;
 
-use super::share::{Gate, Share, percent};
 use super::text::known;
 use super::{Report, Source, verdict};
 use crate::provenance::GENERATOR;
+use crate::share::{Gate, Share, percent};
 
 pub(super) fn html(report: &Report) -> anyhow::Result<String> {
     let verification = report.verification;

@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use firmware_sim::verify::{Comparison, LayerFidelity, Reconstruction};
 use safe_io::SingleLine;
 
 use super::Report;
-use super::share::{Share, percent};
+use crate::share::{Share, percent};
+use crate::table::of_numbers;
 
 /// Bins of the histogram of logit errors.
 const BINS: usize = 15;
@@ -142,7 +142,7 @@ fn answers(report: &Report) -> String {
 }
 
 fn layers(layers: &[LayerFidelity]) -> Table {
-    let mut table = table(&[
+    let mut table = of_numbers(&[
         "layer",
         "SQNR dB",
         "cosine",
@@ -178,7 +178,7 @@ pub(super) fn known(number: f64, digits: usize) -> String {
 
 fn comparisons(report: &Report, comparisons: &[Comparison]) -> Table {
     let mut table =
-        table(&["image", "label", "float", "int8", "margin float", "int8", "diverges at"]);
+        of_numbers(&["image", "label", "float", "int8", "margin float", "int8", "diverges at"]);
     for comparison in comparisons {
         table.add_row([
             comparison.image.to_string(),
@@ -194,7 +194,7 @@ fn comparisons(report: &Report, comparisons: &[Comparison]) -> Table {
 }
 
 fn differences(comparisons: &[Comparison]) -> Table {
-    let mut table = table(&["sample", "difference", "reconstruction error, float", "int8"]);
+    let mut table = of_numbers(&["sample", "difference", "reconstruction error, float", "int8"]);
     for comparison in comparisons {
         let [float, int8] = match comparison.reconstruction {
             Some(errors) => errors.map(|error| format!("{error:.4}")),
@@ -202,15 +202,6 @@ fn differences(comparisons: &[Comparison]) -> Table {
         };
         let difference = format!("{:.4}", comparison.max_difference);
         table.add_row([comparison.image.to_string(), difference, float, int8]);
-    }
-    table
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(header);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
     }
     table
 }

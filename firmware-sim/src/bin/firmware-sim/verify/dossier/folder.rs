@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::Context;
 use safe_io::{SingleLine, output};
 
 use crate::provenance;
@@ -24,27 +24,13 @@ pub(in super::super) fn check(
     inputs: &[PathBuf],
     force: bool,
 ) -> anyhow::Result<()> {
-    let shown = SingleLine(folder.display());
-    match fs::metadata(folder) {
-        Ok(there) if !there.is_dir() => {
-            bail!("cannot write {shown}: it is a file, and a dossier is a folder: name another")
-        }
-        Ok(_) => {}
-        Err(_) => {
-            let parent = folder.parent().filter(|parent| *parent != Path::new(""));
-            let parent = parent.unwrap_or(Path::new("."));
-            ensure!(
-                folder.symlink_metadata().is_err(),
-                "cannot write {shown}: it is a link to what is not there: name another folder"
-            );
-            // gone at once: only to see whether there may be one
-            tempfile::tempdir_in(parent).with_context(|| format!("cannot write {shown}"))?;
-            return Ok(());
-        }
+    if !provenance::check_folder(folder, "a dossier")? {
+        return Ok(());
     }
-    NAMES
-        .into_iter()
-        .try_for_each(|name| provenance::check(&folder.join(name), inputs, force, is_ours))
+    NAMES.into_iter().map(|name| folder.join(name)).try_for_each(|path| {
+        provenance::check_is_file(&path)?;
+        provenance::check(&path, inputs, force, is_ours)
+    })
 }
 
 /// Writes the files, the last of them last, and takes away those of an earlier dossier that this one has not.
@@ -62,8 +48,8 @@ pub(super) fn write(folder: &Path, files: &[(String, String)], force: bool) -> a
     }
     for name in NAMES.into_iter().filter(|name| files.iter().all(|(written, _)| written != name)) {
         let path = folder.join(name);
-        // `check` has seen that it is ours
-        if fs::symlink_metadata(&path).is_ok_and(|there| there.is_file()) {
+        // `check` has seen that it is ours; of a link only the link goes
+        if fs::symlink_metadata(&path).is_ok() {
             fs::remove_file(&path).with_context(|| unwritable(&path))?;
         }
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Subject;
 use super::boards::{Boards, Run};
 use super::evidence::{Evidence, Finding};
-use crate::verify::share::percent;
+use crate::share::percent;
 use crate::verify::text::known;
 
 pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {

@@ -8,7 +8,7 @@ use super::Subject;
 use super::evidence::{Evidence, Finding};
 use crate::cli::Kind;
 use crate::model;
-use crate::verify::share::Share;
+use crate::share::Share;
 
 /// Images that are looked at, unless there are fewer: some minutes.
 const IMAGES: usize = 100;

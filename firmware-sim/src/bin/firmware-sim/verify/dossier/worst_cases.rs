@@ -86,7 +86,7 @@ pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
         };
     }
     finding
-        .limit("A maximum of instructions for every input: what is counted is the maximum of the images that ran; zeros are passed over on cores without DSP instructions; `board --worst-case` says what an image without zeros takes")
+        .limit("A maximum of instructions for every input: what is counted is the maximum of the images that ran; zeros are passed over; `board --worst-case` says what an image without zeros takes")
         .limit("A worst-case execution time: there is no model of any core's pipeline or memory in this chapter; `board --cycles` models some")
         .limit("The stack of another program than the board image here: that of your firmware has other frames and interrupts")
         .into()

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::Report;
 use super::super::json::share as share_json;
-use super::super::share::Share;
+use crate::share::Share;
 
 /// Maximum number of classes whose matrix fits a page.
 const MAX_CLASSES: usize = 32;

@@ -6,10 +6,10 @@ use dataset::Interval;
 
 /// What is asked of two models: that int8 and float give the same class for a share of the images.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     /// 0 to 1.
-    pub(super) min: f64,
-    pub(super) found: Share,
+    pub(crate) min: f64,
+    pub(crate) found: Share,
 }
 
 impl Gate {
@@ -17,35 +17,35 @@ impl Gate {
     ///
     /// By chance alone the share that is found is below the true one about as often as above. So a share that is
     /// a little too small fails only if there are so many images that it means something.
-    pub(super) fn passes(&self) -> bool {
+    pub(crate) fn passes(&self) -> bool {
         self.found.interval().high >= self.min
     }
 }
 
 /// A count among all, with its share and the interval around it.
 #[derive(Debug)]
-pub(super) struct Share {
-    pub(super) count: u64,
-    pub(super) all: u64,
+pub(crate) struct Share {
+    pub(crate) count: u64,
+    pub(crate) all: u64,
 }
 
 impl Share {
     /// 0 to 1; NaN of none.
-    pub(super) fn share(&self) -> f64 {
+    pub(crate) fn share(&self) -> f64 {
         self.count as f64 / self.all as f64
     }
 
-    pub(super) fn interval(&self) -> Interval {
+    pub(crate) fn interval(&self) -> Interval {
         Interval::wilson(self.count, self.all)
     }
 
     /// For people; a dash if there are none.
-    pub(super) fn percent(&self) -> String {
+    pub(crate) fn percent(&self) -> String {
         if self.all == 0 { "-".into() } else { percent(self.share()) }
     }
 
     /// The same of the interval.
-    pub(super) fn interval_percent(&self) -> String {
+    pub(crate) fn interval_percent(&self) -> String {
         let Interval { low, high } = self.interval();
         if self.all == 0 {
             "-".into()
@@ -67,7 +67,7 @@ impl fmt::Display for Share {
 }
 
 /// For people.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
 }
 
