@@ -36,6 +36,7 @@ use safe_io::SingleLine;
 
 use emulator::Pace;
 use machine::FLASH_BYTES;
+use program::Program;
 
 use crate::error::Error;
 use crate::int8::{Header, Int8Network, outputs};
@@ -85,6 +86,25 @@ impl BoardBuilder {
         let folder = tempfile::tempdir()?;
         let run = self.prepare(machine, &file, images, row_period, folder.path())?;
         run.read(images, None, progress)
+    }
+
+    /// As [`Self::run`], and gives the program that ran.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and if the program cannot be read.
+    pub fn run_with_program(
+        &self,
+        machine: Machine,
+        file: &[u8],
+        images: &[Vec<u8>],
+        row_period: u32,
+        progress: impl FnMut(usize),
+    ) -> Result<(BoardReport, Program), BoardError> {
+        let file = laid_out(file, machine.layout())?;
+        let folder = tempfile::tempdir()?;
+        let run = self.prepare(machine, &file, images, row_period, folder.path())?;
+        let program = Program::parse(&std::fs::read(&run.program)?)?;
+        Ok((run.read(images, None, progress)?, program))
     }
 
     /// Builds the board image and writes what it is shown into `folder`; the model is laid out for the machine.

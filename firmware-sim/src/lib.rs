@@ -20,6 +20,7 @@ pub mod onnx;
 mod pooling;
 pub mod proof;
 pub mod quantize;
+mod random;
 mod range_estimator;
 mod ranking;
 pub mod robustness;

@@ -10,16 +10,16 @@
 //!    [`CHUNK_LIMIT`](firmware::format::CHUNK_LIMIT), and those of an output below
 //!    [`MAX_ACCUMULATOR`](firmware::format::MAX_ACCUMULATOR): what `firmware/proofs` takes for granted.
 //! 2. **Every accumulator** from minus the bound to the bound, one whole number after the other, is requantised by the engine's
-//!    function, and compared with its definition in 128 bits, [`law`]: both give the same, so it is a byte, and never less than
+//!    function, and compared with its definition in 128 bits, [`definition`]: both give the same, so it is a byte, and never less than
 //!    that of the accumulator before.
 //!
 //! The last layer's accumulators are the outputs, and of these only the first is to be shown.
 
-mod law;
+mod definition;
 mod range;
 mod text;
 
-pub use law::law;
+pub use definition::definition;
 pub use range::Range;
 
 use firmware::Model;
@@ -45,7 +45,7 @@ pub struct LayerProof {
     pub channels: usize,
     /// Whether its accumulators are requantised: not of the last layer.
     pub is_requantised: bool,
-    /// Accumulators for which the engine's function was compared with the law.
+    /// Accumulators for which the engine's function was compared with the definition.
     pub sums: u64,
     /// Maximum of the bounds that the file states.
     pub bound: u32,
@@ -77,7 +77,7 @@ pub enum Counterexample {
         /// The largest that there is room for.
         limit: u64,
     },
-    /// An accumulator is requantised to something else than the law says, or to no byte.
+    /// An accumulator is requantised to something else than the definition says, or to no byte.
     Value {
         /// The channel, from 0.
         channel: usize,
@@ -85,19 +85,8 @@ pub enum Counterexample {
         sum: i32,
         /// What the function gave.
         found: i64,
-        /// What the law gives.
-        law: u8,
-    },
-    /// An accumulator is requantised to less than the one below it.
-    Order {
-        /// The channel, from 0.
-        channel: usize,
-        /// The accumulator, with its bias.
-        sum: i32,
-        /// What the function gave.
-        found: i64,
-        /// What it gave of the one below.
-        before: i64,
+        /// What the definition gives.
+        definition: u8,
     },
 }
 
@@ -115,7 +104,7 @@ impl Proof {
         layers.map(|layer| layer.channels).sum()
     }
 
-    /// Accumulators that were compared with the law.
+    /// Accumulators that were compared with the definition.
     #[must_use]
     pub fn sums(&self) -> u64 {
         self.layers.iter().map(|layer| layer.sums).sum()
@@ -168,7 +157,7 @@ pub fn prove_requantizer(
                 if !is_requantised || fault.is_some() {
                     return (0, fault);
                 }
-                let result = law::compare(number, channel, zero, &requantize);
+                let result = definition::compare(number, channel, zero, &requantize);
                 progress(result.0);
                 result
             })
@@ -186,7 +175,7 @@ pub fn prove_requantizer(
     Proof { layers: network.names().enumerate().map(prove).collect() }
 }
 
-/// Accumulators that [`prove`] will compare with the law.
+/// Accumulators that [`prove`] will compare with the definition.
 #[must_use]
 pub fn sums(model: Model<'_>) -> u64 {
     let layers = model.layers().records.len() - 1;

@@ -48,9 +48,10 @@ use runtime::Workspace;
 
 use super::error::Error;
 use super::int8::{CompiledInt8, Int8Network, outputs};
+use super::random::Random;
 use super::ranking::Ranking;
 use super::samples::{Samples, bytes, takes, units};
-use attack::{Attacker, Random};
+use attack::Attacker;
 use bounds::{Bounds, Known};
 use linear::LANES;
 use stages::Stages;

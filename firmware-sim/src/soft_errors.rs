@@ -28,6 +28,7 @@ use firmware::Model;
 use rayon::prelude::*;
 
 use crate::error::Error;
+use crate::random::Random;
 use crate::samples::{self, Samples};
 use trial::{Device, Flip};
 
@@ -151,36 +152,5 @@ fn trials(group: &Group, options: &Options) -> u64 {
         None if group.part.is_scratch() => Options::default().samples.unwrap_or(0),
         Some(samples) => samples.min(group.bits()),
         None => group.bits(),
-    }
-}
-
-/// `SplitMix64`: few lines, and each trial has its own.
-///
-/// Source: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators".
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    /// That of these numbers.
-    fn of(numbers: [u64; 3]) -> Self {
-        let mut random = Self(0);
-        for number in numbers {
-            random.0 ^= number;
-            random.0 = random.next();
-        }
-        random
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    /// Below `end`, which is not 0; as even as matters for what is far below 2⁶⁴.
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
     }
 }

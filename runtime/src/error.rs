@@ -160,6 +160,18 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether it is that an ONNX file stands where a baked model is needed: baking makes the one of the other.
+    #[must_use]
+    pub fn is_unbaked(&self) -> bool {
+        match self {
+            Self::File { source, .. } => source.is_unbaked(),
+            Self::Baked(fault) => *fault == BakedFault::Onnx,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -72,11 +72,10 @@ chip.writeUint32 = (address, value) => {
 let isOver = false;
 chip.onBreak = (code) => {
     if (code !== 0xab) throw new Error(`breakpoint ${code}`);
-    const [operation, parameter] = core.registers;
+    const [operation] = core.registers;
     // writes a string; ends
     if (operation === 4) core.registers[0] = 0;
     else isOver = true;
-    void parameter;
 };
 
 core.registers[13] = words[0];

@@ -71,7 +71,7 @@ struct lnq_info {
 // An image that is coming in, and how far its inference is.
 //
 // Its memory is yours, such as a static; begin with zeros, of which each function knows that nothing was begun.
-// It may not be copied: the copy is none.
+// Do not copy it: every function refuses a copy.
 struct lnq_frame {
     // Of this library alone.
     size_t words[LNQ_FRAME_WORDS];

@@ -138,13 +138,14 @@ extern "C" fn recheck(flash: &Bytes, length: usize, piece: usize) -> bool {
     let check = || {
         let model = Model::parse(flash.get(..length)?).ok()?;
         let mut check = FlashCheck::START;
-        let mut state = FlashState::Going;
-        while state == FlashState::Going {
+        let mut state = FlashState::InProgress;
+        while state == FlashState::InProgress {
             state = model.verify_step(&mut check, piece);
         }
         let layers = 0..model.layers().records.len();
         Some(
-            state == FlashState::Good && layers.map(|it| model.layer_checksum(it)).all(|it| it > 0),
+            state == FlashState::Intact
+                && layers.map(|it| model.layer_checksum(it)).all(|it| it > 0),
         )
     };
     check().unwrap_or(false)

@@ -48,9 +48,9 @@ impl<'a, const ROUTINES: u16> Model<'a, ROUTINES> {
     #[must_use]
     pub fn start<'m>(&self, scratch: &'m mut [u32]) -> Option<Frame<'a, 'm, ROUTINES>> {
         let scratch = scratch.get_mut(..self.scratch_words())?;
-        let steps = scratch.get_mut(..plan::step_words(self.layers().records.len()))?;
-        zero(steps);
-        Some(Frame { model: *self, scratch, cursor: Cursor::START })
+        let mut frame = Frame { model: *self, scratch, cursor: Cursor::START };
+        frame.restart();
+        Some(frame)
     }
 }
 
@@ -206,8 +206,7 @@ impl<const ROUTINES: u16> Frame<'_, '_, ROUTINES> {
                 // such a file was refused
                 _ => return None,
             }
-            // at least one, or a file that changed in flash might keep it here for ever
-            step.first += step.channels.len().max(1);
+            step.first += step.channels.len();
             if step.first >= all.len() {
                 return Some(());
             }
@@ -250,6 +249,10 @@ impl<const ROUTINES: u16> Frame<'_, '_, ROUTINES> {
             rows::fill_padding(held, output);
             Output::Row { bytes: held, value: output, is_paired: record.paired != 0 }
         };
+        let group = plan::group(record, routine);
+        if group == 0 && !channels.is_empty() {
+            return None; // flash changed since it was checked: the row would never end
+        }
         let step = Step {
             routine,
             number,
@@ -258,7 +261,7 @@ impl<const ROUTINES: u16> Frame<'_, '_, ROUTINES> {
             bytes,
             channels,
             first: 0,
-            group: plan::group(record, routine),
+            group,
             rows,
             other,
         };

@@ -53,7 +53,7 @@
 //! | 1 hello | computer | nothing |
 //! | 129 info | board | what the board is and has: see [`Info`] |
 //! | 2 pixels | computer | `u32` image, `u32` at, 1 to [`MAX_DATA`] bytes: of the image `[row][column][channel]`, from byte `at` on |
-//! | 130 taken | board | `u32` image, `u32` next: so many bytes of the image are there, and layers are computed as far as they can be |
+//! | 130 taken | board | `u32` image, `u32` next: how many bytes of the image are there, and layers are computed as far as they can be |
 //! | 3 read | computer | `u32` image, `u32` first |
 //! | 131 report | board | `u32` image, `u32` first, up to [`MAX_WORDS`] words of the image's report, from word `first` on |
 //! | 132 lost | board | `u32` image: the board does not have it so far, since it was reset, say; the image must be shown from its beginning |

@@ -1,4 +1,4 @@
-//! The maximum of instructions that an inference takes, whatever the image.
+//! An estimate of the maximum of instructions that an inference takes, whatever the image; images of a run check it.
 //!
 //! What an image changes are two things: the engine passes over activations that are 0, and short branches choose the
 //! larger of two sums or clamp one. So the program is run with models of the same layers that make every activation other

@@ -32,6 +32,9 @@ pub struct StackBound {
     pub left_out: Vec<NeverCalled>,
 }
 
+/// The stack's top is at a multiple of this, as the ABIs of these cores ask.
+const STACK_ALIGNMENT: u32 = 16;
+
 /// Why there is no bound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -55,6 +58,9 @@ pub enum StackError {
         /// Address of the instruction.
         address: u32,
     },
+    /// A function that was left out, and that an image called.
+    #[error("{0} was left out as never called, and an image called it")]
+    Called(&'static str),
     /// No such symbol.
     #[error("the program has no symbol {0}")]
     Symbol(&'static str),
@@ -355,8 +361,13 @@ impl<'a> Analysis<'a> {
             },
             _ => None,
         };
-        // the upper part is less than a page away: the lower one comes with the next instruction
-        value.is_some_and(|value| value.abs_diff(top) < 4096)
+        // of the upper part alone, the lower one comes with the next instruction; else the top, rounded as the ABI asks
+        let slack = if matches!(instruction.constant, Some(Constant::Is(..))) {
+            4096
+        } else {
+            STACK_ALIGNMENT
+        };
+        value.is_some_and(|value| value.abs_diff(top) < slack)
     }
 
     /// Whether a word of a table is a function: in one of known length, of handlers, a label in assembly is one too.

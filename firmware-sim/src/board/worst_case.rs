@@ -46,6 +46,13 @@ impl StackCase {
     }
 }
 
+/// Whether an image of a run went through a function that nobody is said to call.
+fn is_called(never: &NeverCalled, seen: &Counts) -> bool {
+    let executed = seen.layers.iter().flatten().filter(|(_, count)| count.executed > 0);
+    let mut functions = executed.map(|(&address, _)| seen.program.function_at(address));
+    never.caller.is_empty() && functions.any(|name| name.ends_with(never.function))
+}
+
 impl BoardBuilder {
     /// What this model takes at worst; `seen` is what some images did, [`Self::run_counted`], by which it is checked.
     ///
@@ -60,8 +67,14 @@ impl BoardBuilder {
         seen: &Counts,
     ) -> Result<WorstCase, BoardError> {
         let file = laid_out(file, machine.layout())?;
+        let mut stack = StackCase::of(&seen.program, Model::parse(&file)?);
+        if let Ok(bound) = &stack.bound
+            && let Some(called) = bound.left_out.iter().find(|it| is_called(it, seen))
+        {
+            stack.bound = Err(StackError::Called(called.function));
+        }
         Ok(WorstCase {
-            stack: StackCase::of(&seen.program, Model::parse(&file)?),
+            stack,
             instructions: self.instruction_bound(machine, &file, row_period, seen)?,
         })
     }

@@ -19,13 +19,9 @@ impl fmt::Display for Counterexample {
                     "channel {channel}: a sum reaches {reached}, and there is room for {limit}"
                 )
             }
-            Self::Value { channel, sum, found, law } => write!(
+            Self::Value { channel, sum, found, definition } => write!(
                 f,
-                "channel {channel}: accumulator {sum} is requantised to {found}, and by the 128-bit law to {law}"
-            ),
-            Self::Order { channel, sum, found, before } => write!(
-                f,
-                "channel {channel}: accumulator {sum} is requantised to {found}, and the one below it to {before}"
+                "channel {channel}: accumulator {sum} is requantised to {found}, and by the 128-bit definition to {definition}"
             ),
         }
     }
@@ -42,11 +38,8 @@ impl Counterexample {
             Self::Overflow { channel, reached, limit } => {
                 json!({ "kind": "overflow", "channel": channel, "reached": reached, "limit": limit })
             }
-            Self::Value { channel, sum, found, law } => {
-                json!({ "kind": "value", "channel": channel, "sum": sum, "found": found, "law": law })
-            }
-            Self::Order { channel, sum, found, before } => {
-                json!({ "kind": "order", "channel": channel, "sum": sum, "found": found, "before": before })
+            Self::Value { channel, sum, found, definition } => {
+                json!({ "kind": "value", "channel": channel, "sum": sum, "found": found, "definition": definition })
             }
         }
     }

@@ -11,6 +11,7 @@ use super::stage::Relaxed;
 use super::stages::Stages;
 use super::substitution::{Forms, Substitution};
 use crate::int8::{CompiledInt8, Int8Network, Trace};
+use crate::random::Random;
 use crate::ranking::Ranking;
 
 /// Classes that it aims at: those nearest to the right one.
@@ -28,20 +29,6 @@ pub(super) struct Attacker<'a> {
     pub(super) stages: &'a Stages,
     pub(super) network: &'a Int8Network,
     pub(super) compiled: CompiledInt8<'a>,
-}
-
-/// Numbers that look random (Steele et al. 2014, `SplitMix64`).
-#[derive(Debug)]
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
 }
 
 impl Attacker<'_> {

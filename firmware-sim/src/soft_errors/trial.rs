@@ -148,7 +148,7 @@ fn is_damaged(model: Model<'_>) -> bool {
     let mut check = FlashCheck::START;
     loop {
         match model.verify_step(&mut check, PIECE) {
-            FlashState::Going => {}
+            FlashState::InProgress => {}
             state => return state == FlashState::Damaged,
         }
     }

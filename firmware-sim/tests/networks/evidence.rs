@@ -6,7 +6,7 @@ use dataset::Image;
 use firmware::Model;
 use firmware::format::{Channel, Header, Layout, Record};
 use firmware_sim::Samples;
-use firmware_sim::proof::{Counterexample, law, prove, prove_requantizer, sums};
+use firmware_sim::proof::{Counterexample, definition, prove, prove_requantizer, sums};
 use firmware_sim::quantize::{Options as Quantized, quantize_with};
 use firmware_sim::soft_errors::{Counts, Memory, Options, Part, SoftErrors, flips, inject};
 use fixtures::benchmarks::Random;
@@ -46,7 +46,7 @@ fn changed(file: &[u8], layer: usize, change: impl FnOnce(&mut Channel)) -> Vec<
 }
 
 #[test]
-fn every_accumulator_of_every_channel_is_requantised_as_the_law_says() {
+fn every_accumulator_of_every_channel_is_requantised_as_defined() {
     for layout in [Layout::Bytes, Layout::Words] {
         let (file, _) = model(layout);
         let model = Model::parse(&file).unwrap();
@@ -68,7 +68,7 @@ fn a_wrong_requantiser_is_found_by_its_first_wrong_accumulator() {
     let (file, _) = model(Layout::Bytes);
     let model = Model::parse(&file).unwrap();
     let right = |channel: &Channel, sum, zero| {
-        i64::from(law(sum, channel.mantissa.get(), channel.shift, zero))
+        i64::from(definition(sum, channel.mantissa.get(), channel.shift, zero))
     };
     assert!(prove_requantizer(model, right, |_| ()).holds());
 
@@ -79,8 +79,9 @@ fn a_wrong_requantiser_is_found_by_its_first_wrong_accumulator() {
     };
     let proof = prove_requantizer(model, wrong, |_| ());
     let found: Vec<_> = proof.layers.iter().filter_map(|layer| layer.counterexample).collect();
-    let law = law(77, first.mantissa.get(), first.shift, 128);
-    let expected = Counterexample::Value { channel: 2, sum: 77, found: i64::from(law) + 1, law };
+    let definition = definition(77, first.mantissa.get(), first.shift, 128);
+    let expected =
+        Counterexample::Value { channel: 2, sum: 77, found: i64::from(definition) + 1, definition };
     assert_eq!(found, [expected]);
 
     // no rounding, and no clamp: no byte

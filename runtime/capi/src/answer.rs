@@ -182,7 +182,7 @@ pub unsafe extern "C" fn lnr_scores(
     })
 }
 
-/// Whether there are the pixels of so many images.
+/// Checks that `length` is the size of this number of images.
 fn check_pixels(model: &lnr_model, length: usize, images: usize) -> Result<(), Failure> {
     let [channels, rows, columns] = model.classifier.input_shape();
     let expected = (channels * rows * columns).checked_mul(images);

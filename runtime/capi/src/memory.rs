@@ -27,7 +27,7 @@ pub(crate) fn place<T>(pointer: *mut T, name: &str) -> Result<*mut T, Failure> {
     }
 }
 
-/// So many bytes; of none the pointer may be NULL.
+/// `length` bytes; the pointer may be NULL if that is 0.
 ///
 /// # Safety
 /// It is NULL, or there are so many bytes that nobody writes meanwhile.
@@ -47,7 +47,7 @@ pub(crate) unsafe fn bytes<'a>(
     }
 }
 
-/// Room for numbers: exactly so many.
+/// Room for numbers: exactly `expected`.
 ///
 /// # Safety
 /// It is NULL, or there are `count` numbers that nobody else uses meanwhile.

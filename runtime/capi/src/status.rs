@@ -48,7 +48,7 @@ impl From<Error> for Failure {
         }
         // the line with its causes
         let mut message = format!("{error:?}");
-        if message.ends_with("it has to be baked first") {
+        if error.is_unbaked() {
             message += ", by `runtime bake MODEL.onnx -o MODEL.baked`";
         }
         Self { status, message }

@@ -30,7 +30,7 @@ pub(crate) fn of_loading(error: &runtime::Error, path: Option<&Path>) -> PyErr {
 /// An error with its causes.
 pub(crate) fn one_line(error: &runtime::Error) -> String {
     let line = format!("{error:?}");
-    if line.ends_with("it has to be baked first") {
+    if error.is_unbaked() {
         return format!("{line}, by `runtime bake MODEL.onnx -o MODEL.baked`");
     }
     line

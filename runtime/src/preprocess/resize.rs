@@ -97,16 +97,16 @@ fn axes(picture: &DynamicImage, preparation: &Preparation) -> [Axis; 2] {
         .map(|(length, target)| (u64::from(length), target as u64));
     // the axis that would have to shrink most, and the other
     let is_across = across.0 * down.1 > down.0 * across.1;
-    let [most, least] = if is_across { [across, down] } else { [down, across] };
+    let [more, less] = if is_across { [across, down] } else { [down, across] };
     [across, down].map(|(length, target)| match preparation.preprocess {
         // both by the same factor, from the middle
         Preprocess::Crop => {
-            let kept = target * least.0;
-            let start = length * least.1 - kept;
-            Scale { length, unit: 2 * least.1, start, step: 2 * least.0 }.axis(target)
+            let kept = target * less.0;
+            let start = length * less.1 - kept;
+            Scale { length, unit: 2 * less.1, start, step: 2 * less.0 }.axis(target)
         }
         Preprocess::Pad => {
-            let drawn = (2 * length * most.1 + most.0) / (2 * most.0);
+            let drawn = (2 * length * more.1 + more.0) / (2 * more.0);
             let drawn = drawn.clamp(1, target);
             Axis { offset: ((target - drawn) / 2) as usize, ..Axis::stretched(length, drawn) }
         }
@@ -155,7 +155,8 @@ impl Scale {
             first_weight: of_first,
             weight: self.unit,
             last: last as usize,
-            last_weight: to - last * self.unit,
+            // of a single pixel, which is the last too, there is one weight
+            last_weight: if last > first { to - last * self.unit } else { 0 },
         }
     }
 
@@ -210,10 +211,9 @@ impl Rows<'_> {
             }
             let (first, last) = (values(tap.first), values(tap.last));
             row.extend((0..channels).map(|c| {
-                // of a single pixel, which is the last too, there is one weight
-                let last =
-                    if tap.last > tap.first { u64::from(last[c]) * tap.last_weight } else { 0 };
-                u64::from(first[c]) * tap.first_weight + between[c] * tap.weight + last
+                u64::from(first[c]) * tap.first_weight
+                    + between[c] * tap.weight
+                    + u64::from(last[c]) * tap.last_weight
             }));
         }
     }

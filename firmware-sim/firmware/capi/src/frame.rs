@@ -22,7 +22,7 @@ pub const LNQ_FRAME_WORDS: usize = 16;
 /// An image that is coming in, and how far its inference is.
 ///
 /// Its memory is yours, such as a static; begin with zeros, of which each function knows that nothing was begun.
-/// It may not be copied: the copy is none.
+/// Do not copy it: every function refuses a copy.
 #[repr(C)]
 pub struct lnq_frame {
     /// Of this library alone.
@@ -55,8 +55,8 @@ const _: () = assert!(firmware::format::MAX_CHANNELS as usize <= u16::MAX as usi
 enum State {
     /// "lnqf"
     Started = 0x6c6e_7166,
-    /// "lnqb"
-    Busy = 0x6c6e_7162,
+    /// Its complement in 32 bits: no address turns the mark of one into that of the other.
+    Busy = 0x9391_8e99,
 }
 
 impl State {
@@ -148,21 +148,22 @@ pub unsafe extern "C" fn lnq_start(
         if mark == State::Busy.mark(started) {
             return Err(LNQ_BUSY);
         }
+        // busy before scratch is touched; a start that fails leaves no image
+        let mut guard = Guard { handle: started, is_finished: true };
+        guard.set(State::Busy.mark(started));
         // SAFETY: C says that these words are there and nobody else's; numbers of any value are numbers.
         let scratch = unsafe { slice::from_raw_parts_mut(scratch, needed) };
-        let input = &parsed.header().input;
         let image = Image {
             frame: parsed.start(scratch).ok_or(LNQ_SCRATCH)?,
             scratch: range,
-            row_bytes: input.row_len() as u16,
+            row_bytes: parsed.header().input.row_len() as u16,
             holds_outputs: parsed.holds_outputs(),
         };
-        let guard = Guard { handle: started, is_finished: false };
-        guard.set(State::Busy.mark(started));
         // SAFETY: it is there and aligned, and there is room for it.
         unsafe { (&raw mut (*started).image).write(image) };
         // an interrupt that finds it begun finds all of it
         compiler_fence(Ordering::Release);
+        guard.is_finished = false;
         drop(guard);
         Ok(LNQ_NEEDS_ROW)
     })

@@ -31,7 +31,7 @@ pub(crate) const fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
     one.start < other.end && other.start < one.end
 }
 
-/// A status out of a function that stops at the first that is none.
+/// Runs a function's body and gives its status, that of the first error if there is one.
 pub(crate) fn status(run: impl FnOnce() -> Result<lnq_status, lnq_status>) -> lnq_status {
     match run() {
         Ok(status) | Err(status) => status,

@@ -114,7 +114,7 @@ impl<'m, const ROUTINES: u16> Frame<'_, 'm, ROUTINES> {
                 _ => return None,
             };
             take(step.first, outputs);
-            step.first += step.channels.len().max(1); // as in `compute`
+            step.first += step.channels.len();
         }
         Some(())
     }

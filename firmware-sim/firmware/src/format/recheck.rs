@@ -16,10 +16,10 @@ pub struct FlashCheck {
 /// What a part of a check of flash has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlashState {
-    /// Nothing yet: there are more bytes to look at.
-    Going,
-    /// The whole file is as it was made; the next call begins again.
-    Good,
+    /// Not finished: there are more bytes to check.
+    InProgress,
+    /// The checksum of the whole file is right; the next call begins again.
+    Intact,
     /// A bit of the file has changed; the next call begins again.
     Damaged,
 }
@@ -28,7 +28,7 @@ impl FlashCheck {
     /// Before the first byte.
     pub const START: Self = Self { done: 0, crc: 0 };
 
-    /// Bytes that were looked at since the last [`FlashState::Good`] or [`FlashState::Damaged`].
+    /// Bytes that were looked at since the last [`FlashState::Intact`] or [`FlashState::Damaged`].
     #[must_use]
     pub const fn done(&self) -> usize {
         self.done
@@ -37,7 +37,7 @@ impl FlashCheck {
 
 impl<const ROUTINES: u16> Model<'_, ROUTINES> {
     /// Looks at the next bytes of the file in flash, `max_bytes` at most and one at least: to be called between frames, until
-    /// it says [`FlashState::Good`] or [`FlashState::Damaged`]. After these it begins again.
+    /// it says [`FlashState::Intact`] or [`FlashState::Damaged`]. After these it begins again.
     ///
     /// [`Model::parse`] has compared the checksum once; what flips later is found by this. The CRC-32 finds every change of
     /// one or two bits of the file, its own among them, and of more all but one in 2³². It takes no memory but `check`, and
@@ -68,11 +68,11 @@ impl<const ROUTINES: u16> Model<'_, ROUTINES> {
         check.crc = crc::crc32_after(check.crc, piece);
         if piece.len() < rest.len() {
             check.done = check.done.wrapping_add(piece.len()); // at most the file's length
-            return FlashState::Going;
+            return FlashState::InProgress;
         }
         let is_good = check.crc == u32::from_le_bytes(*stored);
         *check = FlashCheck::START;
-        if is_good { FlashState::Good } else { FlashState::Damaged }
+        if is_good { FlashState::Intact } else { FlashState::Damaged }
     }
 
     /// The CRC-32 of a layer: of its record, channels and weights. No file states it: a program remembers it after

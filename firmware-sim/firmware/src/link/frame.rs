@@ -3,13 +3,13 @@
 use crate::format::crc;
 use crate::loops::keep_rolled;
 
-/// Most bytes of a message and its CRC-32: one less than what a byte of COBS can count over.
+/// Maximum number of bytes of a message and its CRC-32: one less than what a byte of COBS can count over.
 const MAX_CONTENT: usize = 253;
-/// Most bytes of a message.
+/// Maximum number of bytes of a message.
 const MAX_MESSAGE: usize = super::message::MAX_MESSAGE;
 const _: () = assert!(MAX_MESSAGE + size_of::<u32>() <= MAX_CONTENT);
 
-/// Most bytes of a frame on the line, with the zeros around it.
+/// Maximum number of bytes of a frame on the line, with the zeros around it.
 pub const MAX_FRAME: usize = 1 + 1 + MAX_MESSAGE + size_of::<u32>() + 1;
 
 /// What ends a frame, and begins the next.

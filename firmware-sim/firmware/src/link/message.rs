@@ -6,13 +6,13 @@ use crate::format::Layout;
 /// The version of these messages.
 pub const PROTOCOL: u8 = 1;
 
-/// Most bytes of an image in one message.
+/// Maximum number of bytes of an image in one message.
 pub const MAX_DATA: usize = 128;
-/// Most words of a report in one message.
+/// Maximum number of words of a report in one message.
 pub const MAX_WORDS: usize = MAX_DATA / size_of::<u32>();
 /// Words of a report before the cycles: the CRC-32 of the image, and bytes of stack.
 pub const REPORT_HEAD: usize = 2;
-/// Most bytes of [`Chip::core`]; what is longer is cut.
+/// Maximum number of bytes of [`Chip::core`]; what is longer is cut.
 pub const MAX_CORE: usize = 64;
 
 /// What kind it is, then two numbers, then data.

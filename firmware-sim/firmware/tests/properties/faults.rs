@@ -13,7 +13,7 @@ fn recheck(model: Model<'_>, max_bytes: usize) -> (FlashState, usize) {
     let mut check = FlashCheck::START;
     for calls in 1.. {
         let state = model.verify_step(&mut check, max_bytes);
-        if state != FlashState::Going {
+        if state != FlashState::InProgress {
             assert_eq!(check, FlashCheck::START);
             return (state, calls);
         }
@@ -40,7 +40,7 @@ proptest! {
         let file = Network::random(&mut Random(seed)).file(Layout::Bytes);
         let model = Model::parse(&file).unwrap();
         let calls = (file.len() - 4).div_ceil(max_bytes);
-        prop_assert_eq!(recheck(model, max_bytes), (FlashState::Good, calls));
+        prop_assert_eq!(recheck(model, max_bytes), (FlashState::Intact, calls));
         let mut damaged = file.clone();
         for flip in flips {
             let bit = flip.index(8 * file.len());
@@ -94,7 +94,7 @@ fn steps(model: Model<'_>, scratch: &mut [u32], max: usize) -> Option<usize> {
     debug_assertions,
     ignore = "a build that checks for overflow panics where a device wraps: run it with --release"
 )]
-fn an_inference_ends_whatever_bit_flips_after_the_check() {
+fn a_step_ends_whatever_bit_flips_after_the_check() {
     for (seed, layout) in (0..16).flat_map(|seed| [(seed, Layout::Bytes), (seed, Layout::Words)]) {
         let file = Network::random(&mut Random(seed)).file(layout);
         let model = Model::parse(&file).unwrap();

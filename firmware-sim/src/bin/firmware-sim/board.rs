@@ -28,6 +28,7 @@ use crate::data::{self, Wanted};
 use crate::model::{Onnx, with_hint as with_model_hint};
 use crate::{cli, model};
 use counted::Counted;
+pub(crate) use cycles::ModelledCycles;
 use report::Run;
 
 /// Images that are read unless another number is given.

@@ -261,8 +261,8 @@ pub(crate) struct Board {
 /// What is shown of each instruction's counts.
 #[derive(Debug, Args)]
 pub(crate) struct Counted {
-    /// Also show bounds that hold for any image: of the stack, by the code as it is linked, and of the instructions. Needs
-    /// gcc
+    /// Also show worst cases for any image: a bound of the stack, by the code as it is linked, and an estimate of the
+    /// maximum of instructions. Needs gcc
     #[arg(long, conflicts_with_all = ["csv", "serial"])]
     pub(crate) worst_case: bool,
     /// Also show modelled cycles, by what the makers of the cores publish: of m3, m4, v6m (as Cortex-M0+) and rv32imac (as

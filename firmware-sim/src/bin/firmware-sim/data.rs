@@ -3,6 +3,8 @@
 
 mod selection;
 
+pub(crate) use selection::evenly_spaced;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -34,8 +34,8 @@ pub(crate) fn run(arguments: &cli::Prove) -> anyhow::Result<()> {
         writeln!(stdout, "{}\n", table(&proof))?;
         writeln!(stdout, "{}", summary(&proof, started.elapsed().as_secs_f64()))?;
     }
-    let faults = proof.layers.iter().filter_map(|it| Some((it, it.counterexample?)));
-    if let Some((LayerProof { layer, .. }, fault)) = faults.into_iter().next() {
+    let mut faults = proof.layers.iter().filter_map(|it| Some((it, it.counterexample?)));
+    if let Some((LayerProof { layer, .. }, fault)) = faults.next() {
         bail!("{path}: {layer}, {fault}: make the file anew, and if that does not help report it");
     }
     Ok(())
@@ -48,7 +48,7 @@ fn table(proof: &Proof) -> Table {
         "accumulators",
         "reached",
         "bound in the file",
-        "requantised as the law says",
+        "requantised as defined",
     ]);
     for layer in &proof.layers {
         let has_channels = layer.channels > 0;
@@ -79,7 +79,7 @@ fn summary(proof: &Proof, seconds: f64) -> String {
     }
     format!(
         "proven   {sums} accumulators of {channels} channels, every one from minus its bound to its bound: requantised as \
-         the 128-bit law says, to a byte, in order ({seconds:.1} s)\n\
+         the 128-bit definition says, to a byte, in order ({seconds:.1} s)\n\
          bounds   no sum of any input, in any order, is above what the file states, or leaves 32 bits or what packed sums have"
     )
 }

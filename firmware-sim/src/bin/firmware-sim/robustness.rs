@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &cli::Robustness) -> anyhow::Result<()> {
         SingleLine(given.path().display()),
         test.source.what(),
     );
-    let numbers: Vec<usize> = (0..count).map(|index| index * all / count).collect();
+    let numbers: Vec<usize> = data::evenly_spaced(all, count);
     let options = arguments.options();
     let bar = model::progress_bar(count, "images");
     let progress = |done| bar.set_position(done as u64);

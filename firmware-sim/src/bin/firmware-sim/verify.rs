@@ -190,10 +190,8 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
             writeln!(stdout, "\n{verdict}")?;
         }
     }
-    // of a layer that gives nothing in float, there is nothing to compare
-    let first = verification.layers.first();
     ensure!(
-        first.is_none_or(|layer| !layer.sqnr_db.is_finite() || layer.sqnr_db >= 0.0),
+        report.takes_same_input(),
         "{q8_path} and {onnx_path} differ from the first layer on, by more than that layer gives: they do not take the same \
          input; say the same of pixels as when the .q8 was made"
     );
@@ -269,6 +267,13 @@ impl fmt::Display for Source<'_> {
 }
 
 impl Report<'_> {
+    /// Whether the first layers do not differ by more than they give; of one that gives nothing in float, there is nothing to
+    /// compare.
+    fn takes_same_input(&self) -> bool {
+        let first = self.verification.layers.first();
+        first.is_none_or(|layer| !layer.sqnr_db.is_finite() || layer.sqnr_db >= 0.0)
+    }
+
     fn share(&self, count: u64) -> Share {
         Share { count, all: self.verification.images() }
     }

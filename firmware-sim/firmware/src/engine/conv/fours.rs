@@ -203,12 +203,12 @@ impl<'a> Lines<'a> {
     ) -> Option<(&'a [Word], usize)> {
         let weights = &self.step.weights;
         let mut words = self.words()?;
-        let [at_once, most] = weights.chunk(self.step.chunk());
+        // at least one, or a file that changed in flash might keep it here
+        let [at_once, most] = weights.chunk(self.step.chunk()).map(|it| it.max(1));
         let (mut first, mut skip) = (self.first, 0);
         loop {
-            let end = self.end.min(first + at_once.max(1));
-            // at least one, or a file that changed in flash might keep it here
-            let run = most.max(1).min(weights.run - skip);
+            let end = self.end.min(first + at_once);
+            let run = most.min(weights.run - skip);
             let pairs = gathered_pairs(end - first, run);
             let rows = self.rows.part(first..end)?;
             words::gather_places(pixels.get(skip..)?, rows, run, work.patch);

@@ -26,6 +26,9 @@ struct Work<'m> {
 
 impl<'m> Work<'m> {
     fn of(step: &Step<'_>, words: &'m mut [u32]) -> Option<Self> {
+        if step.chunk() == 0 {
+            return None; // flash changed since it was checked: the taps would never end
+        }
         let outputs = usize::from(step.record.group.get()).min(step.channels.len());
         let outputs = outputs.next_multiple_of(BLOCK);
         let windows = if step.record.pooled != 0 { outputs } else { 0 };
@@ -182,7 +185,7 @@ impl Step<'_> {
                 bytes::three_places(weights.get(first..)?, taps, patch, sums, are_new);
                 are_new = false;
             }
-            first += patch.len().max(1); // or a file that changed in flash might keep it here
+            first += patch.len();
         }
         if are_new {
             sums.fill([[0; PLACES]; BLOCK]);

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use firmware_sim::board::counts::Counts;
 use firmware_sim::board::timing::{Cycles, Timing, WorkCycles};
 use firmware_sim::board::{BoardReport, Machine};
 use serde_json::json;
 
+use crate::table::of_numbers;
+
 /// Means over the images of a run.
-pub(super) struct ModelledCycles {
+pub(crate) struct ModelledCycles {
     timing: Timing,
     wait_states: u32,
     /// Of each layer, of taking rows in, and of all: name, instructions and cycles.
@@ -34,7 +35,7 @@ pub(super) fn ensure_published(machine: Machine) -> anyhow::Result<()> {
 }
 
 impl ModelledCycles {
-    pub(super) fn of(
+    pub(crate) fn of(
         timing: Timing,
         counts: &Counts,
         report: &BoardReport,
@@ -66,9 +67,8 @@ impl ModelledCycles {
 
     pub(super) fn text(&self) -> String {
         let head = format!(
-            "modelled cycles, not measured: {} by {}; wait states of flash: {}",
-            self.timing.title(),
-            self.timing.source(),
+            "modelled cycles, not measured: {}; wait states of flash: {}",
+            self.model(),
             self.wait_states
         );
         let layers =
@@ -78,7 +78,18 @@ impl ModelledCycles {
         format!("{head}\n\n{}\n\n{}", layers.trim_fmt(), works.trim_fmt())
     }
 
-    pub(super) fn json(&self) -> serde_json::Value {
+    /// Cycles of an inference, such as `2402111 to 2781200`.
+    pub(crate) fn range(&self) -> String {
+        let [low, high] = self.layers.last().map_or([0.0; 2], |(.., cycles)| *cycles);
+        if low < high { format!("{low:.0} to {high:.0}") } else { format!("{low:.0}") }
+    }
+
+    /// Which core's timing it is, and who says so.
+    pub(crate) fn model(&self) -> String {
+        format!("{} by {}", self.timing.title(), self.timing.source())
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
         let object = |executed: f64, [low, high]: [f64; 2]| json!({ "instructions": executed, "low": low, "high": high });
         let mut layers = serde_json::Map::new();
         for (name, executed, cycles) in &self.layers {
@@ -99,9 +110,7 @@ impl ModelledCycles {
 }
 
 fn table<'a>(first: &str, rows: impl Iterator<Item = (&'a str, f64, [f64; 2])>) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header([first, "instructions", "cycles, low", "high", "per instruction"]);
+    let mut table = of_numbers(&[first, "instructions", "cycles, low", "high", "per instruction"]);
     for (name, executed, [low, high]) in rows {
         let [least, most] = [low, high].map(|cycles| cycles / executed.max(1.0));
         table.add_row([
@@ -111,9 +120,6 @@ fn table<'a>(first: &str, rows: impl Iterator<Item = (&'a str, f64, [f64; 2])>) 
             format!("{high:.0}"),
             if low < high { format!("{least:.2} to {most:.2}") } else { format!("{least:.2}") },
         ]);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
     }
     table
 }

@@ -2,8 +2,7 @@
 
 use std::iter;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use firmware::link::Counter;
 use firmware::{Logits, Model, Verdict};
 use firmware_sim::board::{BoardInfo, BoardReport, Machine, SerialBoard};
@@ -17,6 +16,8 @@ use super::Device;
 use super::counted::Counted;
 use super::cycles::ModelledCycles;
 use super::worst_case;
+
+use crate::table::of_numbers;
 
 /// A model with what the board made of it.
 pub(super) struct Run<'a> {
@@ -195,8 +196,6 @@ impl Run<'_> {
 
     /// Instructions, or cycles, of each layer.
     fn table(&self, profile: bool) -> Table {
-        let mut table = Table::new();
-        table.load_style(NOTHING);
         let unit = match self.device {
             Device::Emulated(_) => self.unit().to_owned(),
             Device::Real(_, board) => {
@@ -207,7 +206,7 @@ impl Run<'_> {
         if profile {
             header.extend(["MACs", "per MAC"]);
         }
-        table.set_header(header);
+        let mut table = of_numbers(&header);
         let (total, total_max) = self.report.total();
         let mut row = |name: &str, (mean, max): (f64, f64), macs: usize| {
             let mut cells = vec![
@@ -226,9 +225,6 @@ impl Run<'_> {
         }
         row("rows", self.report.of_rows(), 0);
         row("all", (total, total_max), self.memory.macs());
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
         table
     }
 

@@ -49,7 +49,7 @@ fn instructions(worst: &WorstCase, report: &BoardReport) -> Vec<String> {
     let (mean, most) = report.total();
     let names = report.layers.iter().map(String::as_str).chain(["rows"]).zip(&bound.layers);
     let layers = names.map(|(name, bound)| format!("{name} {bound}")).collect::<Vec<_>>();
-    let at_most = if bound.is_shown() { "at most" } else { "NOT SHOWN to be at most" };
+    let at_most = if bound.is_shown() { "estimated at most" } else { "NOT SHOWN to be at most" };
     let mut lines = vec![
         format!("{at_most} {}; mean {mean:.0}, maximum seen {most:.0}", bound.instructions()),
         format!("of these: {}, interrupts {}", layers.join(", "), bound.interrupts),

@@ -4,6 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Data, Source};
 
+/// Numbers of `count` of `all`, evenly spaced.
+pub(crate) fn evenly_spaced(all: usize, count: usize) -> Vec<usize> {
+    (0..count).map(|index| index * all / count).collect()
+}
+
 impl Data {
     /// How many of how many samples [`Self::chosen`] chooses, after "so many of".
     pub(crate) fn selection(&self, count: usize) -> String {
@@ -44,7 +49,7 @@ fn spread(labels: &[u8], count: usize) -> Vec<usize> {
         }
     }
     let of_class = |(members, share): (&Vec<usize>, usize)| -> Vec<usize> {
-        (0..share).map(|number| members[number * members.len() / share]).collect()
+        evenly_spaced(members.len(), share).into_iter().map(|number| members[number]).collect()
     };
     let mut chosen: Vec<usize> = classes.iter().zip(shares).flat_map(of_class).collect();
     chosen.sort_unstable();

@@ -136,8 +136,8 @@ impl<'a> Dossier<'a> {
         self.chapters.iter().filter_map(|it| it.evidence.finding()).flat_map(|it| &it.files)
     }
 
-    /// Whether all is met that was demanded, in one line.
-    fn verdict(&self) -> (bool, String) {
+    /// Whether all is met that was demanded, if anything was; and in one line.
+    fn verdict(&self) -> (Option<bool>, String) {
         let (all, unmet) = (self.demands().count(), self.unmet().count());
         let missing = self.chapters.iter().filter(|it| it.evidence.finding().is_none()).count();
         let text = match (all, unmet) {
@@ -152,7 +152,7 @@ impl<'a> Dossier<'a> {
             1 => text + "; 1 kind of evidence was not made",
             _ => format!("{text}; {missing} kinds of evidence were not made"),
         };
-        (unmet == 0, text)
+        ((all > 0).then_some(unmet == 0), text)
     }
 
     /// What a chapter that shows nothing is about, and why; then what those that show something do not show; then what no

@@ -3,7 +3,8 @@
 use anyhow::bail;
 use firmware::Model;
 use firmware_sim::board::{
-    BoardBuilder, BoardError, BoardReport, Machine, StackCase, laid_out, max_images,
+    BoardBuilder, BoardError, BoardReport, InstructionBound, Machine, StackCase, laid_out,
+    max_images,
 };
 use firmware_sim::memory::Memory;
 use firmware_sim::{estimate, samples};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Subject;
 use super::evidence::{Evidence, Finding};
+use crate::board::ModelledCycles;
 use crate::cli::Kind;
 use crate::model;
 
@@ -34,6 +36,16 @@ pub(super) struct Run {
     pub(super) report: BoardReport,
     /// The deepest stack, by the linked code.
     pub(super) stack: StackCase,
+    /// What counting each instruction shows; or why they were not counted.
+    pub(super) counted: Result<CountedRun, String>,
+}
+
+/// What counting each instruction shows.
+pub(super) struct CountedRun {
+    /// An estimate of the maximum.
+    pub(super) instructions: InstructionBound,
+    /// Nothing for cores whose makers publish no timing.
+    pub(super) cycles: Option<ModelledCycles>,
 }
 
 /// All boards, in their order.
@@ -152,27 +164,33 @@ impl Boards {
             p {
                 "The firmware's engine with this model, built for each core and run in QEMU, which read " (self.which) " test images from an emulated "
                 "camera, row by row. Weights are laid out for the core, which changes no bit of the outputs. Instructions are counted by QEMU; "
-                "they are not cycles. RAM is all that has a fixed place, and the deepest stack of any inference, found by painting it."
+                "they are not cycles. Cycles are modelled, not measured: by the timing that the core's maker publishes, from flash and RAM without wait "
+                "states. RAM is all that has a fixed place, and the deepest stack of any inference, found by painting it."
             }
             table {
                 tr {
                     th { "board" } th { "equal outputs" } th { "flash, bytes" } th { "RAM, bytes" } th { "static" } th { "stack" }
-                    th { "instructions, mean" } th { "maximum" } th { "rows dropped" }
+                    th { "instructions, mean" } th { "maximum" } th { "cycles, mean, modelled" } th { "rows dropped" }
                 }
                 @for board in &self.boards {
                     tr {
                         td { (board.machine.title()) }
                         @match &board.result {
-                            Ok(Run { report, .. }) => {
+                            Ok(Run { report, counted, .. }) => {
                                 td { (report.agreements()) " of " (report.images.len() + report.lost) }
                                 td { (report.flash) } td { (report.ram()) } td { (report.statics) } td { (report.stack) }
                                 td { (format!("{:.0}", report.total().0)) } td { (format!("{:.0}", report.total().1)) }
+                                td { @match counted.as_ref().ok().and_then(|it| it.cycles.as_ref()) { Some(cycles) => (cycles.range()), None => "-" } }
                                 td { (report.dropped) }
                             }
-                            Err(reason) => td.names colspan="8" { "not run: " (reason) },
+                            Err(reason) => td.names colspan="9" { "not run: " (reason) },
                         }
                     }
                 }
+            }
+            @let sources: Vec<_> = self.ran().filter_map(|(machine, run)| Some((machine, run.counted.as_ref().ok()?.cycles.as_ref()?))).collect();
+            @if !sources.is_empty() {
+                p { "Timing: " @for (index, (machine, cycles)) in sources.iter().enumerate() { @if index > 0 { "; " } (machine.title()) " " (cycles.model()) } "." }
             }
             @if let Some((machine, Run { report, .. })) = self.ran().next() {
                 p { "Instructions of each layer on " (machine.title()) ", mean and maximum:" }
@@ -213,7 +231,7 @@ fn json(board: &Board) -> Value {
     let machine = board.machine.name();
     match &board.result {
         Err(reason) => json!({ "machine": machine, "has_run": false, "reason": reason }),
-        Ok(Run { report, .. }) => {
+        Ok(Run { report, counted, .. }) => {
             let spread = |(mean, max): (f64, f64)| json!({ "mean": mean, "maximum": max });
             let layers = report.layers.iter().enumerate();
             let layers: serde_json::Map<String, Value> = layers
@@ -224,6 +242,7 @@ fn json(board: &Board) -> Value {
                 "images": report.images.len(), "equal": report.agreements(), "images_lost": report.lost, "rows_dropped": report.dropped,
                 "flash": report.flash, "ram": report.ram(), "statics": report.statics, "stack": report.stack,
                 "instructions": spread(report.total()), "instructions_by_layer": layers,
+                "modelled_cycles": counted.as_ref().ok().and_then(|it| it.cycles.as_ref()).map(ModelledCycles::json),
             })
         }
     }
@@ -232,11 +251,30 @@ fn json(board: &Board) -> Value {
 fn run(machine: Machine, q8: &[u8], frames: &[Vec<u8>]) -> Result<Run, BoardError> {
     let file = laid_out(q8, machine.layout())?;
     let model = Model::parse(&file)?;
-    let (builder, row_period) =
-        (BoardBuilder::of_this_build(), estimate::row_period(machine, model));
-    let report = builder.run(machine, &file, frames, row_period, |_| ())?;
-    let (program, _) = builder.program(machine, &file)?;
-    Ok(Run { report, stack: StackCase::of(&program, model) })
+    let builder = BoardBuilder::of_this_build();
+    let row_period = estimate::row_period(machine, model);
+    let reason = match run_counted(&builder, machine, model, frames, row_period) {
+        Ok(run) => return Ok(run),
+        Err(error) => without_folders(&anyhow::Error::from(error)),
+    };
+    // what can be shown without counting; or what is wrong with the board itself
+    let (report, program) = builder.run_with_program(machine, &file, frames, row_period, |_| ())?;
+    Ok(Run { report, stack: StackCase::of(&program, model), counted: Err(reason) })
+}
+
+fn run_counted(
+    builder: &BoardBuilder,
+    machine: Machine,
+    model: Model<'_>,
+    frames: &[Vec<u8>],
+    row_period: u32,
+) -> Result<Run, BoardError> {
+    let file = model.bytes();
+    let (report, counts) = builder.run_counted(machine, file, frames, row_period, |_| ())?;
+    let worst = builder.worst_case(machine, file, row_period, &counts)?;
+    let cycles = machine.timing().map(|timing| ModelledCycles::of(timing, &counts, &report, 0));
+    let counted = CountedRun { instructions: worst.instructions, cycles };
+    Ok(Run { report, stack: worst.stack, counted: Ok(counted) })
 }
 
 /// An error in one line that names no folder: those of a build are somebody's.

@@ -111,7 +111,7 @@ pub(super) fn provenance(subject: &Subject) -> Evidence {
         (None, Some(training)) => format!(
             "none of the {images} test images is one of the {training} training images, pixel by pixel"
         ),
-        (None, None) => "not looked for: the training images are not with these data".into(),
+        (None, None) => "not looked for: no training images could be read with these data".into(),
     };
     let rows = vec![
         ("compared on", format!("{images} samples: {split}")),

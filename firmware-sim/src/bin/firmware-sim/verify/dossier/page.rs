@@ -14,7 +14,11 @@ const NOT_SHOWN: &str = "What was not shown";
 pub(super) fn html(dossier: &Dossier) -> String {
     let Report { onnx, q8, origin, .. } = dossier.subject.report;
     let (passes, verdict) = dossier.verdict();
-    let class = if passes { "passed" } else { "failed" };
+    let class = match passes {
+        Some(true) => "passed",
+        Some(false) => "failed",
+        None => "lacking",
+    };
     let demands: Vec<_> = dossier.demands().collect();
     let page = html! {
         (DOCTYPE)
@@ -30,7 +34,7 @@ pub(super) fn html(dossier: &Dossier) -> String {
                 p.result { strong class=(class) { (verdict) } }
                 h1 { "Dossier of " (q8.name()) ", made from " (last_part(onnx.path)) }
                 @if demands.is_empty() {
-                    p { "Outputs are no classes, and no board ran: there was nothing to demand." }
+                    p { "Nothing was demanded: the outputs are no classes, no board ran, and there are no proofs." }
                 } @else {
                     table.text {
                         tr { th { "demanded, and found" } th { "met" } }

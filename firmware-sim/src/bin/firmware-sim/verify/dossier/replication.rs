@@ -72,11 +72,15 @@ pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
         .limit("That the float engine here computes what the ONNX standard defines: it is compared with ONNX Runtime, tract and libtorch by tests of \
                 their own, within 3.3e-6 of a logit, and not by this command")
         .limit("Equality of engine and cores for every input: it is shown for the images that ran, and for random networks and images by tests");
+    let finding = finding.demand(
+        "both models take the same input: their first layers do not differ by more than they give",
+        report.takes_same_input(),
+    );
     match &report.gate {
         None => finding,
         Some(gate) => finding.demand(
             format!(
-                "int8 and float give the same class for at least {} of the images, by the upper end of the 95 % interval: {}",
+                "the images do not show that int8 and float give the same class for less than {} of images like these: {}",
                 percent(gate.min),
                 gate.found
             ),

@@ -7,6 +7,7 @@ use maud::html;
 use super::Subject;
 use super::evidence::{Evidence, Finding};
 use crate::cli::Kind;
+use crate::data::evenly_spaced;
 use crate::model;
 use crate::share::Share;
 
@@ -23,7 +24,7 @@ pub(super) fn evidence(subject: &Subject) -> anyhow::Result<Evidence> {
     let samples = subject.test.content.samples();
     let all = samples.len();
     let count = IMAGES.min(all);
-    let numbers: Vec<usize> = (0..count).map(|index| index * all / count).collect();
+    let numbers = evenly_spaced(all, count);
     let options = Options::default();
     let bar = model::progress_bar(count, "images of robustness");
     let progress = |done| bar.set_position(done as u64);

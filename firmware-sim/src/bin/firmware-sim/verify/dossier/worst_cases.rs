@@ -1,12 +1,12 @@
 //! Worst cases: what no input exceeds, and what was only measured.
 
-use firmware_sim::board::{StackBound, StackCase};
+use firmware_sim::board::{InstructionBound, Machine, StackBound, StackCase};
 use firmware_sim::memory::Memory;
 use maud::html;
 use serde_json::{Value, json};
 
 use super::Subject;
-use super::boards::{Boards, Run, parameter_bytes};
+use super::boards::{Boards, CountedRun, Run, parameter_bytes};
 use super::evidence::{Evidence, Finding};
 
 pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
@@ -33,11 +33,11 @@ pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
                 td { "flash of the model" } td { (memory.file_bytes) " bytes, of which " (parameter_bytes(report.int8)) " are weights and biases" }
                 td { "every input" } td { "the length of the file" }
             }
-            tr {
+            @if !ran.is_empty() { tr {
                 td { "panics, allocations, floats and 64-bit divisions on the device" } td { "none" } td { "every input" }
                 td { "linking: a board image with any of them does not link, which tests show" }
-            }
-            @for (machine, Run { report, stack }) in &ran {
+            } }
+            @for (machine, Run { report, stack, counted }) in &ran {
                 tr {
                     td { (machine.title()) ": stack" }
                     @match &stack.bound {
@@ -50,8 +50,20 @@ pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
                     td { (how(stack)) }
                 }
                 tr {
-                    td { (machine.title()) ": instructions" } td { (format!("{:.0}", report.total().1)) }
-                    td { "the images that ran, only" } td { "counting in QEMU" }
+                    td { (machine.title()) ": instructions" }
+                    @match estimate(counted) {
+                        Some(estimate) => {
+                            td { "estimated at most " (estimate.instructions()) "; " (format!("{:.0}", report.total().1)) " were seen" }
+                            td { "every input, if the estimate is right" }
+                            td {
+                                "counting each instruction in QEMU, of models whose activations are all 0 or all not, each with what takes more; no image of "
+                                (estimate.images) " executes an instruction more often"
+                            }
+                        }
+                        None => {
+                            td { (format!("{:.0}", report.total().1)) } td { "the images that ran, only" } td { "counting in QEMU" }
+                        }
+                    }
                 }
             }
         }
@@ -62,34 +74,49 @@ pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
         })).collect::<Value>(),
         "scratch_bytes": memory.scratch_bytes,
         "file_bytes": memory.file_bytes,
-        "boards": ran.iter().map(|(machine, Run { report, stack })| json!({
+        "boards": ran.iter().map(|(machine, Run { report, stack, counted })| json!({
             "machine": machine.name(), "stack_seen": report.stack, "stack_there": stack.there,
             "stack_bound": stack.bound.as_ref().ok().map(StackBound::bytes), "instructions_seen": report.total().1,
+            "instructions_estimated_maximum": estimate(counted).map(InstructionBound::instructions),
         })).collect::<Value>(),
     });
     let mut finding = Finding::new(html, json);
-    for (machine, Run { stack, .. }) in &ran {
-        finding = match &stack.bound {
-            Ok(bound) => finding.demand(
-                format!(
-                    "{}: no stack is deeper than there is: {} of {} bytes",
-                    machine.title(),
-                    bound.bytes(),
-                    stack.there
-                ),
-                stack.fits(),
-            ),
-            Err(reason) => finding.limit(format!(
-                "{}: a bound of the stack for every input: {reason}",
-                machine.title()
-            )),
-        };
+    if ran.is_empty() {
+        finding = finding.limit("Stack and instructions of any board: none ran");
+    }
+    for (machine, run) in ran {
+        finding = of_board(finding, machine, run);
     }
     finding
-        .limit("A maximum of instructions for every input: what is counted is the maximum of the images that ran; zeros are passed over; `board --worst-case` says what an image without zeros takes")
-        .limit("A worst-case execution time: there is no model of any core's pipeline or memory in this chapter; `board --cycles` models some")
+        .limit("That an estimated maximum of instructions is one: images can only refute it; whoever needs a proof has to analyse the code")
+        .limit("A worst-case execution time: modelled cycles are means of the images that ran, and no board was measured")
         .limit("The stack of another program than the board image here: that of your firmware has other frames and interrupts")
         .into()
+}
+
+/// Adds what is demanded of a board that ran, and what it does not show.
+fn of_board(finding: Finding, machine: Machine, run: &Run) -> Finding {
+    let Run { stack, counted, .. } = run;
+    let title = machine.title();
+    let found = match &stack.bound {
+        Ok(bound) => format!("{} of {} bytes", bound.bytes(), stack.there),
+        Err(reason) => format!("no bound: {reason}"),
+    };
+    let finding =
+        finding.demand(format!("{title}: no stack is deeper than there is: {found}"), stack.fits());
+    let reason = match counted {
+        Err(reason) => format!("it was not estimated: {reason}"),
+        Ok(it) if !it.instructions.is_shown() => {
+            "an image took more than the estimate, which is wrong".into()
+        }
+        Ok(_) => return finding,
+    };
+    finding.limit(format!("{title}: a maximum of instructions for every input: {reason}"))
+}
+
+/// The estimate of the maximum of instructions, unless an image has refuted it.
+fn estimate(counted: &Result<CountedRun, String>) -> Option<&InstructionBound> {
+    counted.as_ref().ok().map(|it| &it.instructions).filter(|it| it.is_shown())
 }
 
 /// What a bound of the stack rests on.
