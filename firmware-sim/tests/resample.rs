@@ -1,20 +1,9 @@
 //! A camera's frame, cropped and shrunk on a device, is what the host makes of the same part of the same picture.
 
 use firmware::resample::{Crop, Resample, luma};
+use fixtures::benchmarks::Random;
 use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
 use runtime::preprocess::{Color, Preparation, Preprocess};
-
-/// Numbers that look random, equal in each run.
-struct Random(u64);
-
-impl Random {
-    /// From 0 to `end`, which it is not.
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
 
 /// Compares images of random crops of random frames, `[row][column][channel]`.
 fn assert_equal<const CHANNELS: usize, const FROM: usize, const TO: usize>(
@@ -24,7 +13,7 @@ fn assert_equal<const CHANNELS: usize, const FROM: usize, const TO: usize>(
     for _ in 0..60 {
         let [from, to] = [FROM, TO].map(|bytes| (bytes / CHANNELS) as u16);
         let mut number =
-            |first: u16, last: u16| first + random.below(u64::from(last - first) + 1) as u16;
+            |first: u16, last: u16| first + random.below(usize::from(last - first) + 1) as u16;
         let (width, frame_height) = (number(to, from), number(1, 70));
         let crop_height = number(1, frame_height);
         let (left, top) = (number(0, from - width), number(0, frame_height - crop_height));

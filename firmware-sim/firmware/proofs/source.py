@@ -27,13 +27,13 @@ def constant(path, name):
 def holds(path, code):
     """Stops unless the file has this code: a formula was written from it."""
     if plain(code) not in plain(text(path)):
-        raise SystemExit(f"error: {path} no longer has the code of which proofs/packing.py is: mend the proof\n{code}")
+        raise SystemExit(f"error: {path} no longer has the code that a proof is written from: mend proofs/\n{code}")
 
 
 def macro(path, name):
     """The instructions of an assembler macro, without labels, in the file's order."""
     found = re.search(rf'"\.macro {name}\b([^"]*)",(.*?)"\.endm"', text(path), re.DOTALL)
     if not found:
-        raise SystemExit(f"error: {path} no longer has the macro {name}: mend proofs/packing.py")
+        raise SystemExit(f"error: {path} no longer has the macro {name}: mend proofs/")
     lines = re.findall(r'"([^"]*)"', re.sub(r'",\s*//[^\n]*', '",', found[2]))
     return [line.replace("\\\\", "\\") for line in lines if not re.fullmatch(r"\d+:", line)]

@@ -1,7 +1,7 @@
 //! Bounds of every value of a network, for all inputs of a box.
 
 use super::linear::LANES;
-use super::stage::{Relaxed, Rivals, Stage};
+use super::stage::{Candidates, Relaxed, Stage};
 use super::stages::Stages;
 use super::substitution::{Forms, Place, Substitution};
 
@@ -77,14 +77,14 @@ impl Known {
     /// By how much others may be above the accumulator of each window that is likely the largest.
     fn leads(&self, stages: &Stages, index: usize, bounds: &Bounds) -> Vec<f64> {
         let stage = &stages.layers[index];
-        let rivals = stage.rivals(bounds);
+        let candidates = stage.candidates(bounds);
         let mut pairs: Vec<(usize, Place, Place)> = vec![];
-        for (output, Rivals { map, likely, others }) in rivals.iter().enumerate() {
+        for (output, Candidates { map, likely, others }) in candidates.iter().enumerate() {
             let of = |[y, x]: [usize; 2]| (*map, y, x);
             pairs.extend(others.iter().map(|&other| (output, of(*likely), of(other))));
         }
         pairs.sort_by_key(|&(output, (map, y, x), _)| (y, x, map, output));
-        let mut leads = vec![0.0; rivals.len()];
+        let mut leads = vec![0.0; candidates.len()];
         let substitution = self.substitution(stages);
         for pairs in pairs.chunks(LANES) {
             let forms = pairs.iter().map(|&(_, likely, other)| vec![(likely, 1.0), (other, -1.0)]);

@@ -38,7 +38,7 @@ pub(super) struct Relaxation {
 
 /// The accumulators of a window that may be its largest: map, and places in it.
 #[derive(Debug)]
-pub(super) struct Rivals {
+pub(super) struct Candidates {
     pub(super) map: usize,
     /// Of the one that likely is.
     pub(super) likely: [usize; 2],
@@ -243,8 +243,8 @@ impl Stage {
 
     /// Of each output, which accumulator of its window is likely the largest, and which others may be larger than it: as dead
     /// as others they do not count.
-    pub(super) fn rivals(&self, accumulators: &Bounds) -> Vec<Rivals> {
-        let rivals = |(map, window): (usize, Area)| {
+    pub(super) fn candidates(&self, accumulators: &Bounds) -> Vec<Candidates> {
+        let candidates = |(map, window): (usize, Area)| {
             let likely = self.likely(accumulators, map, window.clone());
             let [least, most] = self.largest(accumulators, map, window.clone());
             let activation = |value| self.steps(map).map_or(value, |steps| steps.activation(value));
@@ -257,9 +257,9 @@ impl Stage {
             } else {
                 vec![]
             };
-            Rivals { map, likely, others }
+            Candidates { map, likely, others }
         };
-        self.windows().map(rivals).collect()
+        self.windows().map(candidates).collect()
     }
 
     /// Place of the accumulator of a window that is likely the largest.

@@ -17,9 +17,9 @@ pub(super) struct Golden<'a> {
     steps: u64,
 }
 
-/// When a bit of memory flips.
+/// A flip of memory, and the step before which it happens.
 #[derive(Debug, Clone, Copy)]
-struct Moment {
+struct Injection {
     step: u64,
     flip: Flip,
 }
@@ -96,8 +96,8 @@ impl<'a> Device<'a> {
         let mut counts = Counts { flips: 1, ..Counts::default() };
         if group.part.is_scratch() {
             let image = random.below(self.golden.images.len() as u64) as usize;
-            let moment = Moment { step: random.below(self.golden.steps), flip };
-            counts.count(self.effect(self.model, image, Some(moment)));
+            let injection = Injection { step: random.below(self.golden.steps), flip };
+            counts.count(self.effect(self.model, image, Some(injection)));
             return counts;
         }
         let mut flash = std::mem::take(&mut self.flash);
@@ -124,10 +124,10 @@ impl<'a> Device<'a> {
     }
 
     /// What comes of an image.
-    fn effect(&mut self, model: Model<'_>, image: usize, moment: Option<Moment>) -> Effect {
+    fn effect(&mut self, model: Model<'_>, image: usize, injection: Option<Injection>) -> Effect {
         let (golden, scratch) = (self.golden, &mut self.scratch);
         let (pixels, expected) = (&golden.images[image], &golden.outputs[image]);
-        match run(model, pixels, scratch, 2 * golden.steps, moment) {
+        match run(model, pixels, scratch, 2 * golden.steps, injection) {
             None => Effect::NoAnswer,
             Some((found, _)) if found.len() != expected.len() => Effect::NoAnswer,
             Some((found, _)) if found == *expected => Effect::Masked,
@@ -161,7 +161,7 @@ fn run(
     image: &[u8],
     scratch: &mut [u32],
     max: u64,
-    moment: Option<Moment>,
+    injection: Option<Injection>,
 ) -> Option<(Vec<i32>, u64)> {
     // what the last one left would make a result depend on which that was
     scratch.fill(0);
@@ -169,8 +169,8 @@ fn run(
     let mut rows = image.chunks(model.header().input.row_len().max(1));
     let mut step = 0;
     loop {
-        if let Some(moment) = moment.filter(|moment| moment.step == step) {
-            moment.flip.apply_to_words(frame.memory());
+        if let Some(injection) = injection.filter(|injection| injection.step == step) {
+            injection.flip.apply_to_words(frame.memory());
         }
         match frame.step() {
             Progress::Computed(_) => {}

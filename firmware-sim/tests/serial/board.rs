@@ -8,13 +8,14 @@ use std::time::Duration;
 use firmware::link::{Buffers, Chip, Counter, Device, Frame, REPORT_HEAD, Reply};
 use firmware::{Dimensions, Model};
 use firmware_sim::board::{Port, Retries};
+use fixtures::benchmarks::Random;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
     /// Of so many bytes, one is lost, changed, doubled, or followed by others, either way.
-    Noise(u64),
+    Noise(usize),
     /// After so many bytes the board begins anew.
     Resets(usize),
     /// After so many bytes the port is gone too, as with USB.
@@ -119,7 +120,7 @@ fn serve(
             if len == 0 {
                 return Ok(());
             }
-            for byte in random.harmed(&bytes[..len], fault) {
+            for byte in harmed(random, &bytes[..len], fault) {
                 seen += 1;
                 match fault {
                     // whatever of this has been sent is lost with it
@@ -130,7 +131,7 @@ fn serve(
                     _ => {
                         let answer = device.on_byte(byte, &mut count).to_vec();
                         let answer = changed(&answer, fault, sizes);
-                        stream.write_all(&random.harmed(&answer, fault))?;
+                        stream.write_all(&harmed(random, &answer, fault))?;
                     }
                 }
             }
@@ -157,29 +158,18 @@ fn changed(answer: &[u8], fault: Fault, sizes: Dimensions) -> Vec<u8> {
     }
 }
 
-/// Numbers by Steele, Lea and Flood's `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-
-    fn harmed(&mut self, bytes: &[u8], fault: Fault) -> Vec<u8> {
-        let Fault::Noise(rate) = fault else { return bytes.to_vec() };
-        let mut harmed = vec![];
-        for &byte in bytes {
-            match self.below(4 * rate) {
-                0 => {}
-                1 => harmed.push(byte ^ 1 << self.below(8)),
-                2 => harmed.extend([byte; 2]),
-                3 => harmed.extend((0..=self.below(40)).map(|_| self.below(256) as u8)),
-                _ => harmed.push(byte),
-            }
+/// Bytes as they come out of a line.
+fn harmed(random: &mut Random, bytes: &[u8], fault: Fault) -> Vec<u8> {
+    let Fault::Noise(rate) = fault else { return bytes.to_vec() };
+    let mut harmed = vec![];
+    for &byte in bytes {
+        match random.below(4 * rate) {
+            0 => {}
+            1 => harmed.push(byte ^ 1 << random.below(8)),
+            2 => harmed.extend([byte; 2]),
+            3 => harmed.extend((0..=random.below(40)).map(|_| random.below(256) as u8)),
+            _ => harmed.push(byte),
         }
-        harmed
     }
+    harmed
 }

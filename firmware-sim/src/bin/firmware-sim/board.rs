@@ -20,12 +20,12 @@ use firmware_sim::board::{
 };
 use firmware_sim::memory::Memory;
 use firmware_sim::quantize::quantize;
-use firmware_sim::{Error, estimate, identity, samples};
+use firmware_sim::{estimate, samples};
 use safe_io::SingleLine;
 
 use crate::cli::Given;
 use crate::data::{self, Wanted};
-use crate::model::{Onnx, with_hint as with_model_hint};
+use crate::model::Onnx;
 use crate::{cli, model};
 use counted::Counted;
 pub(crate) use cycles::ModelledCycles;
@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &cli::Board) -> anyhow::Result<()> {
             .map_or("embedded model".into(), |path| SingleLine(path.display()).to_string())
     };
     let bytes = model_file(arguments, &given)?;
-    Model::parse(&bytes).with_context(named)?;
+    model::parse_q8(&bytes, named())?;
     let mut device = Device::new(arguments)?;
     // what the board gets, so that its lengths are those of the report
     let bytes = laid_out(&bytes, device.layout()).with_context(named)?;
@@ -216,12 +216,8 @@ fn wanted(arguments: &cli::Board, model: Model<'_>) -> anyhow::Result<Wanted> {
         (None, None) => Onnx::embedded()?,
         (None, Some(_)) => return Ok(Wanted::of_model(model)),
     };
-    let (stated, given) = (model.header().identity, identity(&onnx.bytes));
-    if stated != given {
-        let error = with_model_hint(Error::Origin { stated, given });
-        let path = arguments.model.as_deref().unwrap_or(Path::new("embedded model"));
-        return Err(error.context(SingleLine(path.display()).to_string()));
-    }
+    let path = arguments.model.as_deref().unwrap_or(Path::new("embedded model"));
+    onnx.ensure_origin(model).with_context(|| SingleLine(path.display()).to_string())?;
     Ok(Wanted::of_onnx(&onnx))
 }
 
@@ -242,6 +238,19 @@ fn with_hint(error: BoardError) -> anyhow::Error {
         }
         BoardError::Port { port: Port::Serial { path, .. }, .. } if path.is_file() => {
             "it is a file, no serial port such as /dev/ttyACM0".into()
+        }
+        BoardError::Port { port: Port::Serial { path, .. }, source } if !path.exists() => {
+            format!(
+                "{source}: `ls /dev/tty*` shows which ports there are; tcp:HOST:PORT is another machine's"
+            )
+        }
+        BoardError::Port { port: Port::Tcp(address), source } if !address.contains(':') => {
+            format!("{source}: give host and port, as in tcp:localhost:5679")
+        }
+        BoardError::Port { port: Port::Tcp(_), source }
+            if source.kind() == io::ErrorKind::ConnectionRefused =>
+        {
+            format!("{source}: start there what gives the board's line on this port")
         }
         BoardError::Port { port: Port::Serial { .. }, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>

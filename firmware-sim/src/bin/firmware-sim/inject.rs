@@ -8,7 +8,6 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use comfy_table::Table;
 use dataset::idx::Part as Subset;
-use firmware::Model;
 use firmware_sim::quantize::is_classifier;
 use firmware_sim::soft_errors::{self, Counts, GroupReport, Memory, Options, Share, SoftErrors};
 use firmware_sim::{Samples, sha256};
@@ -28,7 +27,7 @@ pub(crate) fn run(arguments: &cli::Inject) -> anyhow::Result<()> {
         provenance::check(picture, &inputs, arguments.force, provenance::is_our_page)?;
     }
     let file = model::read(&arguments.quantized)?;
-    let int8 = Model::parse(&file).with_context(|| path.to_string())?;
+    let int8 = model::parse_q8(&file, &path)?;
     let test = data::load(&given, Subset::Test, &Wanted::of_model(int8))?;
     data::ensure_any(&test, given.path())?;
     let (count, all) = (arguments.images.get(), test.content.samples().len());

@@ -1,12 +1,15 @@
 //! Reading models, and showing progress over images.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
-use firmware_sim::Error;
+use firmware::Model;
+use firmware::format::FormatError;
 use firmware_sim::supported::{Supported, Takes, parse, read as read_supported};
+use firmware_sim::{Error, identity};
 use indicatif::{ProgressBar, ProgressStyle};
 use network::onnx::{Graph, read_model};
 use runtime::FloatInput;
@@ -60,6 +63,12 @@ impl Onnx {
         self.supported.network.architecture().outputs()
     }
 
+    /// Refuses an int8 model that was made from another ONNX file.
+    pub(crate) fn ensure_origin(&self, int8: Model<'_>) -> anyhow::Result<()> {
+        let (stated, given) = (int8.header().identity, identity(&self.bytes));
+        if stated == given { Ok(()) } else { Err(with_hint(Error::Origin { stated, given })) }
+    }
+
     /// Names of the classes, if the model tells them.
     pub(crate) fn classes(&self) -> Option<Vec<String>> {
         self.graph.class_names().filter(|names| names.len() == self.outputs())
@@ -79,6 +88,20 @@ pub(crate) fn with_hint(error: Error) -> anyhow::Error {
         Error::Input => anyhow!("{error}, by --pixels or --mean and --std"),
         error => error.into(),
     }
+}
+
+/// The int8 model that is in the bytes of a `.q8` file.
+///
+/// # Errors
+/// What is wrong with them, after the file's name; and how to make such a file, if it is of another kind.
+pub(crate) fn parse_q8(bytes: &[u8], name: impl Display) -> anyhow::Result<Model<'_>> {
+    let parsed = Model::parse(bytes).map_err(|error| match error {
+        FormatError::Magic(_) => {
+            anyhow!("{error}: `firmware-sim quantize` makes one from an ONNX model")
+        }
+        error => error.into(),
+    });
+    parsed.with_context(|| name.to_string())
 }
 
 /// A `.q8` file as it is.

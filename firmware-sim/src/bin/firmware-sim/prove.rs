@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use comfy_table::Table;
-use firmware::Model;
 use firmware_sim::proof::{self, LayerProof, Proof};
 use firmware_sim::sha256;
 use safe_io::SingleLine;
@@ -17,7 +16,7 @@ use crate::{cli, model};
 pub(crate) fn run(arguments: &cli::Prove) -> anyhow::Result<()> {
     let path = SingleLine(arguments.quantized.display());
     let file = model::read(&arguments.quantized)?;
-    let int8 = Model::parse(&file).with_context(|| path.to_string())?;
+    let int8 = model::parse_q8(&file, &path)?;
     let bar = model::progress_bar(0, "accumulators");
     bar.set_length(proof::sums(int8));
     let started = Instant::now();

@@ -8,10 +8,9 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use comfy_table::Table;
 use dataset::idx::Part;
-use firmware::Model;
+use firmware_sim::identity;
 use firmware_sim::quantize::is_classifier;
 use firmware_sim::robustness::{Effort, Outcome, Robustness, certify};
-use firmware_sim::{Error, identity};
 use safe_io::SingleLine;
 use serde_json::json;
 
@@ -32,12 +31,9 @@ pub(crate) fn run(arguments: &cli::Robustness) -> anyhow::Result<()> {
     let given = arguments.data.given()?;
     let onnx = Onnx::read(&arguments.model, arguments.input.float_input()?)?;
     let file = model::read(&arguments.quantized)?;
-    let int8 = Model::parse(&file).with_context(|| q8_path.to_string())?;
-    let [stated, found] = [int8.header().identity, identity(&onnx.bytes)];
-    if stated != found {
-        return Err(with_hint(Error::Origin { stated, given: found }))
-            .with_context(|| format!("{q8_path} against {onnx_path}"));
-    }
+    let int8 = model::parse_q8(&file, &q8_path)?;
+    let both = || format!("{q8_path} against {onnx_path}");
+    onnx.ensure_origin(int8).with_context(both)?;
     let test = data::load(&given, Part::Test, &Wanted::of_onnx(&onnx))?;
     data::ensure_any(&test, given.path())?;
     let is_classifier = is_classifier(
@@ -65,8 +61,7 @@ pub(crate) fn run(arguments: &cli::Robustness) -> anyhow::Result<()> {
     let progress = |done| bar.set_position(done as u64);
     let found = certify(int8, samples, &numbers, &test.labels, &options, progress);
     bar.finish_and_clear();
-    let found =
-        found.map_err(with_hint).with_context(|| format!("{q8_path} against {onnx_path}"))?;
+    let found = found.map_err(with_hint).with_context(both)?;
     let [q8_hash, data_hash] =
         [identity(&file), data::hash(&test)].map(|hash| base16ct::lower::encode_string(&hash));
     let mut stdout = io::stdout().lock();
@@ -104,7 +99,7 @@ fn text(found: &Robustness) -> String {
     let _ = writeln!(text, "bounds   {}", effort(found.effort));
     let _ = writeln!(
         text,
-        "\ncertified: every image whose pixels differ by so many grey levels at most gets the same class\n\n{}",
+        "\ncertified: every image of which each value differs by so many levels (of a pixel: grey levels) at most gets the same class\n\n{}",
         levels(found)
     );
     let attacked = attacked(found);

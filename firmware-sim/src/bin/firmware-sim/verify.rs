@@ -112,7 +112,7 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
         .map_err(with_hint)
         .with_context(|| onnx_path.to_string())?;
     let file = model::read(&arguments.quantized)?;
-    let int8 = Model::parse(&file).with_context(|| q8_path.to_string())?;
+    let int8 = model::parse_q8(&file, &q8_path)?;
     let test = data::load(&given, Part::Test, &Wanted::of_onnx(&onnx))?;
     data::ensure_any(&test, given.path())?;
     check_outputs(arguments, &test.paths, true)?;
