@@ -162,35 +162,37 @@ impl Boards {
     fn html(&self) -> Markup {
         html! {
             p {
-                "The firmware's engine with this model, built for each core and run in QEMU, which read " (self.which) " test images from an emulated "
-                "camera, row by row. Weights are laid out for the core, which changes no bit of the outputs. Instructions are counted by QEMU; "
+                "The firmware's engine with this model, built for each core and run in QEMU, which read test images from an emulated camera, row by row: " (self.which) "."
+                " Weights are laid out for the core, which changes no bit of the outputs. Instructions are counted by QEMU; "
                 "they are not cycles. Cycles are modelled, not measured: by the timing that the core's maker publishes, from flash and RAM without wait "
                 "states. RAM is all that has a fixed place, and the deepest stack of any inference, found by painting it."
             }
             table {
                 tr {
                     th { "board" } th { "equal outputs" } th { "flash, bytes" } th { "RAM, bytes" } th { "static" } th { "stack" }
-                    th { "instructions, mean" } th { "maximum" } th { "cycles, mean, modelled" } th { "rows dropped" }
+                    th { "instructions, mean" } th { "maximum" } th { "cycles, mean, modelled" }
                 }
                 @for board in &self.boards {
                     tr {
                         td { (board.machine.title()) }
                         @match &board.result {
                             Ok(Run { report, counted, .. }) => {
-                                td { (report.agreements()) " of " (report.images.len() + report.lost) }
+                                td {
+                                    (report.agreements()) " of " (report.images.len() + report.lost)
+                                    @if report.dropped > 0 { "; " (report.dropped) " rows dropped" }
+                                }
                                 td { (report.flash) } td { (report.ram()) } td { (report.statics) } td { (report.stack) }
                                 td { (format!("{:.0}", report.total().0)) } td { (format!("{:.0}", report.total().1)) }
                                 td { @match counted.as_ref().ok().and_then(|it| it.cycles.as_ref()) { Some(cycles) => (cycles.range()), None => "-" } }
-                                td { (report.dropped) }
                             }
-                            Err(reason) => td.names colspan="9" { "not run: " (reason) },
+                            Err(reason) => td.names colspan="8" { "not run: " (reason) },
                         }
                     }
                 }
             }
             @let sources: Vec<_> = self.ran().filter_map(|(machine, run)| Some((machine, run.counted.as_ref().ok()?.cycles.as_ref()?))).collect();
             @if !sources.is_empty() {
-                p { "Timing: " @for (index, (machine, cycles)) in sources.iter().enumerate() { @if index > 0 { "; " } (machine.title()) " " (cycles.model()) } "." }
+                p { "Timing: " @for (index, (machine, cycles)) in sources.iter().enumerate() { @if index > 0 { "; " } (machine.title()) ", as " (cycles.model()) } "." }
             }
             @if let Some((machine, Run { report, .. })) = self.ran().next() {
                 p { "Instructions of each layer on " (machine.title()) ", mean and maximum:" }

@@ -18,9 +18,10 @@ use crate::verify::page::{facts, sources};
 const MAX_FILES: usize = 12;
 
 /// Programs that a dossier relies on, and how each says its version.
-const TOOLS: [(&str, &str); 4] = [
+const TOOLS: [(&str, &str); 5] = [
     ("rustc", "--version"),
     ("cargo", "--version"),
+    ("gcc", "--version"),
     ("qemu-system-arm", "--version"),
     ("qemu-system-riscv32", "--version"),
 ];

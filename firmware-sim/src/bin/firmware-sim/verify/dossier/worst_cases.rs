@@ -18,9 +18,9 @@ pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
         table.text {
             tr { th { "what" } th { "worst case" } th { "holds for" } th { "shown by" } }
             tr {
-                td { "accumulators" }
+                td { "accumulators, in bits" }
                 td {
-                    @for layer in layers { (layer.layer) ": " (layer.bound_bits) " of " (layer.limit_bits) " bits" br; }
+                    @for layer in layers { (layer.layer) ": " (layer.bound_bits) " of " (layer.limit_bits) br; }
                 }
                 td { "every input" }
                 td { "the sum of magnitudes of each channel's weights, in the file, checked at every parse" }
@@ -76,7 +76,7 @@ pub(super) fn evidence(subject: &Subject, boards: &Boards) -> Evidence {
         "file_bytes": memory.file_bytes,
         "boards": ran.iter().map(|(machine, Run { report, stack, counted })| json!({
             "machine": machine.name(), "stack_seen": report.stack, "stack_there": stack.there,
-            "stack_bound": stack.bound.as_ref().ok().map(StackBound::bytes), "instructions_seen": report.total().1,
+            "stack_bound": stack.bound.as_ref().ok().map(StackBound::bytes), "instructions_seen": report.total().1.round(),
             "instructions_estimated_maximum": estimate(counted).map(InstructionBound::instructions),
         })).collect::<Value>(),
     });
