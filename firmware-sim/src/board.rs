@@ -82,10 +82,8 @@ impl BoardBuilder {
         row_period: u32,
         progress: impl FnMut(usize),
     ) -> Result<BoardReport, BoardError> {
-        let file = laid_out(file, machine.layout())?;
-        let folder = tempfile::tempdir()?;
-        let run = self.prepare(machine, &file, images, row_period, folder.path())?;
-        run.read(images, None, progress)
+        let run = self.run_with_program(machine, file, images, row_period, progress)?;
+        Ok(run.0)
     }
 
     /// As [`Self::run`], and gives the program that ran.
