@@ -32,6 +32,10 @@ use crate::random::Random;
 use crate::samples::{self, Samples};
 use trial::{Device, Flip};
 
+/// Whether the engine's sums wrap in this build as they do on a device. A build that checks for overflow panics instead, with a
+/// message, which counts as no answer: it may have more of these.
+pub const WRAPS_AS_A_DEVICE: bool = !cfg!(debug_assertions);
+
 /// What is tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {

@@ -1,5 +1,6 @@
 //! Builds board images with cargo, by rustup's targets or else by Debian's Rust and its sources of `core`.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,7 +13,8 @@ const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/core";
 
 impl BoardBuilder {
-    /// Builds a program of the board's package, with another stack than it has by itself or not, and gives its path.
+    /// Builds a program of the board's package, with another stack than it has by itself or not, and gives the path of a
+    /// copy of it in the model's folder: another run may build another one at any time.
     pub(super) fn build(
         &self,
         machine: Machine,
@@ -24,6 +26,10 @@ impl BoardBuilder {
             return Err(BoardError::Sources(self.sources.clone()));
         }
         let target = machine.target();
+        // until the copy is made; cargo's own lock ends with the build
+        fs::create_dir_all(&self.target)?;
+        let lock = File::create(self.target.join("build.lock"))?;
+        lock.lock()?;
         let mut cargo = cargo(machine)?;
         let output = cargo
             // where cargo looks for its configuration
@@ -46,7 +52,9 @@ impl BoardBuilder {
                 None => BoardError::Build(message.trim().into()),
             });
         }
-        Ok(self.target.join(target).join("release").join(program))
+        let copy = model.with_file_name(program);
+        fs::copy(self.target.join(target).join("release").join(program), &copy)?;
+        Ok(copy)
     }
 }
 

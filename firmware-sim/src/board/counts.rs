@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use firmware::{Model, Progress};
@@ -66,8 +66,7 @@ impl BoardBuilder {
         let folder = tempfile::tempdir()?;
         let run = self.prepare(machine, &file, images, row_period, folder.path())?;
         let program = Program::parse(&fs::read(&run.program)?)?;
-        let plugin = self.compile_plugin()?;
-        fs::copy(plugin, folder.path().join("count.so"))?;
+        self.compile_plugin(folder.path())?;
         fs::write(folder.path().join("pieces"), pieces(run.model, images))?;
         let arguments = arguments(machine, &program)?;
         let report = run.read(images, Some(&arguments), progress)?;
@@ -99,14 +98,13 @@ impl BoardBuilder {
         Ok(())
     }
 
-    /// Compiles the plugin, and gives its path.
-    fn compile_plugin(&self) -> Result<PathBuf, BoardError> {
+    /// Compiles the plugin into a folder.
+    fn compile_plugin(&self, folder: &Path) -> Result<(), BoardError> {
         let source = self.sources.join("plugin/count.c");
         if !source.is_file() {
             return Err(BoardError::Sources(self.sources.clone()));
         }
-        fs::create_dir_all(&self.target)?;
-        let plugin = std::path::absolute(&self.target)?.join("count.so");
+        let plugin = folder.join("count.so");
         let output = Command::new("gcc")
             .args(["-O2", "-Wall", "-Wextra", "-fPIC", "-shared", "-fvisibility=hidden", "-o"])
             .args([&plugin, &source])
@@ -116,7 +114,7 @@ impl BoardBuilder {
                 _ => BoardError::Io(error),
             })?;
         if output.status.success() {
-            Ok(plugin)
+            Ok(())
         } else {
             Err(BoardError::Plugin(String::from_utf8_lossy(&output.stderr).trim().into()))
         }

@@ -1,7 +1,7 @@
 //! What a model takes at worst on a board, whatever the image.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use firmware::Model;
 
@@ -79,14 +79,18 @@ impl BoardBuilder {
         })
     }
 
-    /// The board image with this model, and where its ELF file lies, until another is built.
+    /// The board image with this model, and its ELF file, which is put into `folder` beside the model.
     ///
     /// # Errors
     /// As [`Self::worst_case`].
-    pub fn program(&self, machine: Machine, file: &[u8]) -> Result<(Program, PathBuf), BoardError> {
+    pub fn program(
+        &self,
+        machine: Machine,
+        file: &[u8],
+        folder: &Path,
+    ) -> Result<(Program, PathBuf), BoardError> {
         let file = laid_out(file, machine.layout())?;
-        let folder = tempfile::tempdir()?;
-        let model_path = folder.path().join("model.q8");
+        let model_path = folder.join("model.q8");
         fs::write(&model_path, file)?;
         let image = self.build(machine, "inference", &model_path, None)?;
         Ok((Program::parse(&fs::read(&image)?)?, image))

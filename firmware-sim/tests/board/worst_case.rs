@@ -20,7 +20,9 @@ use super::{row_period, run};
 fn no_stack_is_deeper_than_its_bound_and_every_board_has_that_much() {
     for machine in Machine::ALL {
         let file = laid_out(&lenet(), machine.layout()).unwrap().into_owned();
-        let (program, _) = BoardBuilder::of_this_build().program(machine, &file).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (program, _) =
+            BoardBuilder::of_this_build().program(machine, &file, folder.path()).unwrap();
         let stack = StackCase::of(&program, Model::parse(&file).unwrap());
         let report = run(machine, &mnist_500(Part::Test).images[..2], row_period(machine));
         let bound = stack.bound.as_ref().unwrap_or_else(|error| panic!("{machine:?}: {error}"));
@@ -127,7 +129,9 @@ fn the_decoders_read_the_code_as_objdump_does() {
             Machine::Rv32imac => "riscv64-unknown-elf-objdump",
             _ => "arm-none-eabi-objdump",
         };
-        let (program, path) = BoardBuilder::of_this_build().program(machine, &lenet()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (program, path) =
+            BoardBuilder::of_this_build().program(machine, &lenet(), folder.path()).unwrap();
         let Ok(output) = Command::new(objdump).arg("-d").arg(path).output() else {
             println!(
                 "passed over: {objdump} is not installed; firmware-sim/boards/c/setup does it"

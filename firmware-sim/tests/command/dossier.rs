@@ -173,7 +173,7 @@ fn a_folder_of_others_is_not_written_over() {
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         assert_eq!(fs::read(folder.join(name)).unwrap(), b"mine");
     }
-    refused("lenet.onnx", &["lenet.onnx", "it is a file"]);
+    refused("lenet.onnx", &["lenet.onnx", "it is no folder"]);
     refused("no/such/folder", &["no/such/folder"]);
     // files beside ours are left alone; of ours, one that somebody changed is not replaced
     let (_, code) = dossier(&bench, "mine", &["--without", "boards,proofs,soft-errors,robustness"]);

@@ -37,6 +37,11 @@ pub(crate) fn run(arguments: &cli::Inject) -> anyhow::Result<()> {
         SingleLine(given.path().display()),
         test.source.what()
     );
+    if !soft_errors::WRAPS_AS_A_DEVICE {
+        data::print_line(
+            "warning: this is a build for development, which counts an overflow as no answer: build with --release",
+        );
+    }
     let content = test.content.chosen(&test.chosen(count));
     let samples: Samples<'_> = content.samples();
     let options = Options {

@@ -74,6 +74,7 @@ pub(crate) fn check(
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     output::check_not_input(path, &inputs)
         .with_context(|| format!("cannot write {}", SingleLine(path.display())))?;
+    check_is_file(path)?;
     output::check_target(path, force, "--force", is_ours)
 }
 
@@ -83,7 +84,7 @@ pub(crate) fn check_folder(folder: &Path, what: &str) -> anyhow::Result<bool> {
     if let Ok(there) = fs::metadata(folder) {
         ensure!(
             there.is_dir(),
-            "cannot write {shown}: it is a file, and {what} is a folder: name another"
+            "cannot write {shown}: it is no folder, and {what} is a folder: name another"
         );
         return Ok(true);
     }
@@ -104,11 +105,7 @@ pub(crate) fn check_folder(folder: &Path, what: &str) -> anyhow::Result<bool> {
 /// Refuses what stands where a file of a folder is to be, and is none: a pipe would be waited for.
 pub(crate) fn check_is_file(path: &Path) -> anyhow::Result<()> {
     let is_file = fs::metadata(path).map_or(true, |there| there.is_file());
-    ensure!(
-        is_file,
-        "cannot write {}: it is no file: name another folder",
-        SingleLine(path.display())
-    );
+    ensure!(is_file, "cannot write {}: it is no file: name another", SingleLine(path.display()));
     Ok(())
 }
 

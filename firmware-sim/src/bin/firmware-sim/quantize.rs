@@ -102,6 +102,6 @@ fn agreement(model: Model<'_>, images: usize, is_classifier: bool) -> String {
     let percent = max_disagreement_rate(images) * 100.0;
     format!(
         "answers agree with float from a margin of {margin} on, measured on {images} images: of images like these, at most \
-         {percent:.3} % get an answer that says so and does not (95 % confidence)"
+         {percent:.3} % are said to agree and do not (95 % confidence)"
     )
 }

@@ -99,7 +99,7 @@ fn text(found: &Robustness) -> String {
     let _ = writeln!(text, "bounds   {}", effort(found.effort));
     let _ = writeln!(
         text,
-        "\ncertified: every image of which each value differs by so many levels (of a pixel: grey levels) at most gets the same class\n\n{}",
+        "\ncertified: every input whose values (pixels) differ by so many levels at most gets the same class\n\n{}",
         levels(found)
     );
     let attacked = attacked(found);

@@ -203,8 +203,22 @@ pub(crate) fn run(arguments: &cli::Verify) -> anyhow::Result<()> {
 fn check_outputs(arguments: &cli::Verify, inputs: &[PathBuf], force: bool) -> anyhow::Result<()> {
     if let Some(path) = &arguments.report {
         provenance::check(path, inputs, force, provenance::is_our_page)?;
+        // that of a file in the current folder is empty
+        let folder = Path::new(".").join(path.parent().unwrap_or(path));
+        let is_same = |dossier: &PathBuf| dossier == path || is_same_folder(&folder, dossier);
+        ensure!(
+            !arguments.dossier.as_ref().is_some_and(is_same),
+            "--report {}: a dossier writes to this folder: name another file, or leave it out, as a dossier has all that a report has",
+            SingleLine(path.display())
+        );
     }
     arguments.dossier.as_ref().map_or(Ok(()), |folder| dossier::check(folder, inputs, force))
+}
+
+/// Whether two paths are of one folder, which is there.
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    let [one, other] = [one, other].map(|folder| folder.canonicalize().ok());
+    one.is_some() && one == other
 }
 
 /// Fails if the two models give the same class for too few images.

@@ -66,7 +66,7 @@ fn instructions(worst: &WorstCase, report: &BoardReport) -> Vec<String> {
     let exceeded: Vec<String> = exceeded.collect();
     lines.push(if exceeded.is_empty() {
         format!(
-            "no instruction is executed more often than is counted so by any of {} images",
+            "none of the {} images executes any instruction more often than the estimate assumes",
             bound.images
         )
     } else {

@@ -85,7 +85,7 @@ pub(crate) struct Inject {
     /// Flips to try of each part of each layer; of one with fewer bits all of them
     #[arg(long, value_name = "N", default_value = "256")]
     pub(crate) samples: NonZeroU32,
-    /// Try every bit of flash; of memory, which has as many moments as bits, samples in any case
+    /// Try every bit of flash; memory is always sampled
     #[arg(long, conflicts_with = "samples")]
     pub(crate) all: bool,
     /// Only of these parts

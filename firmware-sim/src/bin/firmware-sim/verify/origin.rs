@@ -40,8 +40,9 @@ impl Origin {
     /// # Errors
     /// If `SOURCE_DATE_EPOCH` is no number of seconds.
     pub(super) fn find() -> anyhow::Result<Self> {
-        let date = match env::var("SOURCE_DATE_EPOCH") {
-            Ok(text) => {
+        let date = match env::var_os("SOURCE_DATE_EPOCH") {
+            Some(text) => {
+                let text = text.to_string_lossy();
                 let seconds = text.parse().ok().filter(|seconds| *seconds <= LAST_SECOND);
                 Some(format_date(seconds.with_context(|| {
                     format!(
@@ -50,7 +51,7 @@ impl Origin {
                     )
                 })?))
             }
-            Err(_) => None,
+            None => None,
         };
         let program = env::current_exe().and_then(fs::read).context("cannot read this program");
         let arguments = env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned());

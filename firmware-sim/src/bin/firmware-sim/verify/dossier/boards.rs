@@ -282,6 +282,13 @@ fn run_counted(
 /// An error in one line that names no folder: those of a build are somebody's.
 fn without_folders(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
+    // of paths with spaces, what is quoted
+    let text = text.replace("\"/", "\u{0}/");
+    let text = text.split('\u{0}').enumerate().map(|(index, part)| match part.split_once('"') {
+        Some((_, rest)) if index > 0 => format!("…{rest}"),
+        _ => part.to_owned(),
+    });
+    let text: String = text.collect();
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
     let word = |word: &str| {
         let is_path =

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use firmware_sim::board::BoardBuilder;
 use firmware_sim::sha256;
 use maud::html;
 use serde_json::{Map, Value, json};
@@ -26,10 +27,14 @@ const TOOLS: [(&str, &str); 5] = [
     ("qemu-system-riscv32", "--version"),
 ];
 
-/// What a program calls its version, in its first line.
+/// What a program calls its version, in its first line; where boards are built, since `rustc` may be another elsewhere.
 pub(super) fn version(program: &str, option: &str) -> Option<String> {
-    let output =
-        Command::new(program).arg(option).output().ok().filter(|it| it.status.success())?;
+    let mut command = Command::new(program);
+    let sources = BoardBuilder::of_this_build().sources;
+    if sources.is_dir() {
+        command.current_dir(sources);
+    }
+    let output = command.arg(option).output().ok().filter(|it| it.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().next().map(|line| line.trim().to_owned())
 }

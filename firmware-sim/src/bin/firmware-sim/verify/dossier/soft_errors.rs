@@ -1,6 +1,8 @@
 //! What flipped bits of the model and of an inference's memory do.
 
-use firmware_sim::soft_errors::{self, Counts, GroupReport, Memory, Options, Share};
+use firmware_sim::soft_errors::{
+    self, Counts, GroupReport, Memory, Options, Share, WRAPS_AS_A_DEVICE,
+};
 use maud::html;
 
 use super::Subject;
@@ -71,7 +73,11 @@ pub(super) fn evidence(subject: &Subject) -> anyhow::Result<Evidence> {
             }
         }
     };
-    Ok(Finding::new(html, found.json())
+    let mut finding = Finding::new(html, found.json());
+    if !WRAPS_AS_A_DEVICE {
+        finding = finding.limit("How many flips change the answer on a device: this is a build for development, which counts an overflow as no answer");
+    }
+    Ok(finding
         .limit("Flips of other bits than those sampled, of several bits at once, and what they do to other images")
         .limit("Flips in registers, on the stack, in code, and within a step of the engine")
         .limit("How often bits flip on the device")
