@@ -15,8 +15,8 @@ use super::{BoardBuilder, BoardError, InstructionBound, Machine, laid_out};
 pub struct WorstCase {
     /// The deepest stack.
     pub stack: StackCase,
-    /// The maximum of instructions.
-    pub instructions: InstructionBound,
+    /// The maximum of instructions; or why it is not known.
+    pub instructions: Result<InstructionBound, &'static str>,
 }
 
 /// The deepest stack of a board's program with a model, and how much there is.
@@ -57,8 +57,7 @@ impl BoardBuilder {
     /// What this model takes at worst; `seen` is what some images did, [`Self::run_counted`], by which it is checked.
     ///
     /// # Errors
-    /// As [`Self::run_counted`] and [`Self::instruction_bound`]. That there is no bound of the stack is no error: it is
-    /// told why.
+    /// As [`Self::run_counted`]. That there is no bound of the stack or of the instructions is no error: it is told why.
     pub fn worst_case(
         &self,
         machine: Machine,
@@ -73,10 +72,12 @@ impl BoardBuilder {
         {
             stack.bound = Err(StackError::Called(called.function));
         }
-        Ok(WorstCase {
-            stack,
-            instructions: self.instruction_bound(machine, &file, row_period, seen)?,
-        })
+        let instructions = match self.instruction_bound(machine, &file, row_period, seen) {
+            Ok(bound) => Ok(bound),
+            Err(BoardError::Bound(reason)) => Err(reason),
+            Err(error) => return Err(error),
+        };
+        Ok(WorstCase { stack, instructions })
     }
 
     /// The board image with this model, and its ELF file, which is put into `folder` beside the model.

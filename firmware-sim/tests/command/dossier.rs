@@ -1,7 +1,11 @@
 //! The folder that `verify --dossier` writes.
 
 use std::collections::BTreeMap;
+#[cfg(unix)]
+use std::ffi::OsStr;
 use std::fs;
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -122,6 +126,11 @@ fn a_date_is_only_what_is_given() {
         command.env("SOURCE_DATE_EPOCH", "today"),
         &["SOURCE_DATE_EPOCH is today"],
     );
+    #[cfg(unix)]
+    fixtures::command::fails(
+        command.env("SOURCE_DATE_EPOCH", OsStr::from_bytes(b"\xff5")),
+        &["SOURCE_DATE_EPOCH is"],
+    );
 }
 
 #[test]
@@ -175,6 +184,16 @@ fn a_folder_of_others_is_not_written_over() {
     }
     refused("lenet.onnx", &["lenet.onnx", "it is no folder"]);
     refused("no/such/folder", &["no/such/folder"]);
+    // a report is no file of a dossier, nor in its place
+    fs::create_dir(bench.path("both")).unwrap();
+    for (dossier, report, part) in [
+        ("both", "both/proofs.txt", "a dossier writes to this folder"),
+        ("both", "both", "it is a folder"),
+        ("new", "new", "a dossier writes to this folder"),
+    ] {
+        let both = ["--dossier", dossier, "--report", report];
+        bench.refuses(&[&verify[..], &both].concat(), &[report, part]);
+    }
     // files beside ours are left alone; of ours, one that somebody changed is not replaced
     let (_, code) = dossier(&bench, "mine", &["--without", "boards,proofs,soft-errors,robustness"]);
     assert_eq!(code, Some(0));

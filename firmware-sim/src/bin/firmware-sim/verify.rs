@@ -281,8 +281,8 @@ impl fmt::Display for Source<'_> {
 }
 
 impl Report<'_> {
-    /// Whether the first layers do not differ by more than they give; of one that gives nothing in float, there is nothing to
-    /// compare.
+    /// Whether the first layers agree, within int8's error: they differ by less than they give. Of one that gives nothing in
+    /// float, there is nothing to compare.
     fn takes_same_input(&self) -> bool {
         let first = self.verification.layers.first();
         first.is_none_or(|layer| !layer.sqnr_db.is_finite() || layer.sqnr_db >= 0.0)

@@ -45,8 +45,13 @@ pub(super) fn text(worst: &WorstCase, report: &BoardReport) -> String {
 }
 
 fn instructions(worst: &WorstCase, report: &BoardReport) -> Vec<String> {
-    let bound = &worst.instructions;
     let (mean, most) = report.total();
+    let bound = match &worst.instructions {
+        Ok(bound) => bound,
+        Err(reason) => {
+            return vec![format!("no estimate: {reason}; mean {mean:.0}, maximum seen {most:.0}")];
+        }
+    };
     let names = report.layers.iter().map(String::as_str).chain(["rows"]).zip(&bound.layers);
     let layers = names.map(|(name, bound)| format!("{name} {bound}")).collect::<Vec<_>>();
     let at_most = if bound.is_shown() { "estimated at most" } else { "NOT SHOWN to be at most" };
@@ -89,20 +94,23 @@ pub(super) fn json(worst: &WorstCase, report: &BoardReport) -> serde_json::Value
                 bound.left_out.iter().map(|it| json!([it.function, it.caller, it.why])).collect::<Vec<_>>(),
         }),
     };
+    let instructions = match &worst.instructions {
+        Err(reason) => json!({ "refused": reason }),
+        Ok(bound) => json!({
+            "bound": bound.instructions(),
+            "layers": bound.layers,
+            "interrupts": bound.interrupts,
+            "without_zeros": bound.dense,
+            "is_shown": bound.is_shown(),
+            "exceeded": bound.exceeded.iter().map(|(name, at)| json!([name, at])).collect::<Vec<_>>(),
+            "checked_by_images": bound.images,
+        }),
+    };
     json!({
         "stack": stack,
         "stack_there": worst.stack.there,
         "stack_fits": worst.stack.fits(),
         "stack_seen": report.stack,
-        "instructions": {
-            "bound": worst.instructions.instructions(),
-            "layers": worst.instructions.layers,
-            "interrupts": worst.instructions.interrupts,
-            "without_zeros": worst.instructions.dense,
-            "is_shown": worst.instructions.is_shown(),
-            "exceeded":
-                worst.instructions.exceeded.iter().map(|(name, at)| json!([name, at])).collect::<Vec<_>>(),
-            "checked_by_images": worst.instructions.images,
-        },
+        "instructions": instructions,
     })
 }

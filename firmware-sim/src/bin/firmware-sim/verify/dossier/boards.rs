@@ -42,8 +42,8 @@ pub(super) struct Run {
 
 /// What counting each instruction shows.
 pub(super) struct CountedRun {
-    /// An estimate of the maximum.
-    pub(super) instructions: InstructionBound,
+    /// An estimate of the maximum; or why there is none.
+    pub(super) instructions: Result<InstructionBound, &'static str>,
     /// Nothing for cores whose makers publish no timing.
     pub(super) cycles: Option<ModelledCycles>,
 }
@@ -301,4 +301,17 @@ fn without_folders(error: &anyhow::Error) -> String {
 /// Bytes of parameters of the model, which no build can do without.
 pub(super) fn parameter_bytes(model: Model<'_>) -> usize {
     Memory::of(model).parameter_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_in_a_dossier_names_no_folder() {
+        let error = |text: &'static str| without_folders(&anyhow::anyhow!(text));
+        assert_eq!(error("no file /home/jane/x.so here"), "no file … here");
+        assert_eq!(error("at path \"/home/Jane Doe/.tmp1\": why"), "at path …: why");
+        assert_eq!(error("\n  says \"no\" of '/home/jane'\nmore"), "  says \"no\" of …");
+    }
 }

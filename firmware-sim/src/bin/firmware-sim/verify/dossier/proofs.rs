@@ -70,7 +70,7 @@ pub(super) fn evidence(subject: &Subject) -> Evidence {
             proof.holds(),
         )
         .file("proofs.txt", sealed(&log))
-        .limit("That sums which are packed two or three to a register are unpacked exactly: an SMT solver shows it, by `firmware/proofs/run`, and tests at the bounds; this command runs neither")
+        .limit("That sums which are packed two or three to a register are unpacked exactly: an SMT solver shows it, by `firmware-sim/firmware/proofs/run`, and tests at the bounds; this command runs neither")
         .limit("That the compiler and the core compute what the source of the engine's function says: boards are compared by images")
         .into()
 }

@@ -104,19 +104,18 @@ fn of_board(finding: Finding, machine: Machine, run: &Run) -> Finding {
     };
     let finding =
         finding.demand(format!("{title}: no stack is deeper than there is: {found}"), stack.fits());
-    let reason = match counted {
+    let reason = match counted.as_ref().map(|it| &it.instructions) {
+        Ok(Ok(estimate)) if estimate.is_shown() => return finding,
+        Ok(Ok(_)) => "an image took more than the estimate, which is wrong".into(),
+        Ok(Err(reason)) => format!("it was not estimated: {reason}"),
         Err(reason) => format!("it was not estimated: {reason}"),
-        Ok(it) if !it.instructions.is_shown() => {
-            "an image took more than the estimate, which is wrong".into()
-        }
-        Ok(_) => return finding,
     };
     finding.limit(format!("{title}: a maximum of instructions for every input: {reason}"))
 }
 
 /// The estimate of the maximum of instructions, unless an image has refuted it.
 fn estimate(counted: &Result<CountedRun, String>) -> Option<&InstructionBound> {
-    counted.as_ref().ok().map(|it| &it.instructions).filter(|it| it.is_shown())
+    counted.as_ref().ok()?.instructions.as_ref().ok().filter(|it| it.is_shown())
 }
 
 /// What a bound of the stack rests on.
